@@ -1,0 +1,35 @@
+# failoverd's commands; `make` alone lists them. All of them set up what they need first.
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-guest test lint bench-guest docs clean setup setup-guest
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup-guest ## Boot a real guest, take its VF away and back, migrate it, and draw what its traffic saw
+	@$(BIN)/failoverd-lab demo
+
+demo-guest: demo ## The same
+
+test: setup ## Pass the tests: lint, unit, simulated, contract, guest. TIERS="lint unit" picks some
+	@$(BIN)/python tools/tiers.py $(TIERS)
+
+lint: setup ## Style, types and floors only
+	@$(BIN)/python tools/tiers.py lint
+
+bench-guest: setup-guest ## Measure failoverd, net_failover and a bare bond in the same guest
+	@$(BIN)/python bench/guest.py
+
+docs: setup ## Write the reference pages that are made from the code
+	@$(BIN)/python -m failoverd.config.reference > docs/reference/configuration.md
+	@$(BIN)/python -m failoverd.config.reference --example > docs/reference/failoverd.toml.example
+
+clean: ## Remove what the other commands made in this folder
+	rm -rf .venv build *.egg-info .coverage .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+setup:
+	@tools/setup.sh
+
+setup-guest:
+	@tools/setup.sh guest

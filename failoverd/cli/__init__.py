@@ -1,0 +1,1 @@
+"""The commands: failoverd, failoverctl, failoverd-lab."""

@@ -1,0 +1,51 @@
+"""Telling the person who waits what is going on, once there is something to wait for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TextIO
+
+PATIENCE = 2.0
+"""Seconds before progress is reported at all: what is done at once needs no commentary."""
+
+
+class Progress:
+    """Reports what is going on, once it has been going on for PATIENCE seconds; until then the latest is kept.
+
+    The timer is a thread's, as a world's own clock may not be that of the person who waits.
+    """
+
+    def __init__(self, stream: TextIO, *, silent: bool = False, patience: float = PATIENCE) -> None:
+        self._stream = stream
+        self._silent = silent
+        self._begin = time.monotonic()
+        self._latest = ""
+        self._patient = True
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(patience, self._lose_patience)
+        self._timer.daemon = True
+        if not silent:
+            self._timer.start()
+
+    def __call__(self, words: str) -> None:
+        """Say what begins now."""
+        with self._lock:
+            self._latest = words
+            if not self._silent and not self._patient:
+                self._print()
+
+    def close(self) -> None:
+        """Nothing more is said."""
+        self._timer.cancel()
+        with self._lock:
+            self._silent = True
+
+    def _lose_patience(self) -> None:
+        with self._lock:
+            self._patient = False
+            if self._latest and not self._silent:
+                self._print()
+
+    def _print(self) -> None:
+        print(f"{time.monotonic() - self._begin:7.1f} s  {self._latest}", file=self._stream, flush=True)

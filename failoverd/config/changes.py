@@ -1,0 +1,35 @@
+"""What a reload changes, for its log line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from failoverd.config.keys import table
+from failoverd.config.kinds import show
+from failoverd.config.spec import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One key that has another value now."""
+
+    section: str
+    key: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"[{self.section}] {self.key}: {show(self.old)} -> {show(self.new)}"
+
+
+def diff(old: Config, new: Config) -> Sequence[Change]:
+    """The keys whose values differ, in the order of the spec."""
+    changes = []
+    for section, keys in table(Config).items():
+        for key in keys:
+            was, now = (getattr(getattr(config, section), key) for config in (old, new))
+            if was != now:
+                changes.append(Change(section, key, was, now))
+    return changes

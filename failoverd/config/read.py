@@ -1,0 +1,160 @@
+"""TOML documents -> a Config, or every problem they have.
+
+Documents are laid over each other key by key, later over earlier; a list replaces a list. Each document is
+checked in full, also where a later one overrides it: what is wrong below would otherwise break a start on
+the day the drop-in above it goes away. Pure: bytes and mappings in, a Config out; `load` opens the files.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from failoverd.config.errors import ConfigError, Problem
+from failoverd.config.keys import table
+from failoverd.config.kinds import RefusedError, show
+from failoverd.config.locate import locate
+from failoverd.config.spec import Config
+
+_KEYS = table(Config)
+_BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One parsed document: `file` names it in errors, `text` is what the line numbers are found in."""
+
+    file: str
+    tree: Mapping[str, Any]
+    text: str = ""
+
+    def section_problem(self, section: str, text: str) -> Problem:
+        """A problem with a whole section."""
+        return Problem(self.file, locate(self.text, (section,)), f"[{_spell(section)}]", text)
+
+    def key_problem(self, section: str, key: str, text: str) -> Problem:
+        """A problem with one key."""
+        line = locate(self.text, (section, key))
+        return Problem(self.file, line, f"[{_spell(section)}] {_spell(key)}", text)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What has been read so far: accepted values by section, who gave each, and what was wrong."""
+
+    values: dict[str, dict[str, Any]] = field(default_factory=lambda: {section: {} for section in _KEYS})
+    givers: dict[tuple[str, str], Document] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def parse(file: str, raw: bytes) -> Document:
+    """The document that the bytes of `file` are. Raises ConfigError."""
+    try:
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        wrong = f"byte 0x{raw[error.start]:02x} is not UTF-8, which TOML must be; save the file as UTF-8"
+        raise ConfigError([Problem(file, line, "", wrong)]) from None
+    try:
+        return Document(file, tomllib.loads(text), text)
+    except RecursionError:
+        wrong = "brackets are nested too deeply; no key takes more than one list"
+        raise ConfigError([Problem(file, 0, "", wrong)]) from None
+    except ValueError as error:
+        raise ConfigError([_syntax_problem(file, text, str(error))]) from None
+
+
+def build(documents: Iterable[Document]) -> Config:
+    """The configuration that the documents give together, defaults for the rest. Raises ConfigError."""
+    draft = _Draft()
+    for document in documents:
+        _lay_over(draft, document)
+    defaults = Config()
+    sections = {name: replace(getattr(defaults, name), **values) for name, values in draft.values.items()}
+    config = replace(defaults, **sections)
+    problems = draft.problems or list(_contradictions(config, draft.givers))
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _syntax_problem(file: str, text: str, message: str) -> Problem:
+    """tomllib puts the place in its message: "... (at line 3, column 5)" or "... (at end of document)"."""
+    place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
+    if not place:
+        return Problem(file, 0, "", f"this is not TOML: {message}")
+    line = int(place[1]) if place[1] else text.rstrip().count("\n") + 1
+    said = message[: place.start()] + (place[0] if place[1] else "")
+    return Problem(file, line, "", f"this is not TOML: {said}; mend the line")
+
+
+def _lay_over(draft: _Draft, document: Document) -> None:
+    for section, body in document.tree.items():
+        if not isinstance(body, Mapping):
+            draft.problems.append(_no_table(document, section, body))
+        elif section not in _KEYS:
+            wrong = "no such section; " + _suggest(section, _KEYS, "[{}]", "the sections are")
+            draft.problems.append(document.section_problem(section, wrong))
+        else:
+            for key, value in body.items():
+                _take(draft, document, section, key, value)
+
+
+def _no_table(document: Document, name: str, body: object) -> Problem:
+    """A top-level key: a section given a value, or a key that stands outside every section."""
+    if name in _KEYS:
+        return document.section_problem(name, f"{show(body)} is no section; write [{name}], then its keys")
+    homes = [section for section, keys in _KEYS.items() if name in keys]
+    advice = f"put it below [{homes[0]}]" if homes else _suggest(name, _KEYS, "[{}]", "the sections are")
+    line = locate(document.text, (name,))
+    return Problem(document.file, line, _spell(name), f"stands outside every section; {advice}")
+
+
+def _take(draft: _Draft, document: Document, section: str, key: str, value: object) -> None:
+    entry = _KEYS[section].get(key)
+    if entry is None:
+        draft.problems.append(document.key_problem(section, key, "no such key; " + _advice(section, key)))
+        return
+    try:
+        draft.values[section][key] = entry.kind.take(value)
+    except RefusedError as refused:
+        draft.problems.append(document.key_problem(section, key, f"{refused}; give {entry.kind.describe()}"))
+    else:
+        draft.givers[section, key] = document
+
+
+def _advice(section: str, key: str) -> str:
+    homes = [home for home, keys in _KEYS.items() if key in keys]
+    if homes:
+        return f"it belongs below [{homes[0]}]"
+    return _suggest(key, _KEYS[section], "{}", f"the keys of [{section}] are")
+
+
+def _suggest(word: str, known: Iterable[str], form: str, otherwise: str) -> str:
+    """The nearest known word, or all of them if none is near."""
+    names = list(known)
+    near = difflib.get_close_matches(word[:60], names, n=1)
+    if near:
+        return f"did you mean {form.format(near[0])}?"
+    return f"{otherwise} " + ", ".join(form.format(name) for name in names)
+
+
+def _contradictions(config: Config, givers: Mapping[tuple[str, str], Document]) -> Iterator[Problem]:
+    """Keys that are well each for itself but not together, blamed on a file that gave one of them."""
+    join, pairing = config.join, config.pairing
+    if join.retry_max < join.retry:
+        key = "retry_max" if ("join", "retry_max") in givers else "retry"
+        wrong = f"retry_max ({join.retry_max:g}) is less than retry ({join.retry:g}); make it as much"
+        yield givers["join", key].key_problem("join", key, wrong)
+    if not pairing.paravirtual_buses and not pairing.paravirtual_drivers:
+        wrong = "paravirtual_drivers is empty too, so no NIC would ever be paired; name a bus or a driver"
+        yield givers["pairing", "paravirtual_buses"].key_problem("pairing", "paravirtual_buses", wrong)
+
+
+def _spell(word: str) -> str:
+    """A key as TOML spells it."""
+    return word if _BARE.fullmatch(word) else show(word)

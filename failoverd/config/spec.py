@@ -1,0 +1,189 @@
+"""The configuration as the rest of the house reads it: frozen, each key with its type, default and meaning.
+
+This is the one table of keys. The reader, the reference page, the example file and the reload's log line are
+all derived from it (see `keys`), so a key that is added here is known, checked and documented everywhere.
+`Config()` is the configuration of a machine without any file.
+
+The defaults stand where a reader of the code looks for them, and mypy knows each key by its type; the price
+is `Annotated`, which is why this module must not postpone its annotations.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from failoverd.config.keys import Key
+from failoverd.config.kinds import Choice, Flag, Seconds, Suffix, Whole, Words
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """When a pair gets a master, the device that carries the IP configuration."""
+
+    create: Annotated[
+        str,
+        Key(
+            Choice(("remembered", "always", "paired")),
+            'When a master is made. "remembered": when a pair is first seen, and from then on at every '
+            'start, VF or no VF. "always": for every paravirtual NIC, so that a VF that comes later needs '
+            'no adoption. "paired": only while a VF is seen.',
+        ),
+    ] = "remembered"
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """The kernel bond that a master is."""
+
+    miimon: Annotated[
+        int,
+        Key(
+            Whole(10, 10_000, "milliseconds"),
+            "How often the bond itself looks at its slaves' carrier. The daemon acts on the kernel's events "
+            "and is faster; this is the safety net while the daemon is not running.",
+        ),
+    ] = 100
+    peer_notifications: Annotated[
+        int,
+        Key(
+            Whole(0, 255),
+            "How many gratuitous ARPs and unsolicited neighbour advertisements the bond sends after each "
+            "change of its active slave (num_grat_arp and num_unsol_na). 0 sends none: peers and switches "
+            "then find the guest's new path late.",
+        ),
+    ] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Failback:
+    """The way back to the VF."""
+
+    automatic: Annotated[
+        bool,
+        Key(
+            Flag(),
+            "Whether traffic goes back to the VF by itself. With false it stays on the paravirtual NIC "
+            "until that one fails.",
+        ),
+    ] = True
+    hold_down: Annotated[
+        float,
+        Key(
+            Seconds(0, 3600),
+            "How long a VF must have shown a steady carrier before traffic goes back to it. Each loss of "
+            "carrier starts the wait anew.",
+        ),
+    ] = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Joining a pair: how long to wait for what, and when to try again."""
+
+    carrier_wait: Annotated[
+        float,
+        Key(
+            Seconds(0, 3600),
+            "How long a VF may take to show a carrier before the join goes on with the paravirtual NIC "
+            "alone.",
+        ),
+    ] = 5.0
+    udev_wait: Annotated[
+        float,
+        Key(
+            Seconds(0, 60),
+            "How long udev may take to be done with a new NIC before failoverd touches it all the same.",
+        ),
+    ] = 2.0
+    retry: Annotated[
+        float,
+        Key(
+            Seconds(0.1, 3600),
+            "How long until a step that the kernel refused is tried again. Doubles each time up to "
+            "retry_max.",
+        ),
+    ] = 10.0
+    retry_max: Annotated[
+        float, Key(Seconds(0.1, 86_400), "The longest wait between two tries. Never less than retry.")
+    ] = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Which NICs are looked at, and as what."""
+
+    paravirtual_buses: Annotated[
+        tuple[str, ...], Key(Words("bus names"), "A NIC on one of these buses is a paravirtual NIC.")
+    ] = ("virtio", "xen", "vmbus")
+    paravirtual_drivers: Annotated[
+        tuple[str, ...],
+        Key(
+            Words("driver names"),
+            "A PCI NIC with one of these drivers counts as a paravirtual NIC, too, where no NIC of its MAC "
+            "is on such a bus: vmxnet3 is a PCI device.",
+        ),
+    ] = ("virtio_net", "vmxnet3", "xen_netfront", "hv_netvsc")
+    ignore: Annotated[
+        tuple[str, ...],
+        Key(
+            Words("device names, patterns of names or MACs"),
+            'NICs that are never touched, by name, by a shell pattern of names such as "eth1*", or by MAC.',
+        ),
+    ] = ()
+    ignore_drivers: Annotated[
+        tuple[str, ...], Key(Words("driver names"), "NICs with one of these drivers are never touched.")
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Netlink:
+    """Talking to the kernel."""
+
+    receive_buffer: Annotated[
+        int,
+        Key(
+            Whole(65_536, 268_435_456, "bytes"),
+            "The receive buffer of the socket that listens for events. When it overflows, events are lost "
+            "and failoverd looks at every device again.",
+        ),
+    ] = 8_388_608
+    request_timeout: Annotated[
+        float,
+        Key(Seconds(0.1, 60), "How long the kernel may take to answer a request before it counts as failed."),
+    ] = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Names of devices."""
+
+    standby_suffix: Annotated[
+        str,
+        Key(
+            Suffix(8),
+            "What is put behind the master's name to name the standby: with the default, the NIC of master "
+            "ens3 is ens3nsby, as udev names it under the kernel's own failover.",
+        ),
+    ] = "nsby"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What is logged."""
+
+    level: Annotated[
+        str, Key(Choice(("debug", "info", "warning", "error")), "The least grave message that is logged.")
+    ] = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration, a section an attribute."""
+
+    master: Master = field(default_factory=Master)
+    bond: Bond = field(default_factory=Bond)
+    failback: Failback = field(default_factory=Failback)
+    join: Join = field(default_factory=Join)
+    pairing: Pairing = field(default_factory=Pairing)
+    netlink: Netlink = field(default_factory=Netlink)
+    naming: Naming = field(default_factory=Naming)
+    log: Log = field(default_factory=Log)

@@ -1,0 +1,214 @@
+"""One pair, one step further: ask the planner, and when it rests, the election.
+
+Nothing is sent for a pair while an answer is outstanding for it, except a switch of the active slave: that one is why the
+daemon exists, and it is right whatever the planner is waiting for.
+"""
+
+from __future__ import annotations
+
+from failoverd.core.state import HOPELESS, PairState, State
+from failoverd.model.actions import (
+    Action,
+    DropJournal,
+    Emit,
+    FetchInet,
+    Remember,
+    SaveJournal,
+    Say,
+    Send,
+)
+from failoverd.model.links import Link
+from failoverd.model.pairs import Goal, Pair
+from failoverd.model.requests import AddAddress, AddRoute, DropAddress
+from failoverd.model.signals import Joined, Released
+from failoverd.plan.join import join
+from failoverd.plan.release import release
+from failoverd.plan.situation import Do, Finish, GiveUp, Look, Next, Rest, Situation, Wait, Write
+from failoverd.policy.election import Rule, Seen, elect, is_unlike, why_unfit
+
+ROUNDS = 16
+"""More answers of the planner than one step can need before the kernel has to be asked; beyond it, it goes in circles."""
+
+
+def advance(state: State, pair: PairState, now: float) -> tuple[list[Action], float | None]:
+    """Take the pair as far as it goes without an answer. Returns what to do, and when to look again."""
+    found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+    actions: list[Action] = []
+    _take_time(state, pair, found, now)
+    wake = _switch(state, pair, found, actions, now)
+    if pair.sent or pair.looking:
+        return actions, wake
+    if now < pair.pause_until:
+        return actions, _sooner(wake, pair.pause_until)
+    if not _is_wanted(state, pair, found, now):
+        pair.state = "released" if pair.held else "degraded" if pair.undo_reason else "alone"
+        pair.reason = pair.undo_reason
+        return actions, _sooner(wake, pair.undo_until)
+    for _ in range(ROUNDS):
+        goal = pair.goal(now)
+        step = (join if goal is Goal.JOINED else release)(_situation(state, pair, found, now))
+        done, again = _carry_out(state, pair, found, goal, step, actions, now)
+        wake = _sooner(wake, again)
+        if done:
+            break
+    else:
+        actions.append(Say("error", f"{pair.mac}: the plan goes in circles; please report this with the log"))
+    return actions, _sooner(wake, _next_retry(pair, now))
+
+
+def _take_time(state: State, pair: PairState, found: Pair, now: float) -> None:
+    """Note since when things are as they are, and forget refusals whose time is over."""
+    master, vf = state.link(found.master), state.link(found.vf)
+    fit = master is not None and vf is not None and not why_unfit(vf, master) and not is_unlike(vf, master)
+    pair.fit_since = (pair.fit_since if pair.fit_since is not None else now) if fit else None
+    unlike = master is not None and is_unlike(vf, master)
+    pair.unlike_since = (pair.unlike_since if pair.unlike_since is not None else now) if unlike else None
+    if vf is None or master is None or vf.master != master.ifindex or vf.carrier:
+        pair.vf_wait = None
+    elif pair.vf_wait is None:
+        pair.vf_wait = now + state.config.join.carrier_wait
+    if pair.undo_until is not None and now >= pair.undo_until:
+        pair.undo_until, pair.undo_reason = None, ""
+
+
+def _is_wanted(state: State, pair: PairState, found: Pair, now: float) -> bool:
+    """Whether there is anything to do: a master to keep, a move to finish, or a pair to be made."""
+    if found.master or (pair.journal is not None and pair.journal.cut):
+        return True
+    if pair.goal(now) is Goal.RELEASED:
+        return pair.journal is not None
+    if found.nic and found.vf:
+        return True
+    create = state.config.master.create
+    return bool(found.nic) and (create == "always" or (create == "remembered" and pair.mac in state.remembered))
+
+
+def _situation(state: State, pair: PairState, found: Pair, now: float) -> Situation:
+    names = {name: link.ifindex for link in state.links.values() for name in (link.name, *link.altnames)}
+    blocked = {request: refusal.text for request, refusal in pair.refusals.items() if now < refusal.until}
+    hopeless = {request for request, refusal in pair.refusals.items() if refusal.times >= HOPELESS}
+    waited = {i for i, since in state.asked.items() if now >= since + state.config.join.udev_wait}
+    return Situation(
+        pair.mac,
+        state.datapath,
+        state.config,
+        now,
+        nic=state.link(found.nic),
+        vf=state.link(found.vf),
+        master=state.link(found.master),
+        journal=pair.journal,
+        inet=pair.inet,
+        names=names,
+        ready=frozenset(state.ready | waited),
+        blocked=blocked,
+        hopeless=frozenset(hopeless),
+        vf_wait=pair.vf_wait,
+    )
+
+
+def _carry_out(
+    state: State, pair: PairState, found: Pair, goal: Goal, step: Next, actions: list[Action], now: float
+) -> tuple[bool, float | None]:
+    """Turn the planner's answer into actions. True: the kernel's answer, an event or the time has to come first."""
+    pair.state = "joining" if goal is Goal.JOINED else "releasing"
+    pair.reason = getattr(step, "why", "")
+    match step:
+        case Do(requests, why):
+            pair.sent, pair.inet = requests, None
+            actions.append(Send(pair.mac, requests, why))
+        case Look(ifindexes):
+            pair.looking = True
+            actions.append(FetchInet(pair.mac, ifindexes))
+        case Write(journal):
+            pair.journal_before, pair.journal = pair.journal, journal
+            actions.append(SaveJournal(journal))
+            return False, None
+        case Finish():
+            pair.journal = None
+            actions += [DropJournal(pair.mac), *_lost(pair)]
+            return False, None
+        case Wait(_, until):
+            return True, until if until is not None else _udev_deadline(state, found, now)
+        case GiveUp(why):
+            _undo(state, pair, why, actions, now)
+        case Rest():
+            _at_rest(state, pair, found, goal, actions)
+    return True, None
+
+
+def _lost(pair: PairState) -> list[Action]:
+    """Name what the kernel would not take back, in full: it is gone from the machine."""
+    return [
+        Say("error", f"{pair.mac}: given up after {refusal.times} tries: {refusal.text}")
+        for request, refusal in pair.refusals.items()
+        if refusal.times >= HOPELESS and isinstance(request, AddAddress | AddRoute | DropAddress)
+    ]
+
+
+def _undo(state: State, pair: PairState, why: str, actions: list[Action], now: float) -> None:
+    pair.state, pair.reason, pair.undo_reason = "degraded", why, why
+    if pair.undo_until is None and not pair.held:
+        pair.undo_until = now + state.config.join.retry_max
+        actions.append(Say("error", f"{pair.mac}: {why}"))
+
+
+def _at_rest(state: State, pair: PairState, found: Pair, goal: Goal, actions: list[Action]) -> None:
+    if goal is Goal.RELEASED:
+        pair.state, pair.reason = ("released", "") if pair.held else ("degraded", pair.undo_reason)
+        if pair.joined:
+            pair.joined = False
+            actions.append(Emit(Released(state.name(found.nic), pair.mac)))
+        return
+    master = state.link(found.master)
+    if master is None:
+        pair.state = "alone"
+        return
+    if not pair.joined:
+        pair.joined = True
+        state.remembered.add(pair.mac)
+        actions += [Remember(pair.mac, "joined"), Emit(Joined(master.name, pair.mac))]
+    pair.state, pair.reason = _settled_state(state, pair, found, master)
+
+
+def _settled_state(state: State, pair: PairState, found: Pair, master: Link) -> tuple[str, str]:
+    active = state.datapath.active(master)
+    if flaws := state.datapath.flaws(master):
+        return "degraded", flaws
+    if not active:
+        return "degraded", "no slave can carry"
+    if active == found.vf:
+        return "accelerated", ""
+    refused = next((r.text for r in pair.refusals.values()), "")
+    vf = state.link(found.vf)
+    return "on-standby", refused or (why_unfit(vf, master) and f"the VF cannot carry: {why_unfit(vf, master)}")
+
+
+def _switch(state: State, pair: PairState, found: Pair, actions: list[Action], now: float) -> float | None:
+    """Ask the election, and let the chosen slave carry. Returns when to ask again."""
+    master = state.link(found.master)
+    if master is None or pair.goal(now) is not Goal.JOINED or not master.up:
+        return None
+    rule = Rule(state.config.failback.hold_down, state.config.failback.automatic)
+    seen = Seen(pair.fit_since, pair.unlike_since)
+    choice = elect(master, state.link(found.vf), state.link(found.nic), seen, rule, now)
+    if choice.slave:
+        requests = tuple(state.datapath.switch(master, choice.slave))
+        blocked = any(r in pair.refusals and now < pair.refusals[r].until for r in requests)
+        if not blocked and pair.because != choice.reason:
+            pair.because = choice.reason
+            actions.append(Send(pair.mac, requests, f"{state.name(choice.slave)} carries: {choice.reason}"))
+    return choice.at
+
+
+def _udev_deadline(state: State, found: Pair, now: float) -> float | None:
+    times = [state.asked[i] + state.config.join.udev_wait for i in (found.nic, found.vf) if i in state.asked]
+    return min((at for at in times if at > now), default=None)
+
+
+def _next_retry(pair: PairState, now: float) -> float | None:
+    times = [refusal.until for refusal in pair.refusals.values() if refusal.until > now]
+    return _sooner(min(times, default=None), pair.undo_until)
+
+
+def _sooner(first: float | None, second: float | None) -> float | None:
+    return min((at for at in (first, second) if at is not None), default=None)

@@ -1,0 +1,92 @@
+"""All that the engine remembers. Owned by one task; only `step` changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from failoverd.config.spec import Config
+from failoverd.datapaths.base import Datapath
+from failoverd.model.links import Link
+from failoverd.model.pairs import Goal, Inet, Journal
+from failoverd.model.requests import Request
+from failoverd.model.signals import FailedOver
+from failoverd.policy.pairing import Judgements
+
+HOPELESS = 3
+"""How often the kernel may refuse an address or a route before the move is finished without it."""
+
+
+@dataclass(slots=True)
+class Refusal:
+    """How often the kernel has refused a request, with what words, and when it may be tried again."""
+
+    times: int
+    text: str
+    until: float
+
+
+@dataclass(slots=True)
+class PairState:
+    """What is remembered of one pair, by its permanent MAC.
+
+    `sent` is the batch that is with the kernel, `looking` says an IP configuration is being fetched. `held` means an
+    administrator released the pair; `undo_until` that joining it failed and when to try anew. `because` is the reason
+    of the switch that was last asked for, `leaving` a failover the signal for which waits for its reason. Until
+    `pause_until` nothing is done, because the journal could not be written; `journal_before` is the one that holds then.
+    """
+
+    mac: str
+    held: bool = False
+    journal: Journal | None = None
+    journal_before: Journal | None = None
+    inet: Mapping[int, Inet] | None = None
+    sent: tuple[Request, ...] = ()
+    looking: bool = False
+    refusals: dict[Request, Refusal] = field(default_factory=dict)
+    undo_until: float | None = None
+    undo_reason: str = ""
+    pause_until: float = 0.0
+    fit_since: float | None = None
+    unlike_since: float | None = None
+    vf_wait: float | None = None
+    because: str = ""
+    leaving: FailedOver | None = None
+    joined: bool = False
+    state: str = "alone"
+    reason: str = ""
+    failovers: int = 0
+    last: FailedOver | None = None
+
+    def goal(self, now: float) -> Goal:
+        """Where the pair is on its way to. A way back that has begun is finished first."""
+        journal = self.journal
+        if journal is not None and journal.cut and journal.toward is Goal.RELEASED:
+            return Goal.RELEASED
+        undoing = self.undo_until is not None and now < self.undo_until
+        return Goal.RELEASED if self.held or undoing else Goal.JOINED
+
+
+@dataclass(slots=True)
+class State:
+    """The machine as seen. `links` by ifindex; `ready` are the devices udev is done with, `asked` since when it is
+    waited for the others; `remembered` are the MACs that had a pair before."""
+
+    config: Config
+    datapath: Datapath
+    links: dict[int, Link] = field(default_factory=dict)
+    pairs: dict[str, PairState] = field(default_factory=dict)
+    judgements: Judgements = field(default_factory=Judgements)
+    remembered: set[str] = field(default_factory=set)
+    ready: set[int] = field(default_factory=set)
+    asked: dict[int, float] = field(default_factory=dict)
+    synced: bool = False
+
+    def link(self, ifindex: int) -> Link | None:
+        """The device with this ifindex."""
+        return self.links.get(ifindex)
+
+    def name(self, ifindex: int) -> str:
+        """Its name, "" for none."""
+        link = self.links.get(ifindex)
+        return link.name if link else ""

@@ -1,0 +1,102 @@
+"""The status document: what `failoverctl status --json` prints. Plain values only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from failoverd import __version__
+from failoverd.core.state import PairState, State
+from failoverd.model.links import Link
+from failoverd.model.pairs import Pair, Verdict
+from failoverd.policy.election import why_unfit
+from failoverd.policy.naming import is_passing_name
+
+Document = dict[str, Any]
+
+
+def status(state: State) -> Document:
+    """Every master, and every NIC with its verdict."""
+    pairs = [(pair, state.judgements.pairs.get(mac, Pair(mac))) for mac, pair in sorted(state.pairs.items())]
+    return {
+        "version": __version__,
+        "masters": [_master(state, pair, found) for pair, found in pairs if _is_shown(pair, found)],
+        "nics": nics(state),
+    }
+
+
+def nics(state: State) -> list[Document]:
+    """What was made of every device but loopback, and why."""
+    rows = []
+    for ifindex, judgement in sorted(state.judgements.verdicts.items()):
+        link = state.link(ifindex)
+        if link is None or link.name == "lo":
+            continue
+        pair = state.pairs.get(link.perm_mac)
+        reason = judgement.reason
+        if judgement.verdict is Verdict.PAIRED and pair is not None:
+            reason = "; ".join([reason, *_troubles(pair, link)])
+        rows.append(
+            {
+                "name": link.name,
+                "ifindex": ifindex,
+                "mac": link.perm_mac or link.mac,
+                "driver": link.driver,
+                "bus": link.bus,
+                "verdict": judgement.verdict.value,
+                "reason": reason,
+            }
+        )
+    return rows
+
+
+def _is_shown(pair: PairState, found: Pair) -> bool:
+    return bool(found.master) or pair.state not in ("alone",)
+
+
+def _troubles(pair: PairState, link: Link) -> list[str]:
+    texts = [r.text for request, r in pair.refusals.items() if getattr(request, "ifindex", 0) == link.ifindex]
+    if pair.held:
+        texts.append("released by an administrator; failoverctl adopt joins it again")
+    return texts + ([pair.undo_reason] if pair.undo_reason else [])
+
+
+def _master(state: State, pair: PairState, found: Pair) -> Document:
+    master = state.link(found.master)
+    shown = master is not None and not is_passing_name(master.name)
+    nic = state.link(found.nic)
+    return {
+        "name": master.name if master is not None and shown else nic.name if nic else "",
+        "ifindex": found.master,
+        "mac": pair.mac,
+        "datapath": state.datapath.name,
+        "state": pair.state,
+        "reason": pair.reason,
+        "active": state.name(state.datapath.active(master)) or None if master else None,
+        "primary": _slave(state.link(found.vf), master),
+        "standby": _slave(nic, master),
+        "mtu": master.mtu if master else 0,
+        "failovers": pair.failovers,
+        "last_failover": _last(pair),
+    }
+
+
+def _slave(link: Link | None, master: Link | None) -> Document | None:
+    if link is None or master is None or link.master != master.ifindex:
+        return None
+    return {
+        "name": link.name,
+        "ifindex": link.ifindex,
+        "driver": link.driver,
+        "parent": link.parent,
+        "up": link.up,
+        "carrier": link.carrier,
+        "mtu": link.mtu,
+        "fit": not why_unfit(link, master),
+    }
+
+
+def _last(pair: PairState) -> Document | None:
+    if pair.last is None:
+        return None
+    last = pair.last
+    return {"from": last.old, "to": last.new, "reason": last.reason, "monotonic": last.at}

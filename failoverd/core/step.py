@@ -1,0 +1,146 @@
+"""The heart: one event in, what has to be done out. No socket, no clock, no trio; `now` is whatever the shell says.
+
+    event -> take it into the state -> for every pair: switch if need be, then the planner's next step -> actions
+
+Everything hangs on the state being what the kernel last said and on the planner starting from that each time. So it does
+not matter whether an event was lost, came late or twice, or whether this is the first step after a restart.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import assert_never
+
+from failoverd.core.advance import advance
+from failoverd.core.state import PairState, Refusal, State
+from failoverd.core.words import refusal_text
+from failoverd.core.world import gone, overdue, see, sync
+from failoverd.model.actions import Action, Remember, Say, WakeAt
+from failoverd.model.events import (
+    AboutPair,
+    AdoptAsked,
+    Answered,
+    Event,
+    InetSeen,
+    LinkGone,
+    LinkSeen,
+    NotSaved,
+    ReleaseAsked,
+    Synced,
+    TimePassed,
+    UdevDone,
+)
+from failoverd.model.requests import (
+    AddAddress,
+    AddAltname,
+    AddRoute,
+    DropAddress,
+    DropAltname,
+    Request,
+    SetActive,
+)
+
+SOON = 1.0
+"""Seconds until a refused address, route or switch is tried again: what it waited for may come any moment."""
+
+HARMLESS: dict[type[Request], tuple[int, ...]] = {
+    AddAddress: (errno.EEXIST,),
+    AddRoute: (errno.EEXIST,),
+    AddAltname: (errno.EEXIST,),
+    DropAddress: (errno.EADDRNOTAVAIL,),
+    DropAltname: (errno.ENOENT,),
+}
+"""Refusals that only say: it is so already."""
+
+
+def step(state: State, event: Event, now: float) -> list[Action]:
+    """Take in one event at the moment `now` (seconds of any steady clock) and say what follows from it."""
+    actions = _take_in(state, event, now)
+    if not state.synced:
+        return actions
+    actions += overdue(state, now)
+    wakes = [signal.at + 0.02 for pair in state.pairs.values() if (signal := pair.leaving)]
+    for pair in list(state.pairs.values()):
+        done, wake = advance(state, pair, now)
+        actions += done
+        wakes += [wake] if wake is not None else []
+    if wakes:
+        actions.append(WakeAt(min(wakes)))
+    return actions
+
+
+def _take_in(state: State, event: Event, now: float) -> list[Action]:
+    match event:
+        case LinkSeen(link):
+            return see(state, link, now)
+        case LinkGone(ifindex):
+            _forget_refusals(state, ifindex)
+            return gone(state, ifindex)
+        case Synced(links):
+            return sync(state, links, now)
+        case UdevDone(ifindex):
+            state.asked.pop(ifindex, None)
+            state.ready.add(ifindex)
+        case Answered() | InetSeen() | ReleaseAsked() | AdoptAsked() | NotSaved():
+            return _for_pair(state, state.pairs.setdefault(event.mac, PairState(event.mac)), event, now)
+        case TimePassed():
+            pass
+        case _:
+            assert_never(event)
+    return []
+
+
+def _for_pair(state: State, pair: PairState, event: AboutPair, now: float) -> list[Action]:
+    match event:
+        case Answered():
+            return _answered(state, pair, event, now)
+        case InetSeen(_, inet):
+            pair.looking, pair.inet = False, inet
+            return []
+        case NotSaved():
+            pair.journal, pair.sent, pair.looking = pair.journal_before, (), False
+            pair.pause_until = now + state.config.join.retry
+            return []
+        case ReleaseAsked():
+            pair.held = True
+            state.remembered.discard(pair.mac)
+            return [Remember(pair.mac, "released")]
+        case AdoptAsked():
+            pair.held, pair.undo_until, pair.undo_reason = False, None, ""
+            pair.refusals.clear()
+            state.remembered.add(pair.mac)
+            return [Remember(pair.mac, "joined")]
+
+
+def _answered(state: State, pair: PairState, event: Answered, now: float) -> list[Action]:
+    if event.requests == pair.sent:
+        pair.sent, pair.inet = (), None
+    if event.answers is None:
+        pair.because = ""
+        return [Say("warning", f"{pair.mac}: the kernel's answers were lost; looking at all devices again")]
+    actions: list[Action] = []
+    for request, (number, text) in zip(event.requests, event.answers, strict=False):
+        if not number or number in HARMLESS.get(type(request), ()):
+            pair.refusals.pop(request, None)
+        elif number != errno.ENODEV:
+            actions.append(_refused(state, pair, request, number, text, now))
+        if number and isinstance(request, SetActive):
+            pair.because = ""
+    return actions
+
+
+def _refused(state: State, pair: PairState, request: Request, number: int, text: str, now: float) -> Action:
+    config = state.config.join
+    times = pair.refusals[request].times + 1 if request in pair.refusals else 1
+    is_small = isinstance(request, AddAddress | AddRoute | DropAddress | SetActive)
+    wait = SOON if is_small else min(config.retry * 2.0 ** min(times - 1, 32), config.retry_max)
+    words = refusal_text(request, number, text, state.name)
+    pair.refusals[request] = Refusal(times, words, now + wait)
+    return Say("warning", f"{words}; trying again in {wait:g} s")
+
+
+def _forget_refusals(state: State, ifindex: int) -> None:
+    """The kernel counts on: a device that comes back has another ifindex, and what was refused for this one is void."""
+    for pair in state.pairs.values():
+        for request in [r for r in pair.refusals if ifindex in (getattr(r, "ifindex", 0), getattr(r, "slave", 0))]:
+            del pair.refusals[request]

@@ -1,0 +1,99 @@
+"""Requests and refusals in words, for the log, for --dry-run and for explain."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+from collections.abc import Callable
+
+from failoverd.model.inet import Address, Route
+from failoverd.model.requests import (
+    AddAddress,
+    AddAltname,
+    AddRoute,
+    CreateBond,
+    DeleteLink,
+    DropAddress,
+    DropAltname,
+    Rename,
+    Request,
+    SetActive,
+    SetMaster,
+    SetMtu,
+    SetUp,
+)
+
+NameOf = Callable[[int], str]
+RTA_DST = 1
+AF_INET6 = 10
+
+ADVICE = {
+    errno.EBUSY: "another program holds it, or it is up on a kernel before 6.2; see failoverctl explain",
+    errno.EPERM: "failoverd needs CAP_NET_ADMIN; start it by its systemd unit or as root",
+    errno.EOPNOTSUPP: "this kernel or driver cannot do it; load the bonding module, or look for the driver's limits",
+    errno.EEXIST: "the name is taken; free it or choose another in [naming]",
+    errno.EINVAL: "the driver refuses the master's settings; compare the MTU of the master with what the VF can do",
+    errno.ENODEV: "the device is gone; nothing needs to be done",
+}
+
+
+def describe(request: Request, name_of: NameOf) -> str:
+    """What a request does, with the devices' names."""
+    match request:
+        case CreateBond(name, mac, mtu, miimon, _):
+            return f"create bond {name} with MAC {mac}, MTU {mtu}, miimon {miimon} ms"
+        case DeleteLink(ifindex):
+            return f"delete {name_of(ifindex)}"
+        case SetUp(ifindex, up):
+            return f"set {name_of(ifindex)} {'up' if up else 'down'}"
+        case SetMtu(ifindex, mtu):
+            return f"set the MTU of {name_of(ifindex)} to {mtu}"
+        case Rename(ifindex, name):
+            return f"rename {name_of(ifindex)} to {name}"
+        case SetMaster(ifindex, master):
+            return f"enslave {name_of(ifindex)} to {name_of(master)}" if master else f"free {name_of(ifindex)}"
+        case SetActive(ifindex, slave):
+            return f"make {name_of(slave)} the active slave of {name_of(ifindex)}"
+        case _:
+            return _describe_parts(request, name_of)
+
+
+def _describe_parts(request: Request, name_of: NameOf) -> str:
+    match request:
+        case AddAltname(ifindex, name):
+            return f"add the alternative name {name} to {name_of(ifindex)}"
+        case DropAltname(ifindex, name):
+            return f"drop the alternative name {name} of {name_of(ifindex)}"
+        case AddAddress(address):
+            return f"add {address_text(address)} to {name_of(address.ifindex)}"
+        case DropAddress(address):
+            return f"drop {address_text(address)} from {name_of(address.ifindex)}"
+        case AddRoute(route):
+            return f"add the route to {route_text(route)} through {name_of(route.ifindex)}"
+    raise TypeError(request)
+
+
+def refusal_text(request: Request, number: int, text: str, name_of: NameOf) -> str:
+    """An error as an administrator wants it: device, action, the kernel's answer, the next step."""
+    code = errno.errorcode.get(number, str(number))
+    advice = ADVICE.get(number, "see the kernel's log (dmesg)")
+    return f"{describe(request, name_of)} failed: {code} ({text or code}); {advice}"
+
+
+def address_text(address: Address) -> str:
+    """10.0.0.2/24"""
+    return f"{_ip(address.local)}/{address.prefixlen}"
+
+
+def route_text(route: Route) -> str:
+    """10.1.0.0/16 (table 254)"""
+    found = dict(route.attrs).get(RTA_DST)
+    where = f"{_ip(found)}/{route.dst_len}" if found else "default"
+    return f"{where} (table {route.table})"
+
+
+def _ip(packed: bytes) -> str:
+    try:
+        return str(ipaddress.ip_address(packed))
+    except ValueError:
+        return packed.hex()

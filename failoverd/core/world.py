@@ -1,0 +1,151 @@
+"""Taking in what happened to devices: the picture of the machine, and the signals that follow from a change in it.
+
+A signal is made here and nowhere else, from what the kernel said, so that it can never state a mere wish.
+"""
+
+from __future__ import annotations
+
+from failoverd.core.state import PairState, State
+from failoverd.model.actions import Action, AskUdev, Emit
+from failoverd.model.links import Link
+from failoverd.model.signals import FailedOver, LinkRenamed
+from failoverd.policy.naming import our_mac
+from failoverd.policy.pairing import judge
+
+REASON_WAIT = 0.02
+"""Seconds a failover signal waits for its reason: a VF that is unplugged is first closed, then unlinked, then gone."""
+
+
+def see(state: State, link: Link, now: float) -> list[Action]:
+    """A device is new or has changed."""
+    old = state.links.get(link.ifindex)
+    state.links[link.ifindex] = link
+    actions: list[Action] = []
+    if old is None:
+        actions += _new(state, link, now)
+    elif old.name != link.name:
+        actions += _renamed(state, old, link)
+    if old is None or _identity(old) != _identity(link):
+        rejudge(state)
+    if old is not None and link.bond is not None and old.bond is not None and old.bond.active != link.bond.active:
+        actions += _failed_over(state, old.bond.active, link, now)
+    return actions
+
+
+def gone(state: State, ifindex: int) -> list[Action]:
+    """A device is no more."""
+    link = state.links.pop(ifindex, None)
+    state.ready.discard(ifindex)
+    state.asked.pop(ifindex, None)
+    if link is None:
+        return []
+    actions: list[Action] = []
+    for pair in state.pairs.values():
+        if pair.leaving is not None and pair.leaving.old == link.name:
+            actions += settle_signal(pair, "it was unplugged")
+    rejudge(state)
+    return actions
+
+
+def sync(state: State, links: tuple[Link, ...], now: float) -> list[Action]:
+    """A whole dump. What is in it is as it says, what is not in it is gone; events before it may have been lost."""
+    first = not state.synced
+    actions: list[Action] = []
+    for ifindex in set(state.links) - {link.ifindex for link in links}:
+        actions += gone(state, ifindex)
+    for link in links:
+        actions += see(state, link, now)
+    state.synced = True
+    if first:
+        rejudge(state)
+    return actions
+
+
+def rejudge(state: State) -> None:
+    """Ask pairing anew, and keep a PairState for every MAC that has a pair or a journal."""
+    if not state.synced:
+        return
+    state.judgements = judge(state.links, state.config.pairing)
+    for mac in state.judgements.pairs:
+        state.pairs.setdefault(mac, PairState(mac))
+
+
+def settle_signal(pair: PairState, reason: str) -> list[Action]:
+    """The reason of a failover is known, or will not become known any more: send the signal."""
+    signal = pair.leaving
+    if signal is None:
+        return []
+    pair.leaving = None
+    final = FailedOver(signal.master, signal.old, signal.new, reason or signal.reason, signal.at)
+    pair.last = final
+    return [Emit(final)]
+
+
+def overdue(state: State, now: float) -> list[Action]:
+    """Signals that have waited for their reason long enough."""
+    actions: list[Action] = []
+    for pair in state.pairs.values():
+        if pair.leaving is not None and now >= pair.leaving.at + REASON_WAIT:
+            actions += settle_signal(pair, "")
+    return actions
+
+
+def _new(state: State, link: Link, now: float) -> list[Action]:
+    if link.kind or not link.perm_mac:
+        return []
+    if link.master and our_mac(state.links.get(link.master, link)):
+        state.ready.add(link.ifindex)
+        return []
+    state.asked[link.ifindex] = now
+    return [AskUdev(link.ifindex, link.name)]
+
+
+def _identity(link: Link) -> tuple[object, ...]:
+    """What pairing looks at; a change of anything else cannot change a verdict."""
+    return (
+        link.name,
+        link.mac if link.kind == "bond" else "",
+        link.perm_mac,
+        link.master,
+        link.link,
+        link.kind,
+        link.bus,
+        link.driver,
+        link.altnames,
+        link.standby_feature,
+    )
+
+
+def _renamed(state: State, old: Link, new: Link) -> list[Action]:
+    for pair in state.judgements.pairs.values():
+        roles = {pair.master: "master", pair.vf: "primary", pair.nic: "standby"}
+        role = roles.get(new.ifindex)
+        if role and pair.master:
+            master = new.name if role == "master" else state.name(pair.master)
+            return [Emit(LinkRenamed(new.ifindex, old.name, new.name, old.up, master, role))]
+    return []
+
+
+def _failed_over(state: State, was: int, master: Link, now: float) -> list[Action]:
+    mac = our_mac(master)
+    pair = state.pairs.get(mac)
+    if pair is None or not pair.joined or master.bond is None:
+        return []
+    actions = settle_signal(pair, "")
+    pair.failovers += 1
+    old, new = state.link(was), state.name(master.bond.active)
+    reason = pair.because or _what_is_wrong_with(old)
+    pair.leaving = FailedOver(master.name, old.name if old else "", new, reason, now)
+    pair.because = ""
+    may_be_leaving = old is not None and not old.up
+    return actions if may_be_leaving else actions + settle_signal(pair, reason)
+
+
+def _what_is_wrong_with(link: Link | None) -> str:
+    if link is None:
+        return "it was unplugged"
+    if not link.up:
+        return "it is down"
+    if not link.carrier:
+        return "it has no carrier"
+    return "the kernel chose another slave"

@@ -1,0 +1,109 @@
+"""The control socket: one line of JSON in, one line out. `{"call": "status", "argument": ""}`.
+
+It is there before D-Bus is and when D-Bus is not. Everybody may read; what changes something is root's, told by the peer's
+credentials (SO_PEERCRED). A client gets a bounded line and a bounded time, and a bounded number of them is served at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import stat
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from failoverd.core.calls import CALLS, CallError
+
+log = logging.getLogger("failoverd")
+
+LINE = 4096
+"""Longest request read, in bytes."""
+PATIENCE = 5.0
+"""Seconds a client may take over its request or its answer."""
+CLIENTS = 16
+UCRED = struct.Struct("=iII")
+
+Serve = Callable[[str, str], Awaitable[dict[str, Any]]]
+"""Carry out a call with its argument. Raises CallError."""
+
+
+def listen(path: Path) -> trio.SocketListener:
+    """The listening socket, in place of one a former daemon left. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
+        path.unlink()
+    sock = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        raw = socket.socket(fileno=sock.fileno())
+        try:
+            raw.bind(str(path))
+        finally:
+            raw.detach()
+        path.chmod(0o666)
+        sock.listen(CLIENTS)
+    except BaseException:
+        sock.close()
+        raise
+    return trio.SocketListener(sock)
+
+
+async def serve(listener: trio.SocketListener, carry_out: Serve) -> None:
+    """Answer clients until cancelled."""
+    limit = trio.CapacityLimiter(CLIENTS)
+
+    async def client(stream: trio.SocketStream) -> None:
+        with trio.move_on_after(PATIENCE):
+            async with limit, stream:
+                try:
+                    await stream.send_all(await _answer(stream, carry_out))
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    return
+
+    await trio.serve_listeners(client, [listener])
+
+
+async def _answer(stream: trio.SocketStream, carry_out: Serve) -> bytes:
+    try:
+        call, argument = _parse(await _line(stream))
+        if CALLS[call].changes and _peer_uid(stream) != 0:
+            raise CallError(f"{call} is root's; try it with sudo")
+        document = {"ok": await carry_out(call, argument)}
+    except CallError as error:
+        document = {"error": {"text": str(error)}}
+    return json.dumps(document).encode() + b"\n"
+
+
+async def _line(stream: trio.SocketStream) -> bytes:
+    data = b""
+    while b"\n" not in data:
+        more = await stream.receive_some(LINE)
+        if not more:
+            break
+        data += more
+        if len(data) > LINE:
+            raise CallError(f"a request has at most {LINE} bytes")
+    return data
+
+
+def _parse(line: bytes) -> tuple[str, str]:
+    try:
+        raw = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CallError("a request is one line of JSON") from error
+    call = raw.get("call") if isinstance(raw, dict) else None
+    argument = raw.get("argument", "") if isinstance(raw, dict) else ""
+    if not isinstance(call, str) or call not in CALLS:
+        raise CallError(f"there is no call {call!r}; there are {', '.join(CALLS)}")
+    if not isinstance(argument, str):
+        raise CallError("the argument is a text")
+    return call, argument
+
+
+def _peer_uid(stream: trio.SocketStream) -> int:
+    _, uid, _ = UCRED.unpack(stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size))
+    return int(uid)

@@ -1,0 +1,243 @@
+"""The engine loop: one task that owns the state, calls `step`, and does what it says.
+
+    kernel --datagram--> reader --+
+    udev  -----------------------+--> one bounded channel --> engine: step(state, event, now) --> actions
+    administrators --------------+                                                                  |
+    looked-up configuration -----+        <---------- requests, journals, signals, timers ----------+
+
+The channel is bounded: where the engine cannot keep up, the reader stops reading, the kernel's queue fills, and its
+overrun is answered as any other. Nothing here decides anything, and nothing but `step` changes the state.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import trio
+
+from failoverd.config.spec import Config
+from failoverd.core.state import PairState, State
+from failoverd.core.step import step
+from failoverd.core.words import describe
+from failoverd.daemon.store import Store
+from failoverd.datapaths.bond import DATAPATH
+from failoverd.model.actions import (
+    Action,
+    AskUdev,
+    DropJournal,
+    Emit,
+    FetchInet,
+    Remember,
+    SaveJournal,
+    Say,
+    Send,
+    WakeAt,
+)
+from failoverd.model.events import Event, InetSeen, NotSaved, TimePassed, UdevDone
+from failoverd.model.requests import Request
+from failoverd.model.signals import Signal
+from failoverd.netlink.conversation import Complete, Conversation
+from failoverd.netlink.fetch import InterruptedDumpError, Opener, fetch_inet
+from failoverd.netlink.frames import NetlinkError
+from failoverd.netlink.transport import Transport, is_overrun
+
+log = logging.getLogger("failoverd")
+
+BACKLOG = 1000
+FETCH_PAUSE = 0.1
+"""Seconds between two tries to look up a configuration."""
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+Command = Callable[[State, float], Sequence[Event]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Everything the engine needs of the world, so that a simulated one can stand in for each."""
+
+    link_socket: Transport
+    open_inet: Opener
+    complete: Complete
+    is_udev_done: Callable[[int], bool]
+    store: Store
+    on_signal: Callable[[Signal], None] = lambda _signal: None
+    on_step: Callable[[State], None] = lambda _state: None
+
+
+class JournalNotKeptError(Exception):
+    """A journal could not be written, so nothing may be moved."""
+
+    def __init__(self, mac: str, error: OSError) -> None:
+        super().__init__(f"{mac}: cannot write down what has to be moved: {error}; make room, it is tried again")
+        self.mac = mac
+
+
+class Engine:
+    """See the module. `state` may be read at any time, and is changed by `step` alone."""
+
+    def __init__(self, config: Config, outside: Outside) -> None:
+        self.state = State(config, DATAPATH)
+        self._outside = outside
+        self._talk = Conversation(outside.complete)
+        self._send_event, self._events = trio.open_memory_channel[Event | Command](BACKLOG)
+        self._wake = math.inf
+        self._nursery: trio.Nursery | None = None
+        self._waiting: dict[int, str] = {}
+
+    async def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Run until cancelled. Calls `on_ready` once all devices are known and the first step is done."""
+        self._recall()
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            self._talk.resync(trio.current_time())
+            await self._flush()
+            nursery.start_soon(self._read)
+            while not self.state.synced:
+                await self._turn()
+            on_ready()
+            while True:
+                await self._turn()
+
+    async def tell(self, what: Event | Command) -> None:
+        """Put an event, or something that makes events out of the state, into the engine's queue."""
+        await self._send_event.send(what)
+
+    async def resync(self) -> None:
+        """Look at every device again."""
+        await self.tell(self._ask_again)
+
+    def udev_spoke(self) -> None:
+        """udev has finished with some device: see whether it was one that is waited for."""
+        for ifindex in [i for i in self._waiting if self._outside.is_udev_done(i)]:
+            del self._waiting[ifindex]
+            try:
+                self._send_event.send_nowait(UdevDone(ifindex))
+            except trio.WouldBlock:
+                self._waiting[ifindex] = ""
+
+    def _ask_again(self, _state: State, now: float) -> Sequence[Event]:
+        self._talk.resync(now)
+        return ()
+
+    def _recall(self) -> None:
+        kept = self._outside.store.load()
+        for line in kept.troubles:
+            log.error("%s", line)
+        for mac, journal in kept.journals.items():
+            self.state.pairs[mac] = PairState(mac, journal=journal)
+        for mac, word in kept.memory.items():
+            if word == "joined":
+                self.state.remembered.add(mac)
+            else:
+                self.state.pairs.setdefault(mac, PairState(mac)).held = True
+
+    async def _read(self) -> None:
+        """The kernel's datagrams, as they come."""
+        while True:
+            try:
+                datagram = await self._outside.link_socket.recv()
+            except OSError as error:
+                if not is_overrun(error):
+                    raise
+                await self.tell(self._overrun)
+                continue
+            await self.tell(partial(self._feed, datagram))
+
+    def _feed(self, datagram: bytes, _state: State, now: float) -> Sequence[Event]:
+        return self._talk.feed(datagram, now)
+
+    def _overrun(self, _state: State, now: float) -> Sequence[Event]:
+        log.warning("the kernel's queue overflowed and events were lost; looking at all devices again")
+        return self._talk.overrun(now)
+
+    async def _turn(self) -> None:
+        """Wait for the next event or the next deadline, and take it in."""
+        timeout = self.state.config.netlink.request_timeout
+        deadline = min(self._wake, self._talk.deadline(timeout) or math.inf)
+        item: Event | Command = TimePassed()
+        with trio.move_on_at(deadline):
+            item = await self._events.receive()
+        now = trio.current_time()
+        events = [*self._talk.overdue(now, timeout), *(item(self.state, now) if callable(item) else (item,))]
+        for event in events:
+            await self._step(event)
+        await self._flush()
+        self._outside.on_step(self.state)
+
+    async def _step(self, event: Event) -> None:
+        """One step and its actions. Where a journal cannot be kept, what would follow it is not done."""
+        self._wake = math.inf
+        for action in step(self.state, event, trio.current_time()):
+            try:
+                await self._do(action)
+            except JournalNotKeptError as error:
+                log.error("%s", error)
+                await self._step(NotSaved(error.mac))
+                return
+
+    async def _do(self, action: Action) -> None:
+        match action:
+            case Send(mac, requests, why):
+                await self._send(mac, requests, why)
+            case WakeAt(at):
+                self._wake = at
+            case Say(level, text):
+                log.log(LEVELS[level], "%s", text)
+            case Emit(signal):
+                log.info("%s", signal)
+                self._outside.on_signal(signal)
+            case FetchInet(mac, ifindexes):
+                self._start(self._fetch, mac, ifindexes)
+            case AskUdev(ifindex, name):
+                self._waiting[ifindex] = name
+                self.udev_spoke()
+            case SaveJournal() | DropJournal() | Remember():
+                self._keep(action)
+
+    async def _send(self, mac: str, requests: tuple[Request, ...], why: str) -> None:
+        log.info("%s: %s", mac, why)
+        for request in requests:
+            log.debug("%s:   %s", mac, describe(request, self.state.name))
+        self._talk.request(mac, requests, trio.current_time())
+        await self._flush()
+
+    def _keep(self, action: SaveJournal | DropJournal | Remember) -> None:
+        """Not to be able to remember is bad for the next boot, and no reason to stop now; a journal is."""
+        store = self._outside.store
+        try:
+            match action:
+                case SaveJournal(journal):
+                    store.save_journal(journal)
+                case DropJournal(mac):
+                    store.drop_journal(mac)
+                case Remember(mac, what):
+                    store.remember(mac, what)
+        except OSError as error:
+            if isinstance(action, SaveJournal):
+                raise JournalNotKeptError(action.journal.mac, error) from error
+            log.error("%s: cannot remember the pair for the next start: %s; look at the disk", action.mac, error)
+
+    def _start(self, task: Callable[..., Awaitable[None]], *args: Any) -> None:
+        assert self._nursery is not None
+        self._nursery.start_soon(task, *args)
+
+    async def _fetch(self, mac: str, ifindexes: tuple[int, ...]) -> None:
+        """Look the configuration up. It is needed before anything is changed, so there is no giving up."""
+        while True:
+            try:
+                inet = await fetch_inet(self._outside.open_inet, ifindexes)
+            except (OSError, NetlinkError, InterruptedDumpError) as error:
+                log.warning("%s: cannot read the addresses and routes: %s; trying again", mac, error)
+                await trio.sleep(FETCH_PAUSE)
+            else:
+                await self.tell(InetSeen(mac, inet))
+                return
+
+    async def _flush(self) -> None:
+        while self._talk.out:
+            await self._outside.link_socket.send(self._talk.out.pop(0))

@@ -1,0 +1,1 @@
+"""How a pair is joined, one file each. Everything a datapath does comes out as requests to the kernel."""

@@ -1,0 +1,60 @@
+"""A pair joined by the kernel's bonding driver.
+
+The bond is the safety net: miimon finds a dead link also while failoverd is not there. failoverd is the policy, so no
+`primary` is set: with one, the kernel would take every newly enslaved VF at once, hold-down or not, and forget it at a rename.
+`fail_over_mac=active` means that no slave's MAC is ever written, which untrusted VFs refuse even where it is equal. A device
+must be down to be enslaved (drivers/net/bonding/bond_main.c, bond_enslave); the bond opens it itself.
+"""
+
+from __future__ import annotations
+
+from failoverd.config.spec import Config
+from failoverd.model.links import Link
+from failoverd.model.requests import CreateBond, DeleteLink, Request, SetActive, SetMaster, SetUp
+from failoverd.policy.naming import passing_name
+
+ACTIVE_BACKUP = 1
+FOLLOW_ACTIVE = 1
+
+
+class BondDatapath:
+    """See failoverd.datapaths.base.Datapath."""
+
+    name = "bond"
+
+    def create(self, mac: str, nic: Link, config: Config) -> list[Request]:
+        """Make the bond under its passing name."""
+        return [CreateBond(passing_name(mac), mac, nic.mtu, config.bond.miimon, config.bond.peer_notifications)]
+
+    def attach(self, slave: Link, master: Link) -> list[Request]:
+        """Down, then enslave."""
+        down: list[Request] = [SetUp(slave.ifindex, up=False)] if slave.up else []
+        return [*down, SetMaster(slave.ifindex, master.ifindex)]
+
+    def detach(self, slave: Link) -> list[Request]:
+        """Let the slave go; bonding closes it."""
+        return [SetMaster(slave.ifindex, 0)] if slave.master else []
+
+    def switch(self, master: Link, slave: int) -> list[Request]:
+        """Choose the active slave; the kernel sends the gratuitous ARP and the unsolicited NA."""
+        return [SetActive(master.ifindex, slave)]
+
+    def remove(self, master: Link) -> list[Request]:
+        """Delete the bond; the kernel lets its slaves go and closes them."""
+        return [DeleteLink(master.ifindex)]
+
+    def active(self, master: Link) -> int:
+        """IFLA_BOND_ACTIVE_SLAVE."""
+        return master.bond.active if master.bond else 0
+
+    def flaws(self, master: Link) -> str:
+        """Somebody may have changed the bond's options behind our back."""
+        bond = master.bond
+        if bond is None or bond.mode != ACTIVE_BACKUP:
+            return f"{master.name} is not an active-backup bond"
+        if not bond.miimon:
+            return f"{master.name} has no miimon: a dead link is not noticed while failoverd is away"
+        return ""
+
+
+DATAPATH = BondDatapath()

@@ -1,0 +1,121 @@
+"""A guest that has booted already, kept in a file, so that the next one need not boot.
+
+Emulated, Debian takes half a minute to boot, the same half minute each time. So one guest without any NIC is
+booted once, stopped and migrated into a file; every later guest begins by being migrated out of that file, on an
+overlay of the disk it had, and has its NICs plugged in afterwards. It is told that it is another guest now by its
+VM generation ID (its random numbers start anew) and what time it is.
+
+The key covers all that must be equal on both sides: the image, QEMU's version, the accelerator, the command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from failoverd.lab.agent import Agent
+from failoverd.lab.host import LabError, Progress, cached, silent
+from failoverd.lab.image import Image
+from failoverd.lab.machine import Hardware, Machine, accelerator, arguments, overlay, version
+from failoverd.lab.qmp import Qmp
+
+BOOT = 300.0
+"""Seconds an emulated guest may take to boot on a busy machine; far more than it needs."""
+
+HANDOVER = 120.0
+"""Seconds a guest may take from one QEMU (or file) to another."""
+
+WARM = "python3 -c 'import asyncio, dbus_next, json, pyroute2, sdnotify, trio'; ip link; udevadm settle"
+"""Run before the checkpoint, so that these are in the guest's page cache. It changes nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A booted guest: the disk to lay an overlay on, and the file its memory and devices are in."""
+
+    disk: Path
+    state: Path
+
+
+async def checkpoint(image: Image, *, progress: Progress = silent) -> Checkpoint:
+    """The checkpoint of an image for this QEMU; made first if the cache has none. Raises LabError."""
+    layout = arguments(Hardware(image, Path("disk"), ""), Path("console"))
+    recipe = json.dumps([image.key, await version(), layout, WARM])
+    key = f"checkpoint-{image.key}-{accelerator()}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+
+    async def build(into: Path) -> None:
+        progress("booting a guest once, to keep it booted: about half a minute")
+        await _make(image, into, progress)
+
+    made = await cached(key, build, progress)
+    return Checkpoint(made / "disk.qcow2", made / "state")
+
+
+async def _make(image: Image, into: Path, progress: Progress) -> None:
+    disk = into / "disk.qcow2"
+    await overlay(disk, image.disk, backing_format="raw")
+    async with trio.open_nursery() as nursery:
+        machine = await Machine.start(nursery, Hardware(image, disk, str(uuid.uuid4())), into, incoming=False)
+        try:
+            agent = Agent()
+            agent.attach(machine.agent)
+            await booted(agent, machine)
+            progress("the guest has booted; saving it")
+            (await agent.run(["sh", "-ec", f"{WARM}; sync"], timeout=BOOT)).check()
+            await machine.qmp.execute("stop")
+            await send(machine.qmp, f"exec:cat >{shlex.quote(str(into / 'state'))}")
+        finally:
+            await machine.kill()
+
+
+async def booted(agent: Agent, machine: Machine) -> None:
+    """Wait until systemd has started all it means to start. Raises LabError with the console's last lines."""
+    state = b""
+    with trio.move_on_after(BOOT):
+        await agent.request("guest-ping")
+        state = (await agent.run(["systemctl", "is-system-running", "--wait"], timeout=BOOT)).stdout.strip()
+    if state not in (b"running", b"degraded"):
+        raise LabError(
+            f"the guest did not boot within {BOOT:g} s (systemd: {state.decode() or 'no answer'}). "
+            f"The end of its console:\n{machine.console()}"
+        )
+
+
+async def restored(checkpoint: Checkpoint, agent: Agent, machine: Machine) -> None:
+    """Give a QEMU that waits for a guest the one from the checkpoint. Raises LabError."""
+    await receive(machine.qmp, f"exec:cat {shlex.quote(str(checkpoint.state))}")
+    (await agent.run(["date", "--utc", "--set", f"@{time.time():.3f}"])).check()
+
+
+async def send(qmp: Qmp, uri: str, capabilities: Sequence[str] = ()) -> dict[str, float]:
+    """Send a guest off; return its downtime and the whole time, in seconds. Raises LabError."""
+    await _capable(qmp, capabilities)
+    # 1 TB/s: never wait. A guest moves when what is left can be sent in 20 ms.
+    await qmp.execute("migrate-set-parameters", {"max-bandwidth": 10**12, "downtime-limit": 20})
+    await qmp.execute("migrate", {"uri": uri})
+    with trio.move_on_after(HANDOVER):
+        while True:
+            state = await qmp.execute("query-migrate")
+            if state.get("status") == "completed":
+                return {"downtime": state["downtime"] / 1000, "total": state["total-time"] / 1000}
+            if state.get("status") in ("failed", "cancelled"):
+                raise LabError(f"QEMU could not send the guest to {uri}: {state.get('error-desc', state['status'])}")
+            await trio.sleep(0.02)
+    raise LabError(f"QEMU did not send the guest to {uri} within {HANDOVER:g} s; it stands at: {state}")
+
+
+async def receive(qmp: Qmp, uri: str, capabilities: Sequence[str] = ()) -> None:
+    """Let a QEMU that waits take a guest in, and wait until it runs. Raises LabError."""
+    resumed = await expect(qmp, uri, capabilities)
+    with trio.move_on_after(HANDOVER):
+        await resumed()
+        return
+    raise LabError(f"QEMU did not take the guest in from {uri} within {HANDOVER:g} s")

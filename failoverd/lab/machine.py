@@ -1,0 +1,153 @@
+"""One QEMU process: its command line, its monitor, its end.
+
+The monitor and the guest agent's port are socket pairs made before QEMU starts, so there is no path to wait for:
+QEMU answers on them as soon as it can, and their end is QEMU's end.
+
+Two QEMUs hand a guest over (a live migration, a checkpoint) only if their machines are equal down to the PCI
+addresses. So everything about the machine is decided here and nowhere else, and NICs go into `slots`: PCIe root
+ports, empty or not, which are always all there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from failoverd.lab.host import LabError, call, spawn, tail
+from failoverd.lab.image import Image
+from failoverd.lab.qmp import Qmp
+
+QEMU = "qemu-system-x86_64"
+SLOTS = 8
+MEMORY = "512"
+KERNEL_ARGUMENTS = "root=/dev/vda rw fsck.mode=skip console=ttyS0 quiet loglevel=4"
+
+Device = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What a guest runs on. `generation` is the VM generation ID: a new one tells the guest it is another one.
+
+    `devices` and `netdevs` are what is plugged when QEMU starts, as QMP's device_add and netdev_add take them.
+    """
+
+    image: Image
+    disk: Path
+    generation: str
+    netdevs: Sequence[Device] = ()
+    devices: Sequence[Device] = ()
+
+
+def accelerator() -> str:
+    """What runs the guest's CPUs: "tcg" (emulated, works everywhere), or $FAILOVERD_LAB_ACCEL, say "kvm"."""
+    return os.environ.get("FAILOVERD_LAB_ACCEL") or "tcg"
+
+
+async def version() -> str:
+    """QEMU's own word for its version."""
+    return (await call([QEMU, "--version"])).splitlines()[0]
+
+
+def arguments(hardware: Hardware, console: Path) -> list[str]:
+    """QEMU's command line, all but its two sockets and what it waits for."""
+    ports = [f"pcie-root-port,id=slot{n},bus=pcie.0,addr={n + 7:#x},chassis={n},slot={n}" for n in range(1, SLOTS + 1)]
+    devices = [
+        *ports,
+        "virtio-blk-pci,drive=disk,bus=pcie.0,addr=0x4",
+        "virtio-serial-pci,bus=pcie.0,addr=0x5",
+        "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
+        f"vmgenid,guid={hardware.generation}",
+        *(json.dumps(device) for device in hardware.devices),
+    ]
+    return [
+        *("-machine", "q35", "-accel", accelerator(), "-cpu", "max", "-smp", "2", "-m", MEMORY),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-serial", f"file:{console}"),
+        *("-kernel", str(hardware.image.kernel), "-initrd", str(hardware.image.initrd), "-append", KERNEL_ARGUMENTS),
+        *("-drive", f"file={hardware.disk},format=qcow2,if=none,id=disk,cache=unsafe"),
+        *(word for netdev in hardware.netdevs for word in ("-netdev", json.dumps(netdev))),
+        *(word for device in devices for word in ("-device", device)),
+    ]
+
+
+@dataclass(slots=True)
+class Machine:
+    """A running QEMU. `agent` is the stream to the guest agent's port; `directory` holds its logs."""
+
+    process: subprocess.Popen[bytes]
+    qmp: Qmp
+    agent: trio.abc.Stream
+    directory: Path
+    _pidfd: int = field(repr=False)
+
+    @classmethod
+    async def start(cls, nursery: trio.Nursery, hardware: Hardware, directory: Path, *, incoming: bool) -> Machine:
+        """Start a QEMU, its logs in `directory`; with `incoming` it waits for a guest to be handed over.
+
+        Raises LabError with what QEMU said if it does not come up. Whoever starts one calls `kill`.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        monitor, theirs = socket.socketpair()
+        agent, port = socket.socketpair()
+        with theirs, port:
+            argv = [QEMU, *arguments(hardware, directory / "console.log")]
+            argv += ["-chardev", f"socket,id=monitor,fd={theirs.fileno()}", "-mon", "chardev=monitor,mode=control"]
+            argv += ["-chardev", f"socket,id=agent,fd={port.fileno()}"]
+            argv += ["-incoming", "defer"] if incoming else []
+            (directory / "command").write_text(shlex.join(argv) + "\n")
+            fds = (theirs.fileno(), port.fileno())
+            process = spawn(argv, pass_fds=fds, stderr=directory / "qemu.log")
+        qmp = Qmp(_stream(monitor))
+        self = cls(process, qmp, _stream(agent), directory, os.pidfd_open(process.pid))
+        try:
+            with trio.fail_after(30):
+                await qmp.negotiate()
+        except (LabError, trio.TooSlowError) as error:
+            await self.kill()
+            why = self.said() or error
+            raise LabError(f"QEMU did not start: {why}. Its command is in {directory / 'command'}") from None
+        nursery.start_soon(qmp.run)
+        return self
+
+    def said(self) -> str:
+        """The end of what QEMU wrote to its standard error."""
+        return tail((self.directory / "qemu.log").read_bytes())
+
+    def console(self) -> str:
+        """The end of what the guest's kernel and systemd wrote to the serial console."""
+        log = self.directory / "console.log"
+        return tail(log.read_bytes(), 30) if log.exists() else ""
+
+    async def wait(self) -> None:
+        """Until this QEMU has exited."""
+        while self.process.poll() is None:
+            await trio.lowlevel.wait_readable(self._pidfd)
+
+    async def kill(self) -> None:
+        """End this QEMU now; safe to call more than once, and when cancelled."""
+        if self._pidfd < 0:
+            return
+        self.process.kill()
+        with trio.CancelScope(shield=True):
+            await self.wait()
+        os.close(self._pidfd)
+        self._pidfd = -1
+
+
+def _stream(sock: socket.socket) -> trio.SocketStream:
+    sock.setblocking(False)
+    return trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+
+
+async def overlay(disk: Path, backing: Path, *, backing_format: str) -> None:
+    """Make `disk`, a qcow2 image that holds only what will differ from `backing`."""
+    await call(["qemu-img", "create", "-q", "-f", "qcow2", "-F", backing_format, "-b", str(backing), str(disk)])

@@ -1,0 +1,113 @@
+"""Tells a scenario in any world, item by item, and reports what came of it.
+
+An expectation that fails does not end the story: what happened next, and the picture of it, is what one needs to
+understand the failure. A step that the world cannot do does end it. Nothing after it would mean anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from failoverd.lab import checks
+from failoverd.lab.heard import heard
+from failoverd.lab.report import Finding, Report
+from failoverd.lab.story import Heard, Item, Scenario, See, Step
+from failoverd.lab.world import CannotTell, Mark, Recording, World
+
+POLL = 0.05
+"""Seconds of the story between two looks at a state that has not come about yet."""
+
+
+def _nobody(_: str) -> None:
+    """Progress that nobody wants to hear of."""
+
+
+async def run(scenario: Scenario, world: World, progress: Callable[[str], None] = _nobody) -> Report:
+    """Tell the story. Raises CannotTell, with the file and line of the step; takes the world down in any case."""
+    telling = _Telling(scenario, world, progress)
+    try:
+        return await telling.tell()
+    finally:
+        with trio.CancelScope(shield=True):
+            await world.stop()
+
+
+@dataclass(slots=True)
+class _Telling:
+    """One story on its way. `moments` is when the named steps began; looks back are judged when all is recorded."""
+
+    scenario: Scenario
+    world: World
+    progress: Callable[[str], None]
+    memory: checks.Memory = field(default_factory=checks.Memory)
+    moments: dict[str, float] = field(default_factory=lambda: {"start": 0.0})
+    marks: list[Mark] = field(default_factory=list)
+    seen: dict[int, list[Finding]] = field(default_factory=dict)
+    windows: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+    async def tell(self) -> Report:
+        self.progress(f"{self.scenario.name}: setting the stage in {self.world.name}")
+        await self.world.start(self.scenario)
+        await self._look()
+        for number, item in enumerate(self.scenario.then):
+            await self._item(number, item)
+        self.progress(f"{self.scenario.name}: collecting what was recorded")
+        recording = await self.world.finish()
+        marks = sorted([*recording.marks, *self.marks], key=lambda mark: mark.at)
+        recording = dataclasses.replace(recording, marks=marks)
+        return Report(self.scenario, self.world.name, self._findings(recording), recording)
+
+    async def _item(self, number: int, item: Item) -> None:
+        if item.wait:
+            await self.world.sleep_until(self.world.now() + item.wait)
+        if isinstance(item, Step):
+            await self._do(item)
+        elif isinstance(item, See):
+            self.seen[number] = await self._see(item)
+        else:
+            self.windows[number] = (self.moments[item.since], self.world.now())
+
+    async def _do(self, step: Step) -> None:
+        at = self.world.now()
+        self.progress(f"{self.scenario.name}: {at:.1f} s: {step}")
+        self.marks.append(Mark(at, step.called or str(step)))
+        self.moments["step"] = at
+        if step.called:
+            self.moments[step.called] = at
+        try:
+            await self.world.do(step)
+        except CannotTell as why:
+            place = f"{self.scenario.file}:{step.line}: {step}"
+            raise CannotTell(f"{place}: {why}") from why
+
+    async def _see(self, item: See) -> list[Finding]:
+        deadline = self.world.now() + item.within
+        wanted = ", ".join(f"{key} = {checks.tell(value)}" for key, value in item.what.items())
+        self.progress(f"{self.scenario.name}: {self.world.now():.1f} s: waiting for {wanted}")
+        while True:
+            asked = self.world.now()
+            answers = checks.see(item.what, await self._look())
+            if asked >= deadline or all(answer.ok for answer in answers):
+                break
+            await self.world.sleep_until(min(self.world.now() + POLL, max(deadline, self.world.now())))
+        return [Finding(item.line, asked, answer.expected, answer.ok, answer.seen) for answer in answers]
+
+    async def _look(self) -> checks.Look:
+        look = checks.Look(await self.world.status(), await self.world.links(), self.memory)
+        self.memory.note(look)
+        return look
+
+    def _findings(self, recording: Recording) -> list[Finding]:
+        """All findings in the order of the story."""
+        found: list[Finding] = []
+        for number, item in enumerate(self.scenario.then):
+            found += self.seen.get(number, [])
+            if isinstance(item, Heard):
+                start, end = self.windows[number]
+                answers = heard(item.what, recording, start, end)
+                found += [Finding(item.line, end, a.expected, a.ok, a.seen) for a in answers]
+        return found

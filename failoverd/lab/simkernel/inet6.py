@@ -1,0 +1,167 @@
+"""IPv6 addresses: duplicate address detection, link-local addresses, and what going down costs (net/ipv6/addrconf.c).
+
+Unlike IPv4, a device that goes down loses its addresses and its routes, and each of them is told. An address with
+IFA_F_NODAD can be put on a device that is down, and it stays; one without waits, tentative, for the link.
+"""
+
+from __future__ import annotations
+
+from failoverd.lab.simkernel import uapi as n
+from failoverd.lab.simkernel.inet4 import subnet
+from failoverd.lab.simkernel.inetmsg import KERNEL, Cause, announce_address, announce_route
+from failoverd.lab.simkernel.judge import port_below
+from failoverd.lab.simkernel.net import Event, Net
+from failoverd.lab.simkernel.state import Address, Device, Hop, Route
+
+DAD_TIME = 1.5
+"""Seconds until an address is known to be nobody else's: up to one of random delay (half of it here), and one probe."""
+METRIC = 256
+LINK_LOCAL = bytes.fromhex("fe80000000000000")
+MULTICAST = bytes.fromhex("ff") + bytes(15)
+IFAPROT_KERNEL_LO, IFAPROT_KERNEL_LL = 1, 3
+IPV6_MIN_MTU = 1280
+
+
+def add(net: Net, device: Device, new: Address) -> None:
+    """inet6_addr_add(): prefix route, message, and local route at once or after duplicate address detection."""
+    if not new.flags & n.IFA_F_NODAD:
+        new.flags |= n.IFA_F_TENTATIVE
+    _link_in(device, new)
+    _prefix_route(net, device, new)
+    announce_address(net, device, new)
+    _start(net, device, new)
+
+
+def remove(net: Net, device: Device, address: Address) -> None:
+    """ipv6_del_addr()."""
+    device.v6.remove(address)
+    announce_address(net, device, address, n.RTM_DELADDR)
+    _drop(net, _route(device, address.local, 128, n.RTN_LOCAL, n.RT_TABLE_LOCAL, 0))
+    prefix = subnet(address.local, address.prefixlen)
+    if not any(subnet(a.local, address.prefixlen) == prefix for a in device.v6):
+        _drop(net, _route(device, prefix, address.prefixlen))
+
+
+def find(device: Device, local: bytes) -> Address | None:
+    """By address alone; the prefix length does not matter."""
+    return next((a for a in device.v6 if a.local == local), None)
+
+
+def follow(net: Net, event: Event, device: Device) -> None:
+    """addrconf_notify(). A bond's slaves get no address of their own."""
+    if event in (Event.UP, Event.CHANGE) and device.running and not device.slave:
+        _link_ready(net, device, event)
+    elif event in (Event.DOWN, Event.UNREGISTER):
+        _lose_all(net, device)
+    elif event is Event.CHANGEMTU and device.mtu < IPV6_MIN_MTU:
+        _lose_all(net, device)
+    elif event is Event.NOTIFY_PEERS and any(not a.tentative for a in device.v6):
+        port = port_below(device)
+        if port is not None:
+            net.announcements.append((net.now, port.index, "na"))
+
+
+def _link_ready(net: Net, device: Device, event: Event) -> None:
+    for address in device.v6:
+        _prefix_route(net, device, address)
+    if device.flags & n.IFF_LOOPBACK:
+        _own(net, device, bytes(15) + b"\1", 128, n.RT_SCOPE_HOST, IFAPROT_KERNEL_LO)
+    else:
+        _install(net, _route(device, MULTICAST, 8, n.RTN_MULTICAST, n.RT_TABLE_LOCAL))
+        mac = device.mac
+        eui = LINK_LOCAL + bytes([mac[0] ^ 2]) + mac[1:3] + b"\xff\xfe" + mac[3:]
+        if event is Event.UP or not any(a.local.startswith(LINK_LOCAL) for a in device.v6):
+            _own(net, device, eui, 64, n.RT_SCOPE_LINK, IFAPROT_KERNEL_LL)
+    for address in device.v6:
+        _start(net, device, address)
+
+
+def _own(net: Net, device: Device, local: bytes, prefixlen: int, scope: int, proto: int) -> None:
+    """An address the kernel gives a device. It is told when it is usable, not before."""
+    if find(device, local) is not None:
+        return
+    flags = n.IFA_F_PERMANENT | n.IFA_F_TENTATIVE
+    new = Address(n.AF_INET6, local, prefixlen, scope, flags, local, proto=proto)
+    new.created = new.updated = net.now
+    _link_in(device, new)
+    _prefix_route(net, device, new)
+
+
+def _link_in(device: Device, new: Address) -> None:
+    """ipv6_link_dev_addr(): wider scopes first, and within a scope the newest."""
+    narrower = (i for i, old in enumerate(device.v6) if old.scope >= new.scope)
+    device.v6.insert(next(narrower, len(device.v6)), new)
+
+
+def _start(net: Net, device: Device, address: Address) -> None:
+    """addrconf_dad_start(): not before the link is there, not at all with IFA_F_NODAD or on loopback."""
+    if address.flags & n.IFA_F_NODAD:
+        _install(net, _route(device, address.local, 128, n.RTN_LOCAL, n.RT_TABLE_LOCAL, 0))
+    elif address.tentative and device.flags & n.IFF_LOOPBACK:
+        _complete(net, device, address)
+    elif address.tentative and device.running:
+        net.timers.at(net.now + DAD_TIME, lambda: _complete(net, device, address))
+
+
+def _complete(net: Net, device: Device, address: Address) -> None:
+    if address not in device.v6 or not address.tentative or not device.running:
+        return
+    address.flags &= ~n.IFA_F_TENTATIVE
+    announce_address(net, device, address)
+    _install(net, _route(device, address.local, 128, n.RTN_LOCAL, n.RT_TABLE_LOCAL, 0))
+
+
+def _lose_all(net: Net, device: Device) -> None:
+    """addrconf_ifdown(): first every route, then every address."""
+    for route in [r for r in net.routes if r.family == n.AF_INET6 and r.leads_through(device.index)]:
+        rest = tuple(hop for hop in route.hops if hop.oif != device.index)
+        announce_route(net, route, n.RTM_DELROUTE)
+        if rest:
+            route.hops = rest
+        else:
+            net.routes.remove(route)
+    while device.v6:
+        address = device.v6.pop(0)
+        announce_address(net, device, address, n.RTM_DELADDR)
+
+
+def _prefix_route(net: Net, device: Device, address: Address) -> None:
+    if address.flags & n.IFA_F_NOPREFIXROUTE or address.prefixlen == 128 or not device.up:
+        return
+    prefix = subnet(address.local, address.prefixlen)
+    route = _route(device, prefix, address.prefixlen, metric=address.metric or METRIC)
+    route.expires = address.valid_until
+    _install(net, route)
+
+
+def _route(
+    device: Device,
+    dst: bytes,
+    length: int,
+    kind: int = n.RTN_UNICAST,
+    table: int = n.RT_TABLE_MAIN,
+    metric: int = METRIC,
+) -> Route:
+    return Route(
+        n.AF_INET6, dst, length, table, n.RTPROT_KERNEL, 0, kind, (Hop(device.index),), priority=metric
+    )
+
+
+def _install(net: Net, route: Route, cause: Cause = KERNEL) -> None:
+    if not any(_alike(old, route) for old in net.routes):
+        net.routes.append(route)
+        announce_route(net, route, cause=cause)
+
+
+def _drop(net: Net, route: Route) -> None:
+    for old in net.routes:
+        if _alike(old, route):
+            net.routes.remove(old)
+            announce_route(net, old, n.RTM_DELROUTE)
+            return
+
+
+def _alike(one: Route, other: Route) -> bool:
+    return one.same_place(other) and (one.type, one.hops, one.priority) == (
+        (other.type, other.hops, other.priority)
+    )  # fmt: skip

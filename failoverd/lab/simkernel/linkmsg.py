@@ -1,0 +1,138 @@
+"""RTM_NEWLINK as the kernel fills it (rtnl_fill_ifinfo in net/core/rtnetlink.c), attribute order included."""
+
+from __future__ import annotations
+
+import struct
+
+from failoverd.lab.simkernel import uapi as n
+from failoverd.lab.simkernel import wire
+from failoverd.lab.simkernel.state import Bond, BondPort, Device
+
+IFINFO = struct.Struct("=BxHiII")
+BR_STATE_DISABLED, BR_STATE_FORWARDING = 0, 3
+BOND_CONSTANTS = (
+    wire.u32(18, 0),
+    wire.u32(19, 1),
+    wire.u32(20, 1),
+    wire.u8(29, 1),
+    wire.u8(21, 0),
+    wire.u8(22, 0),
+    wire.u8(27, 1),
+    wire.u8(30, 2),
+)
+"""MIN_LINKS, LP_INTERVAL, PACKETS_PER_SLAVE, LACP_ACTIVE, LACP_RATE, AD_SELECT, TLB_DYNAMIC_LB, MISSED_MAX."""
+
+
+def body(device: Device, change: int = 0) -> bytes:
+    """The payload of RTM_NEWLINK and RTM_DELLINK."""
+    broadcast = b"\xff" * 6 if device.type == n.ARPHRD_ETHER else bytes(6)
+    parts = [
+        wire.string(n.IFLA_IFNAME, device.name),
+        wire.u32(n.IFLA_TXQLEN, 1000),
+        wire.u8(n.IFLA_OPERSTATE, device.operstate if device.up else n.IF_OPER_DOWN),
+        wire.u8(n.IFLA_LINKMODE, 0),
+        wire.u32(n.IFLA_MTU, device.mtu),
+        wire.u32(n.IFLA_MIN_MTU, device.min_mtu),
+        wire.u32(n.IFLA_MAX_MTU, device.max_mtu),
+        wire.u32(n.IFLA_GROUP, 0),
+        wire.u32(n.IFLA_PROMISCUITY, 0),
+        wire.u32(n.IFLA_MASTER, device.master.index) if device.master else b"",
+        wire.u8(n.IFLA_CARRIER, int(device.carrier)),
+        wire.string(n.IFLA_QDISC, "noqueue" if device.up else "noop"),
+        wire.u32(n.IFLA_CARRIER_CHANGES, device.ups + device.downs),
+        wire.u32(n.IFLA_CARRIER_UP_COUNT, device.ups),
+        wire.u32(n.IFLA_CARRIER_DOWN_COUNT, device.downs),
+        wire.attr(n.IFLA_ADDRESS, device.mac),
+        wire.attr(n.IFLA_BROADCAST, broadcast),
+        _info(device),
+        wire.u32(n.IFLA_LINK, device.lower.index) if device.lower else b"",
+        _names(device),
+        *_hardware(device),
+    ]
+    return IFINFO.pack(n.AF_UNSPEC, device.type, device.index, device.reported_flags(), change) + wire.join(parts)
+
+
+def bridge_body(device: Device) -> bytes:
+    """The payload a bridge sends of its port: family AF_BRIDGE, IFLA_PROTINFO (br_fill_ifinfo)."""
+    state = BR_STATE_FORWARDING if device.forwarding and device.running else BR_STATE_DISABLED
+    parts = [
+        wire.string(n.IFLA_IFNAME, device.name),
+        wire.u32(n.IFLA_MASTER, device.master.index if device.master else 0),
+        wire.u32(n.IFLA_MTU, device.mtu),
+        wire.u8(n.IFLA_OPERSTATE, device.operstate if device.up else n.IF_OPER_DOWN),
+        wire.attr(n.IFLA_ADDRESS, device.mac),
+        wire.nest(n.IFLA_PROTINFO | wire.NLA_F_NESTED, wire.u8(n.IFLA_BRPORT_STATE, state)),
+    ]
+    return IFINFO.pack(n.AF_BRIDGE, device.type, device.index, device.reported_flags(), 0) + wire.join(parts)
+
+
+def _hardware(device: Device) -> list[bytes]:
+    """What only a device on a bus has; a veth or a bridge has neither permanent address nor parent."""
+    if not device.bus:
+        return []
+    return [
+        wire.attr(n.IFLA_PERM_ADDRESS, device.perm),
+        wire.string(n.IFLA_PARENT_DEV_NAME, device.parent),
+        wire.string(n.IFLA_PARENT_DEV_BUS_NAME, device.bus),
+    ]
+
+
+def _names(device: Device) -> bytes:
+    if not device.altnames:
+        return b""
+    names = [wire.string(n.IFLA_ALT_IFNAME, name) for name in device.altnames]
+    return wire.nest(n.IFLA_PROP_LIST | wire.NLA_F_NESTED, *names)
+
+
+def _info(device: Device) -> bytes:
+    parts = [wire.string(n.IFLA_INFO_KIND, device.kind)] if device.kind else []
+    if device.bond is not None:
+        parts.append(wire.nest(n.IFLA_INFO_DATA, *_bond_data(device.bond)))
+    if device.lower is not None:
+        parts.append(wire.nest(n.IFLA_INFO_DATA, *_vlan_data(device)))
+    if device.port is not None and device.master is not None:
+        parts.append(wire.string(n.IFLA_INFO_SLAVE_KIND, "bond"))
+        parts.append(wire.nest(n.IFLA_INFO_SLAVE_DATA, *_slave_data(device.port)))
+    elif device.master is not None:
+        parts.append(wire.string(n.IFLA_INFO_SLAVE_KIND, device.master.kind))
+    return wire.nest(n.IFLA_LINKINFO, *parts) if parts else b""
+
+
+def _vlan_data(device: Device) -> list[bytes]:
+    return [
+        wire.attr(n.IFLA_VLAN_PROTOCOL, b"\x81\x00"),
+        wire.u16(n.IFLA_VLAN_ID, device.vlan_id),
+        wire.attr(n.IFLA_VLAN_FLAGS, struct.pack("=II", 1, 0xFFFFFFFF)),
+    ]
+
+
+def _slave_data(port: BondPort) -> list[bytes]:
+    return [
+        wire.u8(n.IFLA_BOND_SLAVE_STATE, port.state),
+        wire.u8(n.IFLA_BOND_SLAVE_MII_STATUS, port.link),
+        wire.u32(n.IFLA_BOND_SLAVE_LINK_FAILURE_COUNT, port.failures),
+        wire.attr(n.IFLA_BOND_SLAVE_PERM_HWADDR, port.perm),
+        wire.u16(n.IFLA_BOND_SLAVE_QUEUE_ID, 0),
+        wire.u32(n.IFLA_BOND_SLAVE_PRIO, 0),
+    ]
+
+
+def _bond_data(bond: Bond) -> list[bytes]:
+    """bond_fill_info(). No IFLA_BOND_ACTIVE_SLAVE while there is none."""
+    return [
+        wire.u8(n.IFLA_BOND_MODE, bond.mode),
+        wire.u32(n.IFLA_BOND_ACTIVE_SLAVE, bond.active.index) if bond.active else b"",
+        wire.u32(n.IFLA_BOND_MIIMON, bond.miimon),
+        wire.u32(n.IFLA_BOND_UPDELAY, bond.updelay),
+        wire.u32(n.IFLA_BOND_DOWNDELAY, bond.downdelay),
+        wire.u32(n.IFLA_BOND_PEER_NOTIF_DELAY, bond.peer_notif_delay),
+        wire.u8(n.IFLA_BOND_USE_CARRIER, 1),
+        wire.u32(n.IFLA_BOND_ARP_INTERVAL, 0),
+        wire.u32(n.IFLA_BOND_PRIMARY, bond.primary.index) if bond.primary else b"",
+        wire.u8(n.IFLA_BOND_PRIMARY_RESELECT, bond.primary_reselect),
+        wire.u8(n.IFLA_BOND_FAIL_OVER_MAC, bond.fail_over_mac),
+        wire.u32(n.IFLA_BOND_RESEND_IGMP, 1),
+        wire.u8(n.IFLA_BOND_NUM_PEER_NOTIF, bond.num_peer_notif),
+        wire.u8(n.IFLA_BOND_ALL_SLAVES_ACTIVE, 0),
+        *BOND_CONSTANTS,
+    ]

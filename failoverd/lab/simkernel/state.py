@@ -1,0 +1,175 @@
+"""What the simulated kernel knows: devices, ports, addresses, routes. Plain records; who changes them is elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from failoverd.lab.simkernel import uapi as n
+from failoverd.lab.simkernel.timers import Timer
+
+
+class Refused(Exception):
+    """A request the kernel turns down: the errno, and the ext-ack text where the real kernel gives one."""
+
+    def __init__(self, code: int, text: str = "") -> None:
+        super().__init__(code, text)
+        self.code, self.text = code, text
+
+
+@dataclass(eq=False, slots=True)
+class Address:
+    """An address on a device. Times are the kernel clock's (seconds); None never comes."""
+
+    family: int
+    local: bytes
+    prefixlen: int
+    scope: int
+    flags: int = 0
+    address: bytes = b""
+    label: str = ""
+    broadcast: bytes = b""
+    metric: int = 0
+    proto: int = 0
+    created: float = 0.0
+    updated: float = 0.0
+    preferred_until: float | None = None
+    valid_until: float | None = None
+
+    @property
+    def secondary(self) -> bool:
+        """Whether an older address of the same subnet comes before it (IPv4)."""
+        return bool(self.flags & n.IFA_F_SECONDARY)
+
+    @property
+    def tentative(self) -> bool:
+        """Whether duplicate address detection is still under way (IPv6)."""
+        return bool(self.flags & n.IFA_F_TENTATIVE)
+
+
+@dataclass(eq=False, slots=True)
+class Bond:
+    """The options of a bond and its slaves in order. Times in milliseconds, as bonding counts them."""
+
+    mode: int = 0
+    miimon: int = 0
+    updelay: int = 0
+    downdelay: int = 0
+    fail_over_mac: int = 0
+    num_peer_notif: int = 1
+    peer_notif_delay: int = 0
+    primary: Device | None = None
+    primary_reselect: int = 0
+    slaves: list[Device] = field(default_factory=list)
+    active: Device | None = None
+    announcements_left: int = 0
+    monitor: Timer | None = None
+
+
+@dataclass(eq=False, slots=True)
+class BondPort:
+    """What a bond knows of one of its slaves; `link` is the monitor's last opinion, not the carrier itself."""
+
+    perm: bytes
+    original_mtu: int
+    state: int = n.BOND_STATE_BACKUP
+    link: int = n.BOND_LINK_DOWN
+    failures: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Device:
+    """A network device. `carrier` is netif_carrier_ok(), `medium` what is at the other end of a NIC's wire.
+
+    `operstate` follows the carrier only when the link watch has run. `assigned` tells how the device came by its
+    MAC (addr_assign_type): "permanent", "random", "set" by someone, or "stolen" from a slave. `lower` and `vlan_id` are a VLAN's.
+    """
+
+    index: int
+    name: str
+    mac: bytes
+    kind: str = ""
+    flags: int = n.IFF_BROADCAST | n.IFF_MULTICAST
+    type: int = n.ARPHRD_ETHER
+    perm: bytes = b""
+    bus: str = ""
+    parent: str = ""
+    driver: str = ""
+    mtu: int = 1500
+    min_mtu: int = 68
+    max_mtu: int = 65535
+    medium: bool = False
+    carrier: bool = False
+    operstate: int = n.IF_OPER_DOWN
+    registered: bool = False
+    watched: bool = False
+    ups: int = 0
+    downs: int = 0
+    assigned: str = "permanent"
+    altnames: list[str] = field(default_factory=list)
+    master: Device | None = None
+    port: BondPort | None = None
+    slave: bool = False
+    bond: Bond | None = None
+    ports: list[Device] = field(default_factory=list)
+    forwarding: bool = False
+    lower: Device | None = None
+    vlan_id: int = 0
+    v4: list[Address] = field(default_factory=list)
+    v6: list[Address] = field(default_factory=list)
+
+    @property
+    def up(self) -> bool:
+        """IFF_UP."""
+        return bool(self.flags & n.IFF_UP)
+
+    @property
+    def running(self) -> bool:
+        """Whether frames can pass: up, and with a carrier."""
+        return self.up and self.carrier
+
+    def reported_flags(self) -> int:
+        """dev_get_flags(): IFF_RUNNING and IFF_LOWER_UP are computed."""
+        flags = self.flags | (n.IFF_SLAVE if self.slave else 0)
+        if self.up and self.operstate in (n.IF_OPER_UP, n.IF_OPER_UNKNOWN):
+            flags |= n.IFF_RUNNING
+        return flags | (n.IFF_LOWER_UP if self.running else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One next hop; `gateway` is b"" for a route on the link."""
+
+    oif: int
+    gateway: bytes = b""
+    flags: int = 0
+    weight: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Route:
+    """A route; one hop, or several for multipath. `dst` has as many bytes as the family's addresses."""
+
+    family: int
+    dst: bytes
+    dst_len: int
+    table: int
+    protocol: int
+    scope: int
+    type: int
+    hops: tuple[Hop, ...] = ()
+    tos: int = 0
+    priority: int = 0
+    prefsrc: bytes = b""
+    metrics: bytes = b""
+    pref: int = 0
+    expires: float | None = None
+
+    def leads_through(self, index: int) -> bool:
+        """Whether any hop leaves by this device."""
+        return any(hop.oif == index for hop in self.hops)
+
+    def same_place(self, other: Route) -> bool:
+        """Same table, prefix and TOS: the key of the routing tables."""
+        return (self.family, self.table, self.dst, self.dst_len, self.tos) == (
+            (other.family, other.table, other.dst, other.dst_len, other.tos)
+        )  # fmt: skip

@@ -1,0 +1,104 @@
+"""What every world offers the scenario runner, and what it leaves behind when the story ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from failoverd.lab.story import Direction, Scenario, Step
+
+
+class CannotTell(Exception):  # noqa: N818  (it is an answer, not a fault)
+    """This world cannot do that step, or cannot be built here. The text says which, why, and what to install."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One probe of the traffic: when it was sent (seconds of the story), and when it arrived (None: lost).
+
+    A duplicate is not a probe: the first arrival counts. What is still under way at the end is not lost either:
+    a world waits for it, or leaves it out.
+    """
+
+    direction: Direction
+    sent: float
+    arrived: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `start` to `end` (seconds of the story) a lane showed `text`."""
+
+    lane: str
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment worth a line in the picture, such as a failover signalled. The runner adds the story's steps."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A gratuitous ARP or an unsolicited NA seen on the wire; `nic` is the story's id of the NIC it left by."""
+
+    at: float
+    nic: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """All that was seen. Lanes are "primary", "standby" and "active".
+
+    In "primary" and "standby" a span's text is the story's id of the NIC while it is a slave with carrier, and
+    `ID, what is amiss` otherwise (`vf, no carrier`); there is no span while there is no such device. In
+    "active" it is the id of the NIC that carries the traffic, "none" while there is none.
+    """
+
+    length: float
+    probes: Sequence[Probe] = ()
+    spans: Sequence[Span] = ()
+    marks: Sequence[Mark] = ()
+    announcements: Sequence[Announcement] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class World(Protocol):
+    """One of the places a story can be told in. Used as: start, then do and look, then finish; always stop.
+
+    A world with a clock of its own has it as `clock`, a `trio.abc.Clock`, and `trio.run` is given that.
+    """
+
+    name: str
+
+    async def start(self, scenario: Scenario) -> None:
+        """Set the stage: the NICs, the traffic, the daemon running. The story's clock starts when this returns."""
+
+    def now(self) -> float:
+        """Seconds since the story began, in this world's clock."""
+
+    async def sleep_until(self, at: float) -> None:
+        """Let this world's time pass until `at`."""
+
+    async def do(self, step: Step) -> None:
+        """Carry out one step. Raises CannotTell."""
+
+    async def status(self) -> Mapping[str, Any] | None:
+        """The daemon's status document (what `failoverctl status --json` prints); None while it is not running."""
+
+    async def links(self) -> Sequence[Mapping[str, Any]]:
+        """What the kernel has: name, ifindex, mac, master (a name or ""), up, carrier, mtu, addresses (CIDR texts),
+        nic (the story's id, "" if it is none of them)."""
+
+    async def finish(self) -> Recording:
+        """Stop the traffic and hand over what was seen."""
+
+    async def stop(self) -> None:
+        """Take everything down; safe to call at any time, more than once."""

@@ -1,0 +1,82 @@
+"""What a step asks its shell to do. The order of the list is the order of the doing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from failoverd.model.pairs import Journal
+from failoverd.model.requests import Request
+from failoverd.model.signals import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Hand the requests to the kernel in one datagram; the answers come back as one Answered."""
+
+    mac: str
+    requests: tuple[Request, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchInet:
+    """Dump the IP configuration of these devices; it comes back as InetSeen."""
+
+    mac: str
+    ifindexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaveJournal:
+    """Write the journal before anything that follows is done."""
+
+    journal: Journal
+
+
+@dataclass(frozen=True, slots=True)
+class DropJournal:
+    """The move is over and checked; forget its journal."""
+
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Keep over a reboot that this MAC has a pair: "joined", "released", or forget it (None)."""
+
+    mac: str
+    what: Literal["joined", "released"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskUdev:
+    """Say UdevDone as soon as udev is done with this device."""
+
+    ifindex: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Tell the world what the kernel confirmed."""
+
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """One line for the log."""
+
+    level: Literal["debug", "info", "warning", "error"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Send TimePassed at this moment (the clock of `now`, seconds); the last one of a step counts."""
+
+    at: float
+
+
+Action = Send | FetchInet | SaveJournal | DropJournal | Remember | AskUdev | Emit | Say | WakeAt

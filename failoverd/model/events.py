@@ -1,0 +1,85 @@
+"""What can happen to the engine. Everything it learns comes in as one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from failoverd.model.links import Link
+from failoverd.model.pairs import Inet
+from failoverd.model.requests import Request
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSeen:
+    """RTM_NEWLINK: a device is new or has changed."""
+
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class LinkGone:
+    """RTM_DELLINK: a device is no more."""
+
+    ifindex: int
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """A whole dump: these devices exist and no others."""
+
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InetSeen:
+    """The IP configuration that was asked for with FetchInet, by ifindex."""
+
+    mac: str
+    inet: Mapping[int, Inet]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The kernel's answer to every request of a batch: errno (0: done) and its text. None: the answers were lost."""
+
+    mac: str
+    requests: tuple[Request, ...]
+    answers: tuple[tuple[int, str], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class UdevDone:
+    """udev has finished with a device: it may be brought up without spoiling its rename."""
+
+    ifindex: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAsked:
+    """An administrator wants the pair's devices back as they were."""
+
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptAsked:
+    """An administrator wants a released pair joined again."""
+
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSaved:
+    """A journal could not be written; what should have followed it was not done."""
+
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """A WakeAt came due."""
+
+
+AboutPair = InetSeen | Answered | ReleaseAsked | AdoptAsked | NotSaved
+Event = LinkSeen | LinkGone | Synced | UdevDone | TimePassed | AboutPair

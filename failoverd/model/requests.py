@@ -1,0 +1,124 @@
+"""What failoverd may ask of the kernel. One class a kind of request; netlink/ turns them into messages.
+
+Nothing else ever changes a device, so this file is the whole list of what can happen to a machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from failoverd.model.inet import Address, Route
+
+
+@dataclass(frozen=True, slots=True)
+class CreateBond:
+    """A new active-backup bond, down and without slaves. `mtu` in bytes, `miimon` in milliseconds.
+
+    The MAC goes into the creating message: udev's MACAddressPolicy rewrites a random one.
+    """
+
+    name: str
+    mac: str
+    mtu: int
+    miimon: int
+    peer_notifications: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteLink:
+    """Remove a device failoverd made; a bond's slaves are let go and closed by the kernel."""
+
+    ifindex: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """Set or clear IFF_UP."""
+
+    ifindex: int
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetMtu:
+    """Set the MTU, in bytes."""
+
+    ifindex: int
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """Give a device another name; kernels before 6.2 refuse (EBUSY) while it is up."""
+
+    ifindex: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetMaster:
+    """Enslave a device (it must be down), or with master 0 let it go (the kernel closes it)."""
+
+    ifindex: int
+    master: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetActive:
+    """Choose a bond's active slave (IFLA_BOND_ACTIVE_SLAVE); the kernel announces the change."""
+
+    ifindex: int
+    slave: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddAltname:
+    """Add an alternative name (RTM_NEWLINKPROP)."""
+
+    ifindex: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropAltname:
+    """Take an alternative name away (RTM_DELLINKPROP)."""
+
+    ifindex: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddAddress:
+    """Add an address to `address.ifindex`, lifetimes and flags as they stand."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class DropAddress:
+    """Remove an address from `address.ifindex`."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class AddRoute:
+    """Add a route through `route.ifindex`, attribute by attribute as it was."""
+
+    route: Route
+
+
+Request = (
+    CreateBond
+    | DeleteLink
+    | SetUp
+    | SetMtu
+    | Rename
+    | SetMaster
+    | SetActive
+    | AddAltname
+    | DropAltname
+    | AddAddress
+    | DropAddress
+    | AddRoute
+)

@@ -1,0 +1,100 @@
+"""Looking up the IP configuration of devices, over a socket of its own."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import replace
+
+from failoverd.model.inet import Address, Route
+from failoverd.model.pairs import Inet
+from failoverd.netlink.frames import (
+    NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    Message,
+    attribute,
+    build,
+    read_error,
+    split,
+)
+from failoverd.netlink.inet import (
+    IFADDR,
+    RTA_OIF,
+    RTM_GETADDR,
+    RTM_GETROUTE,
+    RTM_NEWADDR,
+    RTM_NEWROUTE,
+    RTMSG,
+    read_address,
+    read_route,
+)
+from failoverd.netlink.transport import Transport
+
+FAMILIES = (2, 10)
+"""AF_INET and AF_INET6: those whose routes the kernel filters by device."""
+
+TRIES = 8
+Opener = Callable[[], Awaitable[Transport]]
+
+
+class InterruptedDumpError(Exception):
+    """The tables changed while they were read, again and again."""
+
+
+async def fetch_inet(open_socket: Opener, ifindexes: Iterable[int]) -> dict[int, Inet]:
+    """Addresses and routes of these devices. Raises OSError, NetlinkError, InterruptedDumpError.
+
+    The kernel filters the routes (NETLINK_GET_STRICT_CHK with RTA_OIF): a router's table may hold a million of them.
+    """
+    sock = await open_socket()
+    try:
+        for _ in range(TRIES):
+            try:
+                return await _fetch(sock, tuple(ifindexes))
+            except InterruptedDumpError:
+                continue
+        raise InterruptedDumpError("the routing tables keep changing")
+    finally:
+        sock.close()
+
+
+async def _fetch(sock: Transport, ifindexes: tuple[int, ...]) -> dict[int, Inet]:
+    addresses: dict[int, list[Address]] = {ifindex: [] for ifindex in ifindexes}
+    routes: dict[int, list[Route]] = {ifindex: [] for ifindex in ifindexes}
+    ask = build(RTM_GETADDR, NLM_F_DUMP, 1, IFADDR.pack(0, 0, 0, 0, 0))
+    async for message in _dump(sock, ask, 1):
+        if message.type == RTM_NEWADDR and (address := read_address(message)).ifindex in addresses:
+            addresses[address.ifindex].append(address)
+    for seq, (ifindex, family) in enumerate([(i, f) for i in ifindexes for f in FAMILIES], start=2):
+        head = RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+        ask = build(RTM_GETROUTE, NLM_F_DUMP, seq, head + attribute(RTA_OIF, struct.pack("=i", ifindex)))
+        async for message in _dump(sock, ask, seq):
+            route = read_route(message) if message.type == RTM_NEWROUTE else None
+            if route is not None and _uses(route, ifindex):
+                routes[ifindex].append(replace(route, ifindex=ifindex))
+    return {i: Inet(tuple(addresses[i]), tuple(routes[i])) for i in ifindexes}
+
+
+def _uses(route: Route, ifindex: int) -> bool:
+    """Whether the route leads through this device; an old kernel filters nothing."""
+    return route.ifindex == ifindex or any(hop.ifindex == ifindex for hop in route.hops)
+
+
+async def _dump(sock: Transport, ask: bytes, seq: int) -> AsyncIterator[Message]:
+    await sock.send(ask)
+    interrupted = False
+    while True:
+        for message in split(await sock.recv()):
+            if message.seq != seq:
+                continue
+            interrupted |= bool(message.flags & NLM_F_DUMP_INTR)
+            if message.type == NLMSG_ERROR:
+                number, words = read_error(message)
+                raise OSError(number, words or "the kernel refused a dump of addresses or routes")
+            if message.type == NLMSG_DONE:
+                if interrupted:
+                    raise InterruptedDumpError
+                return
+            yield message

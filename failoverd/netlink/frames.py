@@ -1,0 +1,128 @@
+"""What all netlink messages have in common: headers, attributes, acknowledgements, ends of dumps.
+
+Layouts: linux/netlink.h. Lengths on the wire are untrusted: a message or an attribute that claims more than there is raises
+NetlinkError, so that a truncated datagram is answered with a new dump instead of a half-read device.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+HEADER = struct.Struct("=IHHII")
+ATTR = struct.Struct("=HH")
+
+NLM_F_REQUEST = 0x1
+NLM_F_ACK = 0x4
+NLM_F_DUMP_INTR = 0x10
+NLM_F_CAPPED = 0x100
+NLM_F_ACK_TLVS = 0x200
+NLM_F_DUMP = 0x300
+NLM_F_EXCL = 0x200
+NLM_F_CREATE = 0x400
+NLM_F_APPEND = 0x800
+
+NLMSG_ERROR = 2
+NLMSG_DONE = 3
+NLMSG_OVERRUN = 4
+NLMSGERR_ATTR_MSG = 1
+
+TYPE_MASK = 0x3FFF
+
+
+class NetlinkError(Exception):
+    """The kernel sent what cannot be a netlink message. Nothing was lost that a new dump does not bring back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message out of a datagram; `raw` is all of it, header included."""
+
+    type: int
+    flags: int
+    seq: int
+    raw: bytes
+
+    @property
+    def payload(self) -> bytes:
+        """What stands behind the header."""
+        return self.raw[HEADER.size :]
+
+
+def split(datagram: bytes) -> Iterator[Message]:
+    """The messages in a datagram. Raises NetlinkError at a length that cannot be."""
+    offset = 0
+    while offset + HEADER.size <= len(datagram):
+        length, kind, flags, seq, _ = HEADER.unpack_from(datagram, offset)
+        if length < HEADER.size or offset + length > len(datagram):
+            raise NetlinkError(f"a netlink message says it has {length} bytes and {len(datagram) - offset} are left")
+        yield Message(kind, flags, seq, datagram[offset : offset + length])
+        offset += align(length)
+
+
+def build(kind: int, flags: int, seq: int, payload: bytes) -> bytes:
+    """One message, padded so that another one can follow."""
+    length = HEADER.size + len(payload)
+    return pad(HEADER.pack(length, kind, flags | NLM_F_REQUEST, seq, 0) + payload)
+
+
+def attributes(data: bytes, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+    """The attributes in `data` from `offset` on, without their nested and byte-order flags."""
+    while offset + ATTR.size <= len(data):
+        length, kind = ATTR.unpack_from(data, offset)
+        if length < ATTR.size or offset + length > len(data):
+            raise NetlinkError(f"attribute {kind} says it has {length} bytes and {len(data) - offset} are left")
+        yield kind & TYPE_MASK, data[offset + ATTR.size : offset + length]
+        offset += align(length)
+
+
+def attribute(kind: int, data: bytes) -> bytes:
+    """One attribute, padded."""
+    return pad(ATTR.pack(ATTR.size + len(data), kind) + data)
+
+
+def keep(data: bytes, fixed: int, wanted: frozenset[int]) -> bytes:
+    """A message with only these attributes behind its first `fixed` bytes.
+
+    Most of an RTM_NEWLINK is statistics nobody asked for, and a codec spends its time on what it is shown.
+    """
+    parts = [data[:fixed]]
+    offset = fixed
+    while offset + ATTR.size <= len(data):
+        length, kind = ATTR.unpack_from(data, offset)
+        if length < ATTR.size or offset + length > len(data):
+            raise NetlinkError(f"attribute {kind} says it has {length} bytes and {len(data) - offset} are left")
+        if kind & TYPE_MASK in wanted:
+            parts.append(pad(data[offset : offset + length]))
+        offset += align(length)
+    kept = b"".join(parts)
+    return struct.pack("=I", len(kept)) + kept[4:]
+
+
+def read_error(message: Message) -> tuple[int, str]:
+    """The errno of an NLMSG_ERROR (0: acknowledged) and the kernel's text, "" where it gave none.
+
+    The text is NLMSGERR_ATTR_MSG behind the echoed request, or behind its header alone where NLM_F_CAPPED is set.
+    """
+    payload = message.payload
+    if len(payload) < 4 + HEADER.size:
+        raise NetlinkError(f"an acknowledgement of {len(payload)} bytes")
+    number = -struct.unpack_from("=i", payload)[0]
+    if not message.flags & NLM_F_ACK_TLVS:
+        return number, ""
+    echoed = HEADER.size if message.flags & NLM_F_CAPPED else HEADER.unpack_from(payload, 4)[0]
+    for kind, data in attributes(payload, 4 + align(echoed)):
+        if kind == NLMSGERR_ATTR_MSG:
+            return number, data.rstrip(b"\0").decode("utf-8", "replace")
+    return number, ""
+
+
+def align(length: int) -> int:
+    """Up to the next multiple of four."""
+    return (length + 3) & ~3
+
+
+def pad(data: bytes) -> bytes:
+    """Filled with zeros up to the next multiple of four."""
+    return data + b"\0" * (align(len(data)) - len(data))

@@ -1,0 +1,98 @@
+"""RTM_NEWLINK and RTM_DELLINK to the model."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from failoverd.model.links import Bond, Link
+from failoverd.netlink.frames import HEADER, Message, NetlinkError, keep
+from failoverd.netlink.messages import LinkMessage
+
+RTM_NEWLINK = 16
+RTM_DELLINK = 17
+RTM_GETLINK = 18
+AF_UNSPEC = 0
+IFF_UP = 0x1
+IFF_LOWER_UP = 0x10000
+MII_LINK_UP = 0
+"""BMSR_LSTATUS turned into the bond's own words: BOND_LINK_UP (net/bonding.h)."""
+
+INFO = struct.Struct("=BxHiII")
+WANTED = frozenset(row[0] for row in LinkMessage.nla_map)
+
+
+def family_and_index(message: Message) -> tuple[int, int]:
+    """The address family and the ifindex. A bridge's ports send AF_BRIDGE messages in the same group."""
+    if len(message.payload) < INFO.size:
+        raise NetlinkError(f"a link message of {len(message.raw)} bytes")
+    family, _, ifindex, _, _ = INFO.unpack_from(message.payload)
+    return family, ifindex
+
+
+def read_link(message: Message) -> Link:
+    """One device. The driver and the virtio features are not in the message; `devices` adds them."""
+    decoded = LinkMessage(keep(message.raw, HEADER.size + INFO.size, WANTED))
+    decoded.decode()
+    attrs = _table(decoded)
+    info = _table(attrs.get("LINKINFO"))
+    slave = _table(info.get("SLAVE_DATA")) if info.get("SLAVE_KIND") == "bond" else {}
+    kind = str(info.get("KIND", ""))
+    flags = decoded["flags"]
+    return Link(
+        ifindex=decoded["index"],
+        name=text(attrs.get("IFNAME", b"")),
+        mac=_mac(attrs.get("ADDRESS", b"")),
+        perm_mac=_mac(attrs.get("PERM_ADDRESS", b"")),
+        up=bool(flags & IFF_UP),
+        carrier=bool(flags & IFF_LOWER_UP),
+        mtu=attrs.get("MTU", 0),
+        max_mtu=attrs.get("MAX_MTU", 0),
+        master=attrs.get("MASTER", 0),
+        link=attrs.get("LINK", 0),
+        kind=kind,
+        slave_kind=str(info.get("SLAVE_KIND", "")),
+        bus=str(attrs.get("PARENT_DEV_BUS_NAME", "")),
+        parent=str(attrs.get("PARENT_DEV_NAME", "")),
+        hardware=decoded["ifi_type"],
+        mii_up=slave.get("MII_STATUS", MII_LINK_UP) == MII_LINK_UP,
+        bond=_bond(_table(info.get("DATA"))) if kind == "bond" else None,
+        altnames=_altnames(attrs.get("PROP_LIST")),
+    )
+
+
+def text(raw: bytes) -> str:
+    """A device name as the kernel has it; bytes that are no UTF-8 survive the way there and back."""
+    return raw.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+
+
+def raw_name(name: str) -> bytes:
+    """The bytes of a device name, with the NUL the kernel wants."""
+    return name.encode("utf-8", "surrogateescape") + b"\0"
+
+
+def _table(decoded: Any) -> dict[str, Any]:
+    """The attributes of a decoded message by name; pyroute2 gives tuples of two, or of three for nested ones."""
+    if not isinstance(decoded, dict):
+        return {}
+    return {row[0]: row[1] for row in decoded.get("attrs", ())}
+
+
+def _bond(data: dict[str, Any]) -> Bond:
+    return Bond(
+        mode=data.get("MODE", 0),
+        active=data.get("ACTIVE_SLAVE", 0),
+        miimon=data.get("MIIMON", 0),
+        fail_over_mac=data.get("FAIL_OVER_MAC", 0),
+        primary=data.get("PRIMARY", 0),
+    )
+
+
+def _altnames(decoded: Any) -> frozenset[str]:
+    if not isinstance(decoded, dict):
+        return frozenset()
+    return frozenset(text(row[1]) for row in decoded.get("attrs", ()) if row[0] == "ALT_IFNAME")
+
+
+def _mac(raw: bytes) -> str:
+    return ":".join(f"{byte:02x}" for byte in raw)

@@ -1,0 +1,121 @@
+"""Requests to rtnetlink messages. Each becomes one message of its own: RTM_SETLINK is not atomic, and in a message that
+both brings a device up and enslaves it, "up" would come first and the enslaving be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from failoverd.model.requests import (
+    AddAddress,
+    AddAltname,
+    AddRoute,
+    CreateBond,
+    DeleteLink,
+    DropAddress,
+    DropAltname,
+    Rename,
+    Request,
+    SetActive,
+    SetMaster,
+    SetMtu,
+    SetUp,
+)
+from failoverd.netlink.frames import HEADER, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, build
+from failoverd.netlink.inet import (
+    AF_INET6,
+    RTM_DELADDR,
+    RTM_NEWADDR,
+    RTM_NEWROUTE,
+    without_label,
+    write_address,
+    write_route,
+)
+from failoverd.netlink.links import IFF_UP, INFO, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, raw_name
+from failoverd.netlink.messages import LinkMessage
+
+RTM_SETLINK = 19
+RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
+ACTIVE_BACKUP = 1
+FOLLOW_ACTIVE = 1
+
+Attrs = list[tuple[str, Any]]
+
+
+def write_request(request: Request, seq: int) -> bytes:
+    """The message for a request; the kernel acknowledges it under `seq`."""
+    writer: Callable[[Any, int], bytes] = WRITERS[type(request)]
+    return writer(request, seq)
+
+
+def dump_links(seq: int) -> bytes:
+    """Ask for every device."""
+    return build(RTM_GETLINK, NLM_F_DUMP, seq, INFO.pack(0, 0, 0, 0, 0))
+
+
+def get_link(ifindex: int, seq: int) -> bytes:
+    """Ask for one device; the answer is its RTM_NEWLINK and an acknowledgement."""
+    return build(RTM_GETLINK, NLM_F_ACK, seq, INFO.pack(0, 0, ifindex, 0, 0))
+
+
+def _link(kind: int, flags: int, seq: int, ifindex: int, attrs: Attrs, up: bool | None = None) -> bytes:
+    message = LinkMessage()
+    message["index"] = ifindex
+    message["flags"] = IFF_UP if up else 0
+    message["change"] = 0 if up is None else IFF_UP
+    message["attrs"] = attrs
+    message.encode()
+    return build(kind, flags | NLM_F_ACK, seq, bytes(message.data[HEADER.size :]))
+
+
+def _create_bond(request: CreateBond, seq: int) -> bytes:
+    options: Attrs = [
+        ("MODE", ACTIVE_BACKUP),
+        ("MIIMON", request.miimon),
+        ("FAIL_OVER_MAC", FOLLOW_ACTIVE),
+        ("NUM_PEER_NOTIF", request.peer_notifications),
+    ]
+    attrs: Attrs = [
+        ("IFNAME", raw_name(request.name)),
+        ("ADDRESS", bytes.fromhex(request.mac.replace(":", ""))),
+        ("MTU", request.mtu),
+        ("LINKINFO", {"attrs": [("KIND", "bond"), ("DATA", {"attrs": options})]}),
+    ]
+    return _link(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, seq, 0, attrs)
+
+
+def _set_active(request: SetActive, seq: int) -> bytes:
+    data = {"attrs": [("ACTIVE_SLAVE", request.slave)]}
+    attrs: Attrs = [("LINKINFO", {"attrs": [("KIND", "bond"), ("DATA", data)]})]
+    return _link(RTM_NEWLINK, 0, seq, request.ifindex, attrs)
+
+
+def _altname(kind: int, flags: int, request: AddAltname | DropAltname, seq: int) -> bytes:
+    attrs: Attrs = [("PROP_LIST", {"attrs": [("ALT_IFNAME", raw_name(request.name))]})]
+    return _link(kind, flags, seq, request.ifindex, attrs)
+
+
+def _add_route(request: AddRoute, seq: int) -> bytes:
+    """IPv4 may hold several routes to one place that differ in the next hop alone: append. IPv6 would take an appended
+    one for a further path of the first (net/ipv6/ip6_fib.c, fib6_add_rt2node): only what is not there."""
+    last = NLM_F_EXCL if request.route.family == AF_INET6 else NLM_F_APPEND
+    return build(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | last, seq, write_route(request.route))
+
+
+WRITERS: dict[type[Request], Callable[[Any, int], bytes]] = {
+    CreateBond: _create_bond,
+    SetActive: _set_active,
+    AddRoute: _add_route,
+    DeleteLink: lambda r, seq: _link(RTM_DELLINK, 0, seq, r.ifindex, []),
+    SetUp: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [], up=r.up),
+    SetMtu: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [("MTU", r.mtu)]),
+    Rename: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [("IFNAME", raw_name(r.name))]),
+    SetMaster: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [("MASTER", r.master)]),
+    AddAltname: lambda r, seq: _altname(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND, r, seq),
+    DropAltname: lambda r, seq: _altname(RTM_DELLINKPROP, 0, r, seq),
+    AddAddress: lambda r, seq: build(
+        RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, seq, write_address(r.address)
+    ),
+    DropAddress: lambda r, seq: build(RTM_DELADDR, NLM_F_ACK, seq, write_address(without_label(r.address))),
+}
+"""One row a kind of request. A test holds that no kind is missing."""

@@ -1,0 +1,1 @@
+"""From wanted and seen to the next step. A plan may be cut after any step; planning again brings out the rest."""

@@ -1,0 +1,107 @@
+"""What a request would change, without sending it: the plan of --dry-run is made by letting the planner go on from here.
+
+Only what the planner looks at is foreseen, and every request is taken to succeed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from failoverd.model.links import Bond, Link
+from failoverd.model.pairs import Inet
+from failoverd.model.requests import (
+    AddAddress,
+    AddAltname,
+    AddRoute,
+    CreateBond,
+    DeleteLink,
+    DropAddress,
+    DropAltname,
+    Rename,
+    Request,
+    SetActive,
+    SetMaster,
+    SetMtu,
+    SetUp,
+)
+
+
+@dataclass(slots=True)
+class Foreseen:
+    """Devices and their IP configuration as they would be."""
+
+    links: dict[int, Link]
+    inet: dict[int, Inet] = field(default_factory=dict)
+
+    def look(self, ifindexes: tuple[int, ...]) -> Mapping[int, Inet]:
+        """The IP configuration of these devices."""
+        return {ifindex: self.inet.get(ifindex, Inet()) for ifindex in ifindexes}
+
+    def apply(self, request: Request) -> tuple[int, ...]:
+        """Take a request as done. Returns the ifindexes of the devices that would tell of a change."""
+        match request:
+            case CreateBond(name, mac, mtu, miimon, _):
+                ifindex = max(self.links, default=0) + 1
+                bond = Bond(mode=1, miimon=miimon, fail_over_mac=1)
+                self.links[ifindex] = Link(ifindex, name, mac=mac, mtu=mtu, kind="bond", bond=bond)
+                return (ifindex,)
+            case DeleteLink(ifindex):
+                return self._delete(ifindex)
+            case SetMaster(ifindex, master):
+                return self._enslave(ifindex, master)
+            case SetActive(ifindex, slave):
+                return self._activate(ifindex, slave)
+            case AddAddress() | DropAddress() | AddRoute():
+                return self._configure(request)
+            case SetUp() | SetMtu() | Rename() | AddAltname() | DropAltname():
+                self.links[request.ifindex] = _changed(self.links[request.ifindex], request)
+                return (request.ifindex,)
+
+    def _delete(self, ifindex: int) -> tuple[int, ...]:
+        slaves = tuple(i for i, link in self.links.items() if link.master == ifindex)
+        for slave in slaves:
+            self._enslave(slave, 0)
+        del self.links[ifindex]
+        return (*slaves, ifindex)
+
+    def _enslave(self, ifindex: int, master: int) -> tuple[int, ...]:
+        """Bonding opens a device it takes, gives it the bond's MTU, and closes it when it lets it go."""
+        link, was = self.links[ifindex], self.links[ifindex].master
+        above = self.links.get(master)
+        mtu = above.mtu if above else link.mtu
+        self.links[ifindex] = replace(link, master=master, up=bool(master), carrier=bool(master), mtu=mtu)
+        if above is not None and above.bond is not None and not above.bond.active:
+            self._activate(master, ifindex)
+        return (ifindex, master or was)
+
+    def _activate(self, ifindex: int, slave: int) -> tuple[int, ...]:
+        link = self.links[ifindex]
+        self.links[ifindex] = replace(link, carrier=True, bond=replace(link.bond or Bond(), active=slave))
+        return (ifindex,)
+
+    def _configure(self, request: AddAddress | DropAddress | AddRoute) -> tuple[int, ...]:
+        if isinstance(request, AddRoute):
+            inet = self.inet.get(request.route.ifindex, Inet())
+            self.inet[request.route.ifindex] = replace(inet, routes=(*inet.routes, request.route))
+            return ()
+        ifindex = request.address.ifindex
+        inet = self.inet.get(ifindex, Inet())
+        others = tuple(a for a in inet.addresses if a.local != request.address.local)
+        added = (request.address,) if isinstance(request, AddAddress) else ()
+        self.inet[ifindex] = replace(inet, addresses=(*others, *added))
+        return ()
+
+
+def _changed(link: Link, request: SetUp | SetMtu | Rename | AddAltname | DropAltname) -> Link:
+    match request:
+        case SetUp(_, up):
+            return replace(link, up=up, carrier=up and link.carrier)
+        case SetMtu(_, mtu):
+            return replace(link, mtu=mtu)
+        case Rename(_, name):
+            return replace(link, name=name)
+        case AddAltname(_, name):
+            return replace(link, altnames=link.altnames | {name})
+        case DropAltname(_, name):
+            return replace(link, altnames=link.altnames - {name})

@@ -1,0 +1,132 @@
+"""IP configuration on its way from one device to another.
+
+What the kernel makes by itself when an address is added (prefix routes, the local table, ff00::/8: all of RTPROT_KERNEL) is
+left to it. Everything else is carried over as it was, only pointing at another device. IPv6 addresses go with IFA_F_NODAD: they
+were this machine's a millisecond ago, and a second of duplicate address detection would be a second of silence.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import replace
+
+from failoverd.model.inet import Address, Route
+from failoverd.model.pairs import Inet
+from failoverd.model.requests import AddAddress, AddRoute, DropAddress, Request
+
+AF_INET6 = 10
+IFA_F_NODAD = 0x02
+IFA_F_DADFAILED = 0x08
+SCOPE_LINK = 253
+RTPROT_KERNEL = 2
+RTPROT_RA = 9
+RTA_PRIORITY = 6
+RTA_GATEWAY = 5
+RTA_VIA = 18
+RTA_NH_ID = 30
+
+
+def to_device(inet: Inet, ifindex: int) -> Inet:
+    """The same configuration, on another device."""
+    routes = [r for r in inet.routes if r.protocol not in (RTPROT_KERNEL, RTPROT_RA)] + _advertised(inet.routes)
+    return Inet(
+        tuple(_address_to(a, ifindex) for a in inet.addresses),
+        tuple(_route_to(r, ifindex) for r in sorted(routes, key=_order)),
+    )
+
+
+def _advertised(routes: Iterable[Route]) -> list[Route]:
+    """What router advertisements brought, one step less preferred than it was.
+
+    The device's coming up makes the kernel ask for an advertisement, and it adds the same routes itself. Where it met
+    ours with the same metric, it would set the expiry of ours to now (net/ipv6/ip6_fib.c, fib6_add_rt2node), and the
+    machine would be without a default route until the next advertisement. So ours stands behind and fills the gap.
+    """
+    best: dict[object, Route] = {}
+    for route in sorted((r for r in routes if r.protocol == RTPROT_RA), key=_metric):
+        rest = tuple((kind, data) for kind, data in route.attrs if kind != RTA_PRIORITY)
+        behind = (*rest, (RTA_PRIORITY, struct.pack("=I", min(_metric(route) + 1, 0xFFFFFFFF))))
+        key = (route.family, route.dst_len, route.table, tuple(sorted(rest)))
+        best.setdefault(key, replace(route, attrs=behind))
+    return list(best.values())
+
+
+def _metric(route: Route) -> int:
+    raw = dict(route.attrs).get(RTA_PRIORITY, b"")
+    return int(struct.unpack("=I", raw)[0]) if len(raw) == 4 else 0
+
+
+def _address_to(address: Address, ifindex: int) -> Address:
+    sure = address.family == AF_INET6 and not address.flags & IFA_F_DADFAILED
+    return replace(address, ifindex=ifindex, flags=address.flags | IFA_F_NODAD if sure else address.flags)
+
+
+def _route_to(route: Route, ifindex: int) -> Route:
+    hops = tuple(replace(h, ifindex=ifindex) if h.ifindex == route.ifindex else h for h in route.hops)
+    return replace(route, ifindex=ifindex, hops=hops)
+
+
+def _order(route: Route) -> tuple[bool, int]:
+    """A gateway is accepted only when a route to it is there already: those without one first, the longest first."""
+    has_gateway = bool(route.hops) or any(kind in (RTA_GATEWAY, RTA_VIA) for kind, _ in route.attrs)
+    return has_gateway, -route.dst_len
+
+
+def is_link_local(address: Address) -> bool:
+    """Whether this is an IPv6 link-local address."""
+    return address.family == AF_INET6 and address.scope == SCOPE_LINK
+
+
+def add_links_local(wanted: Inet, there: Inet) -> list[Request]:
+    """The link-local addresses that are missing. They go in while the device is down, ahead of the kernel's own."""
+    return [AddAddress(a) for a in _missing_addresses(wanted, there) if is_link_local(a)]
+
+
+def add_others(wanted: Inet, there: Inet) -> list[Request]:
+    """Every other address and every route that is missing; the device must be up for them."""
+    addresses: list[Request] = [AddAddress(a) for a in _missing_addresses(wanted, there) if not is_link_local(a)]
+    known = {_route_key(r) for r in there.routes}
+    return addresses + [AddRoute(r) for r in wanted.routes if _route_key(r) not in known]
+
+
+def drop_all(there: Inet) -> list[Request]:
+    """Take the addresses off a slave. Its link-local one goes by itself when it is enslaved."""
+    return [DropAddress(a) for a in there.addresses if not is_link_local(a)]
+
+
+def union(first: Inet, second: Inet) -> Inet:
+    """What is in either, the first one's where both have it."""
+    addresses = {_address_key(a): a for a in (*second.addresses, *first.addresses)}
+    routes = {_route_key(r): r for r in (*second.routes, *first.routes)}
+    return Inet(
+        tuple(addresses[key] for key in _in_order(_address_key(a) for a in (*first.addresses, *second.addresses))),
+        tuple(routes[key] for key in _in_order(_route_key(r) for r in (*first.routes, *second.routes))),
+    )
+
+
+def why_not_movable(inet: Inet) -> str:
+    """What of this configuration could not be given back on another device, in words, or ""."""
+    if any(kind == RTA_NH_ID for route in inet.routes for kind, _ in route.attrs):
+        return "a route through it uses a nexthop object (ip nexthop), which failoverd cannot move"
+    return ""
+
+
+def _missing_addresses(wanted: Inet, there: Inet) -> list[Address]:
+    known = {_address_key(a) for a in there.addresses}
+    return [a for a in wanted.addresses if _address_key(a) not in known]
+
+
+def _in_order(keys: Iterable[object]) -> dict[object, None]:
+    return dict.fromkeys(keys)
+
+
+def _address_key(address: Address) -> object:
+    return (address.family, address.local, address.prefixlen)
+
+
+def _route_key(route: Route) -> object:
+    """What makes two routes the same, whichever device they are on."""
+    hops = tuple((h.weight, h.attrs) for h in route.hops)
+    fixed = (route.family, route.dst_len, route.src_len, route.tos, route.table, route.protocol, route.type)
+    return (*fixed, tuple(sorted(route.attrs)), hops)

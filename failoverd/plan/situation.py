@@ -1,0 +1,126 @@
+"""What the planner sees of one pair, and what it may answer.
+
+The planner is asked again and again, after every answer of the kernel. It never remembers what it said before: from what is
+seen now it names the next step, and where nothing is left to do, that it rests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from failoverd.config.spec import Config
+from failoverd.datapaths.base import Datapath
+from failoverd.model.links import Link
+from failoverd.model.pairs import Goal, Inet, Journal
+from failoverd.model.requests import Request
+from failoverd.policy.naming import passing_name, standby_name
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One pair as it is now.
+
+    `inet` is the IP configuration by ifindex, None where it was not looked at since the last change. `names` are all
+    names taken, with whose they are. `blocked` are requests the kernel refused lately with its words, `hopeless` those it refused so
+    often that the plan goes on without them. `vf_wait` is how long (the engine's clock) to wait for the VF's carrier.
+    """
+
+    mac: str
+    datapath: Datapath
+    config: Config
+    now: float
+    nic: Link | None = None
+    vf: Link | None = None
+    master: Link | None = None
+    journal: Journal | None = None
+    inet: Mapping[int, Inet] | None = None
+    names: Mapping[str, int] = field(default_factory=dict)
+    ready: frozenset[int] = frozenset()
+    blocked: Mapping[Request, str] = field(default_factory=dict)
+    hopeless: frozenset[Request] = frozenset()
+    vf_wait: float | None = None
+
+    def may(self, requests: Iterable[Request]) -> tuple[Request, ...]:
+        """The requests, or none of them where the kernel has refused one lately."""
+        wanted = tuple(requests)
+        return () if self.refusal(wanted) else wanted
+
+    def refusal(self, requests: Iterable[Request]) -> str:
+        """What the kernel said to one of these requests lately, "" if it refused none."""
+        return next((self.blocked[request] for request in requests if request in self.blocked), "")
+
+    def seen(self, link: Link | None) -> Inet:
+        """What was seen on this device; nothing where it was not looked at."""
+        if link is None or self.inet is None:
+            return Inet()
+        return self.inet.get(link.ifindex, Inet())
+
+    def is_in(self, link: Link | None) -> bool:
+        """Whether this NIC is a slave of the pair's master."""
+        return link is not None and self.master is not None and link.master == self.master.ifindex
+
+    def under_way(self, goal: Goal) -> Journal | None:
+        """The journal of a move toward this goal that may have begun."""
+        journal = self.journal
+        return journal if journal is not None and journal.cut and journal.toward is goal else None
+
+    def is_passing(self) -> bool:
+        """Whether the master still (or again) has its passing name: then the configuration is not its own."""
+        return self.master is not None and self.master.name == passing_name(self.mac)
+
+    def free_standby_name(self, master: str) -> str:
+        """The standby's name, or the one made of the MAC where somebody else has it."""
+        name = standby_name(master, self.config.naming.standby_suffix, self.mac)
+        mine = self.nic.ifindex if self.nic else 0
+        return name if self.names.get(name, mine) == mine else standby_name("", "", self.mac)
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """Send these in one datagram: the kernel works through it even if we die meanwhile."""
+
+    requests: tuple[Request, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The IP configuration of these devices has to be known first."""
+
+    ifindexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The journal has to be on disk first."""
+
+    journal: Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing can be done until this moment or an event; why, in words."""
+
+    why: str
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The move is over and checked: its journal can go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """All is as wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """This cannot be reached; what was begun has to be undone. Why, and what to do, in words."""
+
+    why: str
+
+
+Next = Do | Look | Write | Wait | Finish | Rest | GiveUp

@@ -1,0 +1,1 @@
+"""The decisions: who belongs together (and why not), who carries traffic, what things are called. Plain functions."""

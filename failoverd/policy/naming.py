@@ -1,0 +1,74 @@
+"""What devices are called, and how failoverd knows its own bonds again.
+
+A bond failoverd made must be known again by the next start, whatever happened in between, from the kernel's own state
+alone. While it is being made it has a name that holds the whole MAC (`fo525400aabbcc`, 14 bytes); from then on an
+alternative name (`failoverd-525400aabbcc`) marks it, because its name is then the paravirtual NIC's. A file could get lost,
+an ifindex could be used again, and a bond that merely looks right may be somebody else's.
+"""
+
+from __future__ import annotations
+
+import re
+
+from failoverd.model.links import IFNAMSIZ, Link
+
+FORBIDDEN = set("/:%")
+OURS = re.compile("(?:fo|failoverd-)(?P<mac>[0-9a-f]{12})")
+
+
+def flat(mac: str) -> str:
+    """A MAC without its colons."""
+    return mac.replace(":", "")
+
+
+def passing_name(mac: str) -> str:
+    """The name a bond has while it is being made or taken down."""
+    return f"fo{flat(mac)}"
+
+
+def is_passing_name(name: str) -> bool:
+    """Whether a device of this name is a bond on its way in or out."""
+    found = OURS.fullmatch(name)
+    return found is not None and name.startswith("fo") and not name.startswith("failoverd-")
+
+
+def mark(mac: str) -> str:
+    """The alternative name that says: failoverd made this."""
+    return f"failoverd-{flat(mac)}"
+
+
+def our_mac(link: Link) -> str:
+    """The pair a bond was made for, as its mark says; "" if failoverd did not make this device.
+
+    Its own MAC would not do: the kernel makes it a random one when the last slave leaves.
+    """
+    if link.kind != "bond":
+        return ""
+    found = [m for m in map(OURS.fullmatch, (link.name, *sorted(link.altnames))) if m]
+    return ":".join(re.findall("..", found[0]["mac"])) if found else ""
+
+
+def own_altnames(link: Link) -> tuple[str, ...]:
+    """The device's alternative names but for the mark, in a steady order."""
+    return tuple(sorted(name for name in link.altnames if not name.startswith("failoverd-")))
+
+
+def why_not_a_name(name: str) -> str:
+    """Why the kernel would refuse this device name (net/core/dev.c, dev_valid_name), or "".
+
+    `%` is refused although the kernel would take it: it expands `%d` to a number of its own.
+    """
+    size = len(name.encode("utf-8", "surrogateescape"))
+    if not name or name in (".", ".."):
+        return "it is not a name"
+    if size > IFNAMSIZ:
+        return f"it has {size} bytes and the kernel takes {IFNAMSIZ}"
+    if bad := sorted(c for c in set(name) if c in FORBIDDEN or c.isspace()):
+        return f"it contains {bad[0]!r}"
+    return ""
+
+
+def standby_name(master: str, suffix: str, mac: str) -> str:
+    """`<master>nsby`; where that would be no valid name, one made of the MAC."""
+    name = master + suffix
+    return f"fs{flat(mac)}" if why_not_a_name(name) else name

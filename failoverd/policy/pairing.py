@@ -1,0 +1,188 @@
+"""Who belongs together, and for everybody else the reason why not.
+
+The rule is the kernel's own (net/core/failover.c), made stricter: NICs with the same *permanent* MAC, exactly one of them
+paravirtual, at most one other on PCI. The current MAC will not do, as VLANs, bridges and masters borrow it. Whatever is
+not plainly a pair is refused and keeps its reason: to join the wrong two devices can cut a machine off.
+
+"Paravirtual" is told by the bus (virtio, Xen, VMbus). Only where no NIC with that MAC sits on such a bus, a PCI NIC
+with a driver known to be paravirtual takes the place; so a vmxnet3 beside a virtio NIC counts as the fast one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from failoverd.config.spec import Pairing
+from failoverd.model.links import ETHER, Link
+from failoverd.model.pairs import Judgement, Pair, Verdict
+from failoverd.policy.naming import our_mac
+
+NO_MAC = ("", "00:00:00:00:00:00")
+KERNEL_FAILOVER = "net_failover"
+STACKING = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"})
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """The pairs by permanent MAC, and what was made of every device, by ifindex."""
+
+    pairs: Mapping[str, Pair] = field(default_factory=dict)
+    verdicts: Mapping[int, Judgement] = field(default_factory=dict)
+
+
+def judge(links: Mapping[int, Link], config: Pairing) -> Judgements:
+    """Tell who belongs together among these devices. A NIC that has no partner makes a pair of one."""
+    masters = {our_mac(link): link for link in links.values() if our_mac(link)}
+    stacked = {link.link: link.name for link in links.values() if link.kind in STACKING}
+    verdicts: dict[int, Judgement] = {}
+    groups: dict[str, list[Link]] = defaultdict(list)
+    for link in links.values():
+        if reason := _not_for_us(link, links, config):
+            verdicts[link.ifindex] = reason
+        else:
+            groups[link.perm_mac].append(link)
+    pairs: dict[str, Pair] = {}
+    for mac, group in groups.items():
+        master = masters.get(mac)
+        pair = _pair(mac, group, master, stacked, links, config, verdicts)
+        if pair is not None:
+            pairs[mac] = pair
+    for mac, master in masters.items():
+        pairs.setdefault(mac, Pair(mac, master=master.ifindex))
+        verdicts[master.ifindex] = Judgement(Verdict.PAIRED, f"the master failoverd made for {mac}")
+    return Judgements(pairs, verdicts)
+
+
+def _not_for_us(link: Link, links: Mapping[int, Link], config: Pairing) -> Judgement | None:
+    """Why this device can be in no pair, whatever the others are."""
+    above = links.get(link.master)
+    if link.driver == KERNEL_FAILOVER and not link.kind:
+        return Judgement(Verdict.LEFT_ALONE, "the kernel's own failover master (net_failover) joins its NICs itself")
+    if link.kind:
+        return Judgement(Verdict.IGNORED, f"it is a {link.kind} device; only hardware NICs are paired")
+    if link.hardware != ETHER:
+        return Judgement(Verdict.IGNORED, "it is not an Ethernet device")
+    if above is not None and above.driver == KERNEL_FAILOVER and not above.kind:
+        return Judgement(Verdict.LEFT_ALONE, f"the kernel's own failover has joined it to {above.name}")
+    if link.standby_feature:
+        return Judgement(Verdict.LEFT_ALONE, "its hypervisor offers the kernel's own failover (VIRTIO_NET_F_STANDBY)")
+    if _ignored(link, config):
+        return Judgement(Verdict.IGNORED, "the configuration says so ([pairing] ignore or ignore_drivers)")
+    if link.perm_mac in NO_MAC:
+        return Judgement(Verdict.IGNORED, "it has no permanent MAC to be matched by")
+    if not _is_paravirtual_bus(link, config) and link.bus != "pci":
+        return Judgement(Verdict.IGNORED, f"its bus is {link.bus or 'unknown'}, neither paravirtual nor PCI")
+    return None
+
+
+def _ignored(link: Link, config: Pairing) -> bool:
+    names = (link.name, *link.altnames, link.perm_mac, link.mac)
+    if link.driver in config.ignore_drivers:
+        return True
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in config.ignore for name in names)
+
+
+def _is_paravirtual_bus(link: Link, config: Pairing) -> bool:
+    return link.bus in config.paravirtual_buses
+
+
+def _pair(
+    mac: str,
+    group: list[Link],
+    master: Link | None,
+    stacked: Mapping[int, str],
+    links: Mapping[int, Link],
+    config: Pairing,
+    verdicts: dict[int, Judgement],
+) -> Pair | None:
+    """Judge the NICs of one permanent MAC. Who is joined already stays so, whoever else turns up."""
+    free = [link for link in group if _is_free(link, master, stacked, links, verdicts)]
+    slow = [link for link in group if _is_paravirtual_bus(link, config)]
+    if not slow:
+        slow = [link for link in group if link.driver in config.paravirtual_drivers]
+    fast = [link for link in group if link not in slow]
+    joined = [link for link in group if master is not None and link.master == master.ifindex]
+    nic = _only(slow, joined)
+    vf = _only(fast, joined)
+    if slow and nic is None:
+        _refuse_all(free, f"{_count(slow)} paravirtual NICs have the permanent MAC {mac}, not one", verdicts)
+        return None
+    if fast and vf is None:
+        if nic is not None and nic in joined:
+            _refuse_all([link for link in free if link in fast], _too_many(fast, mac), verdicts)
+            return _accept(mac, nic, None, master, verdicts)
+        _refuse_all(free, _too_many(fast, mac), verdicts)
+        return None
+    _refuse_all([link for link in free if link not in (nic, vf)], f"{mac} has its pair already", verdicts)
+    return _accept(
+        mac,
+        nic if nic in free else None,
+        vf if vf in free else None,
+        master,
+        verdicts,
+    )
+
+
+def _accept(
+    mac: str, nic: Link | None, vf: Link | None, master: Link | None, verdicts: dict[int, Judgement]
+) -> Pair | None:
+    members = [link for link in (nic, vf) if link is not None]
+    if len(members) == 2:
+        for link, other in zip(members, reversed(members), strict=True):
+            verdicts[link.ifindex] = Judgement(Verdict.PAIRED, f"same permanent MAC {mac} as {other.name}")
+    for link in members:
+        what = "no VF" if link is nic else "no paravirtual NIC"
+        verdicts.setdefault(link.ifindex, Judgement(Verdict.ALONE, f"{what} with the permanent MAC {mac} is here"))
+    if nic is None and master is None:
+        return None
+    return Pair(
+        mac,
+        nic=nic.ifindex if nic else 0,
+        vf=vf.ifindex if vf else 0,
+        master=master.ifindex if master else 0,
+    )
+
+
+def _is_free(
+    link: Link,
+    master: Link | None,
+    stacked: Mapping[int, str],
+    links: Mapping[int, Link],
+    verdicts: dict[int, Judgement],
+) -> bool:
+    """Whether nobody else holds this NIC; otherwise its verdict says who."""
+    if master is not None and link.master == master.ifindex:
+        return True
+    if link.master:
+        holder = links[link.master].name if link.master in links else f"the device with ifindex {link.master}"
+        verdicts[link.ifindex] = Judgement(Verdict.REFUSED, f"it is already a slave of {holder}")
+        return False
+    if upper := stacked.get(link.ifindex):
+        reason = f"{upper} stands on it and would lose its traffic; move {upper} to the master, or make the master first"
+        verdicts[link.ifindex] = Judgement(Verdict.REFUSED, reason)
+        return False
+    return True
+
+
+def _only(candidates: list[Link], joined: list[Link]) -> Link | None:
+    """The one candidate there is, or the one that is joined already."""
+    if len(candidates) == 1:
+        return candidates[0]
+    held = [link for link in candidates if link in joined]
+    return held[0] if len(held) == 1 else None
+
+
+def _refuse_all(group: Iterable[Link], reason: str, verdicts: dict[int, Judgement]) -> None:
+    for link in group:
+        verdicts[link.ifindex] = Judgement(Verdict.REFUSED, reason)
+
+
+def _too_many(fast: list[Link], mac: str) -> str:
+    return f"{_count(fast)} PCI NICs have the permanent MAC {mac}, and a pair has at most one"
+
+
+def _count(group: list[Link]) -> str:
+    return f"{len(group)} ({', '.join(sorted(link.name for link in group))})"

@@ -1,0 +1,187 @@
+"""A small rtnetlink client for the contract tests; the same for the simulated and for the real kernel."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from failoverd.lab.simkernel import uapi as n
+from failoverd.lab.simkernel import wire
+from failoverd.lab.simkernel.wire import Message
+
+
+class NetlinkSocket(Protocol):
+    """What SimSocket and RealSocket have in common."""
+
+    def join(self, group: int) -> None: ...
+    def set_strict(self, on: bool = True) -> None: ...
+    def set_receive_buffer(self, size: int) -> None: ...
+    async def send(self, datagram: bytes) -> None: ...
+    async def recv(self) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class Refused(Exception):
+    """The kernel said no. `text` is its ext-ack text, "" for none."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{errno.errorcode.get(code, code)}: {text}")
+        self.code, self.text = code, text
+
+
+def ifinfo(index: int = 0, flags: int = 0, change: int = 0, family: int = 0) -> bytes:
+    """struct ifinfomsg."""
+    return struct.pack("=BxHiII", family, 0, index, flags, change)
+
+
+def ifaddr(index: int, cidr: str, flags: int = 0, scope: int = 0) -> bytes:
+    """struct ifaddrmsg with IFA_LOCAL and IFA_ADDRESS of an address like 192.0.2.1/24."""
+    address, _, length = cidr.partition("/")
+    family, raw = parse_ip(address)
+    return struct.pack("=BBBBI", family, int(length), flags, scope, index) + wire.attr(n.IFA_LOCAL, raw) + wire.attr(
+        n.IFA_ADDRESS, raw
+    )
+
+
+def rtmsg(dst: str, table: int = 254, protocol: int = 4, scope: int = 0, kind: int = 1, flags: int = 0) -> bytes:
+    """struct rtmsg with RTA_DST of a prefix like 192.0.2.0/24."""
+    address, _, length = dst.partition("/")
+    family, raw = parse_ip(address)
+    head = struct.pack("=BBBBBBBBI", family, int(length), 0, 0, table, protocol, scope, kind, flags)
+    return head + (wire.attr(n.RTA_DST, raw) if int(length) else b"")
+
+
+def parse_ip(address: str) -> tuple[int, bytes]:
+    """The family of an address and its bytes."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return int(family), socket.inet_pton(family, address)
+
+
+@dataclass
+class Link:
+    """What a test reads of an RTM_NEWLINK."""
+
+    index: int
+    name: str
+    flags: int
+    change: int
+    family: int
+    attrs: dict[int, bytes]
+    altnames: set[str] = field(default_factory=set)
+    info: dict[int, bytes] = field(default_factory=dict)
+    data: dict[int, bytes] = field(default_factory=dict)
+    slave: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def up(self) -> bool:
+        return bool(self.flags & n.IFF_UP)
+
+    @property
+    def carrier(self) -> bool:
+        return bool(self.flags & n.IFF_LOWER_UP)
+
+    @property
+    def mac(self) -> str:
+        return wire.mac_text(self.attrs[n.IFLA_ADDRESS])
+
+    @property
+    def mtu(self) -> int:
+        return wire.number(self.attrs[n.IFLA_MTU])
+
+    @property
+    def master(self) -> int:
+        return self.number(n.IFLA_MASTER)
+
+    @property
+    def kind(self) -> str:
+        return wire.text(self.info.get(n.IFLA_INFO_KIND, b""))
+
+    @property
+    def slave_kind(self) -> str:
+        return wire.text(self.info.get(n.IFLA_INFO_SLAVE_KIND, b""))
+
+    @property
+    def active(self) -> int:
+        return wire.number(self.data.get(n.IFLA_BOND_ACTIVE_SLAVE, b"\0"))
+
+    def number(self, kind: int) -> int:
+        return wire.number(self.attrs.get(kind, b"\0"))
+
+
+def link_of(message: Message) -> Link:
+    """Read an RTM_NEWLINK or RTM_DELLINK."""
+    family, _, index, flags, change = struct.unpack_from("=BxHiII", message.body)
+    attrs = wire.table(message.body[16:])
+    info = wire.table(attrs.get(n.IFLA_LINKINFO, b""))
+    found = Link(index, wire.text(attrs.get(n.IFLA_IFNAME, b"")), flags, change, family, attrs, info=info)
+    names = wire.attributes(attrs.get(n.IFLA_PROP_LIST, b""))
+    found.altnames = {wire.text(raw) for kind, raw in names if kind == n.IFLA_ALT_IFNAME}
+    found.data = wire.table(info.get(n.IFLA_INFO_DATA, b""))
+    found.slave = wire.table(info.get(n.IFLA_INFO_SLAVE_DATA, b""))
+    return found
+
+
+class Client:
+    """Requests on one socket, answers matched by sequence number."""
+
+    def __init__(self, sock: NetlinkSocket) -> None:
+        self.sock = sock
+        self._seq = 100
+
+    async def ask(self, kind: int, flags: int, *parts: bytes) -> list[Message]:
+        """Send one request and return what came before its ack (or the whole dump). Raises Refused."""
+        self._seq += 1
+        dump = flags & n.NLM_F_DUMP == n.NLM_F_DUMP and kind in (n.RTM_GETLINK, n.RTM_GETADDR, n.RTM_GETROUTE)
+        flags |= n.NLM_F_REQUEST | (0 if dump else n.NLM_F_ACK)
+        await self.sock.send(Message(kind, flags, self._seq, 0, b"".join(parts)).pack())
+        found: list[Message] = []
+        while True:
+            for message in wire.messages(await self.sock.recv()):
+                if message.seq != self._seq:
+                    continue
+                if message.type == n.NLMSG_DONE:
+                    return found
+                if message.type == n.NLMSG_ERROR:
+                    check(message)
+                    return found
+                found.append(message)
+
+    async def links(self) -> dict[int, Link]:
+        """Every link by its ifindex."""
+        found = await self.ask(n.RTM_GETLINK, n.NLM_F_DUMP, ifinfo())
+        return {link.index: link for link in map(link_of, found)}
+
+    async def link(self, index: int) -> Link:
+        """One link."""
+        return link_of((await self.ask(n.RTM_GETLINK, 0, ifinfo(index)))[0])
+
+    async def set_link(self, index: int, *attrs: bytes, up: bool | None = None) -> None:
+        """RTM_SETLINK."""
+        change = 0 if up is None else n.IFF_UP
+        await self.ask(n.RTM_SETLINK, 0, ifinfo(index, n.IFF_UP if up else 0, change), *attrs)
+
+
+def check(message: Message) -> None:
+    """Raise Refused if an NLMSG_ERROR carries an errno."""
+    (code,) = struct.unpack_from("=i", message.body)
+    if code:
+        raise Refused(-code, ack_text(message))
+
+
+def ack_text(message: Message) -> str:
+    """The ext-ack text of an NLMSG_ERROR, "" for none."""
+    if not message.flags & n.NLM_F_ACK_TLVS:
+        return ""
+    at = 4 + wire.HEADER.size
+    if not message.flags & n.NLM_F_CAPPED:
+        at = 4 + wire.HEADER.unpack_from(message.body, 4)[0]
+    return wire.text(wire.table(message.body[(at + 3) & ~3 :]).get(n.NLMSGERR_ATTR_MSG, b""))
+
+
+def strerror(error: Any) -> str:
+    """For a test's message."""
+    return os.strerror(error)

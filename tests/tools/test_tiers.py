@@ -1,0 +1,133 @@
+"""The tier runner, run for real over small projects of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = '[tool.pytest.ini_options]\nmarkers = ["vm: a guest"]\n[tool.coverage.report]\nfail_under = 100\n'
+PASSES = "def test_passes(): pass\n"
+FAILS = "def test_fails(): assert False\n"
+SKIPS = "import pytest\n\n@pytest.mark.skip('no such kernel')\ndef test_skips(): pass\n"
+WAITS = "import time\n\ndef test_waits():\n    open('waiting', 'w').close()\n    time.sleep(60)\n"
+IN_A_GUEST = "import pytest\n\n@pytest.mark.vm\ndef test_guest(): pass\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with the runner and no tests."""
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "tiers.py", tmp_path / "tools")
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    return tmp_path
+
+
+def write(project: Path, folder: str, text: str) -> None:
+    """Give the project a file of tests. Its name is unique, as pytest wants it."""
+    place = project / "tests" / folder
+    place.mkdir(parents=True, exist_ok=True)
+    number = len(list(project.rglob("test_*.py")))
+    (place / f"test_{number}.py").write_text(text)
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This environment without what CI sets, and with what the test wants."""
+    return {key: value for key, value in os.environ.items() if key != "FAILOVERD_REQUIRE_ALL"} | changes
+
+
+def tiers(project: Path, *names: str, **changes: str) -> tuple[int, str, str]:
+    """Run the runner. Returns its status, its output and the last line of that."""
+    command = [sys.executable, str(project / "tools" / "tiers.py"), *names]
+    result = subprocess.run(command, env=environment(**changes), capture_output=True, text=True, check=False)
+    return result.returncode, result.stdout + result.stderr, result.stdout.splitlines()[-1] if result.stdout else ""
+
+
+def test_sums_over_tiers_and_names_what_was_skipped(project: Path) -> None:
+    write(project, "lint", PASSES + SKIPS)
+    write(project, "scenarios", PASSES + IN_A_GUEST)
+    status, output, last = tiers(project, "lint", "simulated")
+    assert (status, last) == (0, "2 passed, 0 failed, 1 skipped")
+    assert "skipped in lint, 1 x: no such kernel" in output
+
+
+def test_a_failure_fails_the_run_and_the_other_tiers_run_all_the_same(project: Path) -> None:
+    write(project, "lint", FAILS)
+    write(project, "scenarios", PASSES)
+    status, _, last = tiers(project, "lint", "simulated")
+    assert (status, last) == (1, "1 passed, 1 failed, 0 skipped")
+
+
+def test_a_tier_that_cannot_run_says_why(project: Path, tmp_path: Path) -> None:
+    write(project, "vm", IN_A_GUEST)
+    status, output, last = tiers(project, "lint", "guest", PATH="")
+    assert (status, last) == (0, "0 passed, 0 failed, 0 skipped")
+    assert "could not run: there is no tests/lint" in output
+    assert "qemu-system-x86_64" in output
+
+
+def test_all_required_makes_failures_of_skips_and_of_tiers_that_cannot_run(project: Path) -> None:
+    write(project, "lint", PASSES + SKIPS)
+    status, output, last = tiers(project, "lint", "contract", FAILOVERD_REQUIRE_ALL="1")
+    assert (status, last) == (1, "1 passed, 2 failed, 0 skipped")
+    assert "FAILOVERD_REQUIRE_ALL" in output
+
+
+def test_the_guest_tier_takes_only_guest_tests_and_the_unit_tier_none(project: Path) -> None:
+    write(project, "one", PASSES + IN_A_GUEST)
+    bin_folder = project / "bin"
+    bin_folder.mkdir()
+    for command in ("qemu-system-x86_64", "qemu-img", "mmdebstrap", "mke2fs", "newuidmap"):
+        (bin_folder / command).write_text("#!/bin/sh\n")
+        (bin_folder / command).chmod(0o755)
+    _, output, last = tiers(project, "guest", PATH=str(bin_folder))
+    assert last == "1 passed, 0 failed, 0 skipped", output
+    assert "test_guest PASSED" in output
+    _, output, _ = tiers(project, "unit")
+    assert "1 passed, 1 deselected" in output
+
+
+def test_coverage_that_falls_short_fails_the_unit_tier(project: Path) -> None:
+    write(project, "one", "def never():\n    return 1\n\n\n" + PASSES)
+    status, output, last = tiers(project, "unit")
+    assert (status, last) == (1, "1 passed, 1 failed, 0 skipped")
+    assert "coverage falls short" in output
+
+
+def test_a_tier_without_tests_and_one_that_breaks_off(project: Path) -> None:
+    write(project, "lint", "")
+    write(project, "scenarios", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    status, output, last = tiers(project, "lint", "simulated")
+    assert (status, last) == (1, "0 passed, 1 failed, 0 skipped")
+    assert "could not run: it has no tests" in output
+    assert "pytest ended with status -9 before its end" in output
+
+
+def test_an_interrupted_run_still_ends_with_its_sum(project: Path) -> None:
+    write(project, "lint", PASSES)
+    write(project, "scenarios", WAITS)
+    command = [sys.executable, str(project / "tools" / "tiers.py"), "lint", "simulated"]
+    with subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        deadline = time.monotonic() + 60
+        while not (project / "waiting").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        output = process.stdout.read()
+    assert process.returncode == 130
+    assert output.splitlines()[-1].startswith("1 passed, ")
+
+
+def test_an_unknown_tier_is_refused(project: Path) -> None:
+    status, output, _ = tiers(project, "linty")
+    assert status == 2
+    assert "no such tier: linty; the tiers are lint unit simulated contract guest" in output

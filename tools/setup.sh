@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Sets up what the commands of the Makefile need: system packages (as root), and .venv with the Python packages.
+# Quick and silent when all of it is there. `tools/setup.sh guest` fails unless guests can be built and booted;
+# without the word, what only guests need may be missing: the tiers then say so.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin
+
+say() { printf 'setup: %s\n' "$*"; }
+
+# What is missing, by what it would give: a fresh Debian has python3 without venv, and no QEMU.
+base=()
+python3 -c 'import ensurepip, venv' 2>/dev/null || base+=(python3-venv)
+guest=()
+has() { command -v "$1" >/dev/null || guest+=("$2"); }
+has qemu-system-x86_64 qemu-system-x86
+has qemu-img qemu-utils
+has mmdebstrap mmdebstrap
+has mke2fs e2fsprogs
+has ip iproute2
+has systemd-analyze systemd
+[ "$(id -u)" = 0 ] || has newuidmap uidmap
+
+# Run a command with its output in build/NAME.log, which is only shown when the command fails.
+logged() {
+    local log=build/$1.log
+    shift
+    mkdir -p build
+    if ! "$@" >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        say "failed: $* (the whole log is in $log)" >&2
+        exit 1
+    fi
+}
+
+missing=("${base[@]}" "${guest[@]}")
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing ${missing[*]}"
+        export DEBIAN_FRONTEND=noninteractive
+        logged apt-update apt-get -q -o DPkg::Lock::Timeout=300 update
+        logged apt-install apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}"
+    else
+        say "missing system packages; as root: apt install ${missing[*]}" >&2
+        if [ ${#base[@]} -gt 0 ] || [ "${1:-}" = guest ]; then exit 1; fi
+    fi
+fi
+
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    say "python3 is $(python3 -V 2>&1), and Python 3.11 or newer is needed (Debian 12 has it)" >&2
+    exit 1
+fi
+
+# The stamp is written last, so a set-up that was cut short is done again.
+stamp=$({ python3 -VV; pwd; cat pyproject.toml; } | sha256sum)
+if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
+    # A .venv that was moved, or made by another Python, still calls the old one.
+    if ! grep -qsF "$PWD/.venv/bin/" .venv/bin/pip || [ "$(.venv/bin/python -VV)" != "$(python3 -VV)" ]; then
+        say "making .venv"
+        logged venv python3 -m venv --clear .venv
+    fi
+    say "installing the Python packages into .venv"
+    logged pip .venv/bin/python -m pip install --disable-pip-version-check --use-pep517 --editable '.[dev]'
+    printf '%s\n' "$stamp" >.venv/stamp
+fi

@@ -1,0 +1,185 @@
+"""Pass the tests, tier by tier, and say at the end which tiers ran and which could not and why.
+
+Each tier is one run of pytest over its part of tests/; the numbers come from pytest's own JUnit file. A tier
+that cannot run here is reported and otherwise passed over, unless FAILOVERD_REQUIRE_ALL is set (as .ci/run
+does): then it counts as a failure, and so does each skipped test. The last line is the sum, plain, for scripts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+NO_TESTS = 5
+"""What pytest ends with when it found no test."""
+
+
+def guest_needs() -> str:
+    """Why guests cannot be built and booted here, or ""."""
+    commands = ["qemu-system-x86_64", "qemu-img", "mmdebstrap", "mke2fs"]
+    if os.geteuid() != 0:
+        commands.append("newuidmap")
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    missing = [command for command in commands if not shutil.which(command, path=path)]
+    return f"{', '.join(missing)} not found" if missing else ""
+
+
+def nothing() -> str:
+    """A tier that always can run."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One run of pytest: its folders, further arguments, what it needs, and after how long it has hung."""
+
+    name: str
+    folders: Sequence[str]
+    arguments: Sequence[str] = ("-m", "not vm", "-q")
+    needs: Callable[[], str] = nothing
+    minutes: int = 10
+    covered: bool = False
+
+
+UNIT = [f"--ignore=tests/{folder}" for folder in ("lint", "scenarios", "contract")]
+TIERS = [
+    Tier("lint", ["tests/lint"]),
+    Tier("unit", ["tests"], [*UNIT, "-m", "not vm", "-q"], covered=True),
+    Tier("simulated", ["tests/scenarios"]),
+    Tier("contract", ["tests/contract"]),
+    Tier("guest", ["tests"], ["-m", "vm", "--ignore=tests/lint", "-v"], needs=guest_needs, minutes=60),
+]
+
+
+@dataclass
+class Result:
+    """What came of a tier. `could_not` is why it did not run, `trouble` what went wrong beside failed tests."""
+
+    name: str
+    could_not: str = ""
+    trouble: list[str] = field(default_factory=list)
+    passed: int = 0
+    failed: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    def outcome(self) -> str:
+        """The table's middle column."""
+        if self.could_not:
+            return f"could not run: {self.could_not}"
+        return "; ".join(["ran", *self.trouble])
+
+
+def main(names: Sequence[str]) -> int:
+    """Run the named tiers, or all. Returns the exit status."""
+    known = {tier.name: tier for tier in TIERS}
+    if unknown := [name for name in names if name not in known]:
+        print(f"tiers: no such tier: {' '.join(unknown)}; the tiers are {' '.join(known)}", file=sys.stderr)
+        return 2
+    results = []
+    interrupted = False
+    for name in names or known:
+        print(f"\n== {name}", flush=True)
+        result = Result(name)
+        results.append(result)
+        start = time.monotonic()
+        try:
+            run(known[name], result)
+        except KeyboardInterrupt:
+            result.trouble.append("interrupted")
+            interrupted = True
+        result.seconds = time.monotonic() - start
+        if interrupted:
+            break
+    status = summarise(results, required=bool(os.environ.get("FAILOVERD_REQUIRE_ALL")))
+    return 130 if interrupted else status
+
+
+def run(tier: Tier, result: Result) -> None:
+    """Run one tier and note in `result` what came of it."""
+    absent = [folder for folder in tier.folders if not (ROOT / folder).is_dir()]
+    result.could_not = f"there is no {', '.join(absent)}" if absent else tier.needs()
+    if result.could_not:
+        return
+    with tempfile.TemporaryDirectory(prefix="failoverd-tiers-") as folder:
+        report = Path(folder, "report.xml")
+        runner = ["coverage", "run", "-m", "pytest"] if tier.covered else ["pytest"]
+        options = [*tier.arguments, f"--junitxml={report}"]
+        status = call([sys.executable, "-m", *runner, *options, *tier.folders], tier.minutes, result)
+        if status == NO_TESTS:
+            result.could_not = "it has no tests"
+            return
+        if report.exists():
+            count(report, result)
+        if status not in (0, 1) or not report.exists():
+            result.trouble.append(f"pytest ended with status {status} before its end")
+    if tier.covered and call([sys.executable, "-m", "coverage", "report", "--skip-covered"], 5, result):
+        result.trouble.append("coverage falls short")
+
+
+def call(command: Sequence[str], minutes: int, result: Result) -> int:
+    """Run a command to its end. One that hangs is interrupted, so that pytest shows where, then killed."""
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        return process.wait(minutes * 60)
+    except subprocess.TimeoutExpired:
+        result.trouble.append(f"stopped after {minutes} minutes")
+        process.send_signal(signal.SIGINT)
+        try:
+            return process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
+
+
+def count(report: Path, result: Result) -> None:
+    """Add up a JUnit file, which pytest has just written."""
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314
+        skipped = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            result.failed += 1
+        elif skipped is not None and skipped.get("type") != "pytest.xfail":
+            result.skipped[skipped.get("message", "")] += 1
+        else:
+            result.passed += 1
+
+
+def summarise(results: Sequence[Result], *, required: bool) -> int:
+    """Print the table and the sum. Returns the exit status."""
+    width = max(len(result.outcome()) for result in results)
+    print(f"\n{'tier':<10} {'':<{width}} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}")
+    for result in results:
+        print(
+            f"{result.name:<10} {result.outcome():<{width}} {result.passed:>7} {result.failed:>7} "
+            f"{result.skipped.total():>8} {result.seconds:>8.1f}"
+        )
+    for result in results:
+        for why, times in result.skipped.items():
+            print(f"skipped in {result.name}, {times} x: {why}")
+    passed = sum(result.passed for result in results)
+    failed = sum(result.failed + len(result.trouble) for result in results)
+    skipped = sum(result.skipped.total() for result in results)
+    idle = sum(bool(result.could_not) for result in results)
+    if required and skipped + idle:
+        print("FAILOVERD_REQUIRE_ALL is set: what was skipped or could not run counts as failed")
+        failed, skipped = failed + skipped + idle, 0
+    print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
