@@ -179,8 +179,7 @@ def _settled_state(state: State, pair: PairState, found: Pair, master: Link) -> 
     if active == found.vf:
         return "accelerated", ""
     refused = next((r.text for r in pair.refusals.values()), "")
-    vf = state.link(found.vf)
-    return "on-standby", refused or (why_unfit(vf, master) and f"the VF cannot carry: {why_unfit(vf, master)}")
+    return "on-standby", refused or pair.election
 
 
 def _switch(state: State, pair: PairState, found: Pair, actions: list[Action], now: float) -> float | None:
@@ -191,6 +190,7 @@ def _switch(state: State, pair: PairState, found: Pair, actions: list[Action], n
     rule = Rule(state.config.failback.hold_down, state.config.failback.automatic)
     seen = Seen(pair.fit_since, pair.unlike_since)
     choice = elect(master, state.link(found.vf), state.link(found.nic), seen, rule, now)
+    pair.election = choice.reason
     if choice.slave:
         requests = tuple(state.datapath.switch(master, choice.slave))
         blocked = any(r in pair.refusals and now < pair.refusals[r].until for r in requests)

@@ -51,6 +51,7 @@ class PairState:
     unlike_since: float | None = None
     vf_wait: float | None = None
     because: str = ""
+    election: str = ""
     leaving: FailedOver | None = None
     joined: bool = False
     state: str = "alone"

@@ -14,7 +14,7 @@ from typing import assert_never
 from failoverd.core.advance import advance
 from failoverd.core.state import PairState, Refusal, State
 from failoverd.core.words import refusal_text
-from failoverd.core.world import gone, overdue, see, sync
+from failoverd.core.world import REASON_WAIT, gone, overdue, see, sync
 from failoverd.model.actions import Action, Remember, Say, WakeAt
 from failoverd.model.events import (
     AboutPair,
@@ -59,7 +59,7 @@ def step(state: State, event: Event, now: float) -> list[Action]:
     if not state.synced:
         return actions
     actions += overdue(state, now)
-    wakes = [signal.at + 0.02 for pair in state.pairs.values() if (signal := pair.leaving)]
+    wakes = [signal.at + REASON_WAIT for pair in state.pairs.values() if (signal := pair.leaving)]
     for pair in list(state.pairs.values()):
         done, wake = advance(state, pair, now)
         actions += done

@@ -77,7 +77,7 @@ def refusal_text(request: Request, number: int, text: str, name_of: NameOf) -> s
     """An error as an administrator wants it: device, action, the kernel's answer, the next step."""
     code = errno.errorcode.get(number, str(number))
     advice = ADVICE.get(number, "see the kernel's log (dmesg)")
-    return f"{describe(request, name_of)} failed: {code} ({text or code}); {advice}"
+    return f"{describe(request, name_of)} failed: {code}{f' ({text})' if text else ''}; {advice}"
 
 
 def address_text(address: Address) -> str:

@@ -12,7 +12,7 @@ from failoverd.model.signals import FailedOver, LinkRenamed
 from failoverd.policy.naming import our_mac
 from failoverd.policy.pairing import judge
 
-REASON_WAIT = 0.02
+REASON_WAIT = 0.1
 """Seconds a failover signal waits for its reason: a VF that is unplugged is first closed, then unlinked, then gone."""
 
 

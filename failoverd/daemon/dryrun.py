@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-import trio
-
 from failoverd.config.spec import Config
 from failoverd.core.state import PairState, State
 from failoverd.core.status import nics
@@ -19,9 +17,9 @@ from failoverd.daemon.store import Store
 from failoverd.datapaths.bond import DATAPATH
 from failoverd.model.actions import Action, AskUdev, FetchInet, Say, Send
 from failoverd.model.events import Answered, Event, InetSeen, LinkGone, LinkSeen, Synced, UdevDone
-from failoverd.model.links import Link
-from failoverd.netlink.conversation import Complete, Conversation
+from failoverd.netlink.conversation import Complete
 from failoverd.netlink.fetch import Opener, fetch_inet
+from failoverd.netlink.listing import list_links
 from failoverd.netlink.transport import Transport
 from failoverd.plan.foresee import Foreseen
 
@@ -31,7 +29,7 @@ STEPS = 1000
 
 async def dry_run(config: Config, transport: Transport, open_inet: Opener, complete: Complete, store: Store) -> list[str]:
     """The lines to print: every NIC with its verdict, then what would be done, in order. Raises OSError."""
-    links = await _dump(transport, complete)
+    links = await list_links(transport, complete)
     inet = await fetch_inet(open_inet, [link.ifindex for link in links])
     world = Foreseen({link.ifindex: link for link in links}, dict(inet))
     state = State(config, DATAPATH)
@@ -71,14 +69,3 @@ def _take(action: Action, state: State, world: Foreseen, events: deque[Event]) -
             events.append(UdevDone(ifindex))
         case Say(_, text):
             yield text
-
-
-async def _dump(transport: Transport, complete: Complete) -> tuple[Link, ...]:
-    talk = Conversation(complete)
-    talk.resync(trio.current_time())
-    while True:
-        while talk.out:
-            await transport.send(talk.out.pop(0))
-        for event in talk.feed(await transport.recv(), trio.current_time()):
-            if isinstance(event, Synced):
-                return event.links

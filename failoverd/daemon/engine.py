@@ -24,7 +24,7 @@ from failoverd.config.spec import Config
 from failoverd.core.state import PairState, State
 from failoverd.core.step import step
 from failoverd.core.words import describe
-from failoverd.daemon.store import Store
+from failoverd.daemon.store import JournalNotKeptError, Store, keep
 from failoverd.datapaths.bond import DATAPATH
 from failoverd.model.actions import (
     Action,
@@ -49,6 +49,8 @@ from failoverd.netlink.transport import Transport, is_overrun
 log = logging.getLogger("failoverd")
 
 BACKLOG = 1000
+SHORTEST_WAIT = 0.001
+"""Seconds. A timer that is due already waits as long, so that timers can never keep the queue from being read."""
 FETCH_PAUSE = 0.1
 """Seconds between two tries to look up a configuration."""
 
@@ -67,14 +69,6 @@ class Outside:
     store: Store
     on_signal: Callable[[Signal], None] = lambda _signal: None
     on_step: Callable[[State], None] = lambda _state: None
-
-
-class JournalNotKeptError(Exception):
-    """A journal could not be written, so nothing may be moved."""
-
-    def __init__(self, mac: str, error: OSError) -> None:
-        super().__init__(f"{mac}: cannot write down what has to be moved: {error}; make room, it is tried again")
-        self.mac = mac
 
 
 class Engine:
@@ -113,6 +107,7 @@ class Engine:
 
     def udev_spoke(self) -> None:
         """udev has finished with some device: see whether it was one that is waited for."""
+        self._waiting = {i: name for i, name in self._waiting.items() if i in self.state.links}
         for ifindex in [i for i in self._waiting if self._outside.is_udev_done(i)]:
             del self._waiting[ifindex]
             try:
@@ -158,27 +153,39 @@ class Engine:
     async def _turn(self) -> None:
         """Wait for the next event or the next deadline, and take it in."""
         timeout = self.state.config.netlink.request_timeout
-        deadline = min(self._wake, self._talk.deadline(timeout) or math.inf)
+        due = self._talk.deadline(timeout)
+        deadline = min(self._wake, math.inf if due is None else due)
         item: Event | Command = TimePassed()
-        with trio.move_on_at(deadline):
+        with trio.move_on_at(max(deadline, trio.current_time() + SHORTEST_WAIT)):
             item = await self._events.receive()
         now = trio.current_time()
-        events = [*self._talk.overdue(now, timeout), *(item(self.state, now) if callable(item) else (item,))]
-        for event in events:
+        events = item(self.state, now) if callable(item) else (item,)
+        for event in (*events, *self._late(now, timeout)):
             await self._step(event)
         await self._flush()
         self._outside.on_step(self.state)
 
+    def _late(self, now: float, timeout: float) -> Sequence[Event]:
+        due = self._talk.deadline(timeout)
+        if due is None or now < due:
+            return []
+        log.warning("the kernel has not answered for %g s; looking at all devices again", timeout)
+        return self._talk.overdue(now, timeout)
+
     async def _step(self, event: Event) -> None:
-        """One step and its actions. Where a journal cannot be kept, what would follow it is not done."""
+        """One step and its actions. Where a journal cannot be kept, what would follow it for its pair is not done."""
         self._wake = math.inf
+        unkept: set[str] = set()
         for action in step(self.state, event, trio.current_time()):
+            if isinstance(action, Send | FetchInet | DropJournal) and action.mac in unkept:
+                continue
             try:
                 await self._do(action)
             except JournalNotKeptError as error:
                 log.error("%s", error)
-                await self._step(NotSaved(error.mac))
-                return
+                unkept.add(error.mac)
+        for mac in sorted(unkept):
+            await self._step(NotSaved(mac))
 
     async def _do(self, action: Action) -> None:
         match action:
@@ -197,7 +204,7 @@ class Engine:
                 self._waiting[ifindex] = name
                 self.udev_spoke()
             case SaveJournal() | DropJournal() | Remember():
-                self._keep(action)
+                keep(self._outside.store, action)
 
     async def _send(self, mac: str, requests: tuple[Request, ...], why: str) -> None:
         log.info("%s: %s", mac, why)
@@ -205,22 +212,6 @@ class Engine:
             log.debug("%s:   %s", mac, describe(request, self.state.name))
         self._talk.request(mac, requests, trio.current_time())
         await self._flush()
-
-    def _keep(self, action: SaveJournal | DropJournal | Remember) -> None:
-        """Not to be able to remember is bad for the next boot, and no reason to stop now; a journal is."""
-        store = self._outside.store
-        try:
-            match action:
-                case SaveJournal(journal):
-                    store.save_journal(journal)
-                case DropJournal(mac):
-                    store.drop_journal(mac)
-                case Remember(mac, what):
-                    store.remember(mac, what)
-        except OSError as error:
-            if isinstance(action, SaveJournal):
-                raise JournalNotKeptError(action.journal.mac, error) from error
-            log.error("%s: cannot remember the pair for the next start: %s; look at the disk", action.mac, error)
 
     def _start(self, task: Callable[..., Awaitable[None]], *args: Any) -> None:
         assert self._nursery is not None
@@ -239,5 +230,9 @@ class Engine:
                 return
 
     async def _flush(self) -> None:
+        """What cannot be sent is not answered either, and is tried again for that."""
         while self._talk.out:
-            await self._outside.link_socket.send(self._talk.out.pop(0))
+            try:
+                await self._outside.link_socket.send(self._talk.out.pop(0))
+            except OSError as error:
+                log.warning("the kernel does not take a request: %s; looking at all devices again soon", error)

@@ -7,12 +7,19 @@ a newer failoverd the one of an older.
 from __future__ import annotations
 
 import json
+import struct
 from typing import Any
 
 from failoverd.model.inet import Address, Attr, Hop, Route
 from failoverd.model.pairs import Goal, Inet, Journal
+from failoverd.netlink.inet import write_address, write_route
+from failoverd.netlink.links import raw_name
 
 FORMAT = 1
+
+
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, struct.error)
+"""What JSON that is not a journal can end in."""
 
 
 class JournalError(Exception):
@@ -42,7 +49,7 @@ def loads(text: str) -> Journal:
         raw = json.loads(text)
         if raw["format"] != FORMAT:
             raise JournalError(f"its format is {raw['format']!r}, and this failoverd reads {FORMAT}")
-        return Journal(
+        journal = Journal(
             mac=str(raw["mac"]),
             toward=Goal(raw["toward"]),
             name=str(raw["name"]),
@@ -53,8 +60,22 @@ def loads(text: str) -> Journal:
             inet=_inet_in(raw["inet"]),
             extra=_inet_in(raw["extra"]),
         )
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        _try(journal)
+    except UNREADABLE as error:
         raise JournalError(f"it cannot be read: {error!r}") from error
+    return journal
+
+
+def _try(journal: Journal) -> None:
+    """See that all of it can be given back, now and not in the middle of a move. Raises what UNREADABLE names."""
+    for name in (journal.name, *journal.altnames):
+        raw_name(name)
+    struct.pack("=I", journal.mtu)
+    for inet in (journal.inet, journal.extra):
+        for address in inet.addresses:
+            write_address(address)
+        for route in inet.routes:
+            write_route(route)
 
 
 def _inet_out(inet: Inet) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """What failoverd keeps on disk: journals of moves under /run, and under /var/lib which MACs have had a pair.
 
-Every file is written beside its place and renamed into it, so that a crash leaves the old one or the new one. A file that
-cannot be read is set aside under another name and reported; it never keeps the daemon from running.
+Every file is written beside its place and renamed into it, so that a crash leaves the old one or the new one. A file
+that cannot be read is set aside under another name and reported; it never keeps the daemon from running.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from dataclasses import dataclass, field
@@ -13,11 +14,22 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from failoverd.daemon.journal import JournalError, dumps, loads
+from failoverd.model.actions import DropJournal, Remember, SaveJournal
 from failoverd.model.pairs import Journal
 from failoverd.policy.naming import flat
 
+log = logging.getLogger("failoverd")
+
 MAC = re.compile("[0-9a-f]{12}")
 Memory = Literal["joined", "released"]
+
+
+class JournalNotKeptError(Exception):
+    """A journal could not be written, so nothing may be moved."""
+
+    def __init__(self, mac: str, error: OSError) -> None:
+        super().__init__(f"{mac}: cannot write down what has to be moved: {error}; make room, it is tried again")
+        self.mac = mac
 
 
 @dataclass(slots=True)
@@ -46,11 +58,15 @@ class Store(Protocol):
 
 
 class DiskStore:
-    """The store of the daemon. Directories are made on the first write, so that --dry-run leaves no trace."""
+    """The store of the daemon. Directories are made on the first write, so that --dry-run leaves no trace.
 
-    def __init__(self, runtime: Path, state: Path) -> None:
+    With `set_aside` unset, files that cannot be read stay where they are.
+    """
+
+    def __init__(self, runtime: Path, state: Path, set_aside: bool = True) -> None:
         self._moves = runtime / "moves"
         self._pairs = state / "pairs"
+        self._set_aside = set_aside
 
     def load(self) -> Kept:
         """See Store."""
@@ -61,7 +77,8 @@ class DiskStore:
                 kept.journals[journal.mac] = journal
             except (OSError, UnicodeDecodeError, JournalError) as error:
                 kept.troubles.append(f"{path}: {error}; set aside as {path.name}.bad, nothing is taken from it")
-                _set_aside(path)
+                if self._set_aside:
+                    _set_aside(path)
         for path in _files(self._pairs, "", kept):
             word = _read_word(path)
             if word == "joined":
@@ -115,6 +132,26 @@ class MemoryStore:
             self.kept.memory[mac] = what
 
 
+def keep(store: Store, action: SaveJournal | DropJournal | Remember) -> None:
+    """Do what a step wants kept or forgotten. Raises JournalNotKeptError.
+
+    Not to be able to remember is bad for the next boot, and no reason to stop now; a journal is.
+    """
+    try:
+        match action:
+            case SaveJournal(journal):
+                store.save_journal(journal)
+            case DropJournal(mac):
+                store.drop_journal(mac)
+            case Remember(mac, word):
+                store.remember(mac, word)
+    except OSError as error:
+        if isinstance(action, SaveJournal):
+            raise JournalNotKeptError(action.journal.mac, error) from error
+        what = "remove the journal of a finished move" if isinstance(action, DropJournal) else "remember the pair"
+        log.error("%s: cannot %s for the next start: %s; look at the disk", action.mac, what, error)
+
+
 def _files(where: Path, suffix: str, kept: Kept) -> list[Path]:
     try:
         paths = sorted(where.iterdir())
@@ -147,5 +184,9 @@ def _set_aside(path: Path) -> None:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise

@@ -15,23 +15,19 @@ import json
 import shlex
 import time
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import trio
 
 from failoverd.lab.agent import Agent
+from failoverd.lab.handover import receive, send
 from failoverd.lab.host import LabError, Progress, cached, silent
 from failoverd.lab.image import Image
 from failoverd.lab.machine import Hardware, Machine, accelerator, arguments, overlay, version
-from failoverd.lab.qmp import Qmp
 
 BOOT = 300.0
 """Seconds an emulated guest may take to boot on a busy machine; far more than it needs."""
-
-HANDOVER = 120.0
-"""Seconds a guest may take from one QEMU (or file) to another."""
 
 WARM = "python3 -c 'import asyncio, dbus_next, json, pyroute2, sdnotify, trio'; ip link; udevadm settle"
 """Run before the checkpoint, so that these are in the guest's page cache. It changes nothing else."""
@@ -70,7 +66,6 @@ async def _make(image: Image, into: Path, progress: Progress) -> None:
             await booted(agent, machine)
             progress("the guest has booted; saving it")
             (await agent.run(["sh", "-ec", f"{WARM}; sync"], timeout=BOOT)).check()
-            await machine.qmp.execute("stop")
             await send(machine.qmp, f"exec:cat >{shlex.quote(str(into / 'state'))}")
         finally:
             await machine.kill()
@@ -91,31 +86,6 @@ async def booted(agent: Agent, machine: Machine) -> None:
 
 async def restored(checkpoint: Checkpoint, agent: Agent, machine: Machine) -> None:
     """Give a QEMU that waits for a guest the one from the checkpoint. Raises LabError."""
-    await receive(machine.qmp, f"exec:cat {shlex.quote(str(checkpoint.state))}")
+    resumed = await receive(machine.qmp, f"exec:cat {shlex.quote(str(checkpoint.state))}")
+    await resumed()
     (await agent.run(["date", "--utc", "--set", f"@{time.time():.3f}"])).check()
-
-
-async def send(qmp: Qmp, uri: str, capabilities: Sequence[str] = ()) -> dict[str, float]:
-    """Send a guest off; return its downtime and the whole time, in seconds. Raises LabError."""
-    await _capable(qmp, capabilities)
-    # 1 TB/s: never wait. A guest moves when what is left can be sent in 20 ms.
-    await qmp.execute("migrate-set-parameters", {"max-bandwidth": 10**12, "downtime-limit": 20})
-    await qmp.execute("migrate", {"uri": uri})
-    with trio.move_on_after(HANDOVER):
-        while True:
-            state = await qmp.execute("query-migrate")
-            if state.get("status") == "completed":
-                return {"downtime": state["downtime"] / 1000, "total": state["total-time"] / 1000}
-            if state.get("status") in ("failed", "cancelled"):
-                raise LabError(f"QEMU could not send the guest to {uri}: {state.get('error-desc', state['status'])}")
-            await trio.sleep(0.02)
-    raise LabError(f"QEMU did not send the guest to {uri} within {HANDOVER:g} s; it stands at: {state}")
-
-
-async def receive(qmp: Qmp, uri: str, capabilities: Sequence[str] = ()) -> None:
-    """Let a QEMU that waits take a guest in, and wait until it runs. Raises LabError."""
-    resumed = await expect(qmp, uri, capabilities)
-    with trio.move_on_after(HANDOVER):
-        await resumed()
-        return
-    raise LabError(f"QEMU did not take the guest in from {uri} within {HANDOVER:g} s")

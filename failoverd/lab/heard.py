@@ -53,7 +53,7 @@ def _silence(want: Mapping[Direction, float], recording: Recording, start: float
 def _lost(want: Mapping[Direction, int], recording: Recording, start: float, end: float) -> Verdict:
     parts, ok = [], True
     for way, most in want.items():
-        sent = [p for p in recording.probes if p.direction == way and start <= p.sent <= end]
+        sent = [p for p in recording.probes if p.direction == way and start <= p.sent < end]
         gone = sum(p.arrived is None for p in sent)
         ok = ok and bool(sent) and gone <= most
         parts.append(f"{way} {gone} of {len(sent)}")
@@ -62,7 +62,7 @@ def _lost(want: Mapping[Direction, int], recording: Recording, start: float, end
 
 def _switches(want: int, recording: Recording, start: float, end: float) -> Verdict:
     lane = sorted((s for s in recording.spans if s.lane == "active" and s.end > start), key=lambda s: s.start)
-    lane = [span for span in lane if span.start <= end]
+    lane = [span for span in lane if span.start < end]
     if not lane:
         return False, "the recording tells nothing of the active slave in this time"
     path = [lane[0].text] + [b.text for a, b in pairwise(lane) if b.text != a.text]
@@ -70,7 +70,7 @@ def _switches(want: int, recording: Recording, start: float, end: float) -> Verd
 
 
 def _announced(want: str, recording: Recording, start: float, end: float) -> Verdict:
-    seen = [a for a in recording.announcements if start <= a.at <= end]
+    seen = [a for a in recording.announcements if start <= a.at < end]
     text = ", ".join(f"{a.kind} by {a.nic} at {a.at:.3f} s" for a in seen[:4]) or "no announcement"
     return any(a.nic == want for a in seen), text
 

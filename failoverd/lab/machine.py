@@ -15,23 +15,21 @@ import os
 import shlex
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import trio
 
 from failoverd.lab.host import LabError, call, spawn, tail
 from failoverd.lab.image import Image
+from failoverd.lab.nics import Device
 from failoverd.lab.qmp import Qmp
 
 QEMU = "qemu-system-x86_64"
 SLOTS = 8
 MEMORY = "512"
 KERNEL_ARGUMENTS = "root=/dev/vda rw fsck.mode=skip console=ttyS0 quiet loglevel=4"
-
-Device = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

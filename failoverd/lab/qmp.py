@@ -1,9 +1,8 @@
 """A small client for the QEMU Machine Protocol, as far as the lab needs it.
 
-After `negotiate`, one task reads (`run`) and everybody else may ask: answers are matched by their id, so commands are
-pipelined. Events
-nobody waits for are dropped. To wait for an event without losing it to a race, `watch` before the command that
-causes it:
+After `negotiate`, one task reads (`run`) and everybody else may ask: answers are matched by their id, so commands
+are pipelined. Events nobody waits for are dropped. To wait for an event without losing it to a race, `watch` before
+the command that causes it:
 
     gone = qmp.watch("DEVICE_DELETED", device="vf.1")
     await qmp.execute("device_del", {"id": "vf.1"})
@@ -98,7 +97,10 @@ class Qmp:
             raise QmpError(f"QEMU refused {command} {json.dumps(message['arguments'])}: {error}") from None
 
     def watch(self, event: str, **match: Any) -> Answer:
-        """The next event of this name whose data has all of `match`; wait() gives its data."""
+        """The next event of this name whose data has all of `match`; wait() gives its data.
+
+        A tuple in `match` stands for any of its members.
+        """
         answer = Answer()
         if self._closed:
             answer.set(error=QmpClosedError(f"QEMU is gone; {event} will not come"))
@@ -134,7 +136,7 @@ class Qmp:
     def _event(self, name: str, data: Mapping[str, Any]) -> None:
         for watch in list(self._watches):
             event, match, answer = watch
-            if event == name and all(data.get(key) == value for key, value in match.items()):
+            if event == name and all(_fits(data.get(key), wanted) for key, wanted in match.items()):
                 self._watches.remove(watch)
                 answer.set(data)
 
@@ -143,3 +145,7 @@ class Qmp:
             answer.set(error=QmpClosedError("QEMU exited"))
         self._answers.clear()
         self._watches.clear()
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    return value in wanted if isinstance(wanted, tuple) else bool(value == wanted)

@@ -28,12 +28,23 @@ def _nobody(_: str) -> None:
 
 async def run(scenario: Scenario, world: World, progress: Callable[[str], None] = _nobody) -> Report:
     """Tell the story. Raises CannotTell, with the file and line of the step; takes the world down in any case."""
-    telling = _Telling(scenario, world, progress)
     try:
-        return await telling.tell()
-    finally:
-        with trio.CancelScope(shield=True):
-            await world.stop()
+        async with trio.open_nursery() as nursery:
+            try:
+                return await _Telling(scenario, world, progress, nursery).tell()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await world.stop()
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise _only(group) from None
+
+
+def _only(error: BaseException) -> BaseException:
+    """The error a nursery has wrapped; newer trios always wrap, older ones only several."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 @dataclass(slots=True)
@@ -43,6 +54,7 @@ class _Telling:
     scenario: Scenario
     world: World
     progress: Callable[[str], None]
+    nursery: trio.Nursery
     memory: checks.Memory = field(default_factory=checks.Memory)
     moments: dict[str, float] = field(default_factory=lambda: {"start": 0.0})
     marks: list[Mark] = field(default_factory=list)
@@ -51,7 +63,7 @@ class _Telling:
 
     async def tell(self) -> Report:
         self.progress(f"{self.scenario.name}: setting the stage in {self.world.name}")
-        await self.world.start(self.scenario)
+        await self.world.start(self.scenario, self.nursery)
         await self._look()
         for number, item in enumerate(self.scenario.then):
             await self._item(number, item)

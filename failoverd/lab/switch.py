@@ -155,7 +155,9 @@ class SocketPort(Port):
             self._sock.send(frame)
         except BlockingIOError:
             return False
-        except (FileNotFoundError, ConnectionError):
+        except OSError:
+            # No such path, nobody bound to it, or the one we were connected to has gone: perhaps another comes.
+            self._connected = False
             self.dropped += 1
         return True
 
@@ -210,11 +212,15 @@ class Switch:
                 target.received += 1
                 target.deliver(frame, port.name, at)
 
+    def forget(self, port: Port) -> None:
+        """Forget who is behind a port, as a switch does when the port loses its link."""
+        self.where = {mac: where for mac, where in self.where.items() if where is not port}
+
     def remove(self, port: Port) -> None:
         """Take a port away, and forget who was behind it."""
         if self.ports.get(port.name) is port:
             del self.ports[port.name]
-            self.where = {mac: where for mac, where in self.where.items() if where is not port}
+            self.forget(port)
 
 
 def _stamp(ancillary: list[tuple[int, int, bytes]]) -> float | None:

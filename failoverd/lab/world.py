@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import trio
+
 from failoverd.lab.story import Direction, Scenario, Step
 
 
@@ -78,8 +80,10 @@ class World(Protocol):
 
     name: str
 
-    async def start(self, scenario: Scenario) -> None:
-        """Set the stage: the NICs, the traffic, the daemon running. The story's clock starts when this returns."""
+    async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
+        """Set the stage: the NICs, the traffic, the daemon running. The story's clock starts when this returns.
+
+        What goes on in the background goes on in `nursery`, which is cancelled after `stop`."""
 
     def now(self) -> float:
         """Seconds since the story began, in this world's clock."""

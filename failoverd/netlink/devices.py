@@ -38,7 +38,7 @@ class Devices:
             return link
         key = (link.ifindex, link.parent)
         if key not in self._known:
-            driver = read_driver(link.name)
+            driver = read_driver(link.ifindex, link.name)
             if not driver:
                 return replace(link, standby_feature=self._has_standby(link))
             self._known[key] = (driver, self._has_standby(link))
@@ -55,13 +55,18 @@ class Devices:
         return digits[F_STANDBY : F_STANDBY + 1] == "1"
 
 
-def read_driver(name: str) -> str:
-    """The driver's name, "" where the device has none to tell or is gone by now."""
+def read_driver(ifindex: int, name: str) -> str:
+    """The driver's name, "" where the device has none to tell, has another name or is gone by now.
+
+    The ioctl goes by name, and while NICs are being renamed a name can be another device's by the time it is asked for.
+    """
     info = array.array("B", struct.pack("=I", ETHTOOL_GDRVINFO).ljust(DRVINFO_SIZE, b"\0"))
     raw = name.encode("utf-8", "surrogateescape")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        try:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
             fcntl.ioctl(sock, SIOCETHTOOL, IFREQ.pack(raw, info.buffer_info()[0]))
-        except OSError:
-            return ""
+            if socket.if_nametoindex(name) != ifindex:
+                return ""
+    except OSError:
+        return ""
     return info.tobytes()[DRIVER].split(b"\0", 1)[0].decode("ascii", "replace")

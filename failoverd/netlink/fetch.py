@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
@@ -16,6 +18,7 @@ from failoverd.netlink.frames import (
     Message,
     attribute,
     build,
+    read_done,
     read_error,
     split,
 )
@@ -44,15 +47,17 @@ class InterruptedDumpError(Exception):
 
 
 async def fetch_inet(open_socket: Opener, ifindexes: Iterable[int]) -> dict[int, Inet]:
-    """Addresses and routes of these devices. Raises OSError, NetlinkError, InterruptedDumpError.
+    """Addresses and routes of these devices, none for a device that is gone by now.
 
     The kernel filters the routes (NETLINK_GET_STRICT_CHK with RTA_OIF): a router's table may hold a million of them.
+    Raises OSError, NetlinkError, InterruptedDumpError.
     """
+    wanted = tuple(ifindexes)
     sock = await open_socket()
     try:
         for _ in range(TRIES):
             try:
-                return await _fetch(sock, tuple(ifindexes))
+                return await _fetch(sock, wanted)
             except InterruptedDumpError:
                 continue
         raise InterruptedDumpError("the routing tables keep changing")
@@ -68,18 +73,31 @@ async def _fetch(sock: Transport, ifindexes: tuple[int, ...]) -> dict[int, Inet]
         if message.type == RTM_NEWADDR and (address := read_address(message)).ifindex in addresses:
             addresses[address.ifindex].append(address)
     for seq, (ifindex, family) in enumerate([(i, f) for i in ifindexes for f in FAMILIES], start=2):
-        head = RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
-        ask = build(RTM_GETROUTE, NLM_F_DUMP, seq, head + attribute(RTA_OIF, struct.pack("=i", ifindex)))
-        async for message in _dump(sock, ask, seq):
-            route = read_route(message) if message.type == RTM_NEWROUTE else None
-            if route is not None and _uses(route, ifindex):
-                routes[ifindex].append(replace(route, ifindex=ifindex))
+        routes[ifindex] += await _routes(sock, ifindex, family, seq)
     return {i: Inet(tuple(addresses[i]), tuple(routes[i])) for i in ifindexes}
 
 
-def _uses(route: Route, ifindex: int) -> bool:
-    """Whether the route leads through this device; an old kernel filters nothing."""
-    return route.ifindex == ifindex or any(hop.ifindex == ifindex for hop in route.hops)
+async def _routes(sock: Transport, ifindex: int, family: int, seq: int) -> list[Route]:
+    """The routes of one family through one device. The kernel ends the dump with ENODEV where the device is gone."""
+    head = RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+    ask = build(RTM_GETROUTE, NLM_F_DUMP, seq, head + attribute(RTA_OIF, struct.pack("=i", ifindex)))
+    routes: list[Route] = []
+    try:
+        async for message in _dump(sock, ask, seq):
+            route = read_route(message) if message.type == RTM_NEWROUTE else None
+            if route is not None and _is_meant(route, ifindex, family):
+                routes.append(replace(route, ifindex=ifindex))
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+    return routes
+
+
+def _is_meant(route: Route, ifindex: int, family: int) -> bool:
+    """Whether the route leads through this device. An old kernel filters nothing, and one without IPv6 takes the
+    question for one about all families (net/core/rtnetlink.c, rtnl_dump_all)."""
+    through = route.ifindex == ifindex or any(hop.ifindex == ifindex for hop in route.hops)
+    return through and route.family == family
 
 
 async def _dump(sock: Transport, ask: bytes, seq: int) -> AsyncIterator[Message]:
@@ -90,11 +108,18 @@ async def _dump(sock: Transport, ask: bytes, seq: int) -> AsyncIterator[Message]
             if message.seq != seq:
                 continue
             interrupted |= bool(message.flags & NLM_F_DUMP_INTR)
-            if message.type == NLMSG_ERROR:
-                number, words = read_error(message)
-                raise OSError(number, words or "the kernel refused a dump of addresses or routes")
+            number, words = _trouble(message)
+            if number:
+                raise OSError(number, words or f"the kernel will not list them: {os.strerror(number)}")
             if message.type == NLMSG_DONE:
                 if interrupted:
                     raise InterruptedDumpError
                 return
             yield message
+
+
+def _trouble(message: Message) -> tuple[int, str]:
+    """The errno of a dump that is refused or broken off, and the kernel's words for it."""
+    if message.type == NLMSG_ERROR:
+        return read_error(message)
+    return (read_done(message), "") if message.type == NLMSG_DONE else (0, "")

@@ -1,13 +1,13 @@
 """What all netlink messages have in common: headers, attributes, acknowledgements, ends of dumps.
 
-Layouts: linux/netlink.h. Lengths on the wire are untrusted: a message or an attribute that claims more than there is raises
-NetlinkError, so that a truncated datagram is answered with a new dump instead of a half-read device.
+Layouts: linux/netlink.h. Lengths on the wire are untrusted: a message or an attribute that claims more than there is
+raises NetlinkError, so that a truncated datagram is answered with a new dump instead of a half-read device.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 HEADER = struct.Struct("=IHHII")
@@ -53,7 +53,9 @@ class Message:
 def split(datagram: bytes) -> Iterator[Message]:
     """The messages in a datagram. Raises NetlinkError at a length that cannot be."""
     offset = 0
-    while offset + HEADER.size <= len(datagram):
+    while offset < len(datagram):
+        if offset + HEADER.size > len(datagram):
+            raise NetlinkError(f"a netlink message of {len(datagram) - offset} bytes")
         length, kind, flags, seq, _ = HEADER.unpack_from(datagram, offset)
         if length < HEADER.size or offset + length > len(datagram):
             raise NetlinkError(f"a netlink message says it has {length} bytes and {len(datagram) - offset} are left")
@@ -65,6 +67,17 @@ def build(kind: int, flags: int, seq: int, payload: bytes) -> bytes:
     """One message, padded so that another one can follow."""
     length = HEADER.size + len(payload)
     return pad(HEADER.pack(length, kind, flags | NLM_F_REQUEST, seq, 0) + payload)
+
+
+def pack(messages: Iterable[bytes], largest: int) -> list[bytes]:
+    """The messages, in order, in as few datagrams of at most `largest` bytes as hold them."""
+    datagrams: list[bytes] = []
+    for message in messages:
+        if datagrams and len(datagrams[-1]) + len(message) <= largest:
+            datagrams[-1] += message
+        else:
+            datagrams.append(message)
+    return datagrams
 
 
 def attributes(data: bytes, offset: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -116,6 +129,15 @@ def read_error(message: Message) -> tuple[int, str]:
         if kind == NLMSGERR_ATTR_MSG:
             return number, data.rstrip(b"\0").decode("utf-8", "replace")
     return number, ""
+
+
+def read_done(message: Message) -> int:
+    """The errno with which a dump ended; 0: it is whole.
+
+    A dump that fails half-way says so here and nowhere else (net/netlink/af_netlink.c, netlink_dump_done).
+    """
+    payload = message.payload
+    return max(0, -struct.unpack_from("=i", payload)[0]) if len(payload) >= 4 else 0
 
 
 def align(length: int) -> int:

@@ -1,8 +1,8 @@
 """RTM_NEWADDR and RTM_NEWROUTE to the model and back, attribute by attribute.
 
-By hand, not with a codec: an address or a route has to come back as it was, and a codec gives back what it knows. Only what
-has to be changed for another device is taken apart: the ifindexes, and the lifetimes, which the kernel tells in one attribute
-and wants in another.
+By hand, not with a codec: an address or a route has to come back as it was, and a codec gives back what it knows. Only
+what has to be changed for another device is taken apart: the ifindexes, and the lifetimes, which the kernel tells in
+one attribute and wants in another.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_CACHEINFO, IFA_FLAGS = 1, 2, 3, 6, 8
 IFA_CACHE = struct.Struct("=IIII")
 
 RTMSG = struct.Struct("=BBBBBBBBI")
+NUMBER, INDEX = struct.Struct("=I"), struct.Struct("=i")
 NEXTHOP = struct.Struct("=HBBi")
 RTA_OIF, RTA_MULTIPATH, RTA_CACHEINFO, RTA_TABLE, RTA_EXPIRES = 4, 9, 12, 15, 23
 ROUTE_CACHE = struct.Struct("=IIiIIIII")
@@ -44,9 +45,9 @@ def read_address(message: Message) -> Address:
     found = dict(attributes(payload, IFADDR.size))
     for kind, data in attributes(payload, IFADDR.size):
         if kind == IFA_CACHEINFO:
-            preferred, valid, _, _ = IFA_CACHE.unpack_from(data)
+            preferred, valid, _, _ = _fields(IFA_CACHE, data)
         elif kind == IFA_FLAGS:
-            flags = struct.unpack_from("=I", data)[0]
+            (flags,) = _fields(NUMBER, data)
         else:
             rest.append((kind, data))
     local = found.get(IFA_LOCAL, found.get(IFA_ADDRESS, b""))
@@ -55,9 +56,7 @@ def read_address(message: Message) -> Address:
 
 def write_address(address: Address) -> bytes:
     """The payload that adds or removes this address. The kernel keeps those flags that are an administrator's."""
-    head = IFADDR.pack(
-        address.family, address.prefixlen, address.flags & 0xFF, address.scope, address.ifindex
-    )
+    head = IFADDR.pack(address.family, address.prefixlen, address.flags & 0xFF, address.scope, address.ifindex)
     parts = [attribute(kind, data) for kind, data in address.attrs]
     parts.append(attribute(IFA_FLAGS, struct.pack("=I", address.flags)))
     if address.valid != FOREVER or address.preferred != FOREVER:
@@ -72,7 +71,7 @@ def without_label(address: Address) -> Address:
 
 
 def read_route(message: Message) -> Route | None:
-    """One route; None for a cached clone, which is not configuration."""
+    """One route; None for a cached clone, which is not configuration. Raises NetlinkError."""
     payload = message.payload
     if len(payload) < RTMSG.size:
         raise NetlinkError(f"a route message of {len(payload)} bytes")
@@ -83,12 +82,12 @@ def read_route(message: Message) -> Route | None:
     expires = _expiry(found.get(RTA_CACHEINFO, b""))
     apart = (RTA_OIF, RTA_MULTIPATH, RTA_CACHEINFO, RTA_TABLE, RTA_EXPIRES)
     return Route(
-        ifindex=struct.unpack("=i", found[RTA_OIF])[0] if RTA_OIF in found else 0,
+        ifindex=_fields(INDEX, found[RTA_OIF])[0] if RTA_OIF in found else 0,
         family=family,
         dst_len=dst_len,
         src_len=src_len,
         tos=tos,
-        table=struct.unpack("=I", found[RTA_TABLE])[0] if RTA_TABLE in found else table,
+        table=_fields(NUMBER, found[RTA_TABLE])[0] if RTA_TABLE in found else table,
         protocol=protocol,
         scope=scope,
         type=kind,
@@ -121,6 +120,13 @@ def write_route(route: Route) -> bytes:
     if route.expires is not None and route.family == AF_INET6:
         parts.append(attribute(RTA_EXPIRES, struct.pack("=I", route.expires)))
     return head + b"".join(parts)
+
+
+def _fields(layout: struct.Struct, data: bytes) -> tuple[int, ...]:
+    """The numbers in an attribute. The kernel may add some behind those we know; fewer cannot be."""
+    if len(data) < layout.size:
+        raise NetlinkError(f"an attribute of {len(data)} bytes that should have {layout.size}")
+    return layout.unpack_from(data)
 
 
 def _expiry(cache: bytes) -> int | None:

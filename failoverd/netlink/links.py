@@ -31,9 +31,11 @@ def family_and_index(message: Message) -> tuple[int, int]:
 
 
 def read_link(message: Message) -> Link:
-    """One device. The driver and the virtio features are not in the message; `devices` adds them."""
-    decoded = LinkMessage(keep(message.raw, HEADER.size + INFO.size, WANTED))
-    decoded.decode()
+    """One device. The driver and the virtio features are not in the message; `devices` adds them.
+
+    Raises NetlinkError for a message that cannot be one of a device.
+    """
+    decoded = _decoded(message)
     attrs = _table(decoded)
     info = _table(attrs.get("LINKINFO"))
     slave = _table(info.get("SLAVE_DATA")) if info.get("SLAVE_KIND") == "bond" else {}
@@ -59,6 +61,16 @@ def read_link(message: Message) -> Link:
         bond=_bond(_table(info.get("DATA"))) if kind == "bond" else None,
         altnames=_altnames(attrs.get("PROP_LIST")),
     )
+
+
+def _decoded(message: Message) -> Any:
+    """pyroute2 has no one class for what can go wrong with bytes: struct's, its own and Python's all come out."""
+    decoded = LinkMessage(keep(message.raw, HEADER.size + INFO.size, WANTED))
+    try:
+        decoded.decode()
+    except Exception as error:
+        raise NetlinkError(f"a link message of {len(message.raw)} bytes: {error!r}") from error
+    return decoded
 
 
 def text(raw: bytes) -> str:

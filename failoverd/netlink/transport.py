@@ -32,6 +32,9 @@ class Transport(Protocol):
         """End it; safe to call twice."""
 
 
+OVERRUNS = (errno.ENOBUFS, errno.ENOMEM)
+
+
 class KernelSocket:
     """An AF_NETLINK socket of this network namespace."""
 
@@ -66,6 +69,10 @@ class KernelSocket:
             if sender[0] == 0:
                 return data
 
+    def resize(self, receive_buffer: int) -> None:
+        """Give it another receive buffer, in bytes. Raises OSError."""
+        _set_buffer(self._sock, receive_buffer)
+
     def close(self) -> None:
         """See Transport."""
         self._sock.close()
@@ -80,5 +87,5 @@ def _set_buffer(sock: trio.socket.SocketType, size: int) -> None:
 
 
 def is_overrun(error: OSError) -> bool:
-    """Whether the kernel had to drop messages; the socket stays usable."""
-    return error.errno == errno.ENOBUFS
+    """Whether the kernel had to drop messages, or had no memory to go on with a dump; the socket stays usable."""
+    return error.errno in OVERRUNS

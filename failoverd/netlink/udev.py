@@ -1,12 +1,12 @@
 """Waiting until udev is done with a device, without libudev.
 
-udev renames a new NIC while it handles the `add` event. On kernels before 6.2 whoever brings the NIC up first makes that rename
-fail, so failoverd waits. udev is done when the device's record in /run/udev/data has an `I:` line (the time it was
-initialised) and no ID_RENAMING; it sends a message to its monitor group then. So: subscribe, then read, then
+udev renames a new NIC while it handles the `add` event. On kernels before 6.2 whoever brings the NIC up first makes
+that rename fail, so failoverd waits. udev is done when the device's record in /run/udev/data has an `I:` line (the time
+it was initialised) and no ID_RENAMING; it sends a message to its monitor group then. So: subscribe, then read, then
 read again at every message. Where no udevd runs (a container), every device is ready at once.
 
-The monitor's messages: struct monitor_netlink_header in systemd's src/libsystemd/sd-device/device-monitor.c. Only their magic
-and their sender are looked at; what they say is read from the record.
+The monitor's messages: struct monitor_netlink_header in systemd's src/libsystemd/sd-device/device-monitor.c. Only their
+magic and their sender are looked at; what they say is read from the record.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from pathlib import Path
 
 import trio
 
+from failoverd.netlink.transport import is_overrun
+
 NETLINK_KOBJECT_UEVENT = 15
 UDEV_GROUP = 2
 PREFIX = b"libudev\0"
 MAGIC = struct.pack(">I", 0xFEEDCAFE)
 SO_PASSCRED = 16
+UCRED = struct.Struct("=iII")
 LARGEST = 1 << 17
 RUN = Path("/run/udev")
 
@@ -45,17 +48,17 @@ class Udev:
 
     async def messages(self) -> AsyncIterator[None]:
         """One item for every message of udev's monitor. Raises OSError where the socket cannot be had."""
-        sock = trio.socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT
-        )
+        sock = trio.socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT)
         with sock:
             sock.setsockopt(socket.SOL_SOCKET, SO_PASSCRED, 1)
             await sock.bind((0, UDEV_GROUP))
             yield None
             while True:
                 try:
-                    data, ancillary, _, sender = await sock.recvmsg(LARGEST, socket.CMSG_SPACE(12))
-                except OSError:
+                    data, ancillary, _, sender = await sock.recvmsg(LARGEST, socket.CMSG_SPACE(UCRED.size))
+                except OSError as error:
+                    if not is_overrun(error):
+                        raise
                     yield None
                     continue
                 if is_from_udev(data, ancillary, sender):
@@ -67,7 +70,7 @@ def is_from_udev(data: bytes, ancillary: list[tuple[int, int, bytes]], sender: t
     if sender[0] == 0 or not data.startswith(PREFIX + MAGIC):
         return False
     for level, kind, value in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
-            _, uid, _ = struct.unpack("=iII", value[:12])
+        if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS and len(value) == UCRED.size:
+            _, uid, _ = UCRED.unpack(value)
             return bool(uid == 0)
     return False

@@ -105,7 +105,7 @@ def test_a_lab_that_lacks_a_tool_says_which(
 ) -> None:
     (tmp_path / "toolless.py").write_text(
         "from failoverd.lab.host import tool\nfrom toy import ToyWorld\n"
-        "class World(ToyWorld):\n    async def start(self, scenario): tool('no-such-tool')\n"
+        "class World(ToyWorld):\n    async def start(self, scenario, nursery): tool('no-such-tool')\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(lab, "WORLDS", {"sim": ("toolless", "World")})

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import struct
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
+
+import trio
 
 from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel import wire
 from failoverd.lab.simkernel.wire import Message
+
+
+PATIENCE = 10
+"""Seconds to wait for what must come."""
 
 
 class NetlinkSocket(Protocol):
@@ -25,7 +31,7 @@ class NetlinkSocket(Protocol):
     def close(self) -> None: ...
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818  (it is an answer, not a fault)
     """The kernel said no. `text` is its ext-ack text, "" for none."""
 
     def __init__(self, code: int, text: str) -> None:
@@ -126,29 +132,55 @@ def link_of(message: Message) -> Link:
 
 
 class Client:
-    """Requests on one socket, answers matched by sequence number."""
+    """One socket for everything. What it hears beside the answers to its requests is kept in `heard`.
 
-    def __init__(self, sock: NetlinkSocket) -> None:
+    The kernel queues what a request causes in front of the request's acknowledgement; so once `ask` returns, all of it
+    has been heard.
+    """
+
+    def __init__(self, sock: NetlinkSocket, *groups: int) -> None:
         self.sock = sock
+        self.heard: list[Message] = []
         self._seq = 100
+        for group in groups:
+            sock.join(group)
 
     async def ask(self, kind: int, flags: int, *parts: bytes) -> list[Message]:
-        """Send one request and return what came before its ack (or the whole dump). Raises Refused."""
+        """Send one request and return its answers, the rows of a dump for a dump. Raises Refused."""
         self._seq += 1
-        dump = flags & n.NLM_F_DUMP == n.NLM_F_DUMP and kind in (n.RTM_GETLINK, n.RTM_GETADDR, n.RTM_GETROUTE)
-        flags |= n.NLM_F_REQUEST | (0 if dump else n.NLM_F_ACK)
+        getting = kind in (n.RTM_GETLINK, n.RTM_GETADDR, n.RTM_GETROUTE)
+        flags |= n.NLM_F_REQUEST | (0 if flags & n.NLM_F_DUMP and getting else n.NLM_F_ACK)
         await self.sock.send(Message(kind, flags, self._seq, 0, b"".join(parts)).pack())
         found: list[Message] = []
         while True:
             for message in wire.messages(await self.sock.recv()):
-                if message.seq != self._seq:
-                    continue
-                if message.type == n.NLMSG_DONE:
-                    return found
-                if message.type == n.NLMSG_ERROR:
+                ours = message.seq == self._seq
+                if ours and message.type == n.NLMSG_ERROR:
                     check(message)
                     return found
-                found.append(message)
+                if ours and message.type == n.NLMSG_DONE:
+                    return found
+                (found if ours and getting else self.heard).append(message)
+
+    async def until(self, wanted: Callable[[Message], bool]) -> Message:
+        """Wait for a notification, from the oldest not yet taken on; all before it are forgotten."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                while self.heard:
+                    message = self.heard.pop(0)
+                    if wanted(message):
+                        return message
+                self.heard += wire.messages(await self.sock.recv())
+
+    async def until_link(self, wanted: Callable[[Link], bool]) -> Link:
+        """Wait for an RTM_NEWLINK that says something."""
+        return link_of(await self.until(lambda m: m.type == n.RTM_NEWLINK and wanted(link_of(m))))
+
+    def take_links(self, *indexes: int) -> list[Link]:
+        """The RTM_NEWLINKs heard so far of these devices, in order; forgets everything heard."""
+        heard, self.heard = self.heard, []
+        links = [link_of(m) for m in heard if m.type == n.RTM_NEWLINK]
+        return [link for link in links if link.index in indexes]
 
     async def links(self) -> dict[int, Link]:
         """Every link by its ifindex."""
@@ -163,6 +195,27 @@ class Client:
         """RTM_SETLINK."""
         change = 0 if up is None else n.IFF_UP
         await self.ask(n.RTM_SETLINK, 0, ifinfo(index, n.IFF_UP if up else 0, change), *attrs)
+
+    async def create(self, kind: str, name: str, *attrs: bytes, data: bytes = b"", up: bool = False) -> int:
+        """RTM_NEWLINK for a new device; its ifindex."""
+        parts = [wire.string(n.IFLA_INFO_KIND, kind)] + ([wire.attr(n.IFLA_INFO_DATA, data)] if data else [])
+        head = ifinfo(0, n.IFF_UP if up else 0, n.IFF_UP if up else 0)
+        attrs = (wire.string(n.IFLA_IFNAME, name), *attrs, wire.nest(n.IFLA_LINKINFO, *parts))
+        await self.ask(n.RTM_NEWLINK, n.NLM_F_CREATE | n.NLM_F_EXCL, head, *attrs)
+        return next(link.index for link in (await self.links()).values() if link.name == name)
+
+    async def change_bond(self, index: int, data: bytes) -> None:
+        """RTM_NEWLINK for options of a bond that exists."""
+        info = (wire.string(n.IFLA_INFO_KIND, "bond"), wire.attr(n.IFLA_INFO_DATA, data))
+        await self.ask(n.RTM_NEWLINK, 0, ifinfo(index), wire.nest(n.IFLA_LINKINFO, *info))
+
+    async def refused(self, asking: Awaitable[object]) -> tuple[int, str]:
+        """The errno and the text with which the kernel refuses; fails if it does not."""
+        try:
+            await asking
+        except Refused as refused:
+            return refused.code, refused.text
+        raise AssertionError("the kernel did not refuse")
 
 
 def check(message: Message) -> None:
@@ -180,8 +233,3 @@ def ack_text(message: Message) -> str:
     if not message.flags & n.NLM_F_CAPPED:
         at = 4 + wire.HEADER.unpack_from(message.body, 4)[0]
     return wire.text(wire.table(message.body[(at + 3) & ~3 :]).get(n.NLMSGERR_ATTR_MSG, b""))
-
-
-def strerror(error: Any) -> str:
-    """For a test's message."""
-    return os.strerror(error)

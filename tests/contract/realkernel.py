@@ -21,7 +21,7 @@ SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 2
 SO_RCVBUFFORCE = 33
 
 
-class NoNamespace(Exception):
+class NoNamespaceError(Exception):
     """This machine lets us have no network namespace; the text says why."""
 
 
@@ -38,7 +38,7 @@ class Namespace:
         answer = self._ours.recv(200)
         if answer != b"ready":
             self.close()
-            raise NoNamespace(answer.decode())
+            raise NoNamespaceError(answer.decode())
 
     def open(self) -> socket.socket:
         """A new NETLINK_ROUTE socket of this namespace."""
@@ -46,7 +46,7 @@ class Namespace:
         room = socket.CMSG_SPACE(array.array("i", [0]).itemsize)
         answer, extra, _, _ = self._ours.recvmsg(200, room)
         if not extra:
-            raise NoNamespace(answer.decode())
+            raise NoNamespaceError(answer.decode())
         return socket.socket(fileno=int.from_bytes(extra[0][2][:4], sys.byteorder))
 
     def close(self) -> None:
@@ -100,7 +100,8 @@ def _serve(channel: socket.socket) -> None:
         channel.send(b"ready")
         while channel.recv(16):
             with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
-                channel.sendmsg([b"socket"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [sock.fileno()]))])
+                descriptor = array.array("i", [sock.fileno()])
+                channel.sendmsg([b"socket"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)])
         os._exit(0)
     except BaseException as error:
         channel.send(repr(error).encode())

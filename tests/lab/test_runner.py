@@ -113,7 +113,7 @@ def test_a_step_the_world_cannot_do_ends_the_story_and_takes_the_world_down() ->
 
 
 class Unbuildable(ToyWorld):
-    async def start(self, scenario: Scenario) -> None:
+    async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
         raise CannotTell("no toys here; buy some")
 
 

@@ -28,7 +28,7 @@ class ToyWorld:
         self.changes: list[tuple[float, str]] = []
         self.outages: list[tuple[float, float]] = []
 
-    async def start(self, scenario: Scenario) -> None:
+    async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
         self.scenario = scenario
         self.here = {nic.id for nic in scenario.nics if nic.plugged}
         self.indexes = {nic.id: 2 + number for number, nic in enumerate(scenario.nics)}

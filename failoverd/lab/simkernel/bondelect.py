@@ -1,8 +1,8 @@
 """Which slave of a bond is active, and who is told (drivers/net/bonding/bond_main.c of 6.1).
 
-The simulated kernel knows active-backup with miimon, the mode failoverd uses; other modes have no active slave here, and
-updelay and downdelay are kept but not waited for. What a slave's `port.link` says is the monitor's opinion as of its last
-tick, and the kernel goes by it: between a carrier loss and the tick, a slave that lost its carrier is still "up".
+The simulated kernel knows active-backup with miimon, the mode failoverd uses; other modes have no active slave here,
+and updelay and downdelay are kept but not waited for. What a slave's `port.link` says is the monitor's opinion as of
+its last tick, and the kernel goes by it: between a carrier loss and the tick, a slave without carrier is still "up".
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _spacing(bond: Bond) -> int:
 
 
 def _announce(net: Net, master: Device) -> None:
-    """bond_should_notify_peers(): not before the bond has a carrier, nor while the slave's is news to the link watch."""
+    """bond_should_notify_peers(): not before the bond has a carrier, nor with the slave's still to be told."""
     bond = bond_of(master)
     if bond.active is None or not bond.announcements_left or not master.carrier or bond.active.watched:
         return

@@ -1,7 +1,7 @@
 """Bonding: the device itself, and how slaves come and go (drivers/net/bonding/bond_main.c of 6.1).
 
-The messages on the way are the kernel's own, in number and order: a slave is seen up before it is seen with a master, and
-without a master before it is seen down. Which slave is active is decided in bondelect.py.
+The messages on the way come in the kernel's order: a slave is seen up before it is seen with a master, and without a
+master before it is seen down. Which slave is active is decided in bondelect.py.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Bonding(Kind):
     name = "bond"
     master = True
 
-    def create(self, net: Net, device: Device, attrs: dict[int, bytes], data: bytes) -> None:
+    def create(self, net: Net, device: Device, _attrs: dict[int, bytes], data: bytes) -> None:
         """See Kind."""
         device.bond = Bond()
         device.flags |= n.IFF_MASTER
@@ -46,7 +46,7 @@ class Bonding(Kind):
         """bond_open(): the monitor starts."""
         start_monitor(net, device)
 
-    def stop(self, net: Net, device: Device) -> None:
+    def stop(self, _net: Net, device: Device) -> None:
         """bond_close(): nobody watches the slaves now. The carrier stays as it was."""
         bond = bond_of(device)
         bond.announcements_left = 0

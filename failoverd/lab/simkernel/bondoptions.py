@@ -15,7 +15,7 @@ from failoverd.lab.simkernel.state import Device, Refused
 
 INVALID = "invalid option value"
 HAS_SLAVES = "unable to set option because the bond device has slaves"
-IS_UP = "unable to set option because the bond device is up"
+IS_UP = "unable to set option because the bond is up"
 WRONG_MODE = "option not supported in mode"
 INT_MAX = 0x7FFFFFFF
 
@@ -31,7 +31,7 @@ def apply(net: Net, device: Device, data: bytes) -> None:
 def _plain(field: str, highest: int) -> Callable[[Net, Device, int], None]:
     """An option that is a number and may be set at any time."""
 
-    def setter(net: Net, device: Device, value: int) -> None:
+    def setter(_net: Net, device: Device, value: int) -> None:
         if value > highest:
             raise Refused(errno.EINVAL, INVALID)
         setattr(bondelect.bond_of(device), field, value)

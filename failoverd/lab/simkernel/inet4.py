@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 
 from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel.inetmsg import KERNEL, Cause, announce_address, announce_route
+from failoverd.lab.simkernel.fib import alike, drop, install, subnet
+from failoverd.lab.simkernel.inetmsg import KERNEL, Cause, announce_address
 from failoverd.lab.simkernel.judge import port_below
 from failoverd.lab.simkernel.net import Event, Net
 from failoverd.lab.simkernel.state import Address, Device, Hop, Refused, Route
@@ -19,7 +20,7 @@ def add(net: Net, device: Device, new: Address, cause: Cause) -> None:
     """inet_insert_ifa(): primaries first, then the secondaries of their subnets."""
     new.flags &= ~n.IFA_F_SECONDARY
     for old in device.v4:
-        if old.prefixlen == new.prefixlen and _same_net(old, new.address):
+        if old.prefixlen == new.prefixlen and same_net(old, new.address):
             if old.scope != new.scope:
                 raise Refused(errno.EINVAL, "ipv4: Invalid scope value")
             new.flags |= n.IFA_F_SECONDARY
@@ -47,25 +48,18 @@ def remove(net: Net, device: Device, address: Address, cause: Cause = KERNEL) ->
 def find(device: Device, local: bytes, prefixlen: int, peer: bytes) -> Address | None:
     """The address a new one would double."""
     same = (a for a in device.v4 if a.prefixlen == prefixlen and a.local == local)
-    return next((a for a in same if _same_net(a, peer)), None)
+    return next((a for a in same if same_net(a, peer)), None)
 
 
 def follow(net: Net, event: Event, device: Device) -> None:
     """inetdev_event() and fib_netdev_event()."""
     if event is Event.UP:
-        if device.flags & n.IFF_LOOPBACK and not device.v4:
-            net_8 = b"\x7f\0\0\1"
-            lo = Address(n.AF_INET, net_8, 8, n.RT_SCOPE_HOST, n.IFA_F_PERMANENT, net_8, device.name)
-            lo.created = lo.updated = net.now
-            add(net, device, lo, KERNEL)
-        for address in device.v4:
-            _add_routes(net, device, address)
+        _came_up(net, device)
     elif event is Event.DOWN:
         _lose_routes(net, device)
     elif event is Event.UNREGISTER:
-        for address in list(device.v4):
-            if address in device.v4:
-                remove(net, device, address)
+        while device.v4:
+            remove(net, device, device.v4[0])
         net.routes = [r for r in net.routes if r.family != n.AF_INET or not r.leads_through(device.index)]
     elif event is Event.CHANGENAME:
         _relabel(net, device)
@@ -75,23 +69,28 @@ def follow(net: Net, event: Event, device: Device) -> None:
             net.announcements.append((net.now, port.index, "arp"))
 
 
-def subnet(address: bytes, prefixlen: int) -> bytes:
-    """The address with its host bits cleared."""
-    bits = len(address) * 8
-    mask = ((1 << bits) - 1) ^ ((1 << (bits - prefixlen)) - 1)
-    return (int.from_bytes(address, "big") & mask).to_bytes(len(address), "big")
+def _came_up(net: Net, device: Device) -> None:
+    """Loopback gets its address the first time; every address gets the routes it had to do without."""
+    if device.flags & n.IFF_LOOPBACK and not device.v4:
+        own = b"\x7f\0\0\1"
+        loopback = Address(n.AF_INET, own, 8, n.RT_SCOPE_HOST, n.IFA_F_PERMANENT, own, device.name)
+        loopback.created = loopback.updated = net.now
+        add(net, device, loopback, KERNEL)
+    for address in device.v4:
+        _add_routes(net, device, address)
 
 
-def _same_net(address: Address, other: bytes) -> bool:
+def same_net(address: Address, other: bytes) -> bool:
+    """inet_ifa_match(): whether `other` is in the subnet of an address."""
     return subnet(address.address, address.prefixlen) == subnet(other, address.prefixlen)
 
 
 def _kin(secondary: Address, primary: Address) -> bool:
-    return secondary.prefixlen == primary.prefixlen and _same_net(primary, secondary.address)
+    return secondary.prefixlen == primary.prefixlen and same_net(primary, secondary.address)
 
 
 def _relabel(net: Net, device: Device) -> None:
-    """inetdev_changename(): the first label is the new name; any other keeps what follows its colon or gets a number."""
+    """inetdev_changename(): the first label is the name; any other keeps what follows its colon, or gets a number."""
     for number, address in enumerate(device.v4, start=1):
         colon = address.label.find(":")
         suffix = address.label[colon:] if colon >= 0 else f":{number}"
@@ -102,35 +101,22 @@ def _relabel(net: Net, device: Device) -> None:
 def _take_out(net: Net, device: Device, address: Address, cause: Cause) -> None:
     device.v4.remove(address)
     announce_address(net, device, address, n.RTM_DELADDR, cause)
-    kept = [r for other in device.v4 for r in _routes_of(net, device, other)]
-    for route in _routes_of(net, device, address):
-        if not any(_alike(route, other) for other in kept):
-            _drop(net, route)
+    kept = [r for other in device.v4 for r in _routes_of(device, other)]
+    for route in _routes_of(device, address):
+        if not any(alike(route, other) for other in kept):
+            drop(net, route)
     if not any(a.local == address.local for d in net.devices.values() for a in d.v4):
         net.routes = [r for r in net.routes if r.family != n.AF_INET or r.prefsrc != address.local]
 
 
-def _drop(net: Net, route: Route) -> None:
-    for old in net.routes:
-        if _alike(old, route):
-            net.routes.remove(old)
-            announce_route(net, old, n.RTM_DELROUTE)
-            return
-
-
-def _alike(one: Route, other: Route) -> bool:
-    return one.same_place(other) and one.type == other.type and one.hops == other.hops
-
-
 def _add_routes(net: Net, device: Device, address: Address) -> None:
     """fib_add_ifaddr(). A device that is down gets only the local route."""
-    for route in _routes_of(net, device, address):
-        if (device.up or route.type == n.RTN_LOCAL) and not any(_alike(r, route) for r in net.routes):
-            net.routes.append(route)
-            announce_route(net, route)
+    for route in _routes_of(device, address):
+        if device.up or route.type == n.RTN_LOCAL:
+            install(net, route)
 
 
-def _routes_of(net: Net, device: Device, address: Address) -> list[Route]:
+def _routes_of(device: Device, address: Address) -> list[Route]:
     """Local, broadcast and prefix route of an address, in the order in which the kernel makes them."""
     primary = next((a for a in device.v4 if not a.secondary and _kin(address, a)), address)
     hops = (Hop(device.index),)

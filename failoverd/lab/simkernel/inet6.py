@@ -7,8 +7,8 @@ IFA_F_NODAD can be put on a device that is down, and it stays; one without waits
 from __future__ import annotations
 
 from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel.inet4 import subnet
-from failoverd.lab.simkernel.inetmsg import KERNEL, Cause, announce_address, announce_route
+from failoverd.lab.simkernel.fib import drop, install, subnet
+from failoverd.lab.simkernel.inetmsg import announce_address, announce_route
 from failoverd.lab.simkernel.judge import port_below
 from failoverd.lab.simkernel.net import Event, Net
 from failoverd.lab.simkernel.state import Address, Device, Hop, Route
@@ -36,10 +36,10 @@ def remove(net: Net, device: Device, address: Address) -> None:
     """ipv6_del_addr()."""
     device.v6.remove(address)
     announce_address(net, device, address, n.RTM_DELADDR)
-    _drop(net, _route(device, address.local, 128, n.RTN_LOCAL, n.RT_TABLE_LOCAL, 0))
+    drop(net, _route(device, address.local, 128, n.RTN_LOCAL, n.RT_TABLE_LOCAL, 0))
     prefix = subnet(address.local, address.prefixlen)
     if not any(subnet(a.local, address.prefixlen) == prefix for a in device.v6):
-        _drop(net, _route(device, prefix, address.prefixlen))
+        drop(net, _route(device, prefix, address.prefixlen))
 
 
 def find(device: Device, local: bytes) -> Address | None:
@@ -51,9 +51,7 @@ def follow(net: Net, event: Event, device: Device) -> None:
     """addrconf_notify(). A bond's slaves get no address of their own."""
     if event in (Event.UP, Event.CHANGE) and device.running and not device.slave:
         _link_ready(net, device, event)
-    elif event in (Event.DOWN, Event.UNREGISTER):
-        _lose_all(net, device)
-    elif event is Event.CHANGEMTU and device.mtu < IPV6_MIN_MTU:
+    elif event in (Event.DOWN, Event.UNREGISTER) or (event is Event.CHANGEMTU and device.mtu < IPV6_MIN_MTU):
         _lose_all(net, device)
     elif event is Event.NOTIFY_PEERS and any(not a.tentative for a in device.v6):
         port = port_below(device)
@@ -67,7 +65,7 @@ def _link_ready(net: Net, device: Device, event: Event) -> None:
     if device.flags & n.IFF_LOOPBACK:
         _own(net, device, bytes(15) + b"\1", 128, n.RT_SCOPE_HOST, IFAPROT_KERNEL_LO)
     else:
-        _install(net, _route(device, MULTICAST, 8, n.RTN_MULTICAST, n.RT_TABLE_LOCAL))
+        install(net, _route(device, MULTICAST, 8, n.RTN_MULTICAST, n.RT_TABLE_LOCAL))
         mac = device.mac
         eui = LINK_LOCAL + bytes([mac[0] ^ 2]) + mac[1:3] + b"\xff\xfe" + mac[3:]
         if event is Event.UP or not any(a.local.startswith(LINK_LOCAL) for a in device.v6):
@@ -96,7 +94,7 @@ def _link_in(device: Device, new: Address) -> None:
 def _start(net: Net, device: Device, address: Address) -> None:
     """addrconf_dad_start(): not before the link is there, not at all with IFA_F_NODAD or on loopback."""
     if address.flags & n.IFA_F_NODAD:
-        _install(net, _route(device, address.local, 128, n.RTN_LOCAL, n.RT_TABLE_LOCAL, 0))
+        install(net, _route(device, address.local, 128, n.RTN_LOCAL, n.RT_TABLE_LOCAL, 0))
     elif address.tentative and device.flags & n.IFF_LOOPBACK:
         _complete(net, device, address)
     elif address.tentative and device.running:
@@ -108,7 +106,7 @@ def _complete(net: Net, device: Device, address: Address) -> None:
         return
     address.flags &= ~n.IFA_F_TENTATIVE
     announce_address(net, device, address)
-    _install(net, _route(device, address.local, 128, n.RTN_LOCAL, n.RT_TABLE_LOCAL, 0))
+    install(net, _route(device, address.local, 128, n.RTN_LOCAL, n.RT_TABLE_LOCAL, 0))
 
 
 def _lose_all(net: Net, device: Device) -> None:
@@ -131,7 +129,7 @@ def _prefix_route(net: Net, device: Device, address: Address) -> None:
     prefix = subnet(address.local, address.prefixlen)
     route = _route(device, prefix, address.prefixlen, metric=address.metric or METRIC)
     route.expires = address.valid_until
-    _install(net, route)
+    install(net, route)
 
 
 def _route(
@@ -145,23 +143,3 @@ def _route(
     return Route(
         n.AF_INET6, dst, length, table, n.RTPROT_KERNEL, 0, kind, (Hop(device.index),), priority=metric
     )
-
-
-def _install(net: Net, route: Route, cause: Cause = KERNEL) -> None:
-    if not any(_alike(old, route) for old in net.routes):
-        net.routes.append(route)
-        announce_route(net, route, cause=cause)
-
-
-def _drop(net: Net, route: Route) -> None:
-    for old in net.routes:
-        if _alike(old, route):
-            net.routes.remove(old)
-            announce_route(net, old, n.RTM_DELROUTE)
-            return
-
-
-def _alike(one: Route, other: Route) -> bool:
-    return one.same_place(other) and (one.type, one.hops, one.priority) == (
-        (other.type, other.hops, other.priority)
-    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""RTM_NEWADDR and RTM_NEWROUTE as the kernel fills them (inet_fill_ifaddr, inet6_fill_ifaddr, fib_dump_info, rt6_fill_node).
+"""RTM_NEWADDR and RTM_NEWROUTE as the kernel fills them (inet_fill_ifaddr, fib_dump_info, and their like for IPv6).
 
 Who asked can be seen in an IPv4 address's and in a route's message: it carries the request's sequence number and port.
 That of an IPv6 address and of a link does not.

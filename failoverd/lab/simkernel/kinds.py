@@ -32,7 +32,7 @@ class Dummy(Kind):
 
     name = "dummy"
 
-    def create(self, net: Net, device: Device, attrs: dict[int, bytes], data: bytes) -> None:
+    def create(self, _net: Net, device: Device, _attrs: dict[int, bytes], _data: bytes) -> None:
         """See Kind."""
         device.flags = n.IFF_BROADCAST | n.IFF_NOARP
         device.min_mtu = device.max_mtu = 0
@@ -76,7 +76,7 @@ class Vlan(Kind):
         """See Kind."""
         net.watch.set_carrier(device, False)
 
-    def set_mtu(self, net: Net, device: Device, mtu: int) -> None:
+    def set_mtu(self, _net: Net, device: Device, mtu: int) -> None:
         """See Kind."""
         if device.lower is not None and mtu > device.lower.mtu:
             raise Refused(errno.ERANGE)
@@ -109,7 +109,7 @@ class Bridge(Kind):
     name = "bridge"
     master = True
 
-    def create(self, net: Net, device: Device, attrs: dict[int, bytes], data: bytes) -> None:
+    def create(self, _net: Net, device: Device, _attrs: dict[int, bytes], _data: bytes) -> None:
         """See Kind. Without ports it has a carrier, once it had some it follows them."""
         device.carrier, device.operstate = True, n.IF_OPER_UNKNOWN
 

@@ -44,7 +44,7 @@ class Listener(Protocol):
 
 
 class Kind:
-    """What a driver or a kind of device does its own way (net_device_ops and rtnl_link_ops). The default does little."""
+    """What a driver or a kind of device does its own way (net_device_ops and rtnl_link_ops). This does little."""
 
     name = ""
     deletable = True
@@ -54,7 +54,7 @@ class Kind:
     def create(self, net: Net, device: Device, attrs: dict[int, bytes], data: bytes) -> None:
         """Take the kind's own attributes in the creating message. Raises Refused."""
 
-    def change(self, net: Net, device: Device, data: bytes) -> None:
+    def change(self, _net: Net, _device: Device, _data: bytes) -> None:
         """New IFLA_INFO_DATA for a device that exists. Raises Refused."""
         raise Refused(errno.EOPNOTSUPP)
 
@@ -67,11 +67,11 @@ class Kind:
     def set_mtu(self, net: Net, device: Device, mtu: int) -> None:
         """Before the MTU changes. Raises Refused."""
 
-    def set_mac(self, net: Net, device: Device, mac: bytes) -> None:
+    def set_mac(self, _net: Net, device: Device, mac: bytes) -> None:
         """Change the MAC. Raises Refused."""
         device.mac = mac
 
-    def add_slave(self, net: Net, master: Device, device: Device) -> None:
+    def add_slave(self, _net: Net, _master: Device, _device: Device) -> None:
         """Put a device in this master. Raises Refused."""
         raise Refused(errno.EOPNOTSUPP)
 

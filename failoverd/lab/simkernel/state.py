@@ -8,7 +8,7 @@ from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel.timers import Timer
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818  (it is an answer, not a fault)
     """A request the kernel turns down: the errno, and the ext-ack text where the real kernel gives one."""
 
     def __init__(self, code: int, text: str = "") -> None:
@@ -81,7 +81,8 @@ class Device:
     """A network device. `carrier` is netif_carrier_ok(), `medium` what is at the other end of a NIC's wire.
 
     `operstate` follows the carrier only when the link watch has run. `assigned` tells how the device came by its
-    MAC (addr_assign_type): "permanent", "random", "set" by someone, or "stolen" from a slave. `lower` and `vlan_id` are a VLAN's.
+    MAC (addr_assign_type): "permanent", "random", "set" by someone, or "stolen" from a slave.
+    `lower` and `vlan_id` are a VLAN's.
     """
 
     index: int

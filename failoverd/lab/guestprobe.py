@@ -1,0 +1,88 @@
+"""The guest's side of the probes: run in the guest by its Python, alone, with nothing but the standard library.
+
+    python3 guestprobe.py PEER-ADDRESS RATE OUTPUT
+
+It sends RATE probes a second to the peer by absolute deadlines, and hears the peer's, until SIGTERM; then it writes
+{"sent": [[number, time]...], "heard": [[number, time]...], "errors": {errno name: count}} to OUTPUT, the times in
+seconds of time.monotonic. It is bound to no device and no address, and a send that fails is a probe that is lost: no
+network may be there for a while, that is what is being measured.
+
+The time of arrival is the kernel's (SO_TIMESTAMPNS, socket(7)), not the time at which this process came to run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import pathlib
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+
+PORT = 7009
+PROBE = struct.Struct("!4sQ")
+MAGIC = b"fovr"
+SO_TIMESTAMPNS = 35
+
+
+def main(address: str, rate: float, output: str) -> None:
+    """Send and hear until SIGTERM, then write what was seen."""
+    sent: list[tuple[int, float]] = []
+    heard: list[tuple[int, float]] = []
+    errors: dict[str, int] = {}
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: ended.append(number))
+    sock = _socket(address)
+    start = time.monotonic()
+    while not ended:
+        wait = start + len(sent) / rate - time.monotonic()
+        if wait <= 0:
+            sent.append((len(sent) + 1, time.monotonic()))
+            try:
+                sock.sendto(PROBE.pack(MAGIC, len(sent)), (address, PORT))
+            except OSError as error:
+                name = errno.errorcode.get(error.errno or 0, str(error))
+                errors[name] = errors.get(name, 0) + 1
+        elif select.select([sock], [], [], wait)[0]:
+            heard += _hear(sock)
+    heard += _hear(sock)
+    temporary = pathlib.Path(f"{output}.new")
+    temporary.write_text(json.dumps({"sent": sent, "heard": heard, "errors": errors}))
+    temporary.rename(output)
+
+
+def _socket(address: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    sock.bind(("", PORT))
+    return sock
+
+
+def _hear(sock: socket.socket) -> list[tuple[int, float]]:
+    """What has arrived."""
+    heard: list[tuple[int, float]] = []
+    # Errors are pending ICMP messages as well as "nothing more": neither is of interest.
+    with contextlib.suppress(OSError):
+        while True:
+            payload, ancillary, _, _ = sock.recvmsg(2048, 64)
+            if len(payload) == PROBE.size and payload.startswith(MAGIC):
+                heard.append((PROBE.unpack(payload)[1], _arrival(ancillary)))
+    return heard
+
+
+def _arrival(ancillary: list[tuple[int, int, bytes]]) -> float:
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            seconds, nanoseconds = struct.unpack("qq", data[:16])
+            age: float = time.time() - (seconds + nanoseconds / 1e9)
+            return time.monotonic() - age
+    return time.monotonic()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]), sys.argv[3])

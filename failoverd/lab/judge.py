@@ -1,0 +1,122 @@
+"""From what peer and guest wrote down to what a recording holds. Pure.
+
+The two sides have two clocks. The guest's stands still whenever the guest does, so it falls back by the downtime of
+every migration; a single offset for a whole story would be wrong on one side of it. So the offset is found anew for
+each half second of the guest's clock, as NTP does: no probe arrives before it was sent, so a probe to the guest bounds
+the offset from above and a probe from the guest from below, and the truth is taken to be in the middle of the tightest
+bounds. Within the half second that holds a migration a time may be wrong by the downtime.
+
+For that reason a silence towards the guest is not judged by the guest's clock alone: it is at least as long as the time
+between the *sending* of the last probe that arrived before it and of the first that arrived after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from failoverd.lab.nics import nic_of
+from failoverd.lab.peer import Heard
+from failoverd.lab.story import Direction
+from failoverd.lab.traffic import Diary
+from failoverd.lab.world import Announcement, Probe
+
+SPAN = 0.5
+"""Seconds of the guest's clock for which one offset is found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """From `start`, for `length` (seconds of the story), nothing arrived."""
+
+    start: float
+    length: float
+
+
+def probes(host: Diary, guest: Diary, start: float) -> list[Probe]:
+    """Every probe sent, in seconds of the story, which began at `start` of the host's clock."""
+    clock = GuestClock(host, guest)
+    at_guest = {number: clock.on_host(at) for number, at in _first(guest.heard).items()}
+    at_host = _first(host.heard)
+    there = [_probe("to-guest", sent, at_guest.get(number), start) for number, sent in host.sent]
+    back = [_probe("from-guest", clock.on_host(sent), at_host.get(number), start) for number, sent in guest.sent]
+    return there + back
+
+
+def announcements(heard: Iterable[Heard], start: float) -> list[Announcement]:
+    """The guest's announcements, each with the NIC it left by."""
+    return [Announcement(one.at - start, nic_of(one.port), one.kind) for one in heard]
+
+
+def silence(probes: Iterable[Probe], way: Direction, start: float, end: float) -> Silence:
+    """The longest silence in one direction between two moments of the story, the edges included."""
+    came = sorted((p.arrived, p.sent) for p in probes if p.direction == way and p.arrived is not None)
+    came = [(arrived, sent) for arrived, sent in came if start < arrived < end]
+    moments = [start, *(arrived for arrived, _ in came), end]
+    found = [Silence(a, b - a) for a, b in pairwise(moments)]
+    if way == "to-guest":
+        found += [Silence(a, later - sooner) for (a, sooner), (_, later) in pairwise(came)]
+    return max(found, key=lambda one: one.length)
+
+
+def lost(probes: Iterable[Probe], way: Direction, start: float, end: float) -> int:
+    """How many of the probes sent between two moments never arrived."""
+    return sum(p.arrived is None and p.direction == way and start <= p.sent <= end for p in probes)
+
+
+def noise(probes: Sequence[Probe], start: float, end: float) -> float:
+    """The longest silence (seconds) while nothing happened: the lab cannot tell a shorter outage from none."""
+    ways: tuple[Direction, ...] = ("to-guest", "from-guest")
+    return max(silence(probes, way, start, end).length for way in ways)
+
+
+class GuestClock:
+    """Turns the guest's clock into the host's; see the top of this file."""
+
+    def __init__(self, host: Diary, guest: Diary) -> None:
+        host_sent, guest_sent = dict(host.sent), dict(guest.sent)
+        above: dict[int, float] = {}
+        below: dict[int, float] = {}
+        for number, at in guest.heard:
+            if number in host_sent:
+                above[_span(at)] = min(above.get(_span(at), at - host_sent[number]), at - host_sent[number])
+        for number, at in host.heard:
+            if number in guest_sent:
+                sent = guest_sent[number]
+                below[_span(sent)] = max(below.get(_span(sent), sent - at), sent - at)
+        self._offsets = {span: (above[span] + below[span]) / 2 for span in above if span in below}
+        if not self._offsets:
+            self._offsets = {0: _guess(above, below, host, guest)}
+
+    def on_host(self, at: float) -> float:
+        """A time of the guest's clock in the host's: by its own half second's offset, or the nearest there is."""
+        span = _span(at)
+        nearest = span if span in self._offsets else min(self._offsets, key=lambda known: abs(known - span))
+        return at - self._offsets[nearest]
+
+
+def _guess(above: Mapping[int, float], below: Mapping[int, float], host: Diary, guest: Diary) -> float:
+    """An offset where no half second saw both directions: one bound, or else that both sides began together."""
+    if above:
+        return min(above.values())
+    if below:
+        return max(below.values())
+    return guest.sent[0][1] - host.sent[0][1] if guest.sent and host.sent else 0.0
+
+
+def _first(heard: Iterable[tuple[int, float]]) -> dict[int, float]:
+    """When each probe arrived first; one that is flooded or doubled may come again."""
+    arrivals: dict[int, float] = {}
+    for number, at in heard:
+        arrivals.setdefault(number, at)
+    return arrivals
+
+
+def _probe(way: Direction, sent: float, arrived: float | None, start: float) -> Probe:
+    """A probe in seconds of the story; one that seems to arrive before it was sent is a clock's error."""
+    return Probe(way, sent - start, None if arrived is None else max(arrived, sent) - start)
+
+
+def _span(at: float) -> int:
+    return int(at // SPAN)

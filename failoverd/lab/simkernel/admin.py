@@ -1,0 +1,110 @@
+"""What an administrator might do, by the same requests a program would send. Each raises Refused as the kernel does."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+
+from failoverd.lab.simkernel import uapi as n
+from failoverd.lab.simkernel import wire
+from failoverd.lab.simkernel.inetmsg import IFADDR, KERNEL, RTMSG
+from failoverd.lab.simkernel.linkmsg import IFINFO
+from failoverd.lab.simkernel.requests import Reply, Request
+
+NEW = n.NLM_F_CREATE | n.NLM_F_EXCL
+
+
+class Admin:
+    """`ip link`, `ip address` and `ip route`, as far as stories need them. Devices are given by ifindex."""
+
+    def __init__(self, answer: Callable[[Request], list[Reply]]) -> None:
+        self._answer = answer
+
+    def create(self, kind: str, name: str, mac: str = "", data: bytes = b"", lower: int = 0) -> None:
+        """A new device of a kind; `data` is its IFLA_INFO_DATA, `lower` the device below a VLAN."""
+        info = [wire.string(n.IFLA_INFO_KIND, kind)] + ([wire.attr(n.IFLA_INFO_DATA, data)] if data else [])
+        attrs = [wire.string(n.IFLA_IFNAME, name), wire.nest(n.IFLA_LINKINFO, *info)]
+        attrs += [wire.attr(n.IFLA_ADDRESS, wire.mac_bytes(mac))] if mac else []
+        attrs += [wire.u32(n.IFLA_LINK, lower)] if lower else []
+        self._link(n.RTM_NEWLINK, 0, *attrs, flags=NEW)
+
+    def delete(self, ifindex: int) -> None:
+        """Remove a device that is not hardware."""
+        self._link(n.RTM_DELLINK, ifindex)
+
+    def set_up(self, ifindex: int, up: bool = True) -> None:
+        """Bring it up or take it down."""
+        self._ask(n.RTM_SETLINK, 0, IFINFO.pack(0, 0, ifindex, n.IFF_UP if up else 0, n.IFF_UP))
+
+    def rename(self, ifindex: int, name: str) -> None:
+        """Give it another name."""
+        self._link(n.RTM_SETLINK, ifindex, wire.string(n.IFLA_IFNAME, name))
+
+    def set_mtu(self, ifindex: int, mtu: int) -> None:
+        """Change the MTU (bytes)."""
+        self._link(n.RTM_SETLINK, ifindex, wire.u32(n.IFLA_MTU, mtu))
+
+    def set_mac(self, ifindex: int, mac: str) -> None:
+        """Change the MAC."""
+        self._link(n.RTM_SETLINK, ifindex, wire.attr(n.IFLA_ADDRESS, wire.mac_bytes(mac)))
+
+    def set_master(self, ifindex: int, master: int) -> None:
+        """Put it into a master; 0 takes it out."""
+        self._link(n.RTM_SETLINK, ifindex, wire.u32(n.IFLA_MASTER, master))
+
+    def choose_active(self, bond: int, slave: int) -> None:
+        """Make this slave the bond's active one."""
+        data = wire.attr(n.IFLA_INFO_DATA, wire.u32(n.IFLA_BOND_ACTIVE_SLAVE, slave))
+        self._link(n.RTM_NEWLINK, bond, wire.nest(n.IFLA_LINKINFO, wire.string(n.IFLA_INFO_KIND, "bond"), data))
+
+    def add_altname(self, ifindex: int, name: str) -> None:
+        """Give it an alternative name."""
+        names = wire.nest(n.IFLA_PROP_LIST, wire.string(n.IFLA_ALT_IFNAME, name))
+        self._link(n.RTM_NEWLINKPROP, ifindex, names, flags=NEW)
+
+    def add_address(self, ifindex: int, cidr: str, flags: int = 0) -> None:
+        """An address such as 192.0.2.1/24; `flags` are IFA_F_*."""
+        self._ask(n.RTM_NEWADDR, NEW, _address(ifindex, cidr, flags))
+
+    def configure(self, ifindex: int, cidrs: Iterable[str], gateway: str = "") -> None:
+        """Bring it up, give it addresses (IPv6 usable at once), and a default route by `gateway`."""
+        self.set_up(ifindex)
+        for cidr in cidrs:
+            self.add_address(ifindex, cidr, n.IFA_F_NODAD if ":" in cidr else 0)
+        if gateway:
+            self.add_route("::/0" if ":" in gateway else "0.0.0.0/0", ifindex, gateway)
+
+    def del_address(self, ifindex: int, cidr: str) -> None:
+        """Take it away."""
+        self._ask(n.RTM_DELADDR, 0, _address(ifindex, cidr, 0))
+
+    def add_route(self, dst: str, ifindex: int, gateway: str = "", metric: int = 0) -> None:
+        """A route in table main; `dst` such as 0.0.0.0/0."""
+        address, _, length = dst.partition("/")
+        family, raw = _parse(address)
+        scope = n.RT_SCOPE_UNIVERSE if gateway else n.RT_SCOPE_LINK
+        head = RTMSG.pack(
+            family, int(length), 0, 0, n.RT_TABLE_MAIN, n.RTPROT_STATIC, scope, n.RTN_UNICAST, 0
+        )
+        parts = [wire.attr(n.RTA_DST, raw), wire.u32(n.RTA_OIF, ifindex)]
+        parts += [wire.attr(n.RTA_GATEWAY, _parse(gateway)[1])] if gateway else []
+        parts += [wire.u32(n.RTA_PRIORITY, metric)] if metric else []
+        self._ask(n.RTM_NEWROUTE, NEW, head + wire.join(parts))
+
+    def _link(self, kind: int, ifindex: int, *attrs: bytes, flags: int = 0) -> None:
+        self._ask(kind, flags, IFINFO.pack(0, 0, ifindex, 0, 0) + wire.join(attrs))
+
+    def _ask(self, kind: int, flags: int, body: bytes) -> None:
+        self._answer(Request(kind, flags, body, KERNEL))
+
+
+def _address(ifindex: int, cidr: str, flags: int) -> bytes:
+    address, _, length = cidr.partition("/")
+    family, raw = _parse(address)
+    local = wire.attr(n.IFA_LOCAL, raw) + wire.attr(n.IFA_ADDRESS, raw)
+    return IFADDR.pack(family, int(length), flags, 0, ifindex) + local
+
+
+def _parse(address: str) -> tuple[int, bytes]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return int(family), socket.inet_pton(family, address)

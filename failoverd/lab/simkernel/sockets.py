@@ -1,0 +1,197 @@
+"""A netlink socket of the simulated kernel: requests in, answers and notifications out (net/netlink/af_netlink.c).
+
+What matters to a client is the queue. Notifications that a request causes stand before its acknowledgement. The queue
+has a bound in bytes; beyond it messages are dropped, and the next recv says so once (ENOBUFS), before what is still
+queued; until the queue has been emptied nothing more is taken in. A dump is made chunk by chunk as its reader reads, so
+the tables can change underneath it, which NLM_F_DUMP_INTR then says.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import trio
+
+from failoverd.lab.simkernel import uapi as n
+from failoverd.lab.simkernel import wire
+from failoverd.lab.simkernel.inetmsg import Cause
+from failoverd.lab.simkernel.requests import Reply, Request, Row
+from failoverd.lab.simkernel.state import Refused
+from failoverd.lab.simkernel.wire import Message
+
+DEFAULT_BUFFER = 212_992
+"""net.core.rmem_default, bytes; holds 92 notifications."""
+LEAST_CHARGE = 2304
+"""Bytes a message counts for in the queue: a notification's buffer is larger than what is in it (skb truesize)."""
+CHUNK = 8192
+"""Bytes of a dump in one datagram."""
+
+Answer = Callable[[Request], list[Reply]]
+StartDump = Callable[[Request], Iterator[Row]]
+
+
+class SimSocket:
+    """An AF_NETLINK socket, protocol NETLINK_ROUTE, with NETLINK_EXT_ACK on."""
+
+    def __init__(
+        self, pid: int, answer: Answer, start_dump: StartDump, forget: Callable[[SimSocket], None]
+    ) -> None:
+        self.pid = pid
+        self.groups: set[int] = set()
+        self.limit = DEFAULT_BUFFER
+        self._strict = False
+        self._answer, self._start_dump, self._forget = answer, start_dump, forget
+        self._queue: deque[bytes] = deque()
+        self._held = 0
+        self._overrun = False
+        self._congested = False
+        self._dump: Dump | None = None
+        self._closed = False
+        self._readers = trio.lowlevel.ParkingLot()
+
+    def join(self, group: int) -> None:
+        """NETLINK_ADD_MEMBERSHIP (RTNLGRP_*)."""
+        self.groups.add(group)
+
+    def set_strict(self, on: bool = True) -> None:
+        """NETLINK_GET_STRICT_CHK: honour the filters of a dump request."""
+        self._strict = on
+
+    def set_receive_buffer(self, size: int) -> None:
+        """SO_RCVBUF in bytes, doubled as the kernel does it."""
+        self.limit = max(2 * size, LEAST_CHARGE)
+
+    async def send(self, datagram: bytes) -> None:
+        """Have the kernel work through a datagram's messages, one by one, going on after an error."""
+        await trio.lowlevel.checkpoint()
+        if self._closed:
+            raise trio.ClosedResourceError
+        for message in wire.messages(datagram):
+            self._handle(message)
+
+    async def recv(self) -> bytes:
+        """The next datagram. Raises OSError(ENOBUFS) once where messages were dropped."""
+        await trio.lowlevel.checkpoint()
+        while True:
+            if self._closed:
+                raise trio.ClosedResourceError
+            if self._overrun:
+                self._overrun = False
+                raise OSError(errno.ENOBUFS, "No buffer space available")
+            if self._queue:
+                return self._take()
+            await self._readers.park()
+
+    def close(self) -> None:
+        """Leave every group; a reader that waits gets trio.ClosedResourceError. Safe to call twice."""
+        self._closed = True
+        self._forget(self)
+        self._readers.unpark_all()
+
+    @property
+    def congested(self) -> bool:
+        """Whether messages were dropped and the queue has not been emptied since."""
+        return self._congested
+
+    def deliver(self, message: bytes) -> None:
+        """Queue a datagram, or note the overrun."""
+        if self._congested or self._held > self.limit:
+            self._overrun = self._overrun or not self._congested
+            self._congested = True
+        else:
+            self._queue.append(message)
+            self._held += _charge(message)
+        self._readers.unpark()
+
+    def _take(self) -> bytes:
+        datagram = self._queue.popleft()
+        self._held -= _charge(datagram)
+        if not self._queue:
+            self._congested = False
+        if self._dump is not None and self._held <= self.limit // 2:
+            self._go_on(self._dump)
+        return datagram
+
+    def _handle(self, message: Message) -> None:
+        if not message.flags & n.NLM_F_REQUEST or message.type < n.NLMSG_MIN_TYPE:
+            if message.flags & n.NLM_F_ACK:
+                self._ack(message)
+            return
+        request = Request(message.type, message.flags, message.body, Cause(message.seq, self.pid), self._strict)
+        getting = message.type % 4 == n.RTM_GETLINK % 4
+        try:
+            if getting and message.flags & n.NLM_F_DUMP:
+                self._begin(request, message)
+                return
+            for kind, body in self._answer(request):
+                self.deliver(Message(kind, 0, message.seq, self.pid, body).pack())
+        except Refused as refused:
+            self._ack(message, refused)
+            return
+        if message.flags & n.NLM_F_ACK:
+            self._ack(message)
+
+    def _begin(self, request: Request, message: Message) -> None:
+        """netlink_dump_start(): one at a time, and its first chunk at once."""
+        if self._dump is not None:
+            raise Refused(errno.EBUSY)
+        rows = self._start_dump(request)
+        flags = n.NLM_F_MULTI | (n.NLM_F_DUMP_FILTERED if request.strict and len(request.body) > 12 else 0)
+        self._dump = Dump(rows, message.seq, self.pid, flags)
+        try:
+            self._go_on(self._dump)
+        except Refused:
+            self._dump = None
+            raise
+
+    def _go_on(self, dump: Dump) -> None:
+        if self._held < self.limit:
+            datagram = dump.chunk()
+            if dump.done:
+                self._dump = None
+            self.deliver(datagram)
+
+    def _ack(self, message: Message, refused: Refused | None = None) -> None:
+        """netlink_ack(): an error gives the whole request back, an acknowledgement its header."""
+        header = wire.HEADER.pack(
+            wire.HEADER.size + len(message.body), message.type, message.flags, message.seq, message.pid
+        )
+        if refused is None:
+            body, flags = struct.pack("=i", 0) + header, n.NLM_F_CAPPED
+        else:
+            body, flags = struct.pack("=i", -refused.code) + header + message.body, 0
+            if refused.text:
+                body += b"\0" * (-len(body) % 4) + wire.string(n.NLMSGERR_ATTR_MSG, refused.text)
+                flags |= n.NLM_F_ACK_TLVS
+        self.deliver(Message(n.NLMSG_ERROR, flags, message.seq, self.pid, body).pack())
+
+
+class Dump:
+    """A dump under way. Rows are made only when their chunk is."""
+
+    def __init__(self, rows: Iterator[Row], seq: int, pid: int, flags: int) -> None:
+        self._rows, self._seq, self._pid, self._flags = rows, seq, pid, flags
+        self._before: int | None = None
+        self.done = False
+
+    def chunk(self) -> bytes:
+        """The next datagram; the last one holds NLMSG_DONE alone."""
+        parts, size = [], 0
+        for kind, body, count in self._rows:
+            flags = self._flags | (n.NLM_F_DUMP_INTR if self._before not in (None, count) else 0)
+            self._before = count
+            parts.append(Message(kind, flags, self._seq, self._pid, body).pack())
+            size += len(parts[-1])
+            if size >= CHUNK:
+                break
+        if parts:
+            return b"".join(parts)
+        self.done = True
+        return Message(n.NLMSG_DONE, self._flags, self._seq, self._pid, struct.pack("=i", 0)).pack()
+
+
+def _charge(datagram: bytes) -> int:
+    return max(LEAST_CHARGE, 256 + (1 << (len(datagram) + 319).bit_length()))

@@ -1,0 +1,107 @@
+"""The steps of a story in the simulated world, one function each; the keyword arguments are the step's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+from failoverd.core.status import status
+from failoverd.lab.world import CannotTell
+
+if TYPE_CHECKING:
+    from failoverd.lab.sim import SimWorld
+
+MOVING = 0.05
+"""Seconds in which a guest that is live-migrated does nothing."""
+
+FOREIGN = "br-foreign"
+"""The bridge that stands for somebody else's master."""
+
+
+async def _plug(world: SimWorld, nic: str) -> None:
+    world.plug(nic)
+
+
+async def _unplug(world: SimWorld, nic: str) -> None:
+    world.unplug(nic)
+
+
+async def _carrier(world: SimWorld, nic: str, up: bool) -> None:
+    world.kernel.set_medium(world.ifindexes[nic], up)
+
+
+async def _admin(world: SimWorld, nic: str, up: bool) -> None:
+    world.kernel.admin.set_up(_device(world, nic), up)
+
+
+async def _mtu(world: SimWorld, nic: str, mtu: int) -> None:
+    world.kernel.admin.set_mtu(_device(world, nic), mtu)
+
+
+async def _address(world: SimWorld, address: str, present: bool = True) -> None:
+    change = world.kernel.admin.add_address if present else world.kernel.admin.del_address
+    change(_device(world, "master"), address)
+
+
+async def _rename(world: SimWorld, nic: str, name: str) -> None:
+    world.kernel.admin.rename(_device(world, nic), name)
+
+
+async def _foreign_master(world: SimWorld, nic: str) -> None:
+    admin = world.kernel.admin
+    admin.create("bridge", FOREIGN)
+    bridge = next(seen.ifindex for seen in world.kernel.links() if seen.name == FOREIGN)
+    admin.set_master(_device(world, nic), bridge)
+
+
+async def _release(world: SimWorld) -> None:
+    await world.tell_daemon("release", str(_device(world, "master")))
+
+
+async def _migrate(_world: SimWorld) -> None:
+    """The guest stands still for a moment. To its kernel nothing has happened: its devices came along."""
+    await trio.sleep(MOVING)
+
+
+async def _overrun(world: SimWorld, nic: str) -> None:
+    """More happens than the daemon's socket holds, and then the NIC goes, before the daemon can read any of it."""
+    world.kernel.storm()
+    world.unplug(nic)
+
+
+async def _kill_daemon(world: SimWorld) -> None:
+    await world.kill_daemon()
+
+
+async def _start_daemon(world: SimWorld) -> None:
+    await world.start_daemon()
+
+
+def _device(world: SimWorld, nic: str) -> int:
+    """The ifindex of a NIC of the story, or of the one master."""
+    if nic != "master":
+        return world.ifindexes[nic]
+    masters = status(world.engine.state)["masters"] if world.engine is not None else []
+    if len(masters) != 1:
+        raise CannotTell(f"the step speaks of the master, and the daemon has {len(masters)}")
+    return int(masters[0]["ifindex"])
+
+
+STEPS: dict[str, Callable[..., Awaitable[None]]] = {
+    "plug": _plug,
+    "unplug": _unplug,
+    "carrier": _carrier,
+    "admin": _admin,
+    "mtu": _mtu,
+    "address": _address,
+    "rename": _rename,
+    "foreign-master": _foreign_master,
+    "release": _release,
+    "migrate": _migrate,
+    "overrun": _overrun,
+    "kill-daemon": _kill_daemon,
+    "stop-daemon": _kill_daemon,
+    "start-daemon": _start_daemon,
+}
