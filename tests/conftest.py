@@ -2,8 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
 import hypothesis
+import pytest
 
 # A deadline for each example measures the machine, not the code.
 hypothesis.settings.register_profile("failoverd", deadline=None)
 hypothesis.settings.load_profile("failoverd")
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks() -> Iterator[None]:
+    """A test closes what it opens and waits for what it starts, and so does the code it tests."""
+    files, children = _open_files(), _children()
+    yield
+    if _open_files() == files and _children() == children:
+        return
+    gc.collect()
+    left = {number: what for number, what in _open_files().items() if files.get(number) != what}
+    assert not left, f"files left open: {left}"
+    assert _children() <= children, "child processes left behind"
+
+
+def _open_files() -> dict[str, str]:
+    """Number and target of each, but for the one that lists them, which is gone by the time it is looked at."""
+    found = {}
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(FileNotFoundError):
+            found[entry.name] = str(entry.readlink())
+    return found
+
+
+def _children() -> set[str]:
+    found: set[str] = set()
+    for task in list(Path("/proc/self/task").iterdir()):
+        with contextlib.suppress(FileNotFoundError):
+            found |= set((task / "children").read_text().split())
+    return found

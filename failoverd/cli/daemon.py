@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import trio
 
 from failoverd import __version__
+from failoverd.cli.tables import printable
 from failoverd.config.errors import ConfigError
 from failoverd.config.load import load
 from failoverd.config.spec import Config
 from failoverd.daemon.dryrun import dry_run
-from failoverd.daemon.main import Places, StartError, run
+from failoverd.daemon.main import run
+from failoverd.daemon.places import Places, StartError
 from failoverd.daemon.store import DiskStore
 from failoverd.netlink.devices import Devices
+from failoverd.netlink.fetch import InterruptedDumpError
+from failoverd.netlink.frames import NetlinkError
 from failoverd.netlink.transport import KernelSocket
 
+CANNOT_RUN, WRONG_USAGE, BROKE_DOWN = 1, 2, 3
 LEVELS = ("debug", "info", "warning", "error")
 
 EPILOG = """\
@@ -28,7 +35,7 @@ examples:
   failoverd --check-config       read the configuration, name every mistake
   failoverd --log-level debug    run, and tell of every request to the kernel
 
-exit codes: 0 done, 1 cannot run here, 2 wrong usage or a wrong configuration
+exit codes: 0 done, 1 cannot run here, 2 wrong usage or a wrong configuration, 3 ended by an error while running
 
 files: /etc/failoverd/failoverd.toml and /etc/failoverd/failoverd.toml.d/*.toml, all optional;
 SIGHUP reads them anew. Ending the daemon never touches traffic; failoverctl release undoes a pair.
@@ -43,34 +50,72 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = load(options.config)
     except ConfigError as error:
         print(f"failoverd: {error}", file=sys.stderr)
-        return 2
+        return WRONG_USAGE
     if options.check_config:
         print("the configuration is in order")
         return 0
     _log(options.log_level or config.log.level)
+    return _dry_run(config) if options.dry_run else _run(config, options)
+
+
+def _run(config: Config, options: argparse.Namespace) -> int:
+    """Run until we are told to end, which may also be while we start or end already: nothing has to be put away."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
+
+    def reload() -> Config:
+        new = load(options.config)
+        _log(options.log_level or new.log.level)
+        return new
+
     try:
-        if options.dry_run:
-            return _dry_run(config)
-        trio.run(run, config, Places.from_environment(), lambda: load(options.config))
-    except (StartError, PermissionError) as error:
-        print(f"failoverd: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 0
+        trio.run(run, config, Places.from_environment(), reload)
+    except Exception as error:
+        return _broke_down(error)
     return 0
+
+
+def _broke_down(error: Exception) -> int:
+    """Why the daemon cannot go on, in a last line; whether it comes in a group depends on the release of trio."""
+    causes = list(_causes(error))
+    if all(isinstance(cause, StartError) for cause in causes):
+        print("\n".join(f"failoverd: {cause}" for cause in causes), file=sys.stderr)
+        return CANNOT_RUN
+    logging.getLogger("failoverd").critical("the daemon broke down", exc_info=error)
+    what = "; ".join(f"{type(cause).__name__}: {cause}" for cause in causes)
+    print(
+        f"failoverd: ended by {what}. Traffic goes on without it; start it again, and please report this with the "
+        "lines above",
+        file=sys.stderr,
+    )
+    return BROKE_DOWN
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _causes(inner)
+    else:
+        yield error
 
 
 def _dry_run(config: Config) -> int:
     async def look() -> list[str]:
         sock = await KernelSocket.open()
         places = Places.from_environment()
-        store = DiskStore(places.runtime, places.state)
+        store = DiskStore(places.runtime, places.state, set_aside=False)
         try:
             return await dry_run(config, sock, lambda: KernelSocket.open(strict=True), Devices().complete, store)
         finally:
             sock.close()
 
-    print("\n".join(trio.run(look)))
+    try:
+        lines = trio.run(look)
+    except (OSError, NetlinkError, InterruptedDumpError) as error:
+        print(f"failoverd: cannot look at this machine's devices: {error}", file=sys.stderr)
+        return CANNOT_RUN
+    print("\n".join(printable(line) if line else "" for line in lines))
     return 0
 
 
@@ -82,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="read FILE (and FILE.d/*.toml) instead")
+    parser.add_argument("--config", type=_file, metavar="FILE", help="read FILE (and FILE.d/*.toml) instead")
     parser.add_argument("--check-config", action="store_true", help="check the configuration and end")
     parser.add_argument("--dry-run", action="store_true", help="print what would be done, and change nothing")
     parser.add_argument("--log-level", choices=LEVELS, help="how much to tell (default: as configured, info)")
@@ -91,5 +136,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.name:
+        raise argparse.ArgumentTypeError(f"{text!r} names no file")
+    return path
+
+
+class _Lines(logging.Formatter):
+    """One line a message, whatever bytes a device's name is made of."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return printable(super().formatMessage(record))
+
+
 def _log(level: str) -> None:
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=level.upper(), stream=sys.stderr, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)

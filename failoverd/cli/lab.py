@@ -30,6 +30,7 @@ WORLDS = {"sim": ("failoverd.lab.sim", "SimWorld"), "vm": ("failoverd.lab.vm", "
 AS_EXPECTED, FAILED, BAD_FILE, CANNOT_TELL = 0, 1, 2, 3
 EXAMPLES = """\
 examples:
+  failoverd-lab demo                               what failoverd is for, in a minute
   failoverd-lab list
   failoverd-lab run vf-unplug                      in the simulated kernel, at once
   failoverd-lab run vf-unplug --in vm --svg u.svg  in a real guest, with a picture
@@ -69,6 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     tell.add_argument("--json", action="store_true", help="print each report as one line of JSON")
     tell.add_argument("--quiet", action="store_true", help="print only verdicts and what failed; no progress")
     tell.set_defaults(command=_run)
+    demo = commands.add_parser("demo", help="show what failoverd is for, in a real guest, and draw it")
+    demo.add_argument("--in", dest="world", choices=WORLDS, default="vm", help="the world (default: vm)")
+    demo.add_argument("--svg", metavar="PATH", type=Path, default=Path("build/demo.svg"), help="where the picture goes")
+    demo.set_defaults(command=_demo)
     shelf = commands.add_parser("list", help="show the scenarios there are")
     shelf.add_argument("directory", nargs="?", type=Path, help="where to look (default: scenarios)")
     shelf.set_defaults(command=_list)
@@ -96,6 +101,15 @@ def _run(arguments: argparse.Namespace) -> int:
         _show(report, arguments)
         statuses.append(AS_EXPECTED if report.ok else FAILED)
     return max(statuses)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    arguments.svg.parent.mkdir(parents=True, exist_ok=True)
+    arguments.files, arguments.json, arguments.quiet = ["demo"], False, False
+    status = _run(arguments)
+    if status in (AS_EXPECTED, FAILED):
+        print(f"the picture is in {arguments.svg}")
+    return status
 
 
 def _tell(scenario: Scenario, name: str, progress: Callable[[str], None]) -> Report:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """The lines of a table. The last column is as long as it likes."""
-    cells = [[_printable(cell) for cell in row] for row in (head, *rows)]
+    cells = [[printable(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head) - 1)]
     lines = []
     for row in cells:
@@ -16,6 +16,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def _printable(text: str) -> str:
-    """Names may hold any byte; a terminal should not have to."""
+def printable(text: str) -> str:
+    """Names may hold any byte; a terminal should not have to. A text of nothing is a dash."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text) or "-"

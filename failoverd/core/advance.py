@@ -1,42 +1,35 @@
 """One pair, one step further: ask the planner, and when it rests, the election.
 
-Nothing is sent for a pair while an answer is outstanding for it, except a switch of the active slave: that one is why the
-daemon exists, and it is right whatever the planner is waiting for.
+Nothing is sent for a pair while an answer is outstanding for it, or while answers were lost and the devices not seen
+since. Except a switch of the active slave: that one is why the daemon exists, and it is right whatever the planner is
+waiting for.
 """
 
 from __future__ import annotations
 
 from failoverd.core.state import HOPELESS, PairState, State
-from failoverd.model.actions import (
-    Action,
-    DropJournal,
-    Emit,
-    FetchInet,
-    Remember,
-    SaveJournal,
-    Say,
-    Send,
-)
+from failoverd.core.switch import switch, take_time
+from failoverd.core.words import devices
+from failoverd.model.actions import Action, DropJournal, Emit, FetchInet, Remember, SaveJournal, Say, Send
 from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Pair
-from failoverd.model.requests import AddAddress, AddRoute, DropAddress
+from failoverd.model.requests import SetActive, SetMaster
 from failoverd.model.signals import Joined, Released
 from failoverd.plan.join import join
 from failoverd.plan.release import release
-from failoverd.plan.situation import Do, Finish, GiveUp, Look, Next, Rest, Situation, Wait, Write
-from failoverd.policy.election import Rule, Seen, elect, is_unlike, why_unfit
+from failoverd.plan.situation import Do, Finish, GiveUp, Look, Next, Situation, Wait, Write
 
 ROUNDS = 16
-"""More answers of the planner than one step can need before the kernel has to be asked; beyond it, it goes in circles."""
+"""More answers of the planner than one step can need before the kernel has to be asked: then it goes in circles."""
 
 
 def advance(state: State, pair: PairState, now: float) -> tuple[list[Action], float | None]:
     """Take the pair as far as it goes without an answer. Returns what to do, and when to look again."""
     found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
     actions: list[Action] = []
-    _take_time(state, pair, found, now)
-    wake = _switch(state, pair, found, actions, now)
-    if pair.sent or pair.looking:
+    take_time(state, pair, found, now)
+    wake = switch(state, pair, found, actions, now)
+    if pair.sent or pair.looking or pair.unsure:
         return actions, wake
     if now < pair.pause_until:
         return actions, _sooner(wake, pair.pause_until)
@@ -44,6 +37,7 @@ def advance(state: State, pair: PairState, now: float) -> tuple[list[Action], fl
         pair.state = "released" if pair.held else "degraded" if pair.undo_reason else "alone"
         pair.reason = pair.undo_reason
         return actions, _sooner(wake, pair.undo_until)
+    pair.journal_before = pair.journal
     for _ in range(ROUNDS):
         goal = pair.goal(now)
         step = (join if goal is Goal.JOINED else release)(_situation(state, pair, found, now))
@@ -54,21 +48,6 @@ def advance(state: State, pair: PairState, now: float) -> tuple[list[Action], fl
     else:
         actions.append(Say("error", f"{pair.mac}: the plan goes in circles; please report this with the log"))
     return actions, _sooner(wake, _next_retry(pair, now))
-
-
-def _take_time(state: State, pair: PairState, found: Pair, now: float) -> None:
-    """Note since when things are as they are, and forget refusals whose time is over."""
-    master, vf = state.link(found.master), state.link(found.vf)
-    fit = master is not None and vf is not None and not why_unfit(vf, master) and not is_unlike(vf, master)
-    pair.fit_since = (pair.fit_since if pair.fit_since is not None else now) if fit else None
-    unlike = master is not None and is_unlike(vf, master)
-    pair.unlike_since = (pair.unlike_since if pair.unlike_since is not None else now) if unlike else None
-    if vf is None or master is None or vf.master != master.ifindex or vf.carrier:
-        pair.vf_wait = None
-    elif pair.vf_wait is None:
-        pair.vf_wait = now + state.config.join.carrier_wait
-    if pair.undo_until is not None and now >= pair.undo_until:
-        pair.undo_until, pair.undo_reason = None, ""
 
 
 def _is_wanted(state: State, pair: PairState, found: Pair, now: float) -> bool:
@@ -84,7 +63,6 @@ def _is_wanted(state: State, pair: PairState, found: Pair, now: float) -> bool:
 
 
 def _situation(state: State, pair: PairState, found: Pair, now: float) -> Situation:
-    names = {name: link.ifindex for link in state.links.values() for name in (link.name, *link.altnames)}
     blocked = {request: refusal.text for request, refusal in pair.refusals.items() if now < refusal.until}
     hopeless = {request for request, refusal in pair.refusals.items() if refusal.times >= HOPELESS}
     waited = {i for i, since in state.asked.items() if now >= since + state.config.join.udev_wait}
@@ -98,7 +76,7 @@ def _situation(state: State, pair: PairState, found: Pair, now: float) -> Situat
         master=state.link(found.master),
         journal=pair.journal,
         inet=pair.inet,
-        names=names,
+        links=state.links,
         ready=frozenset(state.ready | waited),
         blocked=blocked,
         hopeless=frozenset(hopeless),
@@ -114,24 +92,27 @@ def _carry_out(
     pair.reason = getattr(step, "why", "")
     match step:
         case Do(requests, why):
-            pair.sent, pair.inet = requests, None
+            pair.sent = requests
             actions.append(Send(pair.mac, requests, why))
         case Look(ifindexes):
             pair.looking = True
             actions.append(FetchInet(pair.mac, ifindexes))
         case Write(journal):
-            pair.journal_before, pair.journal = pair.journal, journal
+            pair.journal = journal
             actions.append(SaveJournal(journal))
             return False, None
         case Finish():
-            pair.journal = None
+            pair.journal = pair.journal_before = None
             actions += [DropJournal(pair.mac), *_lost(pair)]
+            pair.refusals.clear()
             return False, None
         case Wait(_, until):
             return True, until if until is not None else _udev_deadline(state, found, now)
         case GiveUp(why):
-            _undo(state, pair, why, actions, now)
-        case Rest():
+            pair.undo_until, pair.undo_reason = now + state.config.join.retry_max, why
+            actions.append(Say("error", f"{pair.mac}: {why}"))
+            return False, None
+        case _:
             _at_rest(state, pair, found, goal, actions)
     return True, None
 
@@ -141,15 +122,8 @@ def _lost(pair: PairState) -> list[Action]:
     return [
         Say("error", f"{pair.mac}: given up after {refusal.times} tries: {refusal.text}")
         for request, refusal in pair.refusals.items()
-        if refusal.times >= HOPELESS and isinstance(request, AddAddress | AddRoute | DropAddress)
+        if refusal.times >= HOPELESS and not isinstance(request, SetMaster | SetActive)
     ]
-
-
-def _undo(state: State, pair: PairState, why: str, actions: list[Action], now: float) -> None:
-    pair.state, pair.reason, pair.undo_reason = "degraded", why, why
-    if pair.undo_until is None and not pair.held:
-        pair.undo_until = now + state.config.join.retry_max
-        actions.append(Say("error", f"{pair.mac}: {why}"))
 
 
 def _at_rest(state: State, pair: PairState, found: Pair, goal: Goal, actions: list[Action]) -> None:
@@ -174,30 +148,14 @@ def _settled_state(state: State, pair: PairState, found: Pair, master: Link) -> 
     active = state.datapath.active(master)
     if flaws := state.datapath.flaws(master):
         return "degraded", flaws
+    if not master.up:
+        return "degraded", f"{master.name} is down"
     if not active:
         return "degraded", "no slave can carry"
     if active == found.vf:
         return "accelerated", ""
-    refused = next((r.text for r in pair.refusals.values()), "")
+    refused = next((refusal.text for request, refusal in pair.refusals.items() if found.vf in devices(request)), "")
     return "on-standby", refused or pair.election
-
-
-def _switch(state: State, pair: PairState, found: Pair, actions: list[Action], now: float) -> float | None:
-    """Ask the election, and let the chosen slave carry. Returns when to ask again."""
-    master = state.link(found.master)
-    if master is None or pair.goal(now) is not Goal.JOINED or not master.up:
-        return None
-    rule = Rule(state.config.failback.hold_down, state.config.failback.automatic)
-    seen = Seen(pair.fit_since, pair.unlike_since)
-    choice = elect(master, state.link(found.vf), state.link(found.nic), seen, rule, now)
-    pair.election = choice.reason
-    if choice.slave:
-        requests = tuple(state.datapath.switch(master, choice.slave))
-        blocked = any(r in pair.refusals and now < pair.refusals[r].until for r in requests)
-        if not blocked and pair.because != choice.reason:
-            pair.because = choice.reason
-            actions.append(Send(pair.mac, requests, f"{state.name(choice.slave)} carries: {choice.reason}"))
-    return choice.at
 
 
 def _udev_deadline(state: State, found: Pair, now: float) -> float | None:

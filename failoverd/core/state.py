@@ -19,7 +19,7 @@ HOPELESS = 3
 
 @dataclass(slots=True)
 class Refusal:
-    """How often the kernel has refused a request, with what words, and when it may be tried again."""
+    """How often a request was tried in vain, with what words it was last refused, and when it may be tried again."""
 
     times: int
     text: str
@@ -30,19 +30,22 @@ class Refusal:
 class PairState:
     """What is remembered of one pair, by its permanent MAC.
 
-    `sent` is the batch that is with the kernel, `looking` says an IP configuration is being fetched. `held` means an
-    administrator released the pair; `undo_until` that joining it failed and when to try anew. `because` is the reason
-    of the switch that was last asked for, `leaving` a failover the signal for which waits for its reason. Until
-    `pause_until` nothing is done, because the journal could not be written; `journal_before` is the one that holds then.
+    `sent` is the batch that is with the kernel, `looking` says an IP configuration is being fetched, `unsure` that
+    answers were lost and the devices were not seen since. `inet` is what was just looked at; it is only good for the
+    step that brings it. `held` means an administrator released the pair; `undo_until` that joining it failed and when
+    to try anew. `because` is the reason of the switch that was last asked for, `leaving` a failover the signal for
+    which waits for its reason. Until `pause_until` nothing is done, because the journal could not be written;
+    `journal_before` is the one that holds then.
     """
 
     mac: str
     held: bool = False
     journal: Journal | None = None
     journal_before: Journal | None = None
-    inet: Mapping[int, Inet] | None = None
+    inet: Mapping[int, Inet] = field(default_factory=dict)
     sent: tuple[Request, ...] = ()
     looking: bool = False
+    unsure: bool = False
     refusals: dict[Request, Refusal] = field(default_factory=dict)
     undo_until: float | None = None
     undo_reason: str = ""

@@ -6,6 +6,7 @@ from typing import Any
 
 from failoverd import __version__
 from failoverd.core.state import PairState, State
+from failoverd.core.words import devices
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair, Verdict
 from failoverd.policy.election import why_unfit
@@ -54,7 +55,7 @@ def _is_shown(pair: PairState, found: Pair) -> bool:
 
 
 def _troubles(pair: PairState, link: Link) -> list[str]:
-    texts = [r.text for request, r in pair.refusals.items() if getattr(request, "ifindex", 0) == link.ifindex]
+    texts = [refusal.text for request, refusal in pair.refusals.items() if link.ifindex in devices(request)]
     if pair.held:
         texts.append("released by an administrator; failoverctl adopt joins it again")
     return texts + ([pair.undo_reason] if pair.undo_reason else [])

@@ -2,8 +2,8 @@
 
     event -> take it into the state -> for every pair: switch if need be, then the planner's next step -> actions
 
-Everything hangs on the state being what the kernel last said and on the planner starting from that each time. So it does
-not matter whether an event was lost, came late or twice, or whether this is the first step after a restart.
+Everything hangs on the state being what the kernel last said and on the planner starting from that each time. So it
+does not matter whether an event was lost, came late or twice, or whether this is the first step after a restart.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import assert_never
 
 from failoverd.core.advance import advance
 from failoverd.core.state import PairState, Refusal, State
-from failoverd.core.words import refusal_text
+from failoverd.core.words import devices, refusal_text
 from failoverd.core.world import REASON_WAIT, gone, overdue, see, sync
 from failoverd.model.actions import Action, Remember, Say, WakeAt
 from failoverd.model.events import (
@@ -34,14 +34,18 @@ from failoverd.model.requests import (
     AddAddress,
     AddAltname,
     AddRoute,
+    CreateBond,
+    DeleteLink,
     DropAddress,
     DropAltname,
     Request,
     SetActive,
+    SetMaster,
 )
 
 SOON = 1.0
-"""Seconds until a refused address, route or switch is tried again: what it waited for may come any moment."""
+"""Seconds until a small thing that was refused is tried again, doubled each time: what it waits for may come soon. Big
+are the making, the joining and the removing of devices: those disturb others, and have the configured waits."""
 
 HARMLESS: dict[type[Request], tuple[int, ...]] = {
     AddAddress: (errno.EEXIST,),
@@ -50,7 +54,10 @@ HARMLESS: dict[type[Request], tuple[int, ...]] = {
     DropAddress: (errno.EADDRNOTAVAIL,),
     DropAltname: (errno.ENOENT,),
 }
-"""Refusals that only say: it is so already."""
+"""Refusals that mostly say: it is so already. They are not worth a line in the log."""
+
+WATCHED = AddAddress | AddRoute | DropAddress | AddAltname | DropAltname
+"""Requests that count as tried also where the kernel did them: another program may undo them, again and again."""
 
 
 def step(state: State, event: Event, now: float) -> list[Action]:
@@ -64,6 +71,7 @@ def step(state: State, event: Event, now: float) -> list[Action]:
         done, wake = advance(state, pair, now)
         actions += done
         wakes += [wake] if wake is not None else []
+        pair.inet = {}
     if wakes:
         actions.append(WakeAt(min(wakes)))
     return actions
@@ -74,13 +82,13 @@ def _take_in(state: State, event: Event, now: float) -> list[Action]:
         case LinkSeen(link):
             return see(state, link, now)
         case LinkGone(ifindex):
-            _forget_refusals(state, ifindex)
             return gone(state, ifindex)
         case Synced(links):
             return sync(state, links, now)
         case UdevDone(ifindex):
             state.asked.pop(ifindex, None)
-            state.ready.add(ifindex)
+            if ifindex in state.links:
+                state.ready.add(ifindex)
         case Answered() | InetSeen() | ReleaseAsked() | AdoptAsked() | NotSaved():
             return _for_pair(state, state.pairs.setdefault(event.mac, PairState(event.mac)), event, now)
         case TimePassed():
@@ -105,7 +113,7 @@ def _for_pair(state: State, pair: PairState, event: AboutPair, now: float) -> li
             pair.held = True
             state.remembered.discard(pair.mac)
             return [Remember(pair.mac, "released")]
-        case AdoptAsked():
+        case _:
             pair.held, pair.undo_until, pair.undo_reason = False, None, ""
             pair.refusals.clear()
             state.remembered.add(pair.mac)
@@ -114,33 +122,32 @@ def _for_pair(state: State, pair: PairState, event: AboutPair, now: float) -> li
 
 def _answered(state: State, pair: PairState, event: Answered, now: float) -> list[Action]:
     if event.requests == pair.sent:
-        pair.sent, pair.inet = (), None
+        pair.sent = ()
     if event.answers is None:
-        pair.because = ""
+        pair.because, pair.unsure = "", True
         return [Say("warning", f"{pair.mac}: the kernel's answers were lost; looking at all devices again")]
     actions: list[Action] = []
-    for request, (number, text) in zip(event.requests, event.answers, strict=False):
-        if not number or number in HARMLESS.get(type(request), ()):
-            pair.refusals.pop(request, None)
-        elif number != errno.ENODEV:
-            actions.append(_refused(state, pair, request, number, text, now))
+    for request, (number, text) in zip(event.requests, event.answers, strict=True):
         if number and isinstance(request, SetActive):
             pair.because = ""
+        if number == errno.ENODEV and not devices(request) <= state.links.keys():
+            continue
+        if not number and not (pair.journal and isinstance(request, WATCHED)):
+            pair.refusals.pop(request, None)
+            continue
+        actions += _in_vain(state, pair, request, number, text, now)
     return actions
 
 
-def _refused(state: State, pair: PairState, request: Request, number: int, text: str, now: float) -> Action:
+def _in_vain(state: State, pair: PairState, request: Request, number: int, text: str, now: float) -> list[Action]:
+    """Count a try. The planner only asks for what it sees missing, so a request that comes again was tried in vain."""
     config = state.config.join
     times = pair.refusals[request].times + 1 if request in pair.refusals else 1
-    is_small = isinstance(request, AddAddress | AddRoute | DropAddress | SetActive)
-    wait = SOON if is_small else min(config.retry * 2.0 ** min(times - 1, 32), config.retry_max)
+    longer = 2.0 ** min(times - 1, 32)
+    is_big = isinstance(request, CreateBond | DeleteLink | SetMaster)
+    wait = min(config.retry * longer, config.retry_max) if is_big else min(SOON * longer, config.retry)
     words = refusal_text(request, number, text, state.name)
-    pair.refusals[request] = Refusal(times, words, now + wait)
-    return Say("warning", f"{words}; trying again in {wait:g} s")
-
-
-def _forget_refusals(state: State, ifindex: int) -> None:
-    """The kernel counts on: a device that comes back has another ifindex, and what was refused for this one is void."""
-    for pair in state.pairs.values():
-        for request in [r for r in pair.refusals if ifindex in (getattr(r, "ifindex", 0), getattr(r, "slave", 0))]:
-            del pair.refusals[request]
+    pair.refusals[request] = Refusal(times, words, now + wait if number else now)
+    if not number or number in HARMLESS.get(type(request), ()):
+        return []
+    return [Say("warning", f"{words}; trying again in {wait:g} s")]

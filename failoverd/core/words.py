@@ -58,7 +58,7 @@ def describe(request: Request, name_of: NameOf) -> str:
             return _describe_parts(request, name_of)
 
 
-def _describe_parts(request: Request, name_of: NameOf) -> str:
+def _describe_parts(request: AddAltname | DropAltname | AddAddress | DropAddress | AddRoute, name_of: NameOf) -> str:
     match request:
         case AddAltname(ifindex, name):
             return f"add the alternative name {name} to {name_of(ifindex)}"
@@ -68,15 +68,35 @@ def _describe_parts(request: Request, name_of: NameOf) -> str:
             return f"add {address_text(address)} to {name_of(address.ifindex)}"
         case DropAddress(address):
             return f"drop {address_text(address)} from {name_of(address.ifindex)}"
-        case AddRoute(route):
+        case _:
+            route = request.route
             return f"add the route to {route_text(route)} through {name_of(route.ifindex)}"
-    raise TypeError(request)
+
+
+def devices(request: Request) -> frozenset[int]:
+    """The ifindexes of the devices a request is about."""
+    match request:
+        case CreateBond():
+            found = {0}
+        case AddAddress(address) | DropAddress(address):
+            found = {address.ifindex}
+        case AddRoute(route):
+            found = {route.ifindex}
+        case SetMaster(ifindex, other) | SetActive(ifindex, other):
+            found = {ifindex, other}
+        case _:
+            found = {request.ifindex}
+    return frozenset(found - {0})
 
 
 def refusal_text(request: Request, number: int, text: str, name_of: NameOf) -> str:
     """An error as an administrator wants it: device, action, the kernel's answer, the next step."""
+    if not number:
+        return f"{describe(request, name_of)} was done, and is undone again; look for another program that manages it"
     code = errno.errorcode.get(number, str(number))
     advice = ADVICE.get(number, "see the kernel's log (dmesg)")
+    if number == errno.EEXIST and isinstance(request, AddAddress | AddRoute):
+        advice = "there is one like it; compare with ip address and ip route"
     return f"{describe(request, name_of)} failed: {code}{f' ({text})' if text else ''}; {advice}"
 
 

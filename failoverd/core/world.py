@@ -6,6 +6,7 @@ A signal is made here and nowhere else, from what the kernel said, so that it ca
 from __future__ import annotations
 
 from failoverd.core.state import PairState, State
+from failoverd.core.words import devices
 from failoverd.model.actions import Action, AskUdev, Emit
 from failoverd.model.links import Link
 from failoverd.model.signals import FailedOver, LinkRenamed
@@ -33,7 +34,10 @@ def see(state: State, link: Link, now: float) -> list[Action]:
 
 
 def gone(state: State, ifindex: int) -> list[Action]:
-    """A device is no more."""
+    """A device is no more. If it comes back it has another ifindex, and what was refused for this one is void."""
+    for pair in state.pairs.values():
+        for request in [request for request in pair.refusals if ifindex in devices(request)]:
+            del pair.refusals[request]
     link = state.links.pop(ifindex, None)
     state.ready.discard(ifindex)
     state.asked.pop(ifindex, None)
@@ -58,6 +62,8 @@ def sync(state: State, links: tuple[Link, ...], now: float) -> list[Action]:
     state.synced = True
     if first:
         rejudge(state)
+    for pair in state.pairs.values():
+        pair.unsure = False
     return actions
 
 
@@ -104,7 +110,7 @@ def _identity(link: Link) -> tuple[object, ...]:
     """What pairing looks at; a change of anything else cannot change a verdict."""
     return (
         link.name,
-        link.mac if link.kind == "bond" else "",
+        link.mac,
         link.perm_mac,
         link.master,
         link.link,
@@ -129,14 +135,16 @@ def _renamed(state: State, old: Link, new: Link) -> list[Action]:
 def _failed_over(state: State, was: int, master: Link, now: float) -> list[Action]:
     mac = our_mac(master)
     pair = state.pairs.get(mac)
-    if pair is None or not pair.joined or master.bond is None:
+    if pair is None or master.bond is None:
+        return []
+    because, pair.because = pair.because, ""
+    if not pair.joined:
         return []
     actions = settle_signal(pair, "")
     pair.failovers += 1
     old, new = state.link(was), state.name(master.bond.active)
-    reason = pair.because or _what_is_wrong_with(old)
+    reason = because or (_what_is_wrong_with(old) if was else "no slave could carry before")
     pair.leaving = FailedOver(master.name, old.name if old else "", new, reason, now)
-    pair.because = ""
     may_be_leaving = old is not None and not old.up
     return actions if may_be_leaving else actions + settle_signal(pair, reason)
 

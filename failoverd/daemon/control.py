@@ -1,7 +1,9 @@
 """The control socket: one line of JSON in, one line out. `{"call": "status", "argument": ""}`.
 
-It is there before D-Bus is and when D-Bus is not. Everybody may read; what changes something is root's, told by the peer's
-credentials (SO_PEERCRED). A client gets a bounded line and a bounded time, and a bounded number of them is served at once.
+It is there before D-Bus is and when D-Bus is not. Everybody may read; what changes something is root's, told by the
+peer's credentials (SO_PEERCRED). A client gets a bounded line and a bounded time, and a bounded number of them is
+served at once: so many of root's and so many of everybody else's, for nobody may keep root out. The others are told so
+and not kept waiting, as each that waits costs a file descriptor.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import logging
 import socket
 import stat
 import struct
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,10 @@ LINE = 4096
 PATIENCE = 5.0
 """Seconds a client may take over its request or its answer."""
 CLIENTS = 16
+"""How many are served at once, of root's and of everybody else's."""
+QUEUE = 128
+"""How many may wait to be accepted."""
+
 UCRED = struct.Struct("=iII")
 
 Serve = Callable[[str, str], Awaitable[dict[str, Any]]]
@@ -45,7 +52,7 @@ def listen(path: Path) -> trio.SocketListener:
         finally:
             raw.detach()
         path.chmod(0o666)
-        sock.listen(CLIENTS)
+        sock.listen(QUEUE)
     except BaseException:
         sock.close()
         raise
@@ -54,21 +61,27 @@ def listen(path: Path) -> trio.SocketListener:
 
 async def serve(listener: trio.SocketListener, carry_out: Serve) -> None:
     """Answer clients until cancelled."""
-    limit = trio.CapacityLimiter(CLIENTS)
+    served: Counter[bool] = Counter()
 
     async def client(stream: trio.SocketStream) -> None:
-        with trio.move_on_after(PATIENCE):
-            async with limit, stream:
-                try:
-                    await stream.send_all(await _answer(stream, carry_out))
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    return
+        is_root = _peer_uid(stream) == 0
+        served[is_root] += 1
+        try:
+            with trio.move_on_after(PATIENCE):
+                async with stream:
+                    await stream.send_all(await _answer(stream, carry_out, served[is_root] <= CLIENTS))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+        finally:
+            served[is_root] -= 1
 
     await trio.serve_listeners(client, [listener])
 
 
-async def _answer(stream: trio.SocketStream, carry_out: Serve) -> bytes:
+async def _answer(stream: trio.SocketStream, carry_out: Serve, has_room: bool) -> bytes:
     try:
+        if not has_room:
+            raise CallError("too many clients at once; try again")
         call, argument = _parse(await _line(stream))
         if CALLS[call].changes and _peer_uid(stream) != 0:
             raise CallError(f"{call} is root's; try it with sudo")

@@ -27,8 +27,13 @@ STEPS = 1000
 """More events than any plan has."""
 
 
-async def dry_run(config: Config, transport: Transport, open_inet: Opener, complete: Complete, store: Store) -> list[str]:
-    """The lines to print: every NIC with its verdict, then what would be done, in order. Raises OSError."""
+async def dry_run(
+    config: Config, transport: Transport, open_inet: Opener, complete: Complete, store: Store
+) -> list[str]:
+    """The lines to print: every NIC with its verdict, then what would be done, in order.
+
+    Raises OSError, NetlinkError, InterruptedDumpError.
+    """
     links = await list_links(transport, complete)
     inet = await fetch_inet(open_inet, [link.ifindex for link in links])
     world = Foreseen({link.ifindex: link for link in links}, dict(inet))

@@ -207,11 +207,13 @@ class Engine:
                 keep(self._outside.store, action)
 
     async def _send(self, mac: str, requests: tuple[Request, ...], why: str) -> None:
-        log.info("%s: %s", mac, why)
-        for request in requests:
-            log.debug("%s:   %s", mac, describe(request, self.state.name))
+        """First to the kernel, then to the log: a line to the journal takes longer than the kernel's part."""
+        lines = [describe(request, self.state.name) for request in requests] if log.isEnabledFor(logging.DEBUG) else []
         self._talk.request(mac, requests, trio.current_time())
         await self._flush()
+        log.info("%s: %s", mac, why)
+        for line in lines:
+            log.debug("%s:   %s", mac, line)
 
     def _start(self, task: Callable[..., Awaitable[None]], *args: Any) -> None:
         assert self._nursery is not None

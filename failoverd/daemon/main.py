@@ -1,19 +1,17 @@
 """The daemon: the nursery that holds the engine, udev's monitor, the control socket, the watchdog and the signals.
 
-Ending is quick and changes nothing: the bond goes on without us. Only one failoverd runs in a network namespace, held by a lock
-on a file in the runtime directory.
+Ending is quick and changes nothing: the bond goes on without us. Only one failoverd runs in a network namespace, held
+by a lock on a file in the runtime directory. Where one of the tasks fails, all end, and whoever started us does so
+again: a daemon that goes on with half of itself looks well and is not.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import trio
 
@@ -22,13 +20,13 @@ from failoverd.config.errors import ConfigError
 from failoverd.config.spec import Config
 from failoverd.core.calls import CALLS, CallError
 from failoverd.core.state import State
-from failoverd.core.status import status
 from failoverd.core.world import rejudge
 from failoverd.daemon import control
 from failoverd.daemon.engine import Engine, Outside
 from failoverd.daemon.notify import Notifier, watchdog_period
+from failoverd.daemon.places import Places, StartError
 from failoverd.daemon.store import DiskStore
-from failoverd.model.events import Event
+from failoverd.model.events import Event, TimePassed
 from failoverd.netlink.devices import Devices
 from failoverd.netlink.transport import RTMGRP_LINK, KernelSocket
 from failoverd.netlink.udev import Udev
@@ -36,82 +34,50 @@ from failoverd.netlink.udev import Udev
 log = logging.getLogger("failoverd")
 
 
-class StartError(Exception):
-    """failoverd cannot start; the text says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Directories: `runtime` goes with a reboot, `state` stays."""
-
-    runtime: Path
-    state: Path
-
-    @classmethod
-    def from_environment(cls) -> Places:
-        """systemd's RUNTIME_DIRECTORY and STATE_DIRECTORY, or the usual places."""
-        runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or "/run/failoverd"
-        state = os.environ.get("STATE_DIRECTORY", "").split(":")[0] or "/var/lib/failoverd"
-        return cls(Path(runtime), Path(state))
-
-    @property
-    def control(self) -> Path:
-        """The control socket."""
-        return self.runtime / "control"
-
-
 async def run(config: Config, places: Places, load: Callable[[], Config]) -> None:
-    """Run until SIGTERM or SIGINT. `load` reads the configuration anew for SIGHUP. Raises StartError."""
-    lock = _lock(places)
-    with lock:
+    """Run until SIGTERM or SIGINT. `load` reads the configuration anew for SIGHUP.
+
+    Raises StartError, and where a task fails what that raised, in a group or not as the release of trio has it.
+    """
+    with places.lock():
         try:
             link_socket = await KernelSocket.open(RTMGRP_LINK, config.netlink.receive_buffer)
         except OSError as error:
             raise StartError(f"cannot open a netlink socket: {error.strerror}; run it as root in the guest") from error
-        notifier = Notifier()
-        udev = Udev()
-        outside = Outside(
-            link_socket=link_socket,
-            open_inet=lambda: KernelSocket.open(strict=True),
-            complete=Devices().complete,
-            is_udev_done=udev.is_done,
-            store=DiskStore(places.runtime, places.state),
-            on_step=lambda state: _after_step(state, notifier),
-        )
-        engine = Engine(config, outside)
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(engine.run, lambda: notifier.ready(_sentence(engine.state)))
-                nursery.start_soon(_listen_to_udev, udev, engine)
-                nursery.start_soon(_serve, places.control, engine)
-                nursery.start_soon(_keep_stepping, engine)
-                async for number in signals:
-                    if number == signal.SIGHUP:
-                        await _reload(engine, load, notifier)
-                        continue
-                    log.info("ending on %s; the masters and their traffic stay as they are", signal.Signals(number).name)
-                    notifier.stopping()
-                    nursery.cancel_scope.cancel()
-                    break
-        link_socket.close()
+        try:
+            await _live(config, places, load, link_socket)
+        finally:
+            link_socket.close()
 
 
-
-
-def _lock(places: Places) -> IO[Any]:
-    """The lock that keeps a second daemon out."""
-    path = places.runtime / "lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w", encoding="ascii")
-    except OSError as error:
-        raise StartError(f"{path}: {error.strerror}; run it as root, or set RUNTIME_DIRECTORY") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise StartError(f"another failoverd holds {path}; stop it first (systemctl stop failoverd)") from error
-    return file
+async def _live(config: Config, places: Places, load: Callable[[], Config], link_socket: KernelSocket) -> None:
+    period = watchdog_period()
+    notifier = Notifier(period)
+    udev = Udev()
+    outside = Outside(
+        link_socket=link_socket,
+        open_inet=lambda: KernelSocket.open(strict=True),
+        complete=Devices().complete,
+        is_udev_done=udev.is_done,
+        store=DiskStore(places.runtime, places.state),
+        on_step=lambda state: _after_step(state, notifier),
+    )
+    engine = Engine(config, outside)
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(engine.run, lambda: notifier.ready(_sentence(engine.state)))
+            nursery.start_soon(_listen_to_udev, udev, engine)
+            nursery.start_soon(_serve, places.control, engine)
+            nursery.start_soon(_keep_stepping, engine, period)
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    await _reload(engine, load, notifier, link_socket)
+                    continue
+                name = signal.Signals(number).name
+                log.info("ending on %s; the masters and their traffic stay as they are", name)
+                notifier.stopping()
+                nursery.cancel_scope.cancel()
+                break
 
 
 async def _listen_to_udev(udev: Udev, engine: Engine) -> None:
@@ -140,6 +106,11 @@ async def _serve(path: Path, engine: Engine) -> None:
             except CallError as error:
                 send.send_nowait(error)
                 return ()
+            except Exception:
+                # Whoever asks must not be able to end a daemon that others depend on.
+                log.exception("the call %s %r failed; please report this", call, argument)
+                send.send_nowait(CallError("failoverd failed over this call; its log says more"))
+                return ()
             send.send_nowait(document)
             return events
 
@@ -152,9 +123,8 @@ async def _serve(path: Path, engine: Engine) -> None:
     await control.serve(listener, carry_out)
 
 
-async def _keep_stepping(engine: Engine) -> None:
+async def _keep_stepping(engine: Engine, period: float | None) -> None:
     """Make a step at least as often as the watchdog wants to hear of one."""
-    period = watchdog_period()
     while period is not None:
         await trio.sleep(period)
         await engine.tell(lambda _state, _now: ())
@@ -166,27 +136,34 @@ def _after_step(state: State, notifier: Notifier) -> None:
 
 
 def _sentence(state: State) -> str:
-    """The state in one line for `systemctl status`."""
-    parts = [f"{row['name']} {row['state']} on {row['active'] or 'nothing'}" for row in status(state)["masters"]]
+    """The state in one line for `systemctl status`. Made after every step, so it looks at the pairs alone."""
+    parts = []
+    for mac, found in sorted(state.judgements.pairs.items()):
+        if master := state.link(found.master):
+            active = state.name(state.datapath.active(master)) or "nothing"
+            parts.append(f"{master.name} {state.pairs[mac].state} on {active}")
     return ", ".join(parts) or "no pair found yet"
 
 
-async def _reload(engine: Engine, load: Callable[[], Config], notifier: Notifier) -> None:
+async def _reload(engine: Engine, load: Callable[[], Config], notifier: Notifier, link_socket: KernelSocket) -> None:
     """Take a new configuration, or keep the old one where the new one is wrong."""
     notifier.reloading()
     try:
         config = load()
     except ConfigError as error:
-        log.error("the configuration stays as it was: %s", error)
+        for problem in error.problems:
+            log.error("the configuration stays as it was: %s", problem)
         notifier.ready(_sentence(engine.state))
         return
 
     def take(state: State, _now: float) -> Sequence[Event]:
         for line in diff(state.config, config):
             log.info("configuration: %s", line)
+        if config.netlink.receive_buffer != state.config.netlink.receive_buffer:
+            link_socket.resize(config.netlink.receive_buffer)
         state.config = config
         rejudge(state)
-        return ()
+        notifier.ready(_sentence(state))
+        return (TimePassed(),)
 
     await engine.tell(take)
-    notifier.ready(_sentence(engine.state))

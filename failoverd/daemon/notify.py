@@ -15,7 +15,6 @@ from typing import Any
 
 import sdnotify
 
-
 log = logging.getLogger("failoverd")
 
 READY_PATIENCE = 1.0

@@ -1,9 +1,9 @@
 """A pair joined by the kernel's bonding driver.
 
 The bond is the safety net: miimon finds a dead link also while failoverd is not there. failoverd is the policy, so no
-`primary` is set: with one, the kernel would take every newly enslaved VF at once, hold-down or not, and forget it at a rename.
-`fail_over_mac=active` means that no slave's MAC is ever written, which untrusted VFs refuse even where it is equal. A device
-must be down to be enslaved (drivers/net/bonding/bond_main.c, bond_enslave); the bond opens it itself.
+`primary` is set: with one, the kernel would take every newly enslaved VF at once, hold-down or not, and forget it at a
+rename. `fail_over_mac=active` means that no slave's MAC is ever written, which untrusted VFs refuse even where it is
+equal. A device must be down to be enslaved (drivers/net/bonding/bond_main.c, bond_enslave); the bond opens it itself.
 """
 
 from __future__ import annotations

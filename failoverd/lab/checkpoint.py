@@ -24,7 +24,7 @@ from failoverd.lab.agent import Agent
 from failoverd.lab.handover import receive, send
 from failoverd.lab.host import LabError, Progress, cached, silent
 from failoverd.lab.image import Image
-from failoverd.lab.machine import Hardware, Machine, accelerator, arguments, overlay, version
+from failoverd.lab.machine import Hardware, Machine, accelerator, arguments, memory, overlay, version
 
 BOOT = 300.0
 """Seconds an emulated guest may take to boot on a busy machine; far more than it needs."""
@@ -43,7 +43,7 @@ class Checkpoint:
 
 async def checkpoint(image: Image, *, progress: Progress = silent) -> Checkpoint:
     """The checkpoint of an image for this QEMU; made first if the cache has none. Raises LabError."""
-    layout = arguments(Hardware(image, Path("disk"), ""), Path("console"))
+    layout = arguments(Hardware(image, Path("disk"), 0, ""), Path("console"))
     recipe = json.dumps([image.key, await version(), layout, WARM])
     key = f"checkpoint-{image.key}-{accelerator()}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
@@ -58,17 +58,20 @@ async def checkpoint(image: Image, *, progress: Progress = silent) -> Checkpoint
 async def _make(image: Image, into: Path, progress: Progress) -> None:
     disk = into / "disk.qcow2"
     await overlay(disk, image.disk, backing_format="raw")
-    async with trio.open_nursery() as nursery:
-        machine = await Machine.start(nursery, Hardware(image, disk, str(uuid.uuid4())), into, incoming=False)
-        try:
-            agent = Agent()
-            agent.attach(machine.agent)
-            await booted(agent, machine)
-            progress("the guest has booted; saving it")
-            (await agent.run(["sh", "-ec", f"{WARM}; sync"], timeout=BOOT)).check()
-            await send(machine.qmp, f"exec:cat >{shlex.quote(str(into / 'state'))}")
-        finally:
-            await machine.kill()
+    with memory() as descriptor:
+        hardware = Hardware(image, disk, descriptor, str(uuid.uuid4()))
+        async with trio.open_nursery() as nursery:
+            machine = await Machine.start(nursery, hardware, into, incoming=False)
+            try:
+                agent = Agent()
+                agent.attach(machine.agent)
+                await booted(agent, machine)
+                progress("the guest has booted; saving it")
+                (await agent.run(["sh", "-ec", f"{WARM}; sync"], timeout=BOOT)).check()
+                await machine.qmp.execute("stop")
+                await send(machine.qmp, f"exec:cat >{shlex.quote(str(into / 'state'))}", memory=True)
+            finally:
+                await machine.kill()
 
 
 async def booted(agent: Agent, machine: Machine) -> None:
@@ -86,6 +89,6 @@ async def booted(agent: Agent, machine: Machine) -> None:
 
 async def restored(checkpoint: Checkpoint, agent: Agent, machine: Machine) -> None:
     """Give a QEMU that waits for a guest the one from the checkpoint. Raises LabError."""
-    resumed = await receive(machine.qmp, f"exec:cat {shlex.quote(str(checkpoint.state))}")
+    resumed = await receive(machine.qmp, f"exec:cat {shlex.quote(str(checkpoint.state))}", memory=True)
     await resumed()
     (await agent.run(["date", "--utc", "--set", f"@{time.time():.3f}"])).check()

@@ -30,7 +30,7 @@ from failoverd.lab.checkpoint import Checkpoint, booted, checkpoint, restored
 from failoverd.lab.handover import Handover, announce, receive, send
 from failoverd.lab.host import LabError, Progress, silent
 from failoverd.lab.image import Image
-from failoverd.lab.machine import Hardware, Machine, overlay
+from failoverd.lab.machine import Hardware, Machine, memory, overlay
 from failoverd.lab.nics import Device, GuestNic, Plugged, card, netdev, netdev_id, sockets
 from failoverd.lab.switch import Switch
 
@@ -56,12 +56,15 @@ done
 class Guest:
     """A running guest; made by `open_guest`. Everything here raises LabError when the lab cannot do it."""
 
-    def __init__(self, image: Image, switch: Switch, directory: Path, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, image: Image, switch: Switch, directory: Path, memory: int, nursery: trio.Nursery
+    ) -> None:
         self.plugged: dict[str, Plugged] = {}
         self.host = 1
         self._image = image
         self._switch = switch
         self._directory = directory
+        self._memory = memory
         self._nursery = nursery
         self._generation = str(uuid.uuid4())
         self._numbers = itertools.count(1)
@@ -89,7 +92,7 @@ class Guest:
         await self.kill()
         own = self._directory / "disk.qcow2"
         await overlay(own, disk, backing_format=form)
-        hardware = Hardware(self._image, own, self._generation)
+        hardware = Hardware(self._image, own, self._memory, self._generation)
         self._machine = await Machine.start(self._nursery, hardware, self._directory / "1", incoming=incoming)
         self._agent.attach(self._machine.agent)
 
@@ -179,12 +182,13 @@ class Guest:
 
     async def _move(self, plugged: Collection[Plugged]) -> Handover:
         netdevs, devices = [one.netdev for one in plugged], [self._card(one) for one in plugged]
-        hardware = Hardware(self._image, self._directory / "disk.qcow2", self._generation, netdevs, devices)
+        disk = self._directory / "disk.qcow2"
+        hardware = Hardware(self._image, disk, self._memory, self._generation, netdevs, devices)
         target = await Machine.start(self._nursery, hardware, self._directory / str(self.host), incoming=True)
         try:
             uri = f"unix:{target.directory / 'migration'}"
-            resumed = await receive(target.qmp, uri)
-            moved = await send(self.machine.qmp, uri)
+            resumed = await receive(target.qmp, uri, memory=False)
+            moved = await send(self.machine.qmp, uri, memory=False)
             await resumed()
             await announce(target.qmp, [one.device for one in plugged if one.nic.kind == "virtio"])
         except BaseException as error:
@@ -225,9 +229,9 @@ async def open_guest(
     `directory` is for its disk, sockets and logs (a temporary one otherwise): keep its path short, the sockets'
     must fit in 108 bytes. Without `checkpoints`, or when the checkpoint does not work, the guest boots.
     """
-    with tempfile.TemporaryDirectory(prefix="failoverd-lab.") as temporary:
+    with tempfile.TemporaryDirectory(prefix="failoverd-lab.") as temporary, memory() as descriptor:
         async with trio.open_nursery() as nursery:
-            guest = Guest(image, switch, directory or Path(temporary), nursery)
+            guest = Guest(image, switch, directory or Path(temporary), descriptor, nursery)
             try:
                 await _begin(guest, image, checkpoints, progress)
                 for nic in nics:

@@ -15,7 +15,8 @@ import os
 import shlex
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,19 +29,25 @@ from failoverd.lab.qmp import Qmp
 
 QEMU = "qemu-system-x86_64"
 SLOTS = 8
-MEMORY = "512"
+"""PCIe slots for NICs, numbered from 1."""
+MEMORY = 512 * 2**20
+"""The guest's memory in bytes."""
+
 KERNEL_ARGUMENTS = "root=/dev/vda rw fsck.mode=skip console=ttyS0 quiet loglevel=4"
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What a guest runs on. `generation` is the VM generation ID: a new one tells the guest it is another one.
+    """What a guest runs on.
 
+    `memory` is the descriptor of a memfd, shared by every QEMU the guest is ever in; `generation` the VM generation
+    ID: a new one tells the guest that it is another one.
     `devices` and `netdevs` are what is plugged when QEMU starts, as QMP's device_add and netdev_add take them.
     """
 
     image: Image
     disk: Path
+    memory: int
     generation: str
     netdevs: Sequence[Device] = ()
     devices: Sequence[Device] = ()
@@ -67,8 +74,10 @@ def arguments(hardware: Hardware, console: Path) -> list[str]:
         f"vmgenid,guid={hardware.generation}",
         *(json.dumps(device) for device in hardware.devices),
     ]
+    memory = f"/proc/self/fd/{hardware.memory}"
     return [
-        *("-machine", "q35", "-accel", accelerator(), "-cpu", "max", "-smp", "2", "-m", MEMORY),
+        *("-machine", "q35,memory-backend=ram", "-accel", accelerator(), "-cpu", "max", "-smp", "2"),
+        *("-m", f"{MEMORY}b", "-object", f"memory-backend-file,id=ram,size={MEMORY}b,share=on,mem-path={memory}"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-serial", f"file:{console}"),
         *("-kernel", str(hardware.image.kernel), "-initrd", str(hardware.image.initrd), "-append", KERNEL_ARGUMENTS),
         *("-drive", f"file={hardware.disk},format=qcow2,if=none,id=disk,cache=unsafe"),
@@ -102,7 +111,7 @@ class Machine:
             argv += ["-chardev", f"socket,id=agent,fd={port.fileno()}"]
             argv += ["-incoming", "defer"] if incoming else []
             (directory / "command").write_text(shlex.join(argv) + "\n")
-            fds = (theirs.fileno(), port.fileno())
+            fds = (theirs.fileno(), port.fileno(), hardware.memory)
             process = spawn(argv, pass_fds=fds, stderr=directory / "qemu.log")
         qmp = Qmp(_stream(monitor))
         self = cls(process, qmp, _stream(agent), directory, os.pidfd_open(process.pid))
@@ -144,6 +153,17 @@ class Machine:
 def _stream(sock: socket.socket) -> trio.SocketStream:
     sock.setblocking(False)
     return trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+
+
+@contextmanager
+def memory() -> Iterator[int]:
+    """The memory of a guest: the descriptor of a memfd. It lives as long as this block and every QEMU that has it."""
+    descriptor = os.memfd_create("failoverd-lab")
+    try:
+        os.ftruncate(descriptor, MEMORY)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 async def overlay(disk: Path, backing: Path, *, backing_format: str) -> None:

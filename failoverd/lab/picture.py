@@ -20,6 +20,9 @@ from failoverd.lab.world import Span
 WIDTH, LEFT, RIGHT = 1000.0, 96.0, 24.0
 LANE, PITCH, BAND, ROW = 24.0, 34.0, 48.0, 17.0
 GLYPH = 6.4
+LABELLED = 5
+"""Silences that are labelled in each direction, the longest ones."""
+
 NOISE = 0.030
 """Seconds; a guest without KVM is silent for 10 to 25 ms by itself."""
 
@@ -60,9 +63,10 @@ def noise(report: Report) -> float:
 
 
 def silences(report: Report, way: Direction) -> list[tuple[float, float]]:
-    """The silences of one direction that stand out from the noise, in seconds of the story."""
+    """The few longest silences of one direction that stand out from the noise, in seconds of the story."""
     recording = report.recording
-    return [(a, b) for a, b in gaps(recording.probes, way, 0.0, recording.length) if b - a > noise(report)]
+    found = [(a, b) for a, b in gaps(recording.probes, way, 0.0, recording.length) if b - a > noise(report)]
+    return sorted(sorted(found, key=lambda gap: gap[0] - gap[1])[:LABELLED])
 
 
 @dataclass(frozen=True, slots=True)

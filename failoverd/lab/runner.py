@@ -18,9 +18,6 @@ from failoverd.lab.report import Finding, Report
 from failoverd.lab.story import Heard, Item, Scenario, See, Step
 from failoverd.lab.world import CannotTell, Mark, Recording, World
 
-POLL = 0.05
-"""Seconds of the story between two looks at a state that has not come about yet."""
-
 
 def _nobody(_: str) -> None:
     """Progress that nobody wants to hear of."""
@@ -105,7 +102,7 @@ class _Telling:
             answers = checks.see(item.what, await self._look())
             if asked >= deadline or all(answer.ok for answer in answers):
                 break
-            await self.world.sleep_until(min(self.world.now() + POLL, max(deadline, self.world.now())))
+            await self.world.sleep_until(min(self.world.now() + self.world.poll, max(deadline, self.world.now())))
         return [Finding(item.line, asked, answer.expected, answer.ok, answer.seen) for answer in answers]
 
     async def _look(self) -> checks.Look:

@@ -42,6 +42,7 @@ class SimWorld:
     """See failoverd.lab.world.World. `nics` are the story's, `ifindexes` those of the plugged ones by their ids."""
 
     name = "sim"
+    poll = 0.05
 
     def __init__(self, progress: Callable[[str], None]) -> None:
         self.clock = MockClock(autojump_threshold=0)

@@ -35,7 +35,7 @@ LAST = 0.3
 """Seconds given to what is under way when the traffic ends."""
 
 SETTLE = 30.0
-"""Seconds in which the paravirtual NIC must carry before the story begins."""
+"""Seconds in which the traffic must run both ways over the paravirtual NIC; then the story begins."""
 
 CONFIGURE = """
 ip link set "$1" up
@@ -56,6 +56,7 @@ class VmWorld:
     """See failoverd.lab.world.World. Raises LabError where the lab itself fails."""
 
     name = "vm"
+    poll = 0.5
 
     def __init__(self, progress: Callable[[str], None]) -> None:
         self._progress = progress
@@ -74,7 +75,9 @@ class VmWorld:
         for slot, nic in enumerate(scenario.nics, start=1):
             self._nics[nic.id] = GuestNic(nic.id, "virtio" if nic.bus == "virtio" else "vf", nic.mac, slot)
         self._ended = trio.Event()
-        await nursery.start(self._hold, [nic.id for nic in scenario.nics if nic.plugged])
+        opened = trio.Event()
+        nursery.start_soon(self._hold, [nic.id for nic in scenario.nics if nic.plugged], opened)
+        await opened.wait()
         self._progress("installing failoverd in the guest")
         await install.install(self.guest, scenario.config)
         first = next(nic.id for nic in scenario.nics if nic.bus == "virtio")
@@ -155,9 +158,7 @@ class VmWorld:
         """Run `ip` in the guest. Raises LabError."""
         (await self.guest.run(["ip", *words])).check()
 
-    async def _hold(
-        self, plugged: Sequence[str], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def _hold(self, plugged: Sequence[str], opened: trio.Event) -> None:
         """Keep the switch and the guest until `stop`."""
         try:
             found = await image(progress=self._progress)
@@ -165,7 +166,7 @@ class VmWorld:
             async with open_switch() as switch, open_guest(found, switch, nics=nics, progress=self._progress) as guest:
                 self.guest: Guest = guest
                 self.peer = Peer(switch, name="peer", mac_address=PEER_MAC, addresses=PEER)
-                task_status.started()
+                opened.set()
                 await self._over.wait()
         finally:
             self._ended.set()
@@ -179,6 +180,9 @@ class VmWorld:
         (await self.guest.run([*service, PEER[0], str(rate), PROBES])).check()
         await self.peer.resolve(ADDRESS, timeout=SETTLE)
         nursery.start_soon(self._send, rate)
+        with trio.fail_after(SETTLE):
+            while not self.peer.diary.heard:
+                await trio.sleep(1 / rate)
 
     async def _send(self, rate: int) -> None:
         with self._sending:

@@ -75,10 +75,12 @@ class Recording:
 class World(Protocol):
     """One of the places a story can be told in. Used as: start, then do and look, then finish; always stop.
 
+    `poll` is how many seconds lie between two looks at a state that has not come about yet: a look costs a guest time.
     A world with a clock of its own has it as `clock`, a `trio.abc.Clock`, and `trio.run` is given that.
     """
 
     name: str
+    poll: float
 
     async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
         """Set the stage: the NICs, the traffic, the daemon running. The story's clock starts when this returns.

@@ -48,16 +48,17 @@ def read_link(message: Message) -> Link:
         perm_mac=_mac(attrs.get("PERM_ADDRESS", b"")),
         up=bool(flags & IFF_UP),
         carrier=bool(flags & IFF_LOWER_UP),
-        mtu=attrs.get("MTU", 0),
-        max_mtu=attrs.get("MAX_MTU", 0),
-        master=attrs.get("MASTER", 0),
-        link=attrs.get("LINK", 0),
+        mtu=_number(attrs, "MTU"),
+        max_mtu=_number(attrs, "MAX_MTU"),
+        master=_number(attrs, "MASTER"),
+        # An ifindex of another network namespace says nothing here.
+        link=0 if "LINK_NETNSID" in attrs else _number(attrs, "LINK"),
         kind=kind,
         slave_kind=str(info.get("SLAVE_KIND", "")),
         bus=str(attrs.get("PARENT_DEV_BUS_NAME", "")),
         parent=str(attrs.get("PARENT_DEV_NAME", "")),
         hardware=decoded["ifi_type"],
-        mii_up=slave.get("MII_STATUS", MII_LINK_UP) == MII_LINK_UP,
+        mii_up=_number(slave, "MII_STATUS") == MII_LINK_UP,
         bond=_bond(_table(info.get("DATA"))) if kind == "bond" else None,
         altnames=_altnames(attrs.get("PROP_LIST")),
     )
@@ -90,13 +91,21 @@ def _table(decoded: Any) -> dict[str, Any]:
     return {row[0]: row[1] for row in decoded.get("attrs", ())}
 
 
+def _number(table: dict[str, Any], name: str) -> int:
+    """An attribute's number, 0 for none. Of one too short for its number pyroute2 makes bytes."""
+    value = table.get(name, 0)
+    if not isinstance(value, int):
+        raise NetlinkError(f"IFLA {name} is {value!r} and no number")
+    return value
+
+
 def _bond(data: dict[str, Any]) -> Bond:
     return Bond(
-        mode=data.get("MODE", 0),
-        active=data.get("ACTIVE_SLAVE", 0),
-        miimon=data.get("MIIMON", 0),
-        fail_over_mac=data.get("FAIL_OVER_MAC", 0),
-        primary=data.get("PRIMARY", 0),
+        mode=_number(data, "MODE"),
+        active=_number(data, "ACTIVE_SLAVE"),
+        miimon=_number(data, "MIIMON"),
+        fail_over_mac=_number(data, "FAIL_OVER_MAC"),
+        primary=_number(data, "PRIMARY"),
     )
 
 

@@ -84,6 +84,7 @@ class LinkMessage(nlmsg):  # type: ignore[misc, unused-ignore]
         (5, "LINK", "uint32"),
         (10, "MASTER", "uint32"),
         (18, "LINKINFO", "link_info"),
+        (37, "LINK_NETNSID", "int32"),
         (51, "MAX_MTU", "uint32"),
         (IFLA_PROP_LIST, "PROP_LIST", "prop_list"),
         (54, "PERM_ADDRESS", "cdata"),

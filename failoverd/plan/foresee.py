@@ -1,4 +1,4 @@
-"""What a request would change, without sending it: the plan of --dry-run is made by letting the planner go on from here.
+"""What a request would change, without sending it: for --dry-run the planner goes on from what is foreseen here.
 
 Only what the planner looks at is foreseen, and every request is taken to succeed.
 """
@@ -54,7 +54,7 @@ class Foreseen:
                 return self._activate(ifindex, slave)
             case AddAddress() | DropAddress() | AddRoute():
                 return self._configure(request)
-            case SetUp() | SetMtu() | Rename() | AddAltname() | DropAltname():
+            case _:
                 self.links[request.ifindex] = _changed(self.links[request.ifindex], request)
                 return (request.ifindex,)
 
@@ -103,5 +103,5 @@ def _changed(link: Link, request: SetUp | SetMtu | Rename | AddAltname | DropAlt
             return replace(link, name=name)
         case AddAltname(_, name):
             return replace(link, altnames=link.altnames | {name})
-        case DropAltname(_, name):
-            return replace(link, altnames=link.altnames - {name})
+        case _:
+            return replace(link, altnames=link.altnames - {request.name})

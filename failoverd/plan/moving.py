@@ -1,8 +1,12 @@
 """IP configuration on its way from one device to another.
 
-What the kernel makes by itself when an address is added (prefix routes, the local table, ff00::/8: all of RTPROT_KERNEL) is
-left to it. Everything else is carried over as it was, only pointing at another device. IPv6 addresses go with IFA_F_NODAD: they
-were this machine's a millisecond ago, and a second of duplicate address detection would be a second of silence.
+What the kernel makes by itself when an address is added (prefix routes, the local table, ff00::/8: all of
+RTPROT_KERNEL) is left to it. Everything else is carried over as it was, only pointing at another device. IPv6 addresses
+go with IFA_F_NODAD: they were this machine's a millisecond ago, and a second of duplicate address detection would be a
+second of silence.
+
+One trap: NetworkManager gives addresses IFA_F_NOPREFIXROUTE, adds the prefix routes itself, and signs them
+RTPROT_KERNEL. Where an address has that flag, such routes are carried over, too; else no gateway would be accepted.
 """
 
 from __future__ import annotations
@@ -11,14 +15,19 @@ import struct
 from collections.abc import Iterable
 from dataclasses import replace
 
-from failoverd.model.inet import Address, Route
+from failoverd.model.inet import FOREVER, Address, Route
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import AddAddress, AddRoute, DropAddress, Request
 
 AF_INET6 = 10
 IFA_F_NODAD = 0x02
 IFA_F_DADFAILED = 0x08
+IFA_F_NOPREFIXROUTE = 0x200
+IFA_ADDRESS = 1
+IFA_LABEL = 3
 SCOPE_LINK = 253
+RTN_UNICAST = 1
+RT_TABLE_LOCAL = 255
 RTPROT_KERNEL = 2
 RTPROT_RA = 9
 RTA_PRIORITY = 6
@@ -29,11 +38,19 @@ RTA_NH_ID = 30
 
 def to_device(inet: Inet, ifindex: int) -> Inet:
     """The same configuration, on another device."""
-    routes = [r for r in inet.routes if r.protocol not in (RTPROT_KERNEL, RTPROT_RA)] + _advertised(inet.routes)
+    by_hand = {a.family for a in inet.addresses if a.flags & IFA_F_NOPREFIXROUTE}
+    routes = [r for r in inet.routes if _is_somebodys(r, by_hand)] + _advertised(inet.routes)
     return Inet(
         tuple(_address_to(a, ifindex) for a in inet.addresses),
         tuple(_route_to(r, ifindex) for r in sorted(routes, key=_order)),
     )
+
+
+def _is_somebodys(route: Route, by_hand: set[int]) -> bool:
+    """Whether the kernel would not make this route again by itself. `by_hand`: families without its prefix routes."""
+    if route.protocol == RTPROT_KERNEL:
+        return route.family in by_hand and route.type == RTN_UNICAST and route.table != RT_TABLE_LOCAL
+    return route.protocol != RTPROT_RA
 
 
 def _advertised(routes: Iterable[Route]) -> list[Route]:
@@ -83,16 +100,21 @@ def add_links_local(wanted: Inet, there: Inet) -> list[Request]:
     return [AddAddress(a) for a in _missing_addresses(wanted, there) if is_link_local(a)]
 
 
-def add_others(wanted: Inet, there: Inet) -> list[Request]:
-    """Every other address and every route that is missing; the device must be up for them."""
+def add_others(wanted: Inet, there: Inet, up: bool) -> list[Request]:
+    """Every other address that is missing and, where the device is up, as they need it, every route."""
     addresses: list[Request] = [AddAddress(a) for a in _missing_addresses(wanted, there) if not is_link_local(a)]
     known = {_route_key(r) for r in there.routes}
-    return addresses + [AddRoute(r) for r in wanted.routes if _route_key(r) not in known]
+    return addresses + [AddRoute(r) for r in wanted.routes if up and _route_key(r) not in known]
 
 
 def drop_all(there: Inet) -> list[Request]:
-    """Take the addresses off a slave. Its link-local one goes by itself when it is enslaved."""
-    return [DropAddress(a) for a in there.addresses if not is_link_local(a)]
+    """Take the addresses off a slave. Its link-local one goes by itself when it is enslaved.
+
+    Without lifetimes, so that the request is the same whenever it is made, and without the label: it follows the
+    device's name, and the kernel removes nothing whose label is another (net/ipv4/devinet.c, inet_rtm_deladdr).
+    """
+    plain = [replace(a, valid=FOREVER, preferred=FOREVER) for a in there.addresses if not is_link_local(a)]
+    return [DropAddress(replace(a, attrs=tuple(x for x in a.attrs if x[0] != IFA_LABEL))) for a in plain]
 
 
 def union(first: Inet, second: Inet) -> Inet:
@@ -103,6 +125,17 @@ def union(first: Inet, second: Inet) -> Inet:
         tuple(addresses[key] for key in _in_order(_address_key(a) for a in (*first.addresses, *second.addresses))),
         tuple(routes[key] for key in _in_order(_route_key(r) for r in (*first.routes, *second.routes))),
     )
+
+
+def adds_to(first: Inet, second: Inet) -> bool:
+    """Whether the second has an address, but a link-local one, that the first has not."""
+    return any(not is_link_local(a) for a in _missing_addresses(second, first))
+
+
+def is_in(part: Inet, whole: Inet) -> bool:
+    """Whether nothing of the one is missing in the other."""
+    routes = {_route_key(r) for r in part.routes} - {_route_key(r) for r in whole.routes}
+    return not routes and not _missing_addresses(part, whole)
 
 
 def why_not_movable(inet: Inet) -> str:
@@ -122,7 +155,10 @@ def _in_order(keys: Iterable[object]) -> dict[object, None]:
 
 
 def _address_key(address: Address) -> object:
-    return (address.family, address.local, address.prefixlen)
+    """What makes two addresses of a device the same: for IPv6 whatever the prefix, for IPv4 the peer counts, too."""
+    if address.family == AF_INET6:
+        return (address.family, address.local)
+    return (address.family, address.local, address.prefixlen, dict(address.attrs).get(IFA_ADDRESS, address.local))
 
 
 def _route_key(route: Route) -> object:

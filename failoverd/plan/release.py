@@ -1,7 +1,10 @@
 """From a joined pair back to what was there before: the mirror of join, and its undoing when join fails half-way.
 
-The paravirtual NIC gets its name, its addresses and its routes back in one datagram that also removes the master. The VF comes out
-down: two devices with one MAC and one of them unconfigured help nobody, and whoever wants it brings it up.
+The paravirtual NIC gets its name, its addresses and its routes back in one datagram that also removes the master. The
+VF comes out down: two devices with one MAC and one of them unconfigured help nobody, and whoever wants it brings it up.
+
+Nothing is given up here. What stands in the way is waited for, and the configuration stays where it is meanwhile: on
+the master, or in the journal.
 """
 
 from __future__ import annotations
@@ -12,25 +15,23 @@ from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import AddAltname, Rename, Request, SetMtu, SetUp
 from failoverd.plan import moving
-from failoverd.plan.situation import Do, Finish, GiveUp, Look, Next, Rest, Situation, Wait, Write
+from failoverd.plan.situation import Do, Finish, Next, Rest, Situation, Wait, Write
 from failoverd.policy.election import why_unfit
 from failoverd.policy.naming import own_altnames, passing_name
 
 
 def release(s: Situation) -> Next:
     """Name the next step toward two NICs on their own."""
-    if s.nic is None:
-        if s.master is None:
-            return Finish() if s.journal else Rest()
-        return GiveUp(f"the paravirtual NIC of {s.master.name} is not there to take the addresses; plug it in first")
-    journal = s.under_way(Goal.RELEASED)
+    journal = s.journal
     if s.master is None:
-        return _afterwards(s, s.nic)
-    if journal is not None:
-        return _give_back(s, s.master, s.nic, journal)
-    if s.is_passing() and s.under_way(Goal.JOINED) is None:
+        return _afterwards(s, journal) if journal else Rest()
+    is_preparing = journal is not None and journal.toward is Goal.JOINED
+    if (s.is_passing() or is_preparing) and (journal is None or not journal.cut):
         return _abandon(s, s.master)
-    return _prepare(s, s.master, s.nic)
+    if s.nic is None:
+        return Wait(f"the paravirtual NIC of {s.master.name} is not there to take the addresses; plug it in first")
+    journal = s.under_way(Goal.RELEASED)
+    return _give_back(s, s.master, s.nic, journal) if journal else _prepare(s, s.master, s.nic)
 
 
 def _abandon(s: Situation, master: Link) -> Next:
@@ -40,10 +41,14 @@ def _abandon(s: Situation, master: Link) -> Next:
 
 
 def _prepare(s: Situation, master: Link, nic: Link) -> Next:
+    if upper := s.upper(master):
+        return Wait(f"{upper} is on top of {master.name} and would go with it; take it away first")
     if s.is_in(nic) and not why_unfit(s.vf, master) and (requests := s.may(s.datapath.detach(nic))):
         return Do(requests, f"take {nic.name} out of {master.name} while the VF carries")
-    if s.inet is None:
-        return Look((master.ifindex, nic.ifindex))
+    if look := s.look_at(master, nic):
+        return look
+    if reason := moving.why_not_movable(s.seen(master)):
+        return Wait(f"{master.name}: {reason}; take that route away or write it without the object")
     return Write(_describe(s, master, nic))
 
 
@@ -60,52 +65,58 @@ def _describe(s: Situation, master: Link, nic: Link) -> Journal:
 
 def _give_back(s: Situation, master: Link, nic: Link, journal: Journal) -> Next:
     """The journal is written: one datagram, after which the NIC is what it was and the master is gone."""
+    if look := s.look_at(master, nic):
+        return look
+    if not moving.is_in(s.seen(master), journal.inet):
+        return Write(replace(journal, inet=moving.union(journal.inet, s.seen(master))))
+    remove = s.may(s.datapath.remove(master))
+    if not remove:
+        return Wait(f"the kernel keeps {master.name}")
     requests: list[Request] = list(s.datapath.detach(nic))
     requests += [SetUp(master.ifindex, up=False)] if master.up else []
     requests += [Rename(master.ifindex, passing_name(s.mac))] if master.name == journal.name else []
     if nic.name != journal.name:
         requests += [SetUp(nic.ifindex, up=False)] if nic.up and not nic.master else []
         requests.append(Rename(nic.ifindex, journal.name))
-    requests += [*_configure(s, nic, journal), *s.datapath.remove(master)]
+    requests += _configure(s, nic, journal)
     requests = [request for request in requests if request not in s.blocked]
-    return Do(tuple(requests), f"give {journal.name} back to its NIC")
+    return Do((*requests, *remove), f"give {journal.name} back to its NIC")
 
 
 def _configure(s: Situation, nic: Link, journal: Journal) -> list[Request]:
+    """The MTU is set in any case: the kernel gives a slave that leaves the one it had when it came."""
     wanted = moving.to_device(moving.union(journal.inet, journal.extra), nic.ifindex)
     there = s.seen(nic)
-    requests: list[Request] = [SetMtu(nic.ifindex, journal.mtu)] if nic.mtu != journal.mtu else []
-    requests += moving.add_links_local(wanted, there)
+    requests: list[Request] = [SetMtu(nic.ifindex, journal.mtu), *moving.add_links_local(wanted, there)]
     requests += [SetUp(nic.ifindex, up=True)] if journal.up else []
-    return requests + moving.add_others(wanted, there)
+    return requests + moving.add_others(wanted, there, journal.up)
 
 
-def _afterwards(s: Situation, nic: Link) -> Next:
+def _afterwards(s: Situation, journal: Journal) -> Next:
     """The master is gone: see to it that nothing was lost on the way."""
-    journal = s.journal
-    if journal is None:
-        return Rest()
+    nic = s.nic
     if not journal.cut and not journal.extra.addresses:
         return Finish()
-    names: list[Request] = []
-    if nic.name != journal.name:
-        names = [*([SetUp(nic.ifindex, up=False)] if nic.up else []), Rename(nic.ifindex, journal.name)]
-    if not names or not s.may(names):
-        names = [AddAltname(nic.ifindex, name) for name in journal.altnames if name not in nic.altnames]
-    if names and (requests := s.may(names)):
-        return Do(requests, f"give {nic.name} its names back")
-    if s.inet is None:
-        return Look((nic.ifindex,))
-    missing = [request for request in _missing(s, nic, journal) if request not in s.hopeless]
-    if not missing:
-        return Finish()
-    now = tuple(request for request in missing if request not in s.blocked)
-    return Do(now, f"put the rest on {nic.name}") if now else Wait("the kernel refused an address or a route")
+    if nic is None:
+        return Wait(f"{journal.name} is not there to take its addresses back; they are kept until it is")
+    rename: list[Request] = [Rename(nic.ifindex, journal.name)] if journal.cut and nic.name != journal.name else []
+    if rename and rename[0] not in s.hopeless and s.may(rename):
+        down: list[Request] = [SetUp(nic.ifindex, up=False)] if nic.up else []
+        return Do((*down, *rename), f"give {nic.name} its name back")
+    if look := s.look_at(nic):
+        return look
+    return s.rest([*rename, *_missing(s, nic, journal)], f"put the rest on {nic.name}") or Finish()
 
 
 def _missing(s: Situation, nic: Link, journal: Journal) -> list[Request]:
-    wanted = moving.to_device(moving.union(journal.inet, journal.extra), nic.ifindex)
+    """All of it where the move had begun; before, only what was the VF's."""
+    moved = journal.inet if journal.cut else Inet()
+    wanted = moving.to_device(moving.union(moved, journal.extra), nic.ifindex)
     there = s.seen(nic)
-    up: list[Request] = [SetUp(nic.ifindex, up=True)] if journal.up and not nic.up else []
-    others = moving.add_others(wanted, there) if journal.up else []
-    return [*up, *moving.add_links_local(wanted, there), *others]
+    requests: list[Request] = moving.add_links_local(wanted, there)
+    requests += [SetMtu(nic.ifindex, journal.mtu)] if journal.cut and nic.mtu != journal.mtu else []
+    requests += [SetUp(nic.ifindex, up=True)] if journal.up and not nic.up else []
+    requests += moving.add_others(wanted, there, journal.up)
+    if journal.cut:
+        requests += [AddAltname(nic.ifindex, name) for name in journal.altnames if name not in nic.altnames]
+    return requests

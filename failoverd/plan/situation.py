@@ -1,7 +1,7 @@
 """What the planner sees of one pair, and what it may answer.
 
-The planner is asked again and again, after every answer of the kernel. It never remembers what it said before: from what is
-seen now it names the next step, and where nothing is left to do, that it rests.
+The planner is asked again and again, after every answer of the kernel. It never remembers what it said before: from
+what is seen now it names the next step, and where nothing is left to do, that it rests.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import Request
 from failoverd.policy.naming import passing_name, standby_name
+from failoverd.policy.pairing import upper_of
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
     """One pair as it is now.
 
-    `inet` is the IP configuration by ifindex, None where it was not looked at since the last change. `names` are all
-    names taken, with whose they are. `blocked` are requests the kernel refused lately with its words, `hopeless` those it refused so
+    `inet` is the IP configuration of the devices that have just been looked at, by ifindex. `links` are all devices
+    of the machine. `blocked` are requests the kernel refused lately with its words, `hopeless` those it refused so
     often that the plan goes on without them. `vf_wait` is how long (the engine's clock) to wait for the VF's carrier.
     """
 
@@ -34,8 +35,8 @@ class Situation:
     vf: Link | None = None
     master: Link | None = None
     journal: Journal | None = None
-    inet: Mapping[int, Inet] | None = None
-    names: Mapping[str, int] = field(default_factory=dict)
+    inet: Mapping[int, Inet] = field(default_factory=dict)
+    links: Mapping[int, Link] = field(default_factory=dict)
     ready: frozenset[int] = frozenset()
     blocked: Mapping[Request, str] = field(default_factory=dict)
     hopeless: frozenset[Request] = frozenset()
@@ -52,9 +53,20 @@ class Situation:
 
     def seen(self, link: Link | None) -> Inet:
         """What was seen on this device; nothing where it was not looked at."""
-        if link is None or self.inet is None:
-            return Inet()
-        return self.inet.get(link.ifindex, Inet())
+        return self.inet.get(link.ifindex if link else 0, Inet())
+
+    def look_at(self, *links: Link | None) -> Look | None:
+        """A look at these devices, unless they have just been looked at."""
+        wanted = tuple(link.ifindex for link in links if link is not None)
+        return None if all(ifindex in self.inet for ifindex in wanted) else Look(wanted)
+
+    def rest(self, requests: Iterable[Request], why: str) -> Do | Wait | None:
+        """Do these but for the hopeless ones, or wait until those the kernel refused lately may be tried again."""
+        todo = [request for request in requests if request not in self.hopeless]
+        now = tuple(request for request in todo if request not in self.blocked)
+        if now:
+            return Do(now, why)
+        return Wait(self.refusal(todo)) if todo else None
 
     def is_in(self, link: Link | None) -> bool:
         """Whether this NIC is a slave of the pair's master."""
@@ -69,11 +81,24 @@ class Situation:
         """Whether the master still (or again) has its passing name: then the configuration is not its own."""
         return self.master is not None and self.master.name == passing_name(self.mac)
 
+    def holder(self, name: str) -> int:
+        """The ifindex of the device with this name or alternative name, 0 for none."""
+        return next((i for i, link in self.links.items() if name == link.name or name in link.altnames), 0)
+
+    def upper(self, master: Link) -> str:
+        """The name of a device that stands on the master or has it as its slave, "" for none."""
+        return upper_of(master, self.links)
+
     def free_standby_name(self, master: str) -> str:
         """The standby's name, or the one made of the MAC where somebody else has it."""
         name = standby_name(master, self.config.naming.standby_suffix, self.mac)
         mine = self.nic.ifindex if self.nic else 0
-        return name if self.names.get(name, mine) == mine else standby_name("", "", self.mac)
+        return name if self.holder(name) in (0, mine) else standby_name("", "", self.mac)
+
+    def master_name(self, nic: Link) -> str:
+        """The NIC's name, but for the suffix of a standby: its master was taken away under our hands then."""
+        name = nic.name.removesuffix(self.config.naming.standby_suffix)
+        return nic.name if not name or self.holder(name) else name
 
 
 @dataclass(frozen=True, slots=True)

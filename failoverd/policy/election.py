@@ -1,11 +1,13 @@
 """Who carries the traffic.
 
-The VF does, once it has been fit for the whole hold-down; the standby does whenever the VF is not fit. Going to the standby
-is never delayed, coming back always is: a link that has just come up tends to go down again, and every switch costs the
-neighbours something. A VF that carries already needs no hold-down, whatever happened before: a restart must not flap.
+The VF does, once it has been fit for the whole hold-down; the standby does whenever the VF is not fit. Going to the
+standby is never delayed, coming back always is: a link that has just come up tends to go down again, and every switch
+costs the neighbours something. A VF that carries already needs no hold-down, whatever happened before: a restart must
+not flap.
 
-One unfitness is given a moment: an MTU unlike the master's. When somebody sets the master's MTU, bonding sets each slave's
-first and its own last, each with a message of its own, and the VF must not be left for what is true between two messages.
+One unfitness is given a moment: an MTU unlike the master's. When somebody sets the master's MTU, bonding sets each
+slave's first and its own last, each with a message of its own, and the VF must not be left for what is true between two
+messages.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which slave shall carry (its ifindex, 0: leave it as it is) and why; `at` is when to ask again, None for never."""
+    """Which slave shall carry (its ifindex, 0: leave it as it is) and why; `at` is when to ask again, if ever."""
 
     slave: int
     reason: str
@@ -78,9 +80,7 @@ def elect(master: Link, primary: Link | None, standby: Link | None, seen: Seen, 
     return Choice(0, f"nobody can carry: the VF: {bad_primary}; the standby: {bad_standby}")
 
 
-def _for_primary(
-    master: Link, primary: Link, bad_standby: str, seen: Seen, rule: Rule, now: float
-) -> Choice:
+def _for_primary(master: Link, primary: Link, bad_standby: str, seen: Seen, rule: Rule, now: float) -> Choice:
     """The primary is fit: does it carry, and if it does not yet, when shall it?"""
     if bad_standby:
         return _take(primary, master, f"the standby cannot carry: {bad_standby}")

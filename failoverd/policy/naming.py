@@ -2,8 +2,8 @@
 
 A bond failoverd made must be known again by the next start, whatever happened in between, from the kernel's own state
 alone. While it is being made it has a name that holds the whole MAC (`fo525400aabbcc`, 14 bytes); from then on an
-alternative name (`failoverd-525400aabbcc`) marks it, because its name is then the paravirtual NIC's. A file could get lost,
-an ifindex could be used again, and a bond that merely looks right may be somebody else's.
+alternative name (`failoverd-525400aabbcc`) marks it, because its name is then the paravirtual NIC's. A file could get
+lost, an ifindex could be used again, and a bond that merely looks right may be somebody else's.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Who belongs together, and for everybody else the reason why not.
 
-The rule is the kernel's own (net/core/failover.c), made stricter: NICs with the same *permanent* MAC, exactly one of them
-paravirtual, at most one other on PCI. The current MAC will not do, as VLANs, bridges and masters borrow it. Whatever is
-not plainly a pair is refused and keeps its reason: to join the wrong two devices can cut a machine off.
+The rule is the kernel's own (net/core/failover.c), made stricter: NICs with the same *permanent* MAC, exactly one of
+them paravirtual, at most one other on PCI. The current MAC will not do, as VLANs, bridges and masters borrow it.
+Whatever is not plainly a pair is refused and keeps its reason: to join the wrong two devices can cut a machine off.
 
 "Paravirtual" is told by the bus (virtio, Xen, VMbus). Only where no NIC with that MAC sits on such a bus, a PCI NIC
 with a driver known to be paravirtual takes the place; so a vmxnet3 beside a virtio NIC counts as the fast one.
@@ -54,6 +54,13 @@ def judge(links: Mapping[int, Link], config: Pairing) -> Judgements:
         pairs.setdefault(mac, Pair(mac, master=master.ifindex))
         verdicts[master.ifindex] = Judgement(Verdict.PAIRED, f"the master failoverd made for {mac}")
     return Judgements(pairs, verdicts)
+
+
+def upper_of(link: Link, links: Mapping[int, Link]) -> str:
+    """The name of a device that stands on this one or has it as its slave, "" for none."""
+    on_top = (other for other in links.values() if other.link == link.ifindex and other.kind in STACKING)
+    upper = next(on_top, None) or links.get(link.master)
+    return upper.name if upper else ""
 
 
 def _not_for_us(link: Link, links: Mapping[int, Link], config: Pairing) -> Judgement | None:
@@ -117,6 +124,10 @@ def _pair(
         _refuse_all(free, _too_many(fast, mac), verdicts)
         return None
     _refuse_all([link for link in free if link not in (nic, vf)], f"{mac} has its pair already", verdicts)
+    for link, other in ((nic, vf), (vf, nic)):
+        if link in free and link is not None and other is not None and other not in free:
+            reason = f"{other.name} has the same permanent MAC, but was refused"
+            verdicts[link.ifindex] = Judgement(Verdict.ALONE, reason)
     return _accept(
         mac,
         nic if nic in free else None,
@@ -161,7 +172,7 @@ def _is_free(
         verdicts[link.ifindex] = Judgement(Verdict.REFUSED, f"it is already a slave of {holder}")
         return False
     if upper := stacked.get(link.ifindex):
-        reason = f"{upper} stands on it and would lose its traffic; move {upper} to the master, or make the master first"
+        reason = f"{upper} stands on it and would lose its traffic; take {upper} away until there is a master"
         verdicts[link.ifindex] = Judgement(Verdict.REFUSED, reason)
         return False
     return True

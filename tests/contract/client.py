@@ -15,7 +15,6 @@ from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel import wire
 from failoverd.lab.simkernel.wire import Message
 
-
 PATIENCE = 10
 """Seconds to wait for what must come."""
 
@@ -176,6 +175,10 @@ class Client:
         """Wait for an RTM_NEWLINK that says something."""
         return link_of(await self.until(lambda m: m.type == n.RTM_NEWLINK and wanted(link_of(m))))
 
+    async def until_addr(self, cidr: str, kind: int = n.RTM_NEWADDR) -> Addr:
+        """Wait for an RTM_NEWADDR, or RTM_DELADDR, of an address."""
+        return addr_of(await self.until(lambda m: m.type == kind and addr_of(m).cidr == cidr))
+
     def take_links(self, *indexes: int) -> list[Link]:
         """The RTM_NEWLINKs heard so far of these devices, in order; forgets everything heard."""
         heard, self.heard = self.heard, []
@@ -233,3 +236,71 @@ def ack_text(message: Message) -> str:
     if not message.flags & n.NLM_F_CAPPED:
         at = 4 + wire.HEADER.unpack_from(message.body, 4)[0]
     return wire.text(wire.table(message.body[(at + 3) & ~3 :]).get(n.NLMSGERR_ATTR_MSG, b""))
+
+
+@dataclass
+class Addr:
+    """What a test reads of an RTM_NEWADDR."""
+
+    index: int
+    cidr: str
+    flags: int
+    scope: int
+    attrs: dict[int, bytes]
+
+    @property
+    def label(self) -> str:
+        return wire.text(self.attrs[n.IFA_LABEL])
+
+
+def addr_of(message: Message) -> Addr:
+    """Read an RTM_NEWADDR or RTM_DELADDR."""
+    family, length, _, scope, index = struct.unpack_from("=BBBBI", message.body)
+    attrs = wire.table(message.body[8:])
+    raw = attrs.get(n.IFA_LOCAL, attrs[n.IFA_ADDRESS])
+    return Addr(index, f"{socket.inet_ntop(family, raw)}/{length}", wire.number(attrs[n.IFA_FLAGS]), scope, attrs)
+
+
+@dataclass
+class Path:
+    """What a test reads of an RTM_NEWROUTE."""
+
+    dst: str
+    table: int
+    protocol: int
+    scope: int
+    kind: int
+    flags: int
+    attrs: dict[int, bytes]
+
+    @property
+    def oif(self) -> int:
+        return wire.number(self.attrs.get(n.RTA_OIF, b"\0"))
+
+    @property
+    def metric(self) -> int:
+        return wire.number(self.attrs.get(n.RTA_PRIORITY, b"\0"))
+
+    @property
+    def gateway(self) -> str:
+        raw = self.attrs.get(n.RTA_GATEWAY)
+        return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw) if raw else ""
+
+
+def path_of(message: Message) -> Path:
+    """Read an RTM_NEWROUTE or RTM_DELROUTE."""
+    family, length, _, _, _, protocol, scope, kind, flags = struct.unpack_from("=BBBBBBBBI", message.body)
+    attrs = wire.table(message.body[12:])
+    raw = attrs.get(n.RTA_DST, bytes(4 if family == socket.AF_INET else 16))
+    dst = f"{socket.inet_ntop(family, raw)}/{length}"
+    return Path(dst, wire.number(attrs[n.RTA_TABLE]), protocol, scope, kind, flags, attrs)
+
+
+def gateway(address: str) -> bytes:
+    """RTA_GATEWAY."""
+    return wire.attr(n.RTA_GATEWAY, parse_ip(address)[1])
+
+
+def oif(index: int) -> bytes:
+    """RTA_OIF."""
+    return wire.u32(n.RTA_OIF, index)

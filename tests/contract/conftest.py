@@ -1,7 +1,7 @@
 """Each contract test runs twice: on the simulated kernel and, in a private network namespace, on the real one.
 
-Where the real kernel cannot be had, or lacks a kind of device a test needs, the test is skipped with the reason, or with
-FAILOVERD_REQUIRE_REAL=1 fails with it.
+Where the real kernel cannot be had, or lacks a kind of device a test needs, the test is skipped with the reason, or
+with FAILOVERD_REQUIRE_REAL=1 fails with it.
 """
 
 from __future__ import annotations

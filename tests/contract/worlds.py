@@ -11,7 +11,7 @@ from typing import Protocol
 import pytest
 import trio
 import trio.testing
-from client import Client, NetlinkSocket, Refused, ifinfo
+from client import Client, Link, NetlinkSocket, Refused, ifinfo
 from realkernel import Namespace, RealSocket
 
 from failoverd.lab.simkernel import SimKernel, run_timers, wire
@@ -22,8 +22,10 @@ class World(Protocol):
     """A kernel of one's own, as its hypervisor and as its user. NICs are given by ifindex."""
 
     name: str
-    clock: trio.abc.Clock | None
     release: tuple[int, int]
+
+    @property
+    def clock(self) -> trio.abc.Clock | None: ...
 
     def running(self) -> AbstractAsyncContextManager[None]: ...
     def socket(self) -> NetlinkSocket: ...
@@ -39,7 +41,7 @@ class Simulated:
     release = (6, 1)
 
     def __init__(self, release: tuple[int, int] = (6, 1)) -> None:
-        self.clock = trio.testing.MockClock(autojump_threshold=0)
+        self.clock: trio.abc.Clock | None = trio.testing.MockClock(autojump_threshold=0)
         self.release = release
 
     @asynccontextmanager
@@ -72,7 +74,7 @@ class Real:
     """The kernel that runs this test, in a private namespace. A NIC is one end of a veth; the other is its medium."""
 
     name = "real"
-    clock = None
+    clock: trio.abc.Clock | None = None
 
     def __init__(self, release: tuple[int, int]) -> None:
         self.release = release
@@ -169,11 +171,17 @@ class Stage:
         """Put NICs into a bond, and hear all of it."""
         for nic in nics:
             await self.client.set_link(nic, wire.u32(n.IFLA_MASTER, bond))
-            running = lambda link, nic=nic: link.index == nic and bool(link.flags & n.IFF_RUNNING and link.master)  # noqa: E731
-            await self.client.until_link(running)
-        if (await self.client.link(bond)).up:
-            await self.client.until_link(lambda link: link.index == bond and bool(link.flags & n.IFF_RUNNING))
+            await self._until_running(nic, bond)
+        link = await self.client.link(bond)
+        if link.up and not link.flags & n.IFF_RUNNING:
+            await self._until_running(bond, 0)
         await self.quiet(bond)
+
+    async def _until_running(self, index: int, master: int) -> None:
+        def running(link: Link) -> bool:
+            return link.index == index and link.master == master and bool(link.flags & n.IFF_RUNNING)
+
+        await self.client.until_link(running)
 
 
 Test = Callable[[World], None]

@@ -16,6 +16,7 @@ class ToyWorld:
     """Tells plug, unplug, carrier and the daemon's starts and stops; `delay` seconds after each, all is in place."""
 
     name = "toy"
+    poll = 0.05
 
     def __init__(self, *, delay: float = 0.2, progress: Any = None) -> None:
         self.delay = delay

@@ -119,7 +119,7 @@ def test_it_moves_and_its_frames_come_from_the_new_ports() -> None:
                 await guest.migrate()
             await guest.unplug("vf")
             moved = await guest.migrate()
-            assert 0 < moved.downtime < moved.total
+            assert 0 <= moved.downtime < moved.total
             before = len(peer.diary.heard)
             with trio.fail_after(60):
                 while len(peer.diary.heard) < before + 100:

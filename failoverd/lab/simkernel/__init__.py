@@ -20,7 +20,8 @@ no other namespaces; sysctls are at their defaults.
 from __future__ import annotations
 
 from failoverd.lab.simkernel.clockwork import run_timers
-from failoverd.lab.simkernel.kernel import Seen, SimKernel
+from failoverd.lab.simkernel.kernel import SimKernel
+from failoverd.lab.simkernel.seen import Seen
 from failoverd.lab.simkernel.sockets import SimSocket
 from failoverd.lab.simkernel.state import Refused
 

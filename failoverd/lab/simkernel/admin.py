@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel import wire
 from failoverd.lab.simkernel.inetmsg import IFADDR, KERNEL, RTMSG
 from failoverd.lab.simkernel.linkmsg import IFINFO
-from failoverd.lab.simkernel.requests import Reply, Request
+from failoverd.lab.simkernel.requests import Request
+from failoverd.lab.simkernel.sockets import Server
 
 NEW = n.NLM_F_CREATE | n.NLM_F_EXCL
 
@@ -17,8 +18,8 @@ NEW = n.NLM_F_CREATE | n.NLM_F_EXCL
 class Admin:
     """`ip link`, `ip address` and `ip route`, as far as stories need them. Devices are given by ifindex."""
 
-    def __init__(self, answer: Callable[[Request], list[Reply]]) -> None:
-        self._answer = answer
+    def __init__(self, server: Server) -> None:
+        self._server = server
 
     def create(self, kind: str, name: str, mac: str = "", data: bytes = b"", lower: int = 0) -> None:
         """A new device of a kind; `data` is its IFLA_INFO_DATA, `lower` the device below a VLAN."""
@@ -95,7 +96,10 @@ class Admin:
         self._ask(kind, flags, IFINFO.pack(0, 0, ifindex, 0, 0) + wire.join(attrs))
 
     def _ask(self, kind: int, flags: int, body: bytes) -> None:
-        self._answer(Request(kind, flags, body, KERNEL))
+        try:
+            self._server.answer(Request(kind, flags, body, KERNEL))
+        finally:
+            self._server.settle()
 
 
 def _address(ifindex: int, cidr: str, flags: int) -> bytes:

@@ -15,6 +15,7 @@ from failoverd.lab.simkernel.net import Event, Net
 from failoverd.lab.simkernel.state import Bond, Device, Refused
 
 ACTIVE_BACKUP = n.BOND_MODE_ACTIVEBACKUP
+RESELECT_ALWAYS = 0
 FOM_ACTIVE = 1
 """fail_over_mac=active: the bond takes its active slave's MAC, and no slave is ever written to."""
 
@@ -26,12 +27,12 @@ def bond_of(device: Device) -> Bond:
     return device.bond
 
 
-def select(net: Net, master: Device) -> None:
-    """bond_select_active_slave(): without a primary, the active slave stays as long as it is up."""
+def select(net: Net, master: Device, force: bool = False) -> None:
+    """bond_select_active_slave(). `force` is for a primary that was just named."""
     bond = bond_of(master)
     if bond.mode != ACTIVE_BACKUP:
         return
-    best = _best(bond)
+    best = _best(bond, net.release, force)
     if best is not bond.active:
         change_active(net, master, best)
         set_carrier(net, master)
@@ -72,20 +73,29 @@ def _tick(net: Net, master: Device) -> None:
         set_state(net, slave, n.BOND_STATE_BACKUP)
     for slave in back:
         _set_link(net, slave, n.BOND_LINK_UP)
-    if (bond.active in failed) or (back and bond.active is None):
+    if bond.active in failed or (back and (bond.active is None or bond.primary in back)):
         select(net, master)
     else:
         _announce(net, master)
     set_carrier(net, master)
 
 
-def _best(bond: Bond) -> Device | None:
-    """bond_find_best_slave()."""
-    if bond.primary is not None and bond.primary.port and bond.primary.port.link == n.BOND_LINK_UP:
-        return bond.primary
-    if bond.active is not None and bond.active.port and bond.active.port.link == n.BOND_LINK_UP:
-        return bond.active
-    return next((s for s in bond.slaves if s.port and s.port.link == n.BOND_LINK_UP and s.up), None)
+def _best(bond: Bond, release: tuple[int, int], force: bool) -> Device | None:
+    """bond_find_best_slave() and bond_choose_primary_or_current().
+
+    Since 6.0 there is a priority for each slave, and all being equal, the first slave that is up counts as the one to
+    be preferred. So whenever the kernel reconsiders (a slave comes, the active one goes), another active slave has to
+    give way to it, unless primary_reselect is "failure".
+    """
+    up = [slave for slave in bond.slaves if slave.port and slave.port.link == n.BOND_LINK_UP]
+    current = bond.active if bond.active in up else None
+    first = next((slave for slave in up if slave.up), None)
+    preferred = bond.primary if bond.primary in up else first if release >= (6, 0) else None
+    if current is None:
+        return preferred or first
+    if preferred is None or (bond.primary_reselect != RESELECT_ALWAYS and not force):
+        return current
+    return preferred
 
 
 def change_active(net: Net, master: Device, new: Device | None) -> None:

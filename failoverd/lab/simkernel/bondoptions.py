@@ -74,6 +74,11 @@ def _active_slave(net: Net, device: Device, index: int) -> None:
 def _primary(net: Net, device: Device, index: int) -> None:
     bond = bondelect.bond_of(device)
     bond.primary = next((slave for slave in bond.slaves if slave.index == index), None)
+    bondelect.select(net, device, force=True)
+
+
+def _primary_reselect(net: Net, device: Device, value: int) -> None:
+    _plain("primary_reselect", 2)(net, device, value)
     bondelect.select(net, device)
 
 
@@ -90,7 +95,7 @@ SETTERS: dict[int, Callable[[Net, Device, int], None]] = {
     n.IFLA_BOND_DOWNDELAY: _plain("downdelay", INT_MAX),
     n.IFLA_BOND_PEER_NOTIF_DELAY: _plain("peer_notif_delay", 300_000),
     n.IFLA_BOND_PRIMARY: _primary,
-    n.IFLA_BOND_PRIMARY_RESELECT: _plain("primary_reselect", 2),
+    n.IFLA_BOND_PRIMARY_RESELECT: _primary_reselect,
     n.IFLA_BOND_FAIL_OVER_MAC: _fail_over_mac,
     n.IFLA_BOND_NUM_PEER_NOTIF: _plain("num_peer_notif", 255),
 }

@@ -23,13 +23,15 @@ IPV6_MIN_MTU = 1280
 
 
 def add(net: Net, device: Device, new: Address) -> None:
-    """inet6_addr_add(): prefix route, message, and local route at once or after duplicate address detection."""
-    if not new.flags & n.IFA_F_NODAD:
-        new.flags |= n.IFA_F_TENTATIVE
+    """inet6_addr_add(). An address that needs no duplicate address detection is told after the acknowledgement."""
     _link_in(device, new)
     _prefix_route(net, device, new)
-    announce_address(net, device, new)
-    _start(net, device, new)
+    if new.flags & n.IFA_F_NODAD:
+        net.urgent.append(lambda: _ready(net, device, new))
+    else:
+        new.flags |= n.IFA_F_TENTATIVE
+        announce_address(net, device, new)
+        _start(net, device, new)
 
 
 def remove(net: Net, device: Device, address: Address) -> None:
@@ -105,8 +107,14 @@ def _complete(net: Net, device: Device, address: Address) -> None:
     if address not in device.v6 or not address.tentative or not device.running:
         return
     address.flags &= ~n.IFA_F_TENTATIVE
-    announce_address(net, device, address)
-    install(net, _route(device, address.local, 128, n.RTN_LOCAL, n.RT_TABLE_LOCAL, 0))
+    _ready(net, device, address)
+
+
+def _ready(net: Net, device: Device, address: Address) -> None:
+    """addrconf_dad_completed(): the address can be used."""
+    if address in device.v6:
+        announce_address(net, device, address)
+        install(net, _route(device, address.local, 128, n.RTN_LOCAL, n.RT_TABLE_LOCAL, 0))
 
 
 def _lose_all(net: Net, device: Device) -> None:

@@ -5,54 +5,22 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import trio
 
-from failoverd.lab.simkernel import addresses, devices, inet4, inet6, judge, links, routes
+from failoverd.lab.simkernel import devices, inet4, inet6, judge
 from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel.admin import Admin
 from failoverd.lab.simkernel.bonding import Bonding, bond_follows
+from failoverd.lab.simkernel.handlers import DUMPERS, HANDLERS
 from failoverd.lab.simkernel.kinds import Bridge, Dummy, Nic, Vlan, vlans_follow
 from failoverd.lab.simkernel.net import Net
-from failoverd.lab.simkernel.requests import Dumper, Handler, Reply, Request, Row
+from failoverd.lab.simkernel.requests import Reply, Request, Row
+from failoverd.lab.simkernel.seen import Seen, driver, seen
 from failoverd.lab.simkernel.sockets import SimSocket
 from failoverd.lab.simkernel.state import Device, Refused
-from failoverd.lab.simkernel.wire import mac_bytes, mac_text
-
-HANDLERS: dict[int, Handler] = {
-    n.RTM_GETLINK: links.get,
-    n.RTM_NEWLINK: links.new,
-    n.RTM_SETLINK: links.set_,
-    n.RTM_DELLINK: links.delete,
-    n.RTM_NEWLINKPROP: links.properties,
-    n.RTM_DELLINKPROP: links.properties,
-    n.RTM_NEWADDR: addresses.new,
-    n.RTM_DELADDR: addresses.delete,
-    n.RTM_NEWROUTE: routes.new,
-    n.RTM_DELROUTE: routes.delete,
-}
-DUMPERS: dict[int, Dumper] = {
-    n.RTM_GETLINK: links.dump,
-    n.RTM_GETADDR: addresses.dump,
-    n.RTM_GETROUTE: routes.dump,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One device as a judge sees it; addresses as CIDR texts, MAC in lower case, `master` a name or ""."""
-
-    ifindex: int
-    name: str
-    mac: str
-    master: str
-    up: bool
-    carrier: bool
-    mtu: int
-    addresses: tuple[str, ...]
-    driver: str
+from failoverd.lab.simkernel.wire import mac_bytes
 
 
 class SimKernel:
@@ -67,7 +35,7 @@ class SimKernel:
         bridge = Bridge()
         net.kinds = {"": Nic(), "bond": Bonding(), "dummy": Dummy(), "vlan": Vlan(), "bridge": bridge}
         net.chain = [inet4.follow, inet6.follow, vlans_follow, bond_follows, bridge.follow]
-        self.admin = Admin(self._answer)
+        self.admin = Admin(self)
         self._pids = 1000
         loopback = Device(net.new_index(), "lo", bytes(6), flags=n.IFF_LOOPBACK, type=n.ARPHRD_LOOPBACK)
         loopback.mtu, loopback.min_mtu, loopback.max_mtu = 65536, 0, 0
@@ -81,7 +49,7 @@ class SimKernel:
     def open(self, groups: int = 0, receive_buffer: int = 0, strict: bool = False) -> SimSocket:
         """An AF_NETLINK socket of protocol NETLINK_ROUTE; `groups` is a mask as in bind(), the buffer in bytes."""
         self._pids += 1
-        sock = SimSocket(self._pids, self._answer, self._dump, self._forget)
+        sock = SimSocket(self._pids, self)
         sock.groups = {bit + 1 for bit in range(32) if groups >> bit & 1}
         sock.set_strict(strict)
         if receive_buffer:
@@ -105,25 +73,27 @@ class SimKernel:
         device = Device(net.new_index(), devices.valid_name(net, name), mac_bytes(mac), perm=mac_bytes(mac))
         device.bus, device.driver, device.parent, device.max_mtu = bus, driver, parent, max_mtu
         device.medium = carrier_when_up
+        if bus == "virtio":
+            device.carrier, device.operstate = device.medium, n.IF_OPER_UP if device.medium else n.IF_OPER_DOWN
         devices.register(net, device)
         devices.tell(net, device)
         if up:
             devices.open_(net, device)
-        self._done()
+        self.settle()
         return device.index
 
     def unplug(self, ifindex: int) -> None:
         """A NIC is taken away, as hot-unplug does it. Raises KeyError."""
         devices.unregister(self.net, self.net.devices[ifindex])
-        self._done()
+        self.settle()
 
     def set_medium(self, ifindex: int, up: bool) -> None:
-        """The other end of a NIC's wire comes or goes; the carrier follows while the NIC is up. Raises KeyError."""
+        """The other end of a NIC's wire comes or goes, and the carrier with it. Raises KeyError."""
         device = self.net.devices[ifindex]
         device.medium = up
-        if device.up:
+        if device.up or device.bus == "virtio":
             self.net.watch.set_carrier(device, up)
-        self._done()
+        self.settle()
 
     def storm(self) -> int:
         """Send link notifications until every socket that listens has lost some; how many it took."""
@@ -137,12 +107,11 @@ class SimKernel:
 
     def driver(self, ifindex: int) -> str:
         """What ethtool would call the driver: for a kind of its own, that kind. Raises KeyError."""
-        device = self.net.devices[ifindex]
-        return {"bond": "bonding", "vlan": "802.1Q VLAN Support"}.get(device.kind, device.kind) or device.driver
+        return driver(self.net.devices[ifindex])
 
     def links(self) -> list[Seen]:
         """Every device but loopback."""
-        return [_seen(self, device) for device in self.net.devices.values() if device.index != 1]
+        return [seen(device) for device in self.net.devices.values() if device.index != 1]
 
     def on_change(self, told: Callable[[], None]) -> None:
         """Have something called after everything that may have changed what a judge can see."""
@@ -187,55 +156,35 @@ class SimKernel:
         """Run the timers that are due: bonding's monitor, duplicate address detection, lifetimes, the link watch."""
         while (timer := self.net.timers.pop(self.net.now)) is not None:
             timer.run()
-            self._done()
+            self.settle()
 
-    def _answer(self, request: Request) -> list[Reply]:
+    def answer(self, request: Request) -> list[Reply]:
+        """See sockets.Server."""
         handler = HANDLERS.get(request.type)
         if handler is None:
             raise Refused(errno.EOPNOTSUPP)
-        try:
-            return handler(self.net, request)
-        finally:
-            # What the link watch has to tell comes with the request's own messages, in front of its ack. In the
-            # kernel another thread does it, and now and then it comes after.
-            self._done()
+        return handler(self.net, request)
 
-    def _dump(self, request: Request) -> Iterator[Row]:
+    def start_dump(self, request: Request) -> Iterator[Row]:
+        """See sockets.Server."""
         dumper = DUMPERS.get(request.type)
         if dumper is None:
             raise Refused(errno.EOPNOTSUPP)
         return dumper(self.net, request)
 
-    def _forget(self, sock: SimSocket) -> None:
-        if sock in self.net.sockets:
-            self.net.sockets.remove(sock)
-
-    def _done(self) -> None:
+    def settle(self) -> None:
+        """See sockets.Server. The link watch and duplicate address detection work when the request is over."""
         self.net.settle()
         for told in self._told:
             told()
+
+    def forget(self, sock: SimSocket) -> None:
+        """See sockets.Server."""
+        if sock in self.net.sockets:
+            self.net.sockets.remove(sock)
 
 
 def _ip(address: str | bytes) -> bytes:
     if isinstance(address, bytes):
         return address
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-
-
-def _seen(kernel: SimKernel, device: Device) -> Seen:
-    families = {n.AF_INET: socket.AF_INET, n.AF_INET6: socket.AF_INET6}
-    cidrs = tuple(
-        f"{socket.inet_ntop(families[a.family], a.local)}/{a.prefixlen}" for a in (*device.v4, *device.v6)
-    )
-    master = device.master.name if device.master else ""
-    return Seen(
-        device.index,
-        device.name,
-        mac_text(device.mac),
-        master,
-        device.up,
-        device.running,
-        device.mtu,
-        cidrs,
-        kernel.driver(device.index),
-    )

@@ -13,7 +13,10 @@ from failoverd.lab.simkernel.state import Device, Refused
 
 
 class Nic(Kind):
-    """A NIC on a bus: no rtnl kind, not to be deleted, its carrier is the medium's while it is up."""
+    """A NIC on a bus: no rtnl kind, not to be deleted, its carrier is the medium's.
+
+    A virtio NIC knows its carrier whether it is up or not; of others (vmxnet3, most VFs) it is off while they are down.
+    """
 
     deletable = False
 
@@ -23,7 +26,7 @@ class Nic(Kind):
 
     def stop(self, net: Net, device: Device) -> None:
         """See Kind."""
-        if device.type == n.ARPHRD_ETHER:
+        if device.bus == "pci":
             net.watch.set_carrier(device, False)
 
 

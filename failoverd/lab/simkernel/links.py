@@ -19,9 +19,10 @@ UNKNOWN = "Unknown device type"
 
 
 def get(net: Net, request: Request) -> list[Reply]:
-    """RTM_GETLINK for one device. A carrier change that is still to be told is told first."""
+    """RTM_GETLINK for one device. From Linux 6.8 on, a carrier change that is still to be told is told first."""
     device = _found(net, request)
-    net.watch.sync(device)
+    if net.release >= (6, 8):
+        net.watch.sync(device)
     return [(n.RTM_NEWLINK, linkmsg.body(device))]
 
 

@@ -2,8 +2,8 @@
 
 It is here because a daemon feels it. The loss of a plain NIC's carrier is not urgent, and such events go out at most
 once a second for the whole system; so after any unrelated event, ours can be told 0.9 s late. What is urgent (the ports
-of a bond, a bond, a VLAN, any carrier that comes back) goes out as soon as the rtnl lock is free. Asking for a single
-link tells that link's pending event at once.
+of a bond, a bond, a VLAN, any carrier that comes back) goes out as soon as the rtnl lock is free. From 6.8 on, asking
+for a single link tells that link's pending event at once; before, the answer is right and the event still waits.
 """
 
 from __future__ import annotations

@@ -164,6 +164,6 @@ class Net:
             self.announce_link(device)
 
     def settle(self) -> None:
-        """Run what waits for the rtnl lock to be free: the link watch's urgent work."""
+        """Run what waits for the rtnl lock to be free: the link watch, duplicate address detection."""
         while self.urgent:
             self.urgent.pop(0)()

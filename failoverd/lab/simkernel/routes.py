@@ -48,7 +48,9 @@ def delete(net: Net, request: Request) -> list[Reply]:
             net.routes.remove(route)
             announce_route(net, route, n.RTM_DELROUTE, request.cause)
             return []
-    raise Refused(errno.ESRCH)
+    whatever = not (wanted.dst_len or wanted.hops or wanted.priority or wanted.protocol)
+    # The IPv6 tables' root holds a null entry, which such a request would fit.
+    raise Refused(errno.ENOENT if wanted.family == n.AF_INET6 and whatever else errno.ESRCH)
 
 
 def dump(net: Net, request: Request) -> Iterator[Row]:

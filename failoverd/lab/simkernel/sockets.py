@@ -11,12 +11,14 @@ from __future__ import annotations
 import errno
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
 
 import trio
 
 from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel import wire
+from failoverd.lab.simkernel.dumps import Dump
 from failoverd.lab.simkernel.inetmsg import Cause
 from failoverd.lab.simkernel.requests import Reply, Request, Row
 from failoverd.lab.simkernel.state import Refused
@@ -26,24 +28,33 @@ DEFAULT_BUFFER = 212_992
 """net.core.rmem_default, bytes; holds 92 notifications."""
 LEAST_CHARGE = 2304
 """Bytes a message counts for in the queue: a notification's buffer is larger than what is in it (skb truesize)."""
-CHUNK = 8192
-"""Bytes of a dump in one datagram."""
 
-Answer = Callable[[Request], list[Reply]]
-StartDump = Callable[[Request], Iterator[Row]]
+
+class Server(Protocol):
+    """The kernel behind the sockets."""
+
+    def answer(self, request: Request) -> list[Reply]:
+        """Do what a request asks. Raises Refused."""
+
+    def start_dump(self, request: Request) -> Iterator[Row]:
+        """Begin a dump. Raises Refused."""
+
+    def settle(self) -> None:
+        """Do what waited for the request to be over."""
+
+    def forget(self, sock: SimSocket) -> None:
+        """The socket is closed."""
 
 
 class SimSocket:
     """An AF_NETLINK socket, protocol NETLINK_ROUTE, with NETLINK_EXT_ACK on."""
 
-    def __init__(
-        self, pid: int, answer: Answer, start_dump: StartDump, forget: Callable[[SimSocket], None]
-    ) -> None:
+    def __init__(self, pid: int, server: Server) -> None:
         self.pid = pid
         self.groups: set[int] = set()
         self.limit = DEFAULT_BUFFER
         self._strict = False
-        self._answer, self._start_dump, self._forget = answer, start_dump, forget
+        self._server = server
         self._queue: deque[bytes] = deque()
         self._held = 0
         self._overrun = False
@@ -71,6 +82,7 @@ class SimSocket:
             raise trio.ClosedResourceError
         for message in wire.messages(datagram):
             self._handle(message)
+            self._server.settle()
 
     async def recv(self) -> bytes:
         """The next datagram. Raises OSError(ENOBUFS) once where messages were dropped."""
@@ -88,7 +100,7 @@ class SimSocket:
     def close(self) -> None:
         """Leave every group; a reader that waits gets trio.ClosedResourceError. Safe to call twice."""
         self._closed = True
-        self._forget(self)
+        self._server.forget(self)
         self._readers.unpark_all()
 
     @property
@@ -102,8 +114,12 @@ class SimSocket:
             self._overrun = self._overrun or not self._congested
             self._congested = True
         else:
-            self._queue.append(message)
-            self._held += _charge(message)
+            self._push(message)
+        self._readers.unpark()
+
+    def _push(self, datagram: bytes) -> None:
+        self._queue.append(datagram)
+        self._held += _charge(datagram)
         self._readers.unpark()
 
     def _take(self) -> bytes:
@@ -126,7 +142,7 @@ class SimSocket:
             if getting and message.flags & n.NLM_F_DUMP:
                 self._begin(request, message)
                 return
-            for kind, body in self._answer(request):
+            for kind, body in self._server.answer(request):
                 self.deliver(Message(kind, 0, message.seq, self.pid, body).pack())
         except Refused as refused:
             self._ack(message, refused)
@@ -138,7 +154,7 @@ class SimSocket:
         """netlink_dump_start(): one at a time, and its first chunk at once."""
         if self._dump is not None:
             raise Refused(errno.EBUSY)
-        rows = self._start_dump(request)
+        rows = self._server.start_dump(request)
         flags = n.NLM_F_MULTI | (n.NLM_F_DUMP_FILTERED if request.strict and len(request.body) > 12 else 0)
         self._dump = Dump(rows, message.seq, self.pid, flags)
         try:
@@ -148,11 +164,12 @@ class SimSocket:
             raise
 
     def _go_on(self, dump: Dump) -> None:
+        """netlink_dump(): waits for room, and is never dropped, not even after an overrun."""
         if self._held < self.limit:
             datagram = dump.chunk()
             if dump.done:
                 self._dump = None
-            self.deliver(datagram)
+            self._push(datagram)
 
     def _ack(self, message: Message, refused: Refused | None = None) -> None:
         """netlink_ack(): an error gives the whole request back, an acknowledgement its header."""
@@ -167,30 +184,6 @@ class SimSocket:
                 body += b"\0" * (-len(body) % 4) + wire.string(n.NLMSGERR_ATTR_MSG, refused.text)
                 flags |= n.NLM_F_ACK_TLVS
         self.deliver(Message(n.NLMSG_ERROR, flags, message.seq, self.pid, body).pack())
-
-
-class Dump:
-    """A dump under way. Rows are made only when their chunk is."""
-
-    def __init__(self, rows: Iterator[Row], seq: int, pid: int, flags: int) -> None:
-        self._rows, self._seq, self._pid, self._flags = rows, seq, pid, flags
-        self._before: int | None = None
-        self.done = False
-
-    def chunk(self) -> bytes:
-        """The next datagram; the last one holds NLMSG_DONE alone."""
-        parts, size = [], 0
-        for kind, body, count in self._rows:
-            flags = self._flags | (n.NLM_F_DUMP_INTR if self._before not in (None, count) else 0)
-            self._before = count
-            parts.append(Message(kind, flags, self._seq, self._pid, body).pack())
-            size += len(parts[-1])
-            if size >= CHUNK:
-                break
-        if parts:
-            return b"".join(parts)
-        self.done = True
-        return Message(n.NLMSG_DONE, self._flags, self._seq, self._pid, struct.pack("=i", 0)).pack()
 
 
 def _charge(datagram: bytes) -> int:

@@ -1,0 +1,51 @@
+"""Where the daemon keeps its files, and the lock that keeps a second daemon out."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+
+class StartError(Exception):
+    """failoverd cannot start; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Directories: `runtime` goes with a reboot, `state` stays."""
+
+    runtime: Path
+    state: Path
+
+    @classmethod
+    def from_environment(cls) -> Places:
+        """systemd's RUNTIME_DIRECTORY and STATE_DIRECTORY, or the usual places."""
+        runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or "/run/failoverd"
+        state = os.environ.get("STATE_DIRECTORY", "").split(":")[0] or "/var/lib/failoverd"
+        return cls(Path(runtime), Path(state))
+
+    @property
+    def control(self) -> Path:
+        """The control socket."""
+        return self.runtime / "control"
+
+    def lock(self) -> IO[Any]:
+        """The lock, held until the file is closed. Raises StartError.
+
+        Nobody else may open its file, for whoever can open a file can lock it.
+        """
+        path = self.runtime / "lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "w", encoding="ascii")
+        except OSError as error:
+            raise StartError(f"{path}: {error.strerror}; run it as root, or set RUNTIME_DIRECTORY") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            raise StartError(f"another failoverd holds {path}; stop it first (systemctl stop failoverd)") from error
+        return file

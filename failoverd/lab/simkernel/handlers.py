@@ -1,0 +1,25 @@
+"""Which request is answered where."""
+
+from __future__ import annotations
+
+from failoverd.lab.simkernel import addresses, links, routes
+from failoverd.lab.simkernel import uapi as n
+from failoverd.lab.simkernel.requests import Dumper, Handler
+
+HANDLERS: dict[int, Handler] = {
+    n.RTM_GETLINK: links.get,
+    n.RTM_NEWLINK: links.new,
+    n.RTM_SETLINK: links.set_,
+    n.RTM_DELLINK: links.delete,
+    n.RTM_NEWLINKPROP: links.properties,
+    n.RTM_DELLINKPROP: links.properties,
+    n.RTM_NEWADDR: addresses.new,
+    n.RTM_DELADDR: addresses.delete,
+    n.RTM_NEWROUTE: routes.new,
+    n.RTM_DELROUTE: routes.delete,
+}
+DUMPERS: dict[int, Dumper] = {
+    n.RTM_GETLINK: links.dump,
+    n.RTM_GETADDR: addresses.dump,
+    n.RTM_GETROUTE: routes.dump,
+}

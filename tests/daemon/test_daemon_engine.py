@@ -1,0 +1,403 @@
+"""The engine on a simulated kernel and a virtual clock, with the troubles a real one can make."""
+
+from __future__ import annotations
+
+import errno
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import kernelbytes
+import pytest
+import trio
+from trio.testing import MockClock
+
+from failoverd.config.spec import Config
+from failoverd.core.state import State
+from failoverd.core.status import status
+from failoverd.daemon.engine import Engine, Outside
+from failoverd.daemon.store import MemoryStore
+from failoverd.lab.simkernel import SimKernel
+from failoverd.lab.simkernel.clockwork import run_timers
+from failoverd.model.events import TimePassed
+from failoverd.model.links import Link
+from failoverd.model.pairs import Journal
+from failoverd.model.signals import Joined, Signal
+from failoverd.netlink.transport import RTMGRP_LINK
+
+FIRST, SECOND = "52:54:00:00:00:01", "52:54:00:00:00:02"
+
+
+class Troubled:
+    """A transport with planned errors: each is raised once, in place of the next send or receive."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.send_errors: list[OSError] = []
+        self.recv_errors: list[OSError] = []
+        self.extra: list[bytes] = []
+        self.mute = 0
+        self.asked: list[int] = []
+
+    async def send(self, datagram: bytes) -> None:
+        self.asked += [kind for kind, _, _ in kernelbytes.headers(datagram)]
+        if self.send_errors:
+            raise self.send_errors.pop(0)
+        if self.mute:
+            self.mute -= 1
+        else:
+            await self._inner.send(datagram)
+
+    async def recv(self) -> bytes:
+        if self.recv_errors:
+            raise self.recv_errors.pop(0)
+        if self.extra:
+            return self.extra.pop(0)
+        data: bytes = await self._inner.recv()
+        return data
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@dataclass
+class Machine:
+    """A guest: the kernel, the engine and what came out of it."""
+
+    kernel: SimKernel
+    link_socket: Troubled
+    store: MemoryStore
+    signals: list[Signal] = field(default_factory=list)
+    udev_done: bool = True
+    asked_udev: list[int] = field(default_factory=list)
+    inet_errors: list[Exception] = field(default_factory=list)
+    on_look: Callable[[], None] = lambda: None
+    stepped: trio.Event = field(default_factory=trio.Event)
+    engine: Engine = field(init=False)
+
+    async def until(self, condition: Callable[[State], bool]) -> None:
+        """Wait until a step has made this true, for a minute at most."""
+        with trio.fail_after(60):
+            while not condition(self.engine.state):
+                self.stepped = trio.Event()
+                await self.stepped.wait()
+
+    def is_udev_done(self, ifindex: int) -> bool:
+        self.asked_udev.append(ifindex)
+        return self.udev_done
+
+    def on_step(self, _state: State) -> None:
+        self.stepped.set()
+
+    async def open_inet(self) -> Any:
+        self.on_look()
+        if self.inet_errors:
+            raise self.inet_errors.pop(0)
+        return self.kernel.open(strict=True)
+
+    def complete(self, link: Link) -> Link:
+        with suppress(KeyError):
+            return replace(link, driver="" if link.kind else self.kernel.driver(link.ifindex))
+        return link
+
+    def states(self) -> dict[str, str]:
+        """The state of each pair by its MAC."""
+        return {row["mac"]: row["state"] for row in status(self.engine.state)["masters"]}
+
+
+def joined(*macs: str) -> Callable[[State], bool]:
+    return lambda state: all(mac in state.pairs and state.pairs[mac].joined for mac in macs)
+
+
+def on_a_machine(
+    body: Callable[[Machine], Awaitable[None]],
+    prepare: Callable[[Machine], None] = lambda _machine: None,
+    store: MemoryStore | None = None,
+    pairs: int = 1,
+    ready: bool = True,
+) -> Machine:
+    """Run the engine on a machine with so many pairs, and `body` once it is ready."""
+    found: list[Machine] = []
+
+    async def main() -> None:
+        kernel = SimKernel(trio.current_time, (6, 1))
+        for i, mac in enumerate([FIRST, SECOND][:pairs]):
+            kernel.plug(f"ens{3 + i}", mac, "virtio", "virtio_net", f"virtio{i}", up=True)
+            kernel.plug(f"ens{13 + i}", mac, "pci", "vmxnet3", f"0000:0{i}")
+        machine = Machine(kernel, Troubled(kernel.open(RTMGRP_LINK, receive_buffer=1 << 20)), store or MemoryStore())
+        found.append(machine)
+        prepare(machine)
+        machine.engine = Engine(
+            Config(),
+            Outside(
+                machine.link_socket,
+                machine.open_inet,
+                machine.complete,
+                machine.is_udev_done,
+                machine.store,
+                machine.signals.append,
+                machine.on_step,
+            ),
+        )
+        is_ready = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_timers, kernel)
+            nursery.start_soon(machine.engine.run, is_ready.set)
+            if ready:
+                await is_ready.wait()
+            await body(machine)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+    return found[0]
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """What is in a group of errors, or the error itself: that depends on the release of trio."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from causes(inner)
+    else:
+        yield error
+
+
+def test_a_pair_is_joined_and_said_to_be() -> None:
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        await machine.until(lambda _state: machine.states() == {FIRST: "accelerated"})
+
+    machine = on_a_machine(body)
+    assert Joined("ens3", FIRST) in machine.signals
+    assert machine.store.kept.memory == {FIRST: "joined"}
+    assert machine.store.kept.journals == {}
+
+
+def test_what_was_lost_in_an_overrun_is_found_again(caplog: pytest.LogCaptureFixture) -> None:
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        machine.kernel.storm()
+        machine.kernel.unplug(machine.engine.state.judgements.pairs[FIRST].vf)
+        await machine.until(lambda state: not state.judgements.pairs[FIRST].vf)
+        assert [link.name for link in machine.engine.state.links.values()] == ["lo", "ens3nsby", "ens3"]
+
+    on_a_machine(body)
+    assert "events were lost" in caplog.text
+
+
+def test_an_overrun_before_anything_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    """A storm while the first dump is under way: a second dump would be refused (EBUSY)."""
+
+    async def body(machine: Machine) -> None:
+        machine.kernel.storm()
+        await machine.until(joined(FIRST))
+
+    on_a_machine(body, ready=False)
+    assert "events were lost" in caplog.text
+
+
+def test_storms_all_along_the_way() -> None:
+    async def body(machine: Machine) -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def storms() -> None:
+                while True:
+                    await trio.sleep(0.01)
+                    machine.kernel.storm()
+
+            nursery.start_soon(storms)
+            await machine.until(joined(FIRST, SECOND))
+            nursery.cancel_scope.cancel()
+
+    on_a_machine(body, pairs=2)
+
+
+class FullStore(MemoryStore):
+    """A store without room for one pair's journal."""
+
+    full = True
+
+    def save_journal(self, journal: Journal) -> None:
+        if self.full and journal.mac == FIRST:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().save_journal(journal)
+
+
+def test_a_full_disk_stops_the_pair_it_concerns_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """What the same step had to do for the other pair must be done."""
+    store = FullStore()
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(SECOND))
+        assert machine.engine.state.links[2].name == "ens3"
+        assert machine.engine.state.links[2].master == 0
+        store.full = False
+        await machine.until(joined(FIRST))
+
+    on_a_machine(body, store=store, pairs=2)
+    assert f"{FIRST}: cannot write down what has to be moved: [Errno 28] No space left on device" in caplog.text
+
+
+def test_a_request_the_kernel_does_not_take_is_made_again(caplog: pytest.LogCaptureFixture) -> None:
+    def prepare(machine: Machine) -> None:
+        machine.link_socket.send_errors = [OSError(errno.ENOBUFS, "No buffer space available")] * 2
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+
+    on_a_machine(body, prepare)
+    assert "the kernel does not take a request" in caplog.text
+
+
+def test_a_kernel_that_does_not_answer_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:
+    async def body(machine: Machine) -> None:
+        before = trio.current_time()
+        machine.link_socket.mute = 2
+        await machine.until(joined(FIRST))
+        assert trio.current_time() - before >= 3.0
+
+    on_a_machine(body)
+    assert "the kernel has not answered for 3 s; looking at all devices again" in caplog.text
+
+
+def test_a_datagram_that_cannot_be_read_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def prepare(machine: Machine) -> None:
+        machine.link_socket.extra = [b"half a header", kernelbytes.link(2, b"ens3")[:-3], b""]
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+
+    on_a_machine(body, prepare)
+    assert "cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("number", [errno.EBADF, errno.EIO])
+def test_a_socket_that_broke_ends_the_engine(number: int) -> None:
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        machine.link_socket.recv_errors = [OSError(number, "broken")]
+        machine.kernel.set_medium(2, False)
+        await trio.sleep_forever()
+
+    with pytest.raises((OSError, ExceptionGroup)) as caught:
+        on_a_machine(body)
+    assert [cause.errno for cause in causes(caught.value) if isinstance(cause, OSError)] == [number]
+
+
+def test_a_kernel_that_will_not_list_its_devices_ends_the_engine() -> None:
+    def prepare(machine: Machine) -> None:
+        machine.link_socket.extra = [kernelbytes.ack(1, errno.EPERM, "not you")]
+
+    async def body(_machine: Machine) -> None:
+        await trio.sleep_forever()
+
+    with pytest.raises((OSError, ExceptionGroup)) as caught:
+        on_a_machine(body, prepare, ready=False)
+    assert [str(cause) for cause in causes(caught.value)] == [
+        "[Errno 1] the kernel refused to list its devices: not you"
+    ]
+
+
+def test_looking_up_a_configuration_is_tried_until_it_comes(caplog: pytest.LogCaptureFixture) -> None:
+    def prepare(machine: Machine) -> None:
+        machine.inet_errors = [OSError(errno.EMFILE, "Too many open files")] * 5
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+
+    on_a_machine(body, prepare)
+    assert caplog.text.count("cannot read the addresses and routes: [Errno 24] Too many open files") == 5
+
+
+def test_a_vf_that_goes_while_its_configuration_is_looked_up(caplog: pytest.LogCaptureFixture) -> None:
+    """The kernel ends that dump with ENODEV. The pair must not wait for an answer that cannot come."""
+
+    async def body(machine: Machine) -> None:
+        vf = machine.engine.state.judgements.pairs[FIRST].vf
+        assert vf
+        machine.on_look = lambda: vf in machine.kernel.net.devices and machine.kernel.unplug(vf)
+        await machine.until(lambda state: not state.judgements.pairs[FIRST].vf)
+        await trio.sleep(1)
+        assert not machine.engine.state.pairs[FIRST].looking
+        machine.kernel.plug("ens14", FIRST, "pci", "vmxnet3", "0000:09")
+        await machine.until(joined(FIRST))
+
+    on_a_machine(body)
+    assert "cannot read the addresses" not in caplog.text
+
+
+def test_a_new_nic_is_left_alone_until_udev_is_done_with_it() -> None:
+    def prepare(machine: Machine) -> None:
+        machine.udev_done = False
+
+    async def body(machine: Machine) -> None:
+        await trio.sleep(0.5)
+        machine.engine.udev_spoke()
+        await trio.sleep(0.5)
+        assert not machine.engine.state.pairs[FIRST].joined
+        machine.udev_done = True
+        machine.engine.udev_spoke()
+        before = trio.current_time()
+        await machine.until(joined(FIRST))
+        assert trio.current_time() - before < 0.5
+
+    on_a_machine(body, prepare)
+
+
+def test_udev_is_not_waited_for_for_ever() -> None:
+    def prepare(machine: Machine) -> None:
+        machine.udev_done = False
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        assert 2.0 <= trio.current_time() < 4.0
+
+    on_a_machine(body, prepare)
+
+
+def test_a_nic_that_went_before_udev_was_done_is_not_waited_for() -> None:
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        machine.udev_done = False
+        nic = machine.kernel.plug("ens20", SECOND, "virtio", "virtio_net", "virtio7")
+        await machine.until(lambda state: nic in state.links)
+        machine.kernel.unplug(nic)
+        await machine.until(lambda state: nic not in state.links)
+        machine.asked_udev.clear()
+        machine.engine.udev_spoke()
+        assert machine.asked_udev == []
+
+    on_a_machine(body)
+
+
+def test_a_timer_that_is_due_already_does_not_keep_the_queue_from_being_read() -> None:
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        turns = 0
+
+        def again(_state: State, _now: float) -> tuple[()]:
+            nonlocal turns
+            turns += 1
+            machine.engine._wake = -math.inf
+            return ()
+
+        for _ in range(50):
+            await machine.engine.tell(again)
+        await machine.until(lambda _state: turns == 50)
+
+    on_a_machine(body)
+
+
+def test_what_an_administrator_does_goes_through_the_same_queue() -> None:
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        seen: list[float] = []
+        await machine.engine.tell(lambda _state, now: seen.append(now) or ())
+        await machine.engine.tell(lambda _state, _now: (TimePassed(),))
+        asked = machine.link_socket.asked.count(18)
+        await machine.engine.resync()
+        await machine.until(lambda _state: machine.link_socket.asked.count(18) > asked)
+        assert seen == [pytest.approx(trio.current_time(), abs=0.1)]
+
+    on_a_machine(body)

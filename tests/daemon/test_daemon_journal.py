@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from failoverd.daemon.journal import JournalError, dumps, loads
+from failoverd.model.inet import Address, Hop, Route
+from failoverd.model.pairs import Goal, Inet, Journal
+
+U8, U32, IFINDEX = st.integers(0, 0xFF), st.integers(0, 0xFFFFFFFF), st.integers(1, 0x7FFFFFFF)
+ATTRS = st.lists(st.tuples(st.integers(0, 0x3FFF), st.binary(max_size=40)), max_size=4).map(tuple)
+NAMES = st.binary(min_size=1, max_size=15).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+ADDRESSES = st.builds(Address, IFINDEX, U8, U8, U8, U32, st.binary(max_size=16), ATTRS, U32, U32)
+HOPS = st.builds(Hop, IFINDEX, U8, U8, ATTRS)
+ROUTES = st.builds(
+    Route,
+    *(IFINDEX, U8, U8, U8, U8, U32, U8, U8, U8, U8),
+    ATTRS,
+    st.lists(HOPS, max_size=2).map(tuple),
+    st.none() | U32,
+)
+INETS = st.builds(Inet, st.lists(ADDRESSES, max_size=3).map(tuple), st.lists(ROUTES, max_size=3).map(tuple))
+JOURNALS = st.builds(
+    Journal,
+    st.just("52:54:00:aa:bb:cc"),
+    st.sampled_from(Goal),
+    NAMES,
+    st.booleans(),
+    U32,
+    st.lists(NAMES, max_size=3).map(tuple),
+    INETS,
+    INETS,
+    st.booleans(),
+)
+
+WHOLE = Journal(
+    "52:54:00:aa:bb:cc",
+    Goal.JOINED,
+    "ens3",
+    True,
+    1500,
+    ("enp0s3",),
+    Inet(
+        (Address(2, 2, 24, 0, 0x80, b"\n\0\0\2", ((2, b"\n\0\0\2"),)),),
+        (Route(2, 2, 0, 0, 0, 254, 3, 0, 1, 0, ((5, b"\n\0\0\1"),), (Hop(2, 0, 1, ((5, b"\n\0\0\1"),)),)),),
+    ),
+    cut=True,
+)
+
+
+@given(JOURNALS)
+def test_a_journal_goes_there_and_back(journal: Journal) -> None:
+    assert loads(dumps(journal)) == journal
+
+
+def test_an_administrator_can_read_it() -> None:
+    text = dumps(WHOLE)
+    assert '"name": "ens3"' in text
+    assert '"local": "0a000002"' in text
+    assert text.isascii()
+
+
+def test_a_journal_of_another_format_says_which() -> None:
+    document = json.loads(dumps(WHOLE)) | {"format": 2}
+    with pytest.raises(JournalError, match="its format is 2, and this failoverd reads 1"):
+        loads(json.dumps(document))
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[]", '"x"', "7", "{}", "[" * 100_000, '{"format": 1}', "\0"])
+def test_what_is_no_journal(text: str) -> None:
+    with pytest.raises(JournalError):
+        loads(text)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every value in a document."""
+    inner = list(document.items()) if isinstance(document, dict) else []
+    inner += enumerate(document) if isinstance(document, list) else []
+    return [path, *(found for key, value in inner for found in places(value, (*path, key)))]
+
+
+PLACES = places(json.loads(dumps(WHOLE)))[1:]
+
+
+@given(st.sampled_from(PLACES), JSON)
+def test_a_damaged_journal_is_refused_or_can_be_given_back(path: tuple[Any, ...], value: Any) -> None:
+    """Whatever was read without an error can be written again, which is what a move in its middle needs."""
+    document = json.loads(dumps(WHOLE))
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    try:
+        journal = loads(json.dumps(document))
+    except JournalError:
+        return
+    assert loads(dumps(journal)) == journal
+
+
+@given(st.integers(0, len(dumps(WHOLE)) - 3))
+def test_half_a_journal_is_none(length: int) -> None:
+    with pytest.raises(JournalError):
+        loads(dumps(WHOLE)[:length])

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from failoverd.daemon.journal import dumps
+from failoverd.daemon.store import DiskStore, JournalNotKeptError, MemoryStore, Store, keep
+from failoverd.model.actions import DropJournal, Remember, SaveJournal
+from failoverd.model.pairs import Goal, Journal
+
+MAC = "52:54:00:aa:bb:cc"
+JOURNAL = Journal(MAC, Goal.JOINED, "ens3", True, 1500, cut=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> DiskStore:
+    return DiskStore(tmp_path / "run", tmp_path / "state")
+
+
+def files(where: Path) -> list[str]:
+    return sorted(str(path.relative_to(where)) for path in where.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("kind", ["disk", "memory"])
+def test_what_is_kept_is_found(tmp_path: Path, kind: str) -> None:
+    memory = MemoryStore()
+
+    def again() -> Store:
+        return memory if kind == "memory" else DiskStore(tmp_path / "run", tmp_path / "state")
+
+    store = again()
+    store.save_journal(JOURNAL)
+    store.remember(MAC, "joined")
+    store.remember("52:54:00:00:00:01", "released")
+    kept = again().load()
+    assert kept.journals == {MAC: JOURNAL}
+    assert kept.memory == {MAC: "joined", "52:54:00:00:00:01": "released"}
+    assert kept.troubles == []
+    store.drop_journal(MAC)
+    store.drop_journal(MAC)
+    store.remember(MAC, None)
+    store.remember(MAC, None)
+    kept = again().load()
+    assert (kept.journals, kept.memory) == ({}, {"52:54:00:00:00:01": "released"})
+
+
+def test_nothing_is_written_before_there_is_something_to_write(disk: DiskStore, tmp_path: Path) -> None:
+    disk.load()
+    disk.drop_journal(MAC)
+    disk.remember(MAC, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_is_replaced_as_a_whole(disk: DiskStore, tmp_path: Path) -> None:
+    disk.save_journal(JOURNAL)
+    disk.save_journal(Journal(MAC, Goal.RELEASED, "ens3", True, 1500))
+    assert files(tmp_path) == ["run/moves/525400aabbcc.json"]
+    assert disk.load().journals[MAC].toward is Goal.RELEASED
+
+
+def test_a_journal_that_cannot_be_read_is_set_aside_once(disk: DiskStore, tmp_path: Path) -> None:
+    disk.save_journal(JOURNAL)
+    (tmp_path / "run/moves/525400aabbcc.json").write_bytes(b"\xff{")
+    kept = disk.load()
+    assert kept.journals == {}
+    assert len(kept.troubles) == 1
+    assert "set aside as 525400aabbcc.json.bad" in kept.troubles[0]
+    assert files(tmp_path) == ["run/moves/525400aabbcc.json.bad"]
+    assert disk.load().troubles == []
+
+
+def test_a_look_that_changes_nothing(tmp_path: Path) -> None:
+    moves = tmp_path / "run" / "moves"
+    moves.mkdir(parents=True)
+    (moves / "525400aabbcc.json").write_text("no journal")
+    assert len(DiskStore(tmp_path / "run", tmp_path / "state", set_aside=False).load().troubles) == 1
+    assert files(tmp_path) == ["run/moves/525400aabbcc.json"]
+
+
+def test_what_others_put_there_is_passed_over(disk: DiskStore, tmp_path: Path) -> None:
+    moves, pairs = tmp_path / "run" / "moves", tmp_path / "state" / "pairs"
+    for where in (moves, pairs):
+        where.mkdir(parents=True)
+        (where / "README").write_text("x")
+        (where / ".525400aabbcc.json.77").write_text("half")
+    (moves / "525400aabbcc").write_text(dumps(JOURNAL))
+    (pairs / "525400000001").write_text("perhaps")
+    (pairs / "525400000002").mkdir()
+    (pairs / "525400000003").write_bytes(b"joined\xff")
+    kept = disk.load()
+    assert (kept.journals, kept.memory) == ({}, {})
+    assert len(kept.troubles) == 3
+    assert all("neither 'joined' nor 'released'" in trouble for trouble in kept.troubles)
+
+
+def test_a_directory_that_is_none(disk: DiskStore, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "moves").write_text("a file")
+    (trouble,) = disk.load().troubles
+    assert "Not a directory; nothing is taken from it" in trouble
+    with pytest.raises(OSError, match="File exists"):
+        disk.save_journal(JOURNAL)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(disk: DiskStore, tmp_path: Path) -> None:
+    """/dev/full is a disk that is full, whoever writes."""
+    disk.save_journal(JOURNAL)
+    full = tmp_path / "run" / "moves" / f".525400aabbcc.json.{os.getpid()}"
+    full.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device"):
+        disk.save_journal(Journal(MAC, Goal.RELEASED, "ens3", True, 1500))
+    assert files(tmp_path) == ["run/moves/525400aabbcc.json"]
+    assert disk.load().journals == {MAC: JOURNAL}
+
+
+class FullStore(MemoryStore):
+    """A disk without room."""
+
+    def save_journal(self, journal: Journal) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def drop_journal(self, mac: str) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    def remember(self, mac: str, what: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_a_journal_that_cannot_be_written_is_a_reason_to_stop() -> None:
+    with pytest.raises(JournalNotKeptError, match="cannot write down what has to be moved: ") as caught:
+        keep(FullStore(), SaveJournal(JOURNAL))
+    assert caught.value.mac == MAC
+
+
+def test_what_cannot_be_remembered_is_told_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    keep(FullStore(), Remember(MAC, "joined"))
+    keep(FullStore(), DropJournal(MAC))
+    first, second = caplog.messages
+    assert first.startswith(f"{MAC}: cannot remember the pair for the next start: ")
+    assert second.startswith(f"{MAC}: cannot remove the journal of a finished move for the next start: ")

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import struct
+
+import kernelbytes as kernel
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from privatenet import private_net
+
+from failoverd.model.links import Bond, Link
+from failoverd.model.requests import Rename
+from failoverd.netlink.conversation import Conversation
+from failoverd.netlink.frames import Message, NetlinkError, split
+from failoverd.netlink.links import family_and_index, raw_name, read_link, text
+from failoverd.netlink.listing import list_links
+from failoverd.netlink.transport import KernelSocket
+
+MAC = "52:54:00:aa:bb:cc"
+MASTER = kernel.number(10, 9)
+
+
+def read(raw: bytes) -> Link:
+    (message,) = split(raw)
+    return read_link(message)
+
+
+def test_a_nic() -> None:
+    names = (b"enp1s0\0", b"a-very-long-alternative-name\0")
+    altnames = kernel.attr(52 | 0x8000, b"".join(kernel.attr(53, name) for name in names))
+    raw = kernel.nic(7, b"ens4", MAC, b"pci", altnames, MASTER, kernel.attr(56, b"0000:01:00.0\0"), state=0x10001)
+    assert read(raw) == Link(
+        7,
+        "ens4",
+        mac=MAC,
+        perm_mac=MAC,
+        up=True,
+        carrier=True,
+        mtu=1500,
+        master=9,
+        bus="pci",
+        parent="0000:01:00.0",
+        altnames=frozenset({"enp1s0", "a-very-long-alternative-name"}),
+    )
+
+
+def test_a_bond() -> None:
+    data = kernel.attr(1, b"\1") + kernel.number(2, 7) + kernel.number(3, 100) + kernel.attr(13, b"\1")
+    info = kernel.attr(18, kernel.attr(1, b"bond\0") + kernel.attr(2, data))
+    found = read(kernel.link(9, b"ens3", info))
+    assert (found.kind, found.bond) == ("bond", Bond(mode=1, active=7, miimon=100, fail_over_mac=1))
+
+
+@pytest.mark.parametrize(("mii", "up"), [(b"\0", True), (b"\2", False)])
+def test_a_bonds_opinion_of_its_slave(mii: bytes, up: bool) -> None:
+    info = kernel.attr(18, kernel.attr(4, b"bond\0") + kernel.attr(5, kernel.attr(2, mii)))
+    found = read(kernel.link(7, b"ens4", info, MASTER))
+    assert (found.slave_kind, found.mii_up) == ("bond", up)
+
+
+def test_a_kind_that_is_not_known_keeps_its_data_to_itself() -> None:
+    info = kernel.attr(18, kernel.attr(1, b"vxlan\0") + kernel.attr(2, b"\1\2\3") + kernel.attr(5, b"\7\7\7\7"))
+    found = read(kernel.link(7, b"vx0", info))
+    assert (found.kind, found.bond) == ("vxlan", None)
+
+
+@pytest.mark.parametrize("raw", [b"eth0", b"\xff\xfe0", b"\x1b[31m", "ü".encode(), b"%d"])
+def test_a_name_survives_whatever_its_bytes_are(raw: bytes) -> None:
+    assert raw_name(read(kernel.link(7, raw)).name) == raw + b"\0"
+
+
+@given(st.binary(max_size=15).filter(lambda raw: b"\0" not in raw))
+def test_names_go_there_and_back(raw: bytes) -> None:
+    assert raw_name(text(raw + b"\0")) == raw + b"\0"
+
+
+def test_a_device_below_that_is_in_another_namespace_is_none_of_ours() -> None:
+    below = kernel.number(5, 2)
+    assert read(kernel.link(7, b"mv0", below)).link == 2
+    assert read(kernel.link(7, b"mv0", below, kernel.number(37, 0))).link == 0
+
+
+def test_a_message_too_short_for_a_device() -> None:
+    with pytest.raises(NetlinkError):
+        family_and_index(Message(16, 0, 0, kernel.message(16, b"1234")))
+
+
+def test_an_attribute_without_its_number_is_an_error_with_a_text() -> None:
+    with pytest.raises(NetlinkError, match="MTU is b"):
+        read(kernel.link(7, b"eth0", kernel.attr(4, b"")))
+
+
+KINDS = kernel.attr(1, b"bond\0") + kernel.attr(2, kernel.number(3, 100)) + kernel.attr(4, b"bond\0")
+BOND_SLAVE = kernel.attr(18, KINDS)
+WHOLE = kernel.nic(7, b"ens4", MAC, b"pci", kernel.attr(52, kernel.attr(53, b"enp1s0\0")), BOND_SLAVE, MASTER)
+
+
+@given(st.lists(st.tuples(st.integers(16, len(WHOLE) - 1), st.integers(0, 255)), max_size=8))
+def test_a_damaged_message_is_read_or_refused(damage: list[tuple[int, int]]) -> None:
+    raw = bytearray(WHOLE)
+    for at, byte in damage:
+        raw[at] = byte
+    try:
+        found = read(bytes(raw))
+    except NetlinkError:
+        return
+    assert {type(found.mtu), type(found.master), type(found.mii_up), type(found.name)} == {int, bool, str}
+
+
+@given(st.binary(max_size=120))
+def test_garbage_is_read_or_refused(garbage: bytes) -> None:
+    try:
+        read(kernel.message(16, struct.pack("=BxHiII", 0, 1, 7, 0, 0) + garbage))
+    except NetlinkError:
+        return
+
+
+@private_net
+def test_the_real_kernels_devices() -> None:
+    async def look() -> tuple[Link, ...]:
+        sock = await KernelSocket.open()
+        try:
+            return await list_links(sock, lambda link: link)
+        finally:
+            sock.close()
+
+    (lo,) = trio.run(look)
+    assert (lo.ifindex, lo.name, lo.mtu, lo.hardware, lo.up) == (1, "lo", 65536, 772, False)
+
+
+@private_net
+def test_the_real_kernel_takes_odd_names_and_gives_them_back() -> None:
+    async def rename() -> str:
+        sock = await KernelSocket.open()
+        try:
+            talk = Conversation(lambda link: link)
+            talk.request("", (Rename(1, text(b"\xff\x1b[7m")),), 0.0)
+            await sock.send(talk.out.pop())
+            events = talk.feed(await sock.recv(), 0.0)
+            assert "(0, '')" in repr(events)
+            return (await list_links(sock, lambda link: link))[0].name
+        finally:
+            sock.close()
+
+    assert raw_name(trio.run(rename)) == b"\xff\x1b[7m\0"

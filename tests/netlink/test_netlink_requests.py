@@ -1,0 +1,158 @@
+"""What the codec writes, as the real kernel understands it."""
+
+from __future__ import annotations
+
+import struct
+from typing import get_args
+
+import kernelbytes as kernel
+import pytest
+import trio
+from privatenet import private_net
+from veths import make_veth
+
+from failoverd.model.events import Answered
+from failoverd.model.links import Link
+from failoverd.model.requests import (
+    AddAltname,
+    CreateBond,
+    DeleteLink,
+    DropAltname,
+    Rename,
+    Request,
+    SetActive,
+    SetMaster,
+    SetMtu,
+    SetUp,
+)
+from failoverd.netlink.conversation import Conversation
+from failoverd.netlink.frames import attributes, split
+from failoverd.netlink.listing import list_links
+from failoverd.netlink.requests import WRITERS, write_request
+from failoverd.netlink.transport import KernelSocket
+
+
+def test_every_kind_of_request_has_its_writer() -> None:
+    assert set(WRITERS) == set(get_args(Request))
+
+
+def nested(data: bytes, *path: int) -> dict[int, bytes]:
+    """The attributes under this path of attributes."""
+    for kind in path:
+        data = dict(attributes(data))[kind]
+    return dict(attributes(data))
+
+
+def test_a_bond_is_made_with_its_mac_and_its_options() -> None:
+    (message,) = split(write_request(CreateBond("ens3", "52:54:00:aa:bb:cc", 9000, 100, 2), 5))
+    assert struct.unpack_from("=BxHiII", message.payload) == (0, 0, 0, 0, 0)
+    assert (message.type, message.flags, message.seq) == (16, 0x1 | 0x4 | 0x200 | 0x400, 5)
+    attrs = message.payload[16:]
+    top = nested(attrs)
+    assert (top[3], top[1], top[4]) == (b"ens3\0", bytes.fromhex("525400aabbcc"), struct.pack("=I", 9000))
+    assert nested(attrs, 18)[1] == b"bond\0"
+    options = nested(attrs, 18, 2)
+    assert options == {1: b"\1", 3: struct.pack("=I", 100), 13: b"\1", 16: b"\2"}
+
+
+def test_choosing_the_active_slave_names_the_bond_by_its_index() -> None:
+    (message,) = split(write_request(SetActive(9, 7), 5))
+    assert struct.unpack_from("=BxHi", message.payload) == (0, 0, 9)
+    assert nested(message.payload[16:], 18, 2) == {2: struct.pack("=I", 7)}
+
+
+@pytest.mark.parametrize("request_", [SetUp(7, False), SetUp(7, True), SetMaster(7, 9), SetMtu(7, 9000), DeleteLink(7)])
+def test_only_bringing_a_device_up_or_down_touches_its_flags(request_: Request) -> None:
+    """In one message "up" would be done before the rest of it."""
+    (message,) = split(write_request(request_, 1))
+    _, _, index, flags, change = struct.unpack_from("=BxHiII", message.payload)
+    assert index == 7
+    assert change == (1 if isinstance(request_, SetUp) else 0)
+    assert flags == (1 if isinstance(request_, SetUp) and request_.up else 0)
+
+
+async def do(*requests: Request) -> tuple[tuple[tuple[int, str], ...], dict[int, Link]]:
+    """The kernel's answers, and the devices as they are then."""
+    sock = await KernelSocket.open()
+    try:
+        talk = Conversation(lambda link: link)
+        talk.request("", requests, 0.0)
+        for datagram in talk.out:
+            await sock.send(datagram)
+        talk.out.clear()
+        while True:
+            for event in talk.feed(await sock.recv(), 0.0):
+                if isinstance(event, Answered) and event.answers is not None:
+                    return event.answers, {link.ifindex: link for link in await list_links(sock, lambda link: link)}
+    finally:
+        sock.close()
+
+
+OK = (0, "")
+
+
+@private_net
+def test_a_real_device_is_renamed_resized_and_brought_up() -> None:
+    async def change() -> None:
+        first, second = await make_veth("v0", "v1")
+        answers, links = await do(Rename(first, "ens3"), SetMtu(first, 1400), SetUp(first, True), SetUp(second, True))
+        assert answers == (OK,) * 4
+        found = links[first]
+        assert (found.name, found.mtu, found.up, found.kind, found.link) == ("ens3", 1400, True, "veth", second)
+        answers, links = await do(SetUp(first, False))
+        assert (answers, links[first].up) == ((OK,), False)
+
+    trio.run(change)
+
+
+@private_net
+def test_alternative_names_come_and_go() -> None:
+    long_name = "an-alternative-name-may-be-much-longer-than-fifteen-bytes"
+
+    async def change() -> None:
+        first, _ = await make_veth("v0", "v1")
+        answers, links = await do(AddAltname(first, long_name), AddAltname(first, "b"))
+        assert (answers, links[first].altnames) == ((OK, OK), {long_name, "b"})
+        answers, links = await do(DropAltname(first, "b"))
+        assert (answers, links[first].altnames) == ((OK,), {long_name})
+
+    trio.run(change)
+
+
+@private_net
+def test_a_device_is_deleted_and_a_missing_one_is_a_refusal() -> None:
+    async def change() -> None:
+        first, second = await make_veth("v0", "v1")
+        answers, links = await do(DeleteLink(first), SetMtu(first, 1400))
+        assert answers[0] == OK
+        assert answers[1][0] == 19
+        assert not {first, second} & set(links)
+
+    trio.run(change)
+
+
+@private_net
+def test_the_kernels_words_arrive_with_its_refusal() -> None:
+    async def refuse() -> tuple[tuple[int, str], ...]:
+        first, _ = await make_veth("v0", "v1")
+        return (await do(SetMtu(first, 10_000_000)))[0]
+
+    ((number, text),) = trio.run(refuse)
+    assert number == 22
+    assert "mtu" in text
+
+
+@private_net
+def test_one_refusal_does_not_stop_the_rest_of_the_batch() -> None:
+    async def change() -> None:
+        first, _ = await make_veth("v0", "v1")
+        answers, links = await do(SetMtu(99, 1400), SetMtu(first, 1400))
+        assert [number for number, _ in answers] == [19, 0]
+        assert links[first].mtu == 1400
+
+    trio.run(change)
+
+
+def test_headers_of_a_datagram() -> None:
+    """The helper the other tests count with."""
+    assert list(kernel.headers(write_request(SetMtu(7, 1400), 5))) == [(19, 0x5, 5)]

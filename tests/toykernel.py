@@ -1,0 +1,334 @@
+"""A toy of a kernel on the model's own nouns, for the tests of plan and core: stricter than `plan.foresee`, no bytes.
+
+It refuses what the kernel refuses, and it loses what the kernel loses: a device that goes down loses its IPv6 addresses
+and its routes; a rename and an enslaving need a device that is down; a gateway needs a route to it. (The simulated
+kernel of the lab is the real judge, but it speaks netlink; here thousands of histories have to be cheap.)
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from failoverd.model.events import Event, LinkGone, LinkSeen
+from failoverd.model.inet import Address, Route
+from failoverd.model.links import Bond, Link
+from failoverd.model.pairs import Inet
+from failoverd.model.requests import (
+    AddAddress,
+    AddAltname,
+    AddRoute,
+    CreateBond,
+    DeleteLink,
+    DropAddress,
+    DropAltname,
+    Rename,
+    Request,
+    SetActive,
+    SetMaster,
+    SetMtu,
+    SetUp,
+)
+
+MAC = "52:54:00:fa:11:01"
+RTA_DST, RTA_GATEWAY, RTA_PRIORITY = 1, 5, 6
+IFA_LABEL = 3
+KERNEL, STATIC = 2, 4
+
+
+def address(text: str, ifindex: int, flags: int = 0, label: str = "") -> Address:
+    """10.0.0.2/24"""
+    found = ipaddress.ip_interface(text)
+    family = 2 if found.version == 4 else 10
+    attrs = ((IFA_LABEL, label.encode()),) if label else ()
+    scope = 253 if found.is_link_local and family == 10 else 0
+    return Address(ifindex, family, found.network.prefixlen, scope, flags, found.packed, attrs)
+
+
+def route(text: str, ifindex: int, via: str = "", protocol: int = STATIC, table: int = 254, metric: int = 0) -> Route:
+    """10.1.0.0/16 via 10.0.0.1"""
+    net = ipaddress.ip_network(text)
+    attrs = [(RTA_DST, net.network_address.packed)] if net.prefixlen else []
+    attrs += [(RTA_GATEWAY, ipaddress.ip_address(via).packed)] if via else []
+    attrs += [(RTA_PRIORITY, metric.to_bytes(4, "little"))] if metric else []
+    family = 2 if net.version == 4 else 10
+    return Route(ifindex, family, net.prefixlen, 0, 0, table, protocol, 0, 1, 0, tuple(attrs))
+
+
+def address_words(found: Address) -> str:
+    return f"{ipaddress.ip_address(found.local)}/{found.prefixlen}"
+
+
+def route_words(found: Route) -> str:
+    attrs = dict(found.attrs)
+    zero = bytes(4 if found.family == 2 else 16)
+    via = attrs.get(RTA_GATEWAY, b"")
+    words = f"{ipaddress.ip_address(attrs.get(RTA_DST, zero))}/{found.dst_len}"
+    return words + (f" via {ipaddress.ip_address(via)}" if via else "")
+
+
+class Refused(Exception):
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@dataclass
+class ToyKernel:
+    """Devices by ifindex, their IP configuration, and whether each NIC's wire is alive. `live_renames`: 6.2 and later."""
+
+    live_renames: bool = False
+    links: dict[int, Link] = field(default_factory=dict)
+    inet: dict[int, Inet] = field(default_factory=dict)
+    wires: dict[int, bool] = field(default_factory=dict)
+    news: list[Event] = field(default_factory=list)
+    refuse: Callable[[Request], int] = lambda _request: 0
+    last: int = 1
+    mtus: dict[int, int] = field(default_factory=dict)
+
+    # What the world does
+
+    def plug(
+        self, name: str, bus: str, up: bool = False, wire: bool = True, mac: str = MAC, max_mtu: int = 9000
+    ) -> int:
+        self.last += 1
+        self.wires[self.last] = wire
+        link = Link(self.last, name, mac, mac, bus=bus, parent=f"{bus}{self.last}", driver="some", max_mtu=max_mtu)
+        self._put(link)
+        if up:
+            self.set_up(self.last, True)
+        return self.last
+
+    def unplug(self, ifindex: int) -> None:
+        """The kernel closes it, unlinks it from its bond, and says it is gone."""
+        if self.links[ifindex].master:
+            self._free(ifindex)
+        elif self.links[ifindex].up:
+            self.set_up(ifindex, False)
+        self._forget(ifindex)
+
+    def wire(self, ifindex: int, alive: bool) -> None:
+        self.wires[ifindex] = alive
+        self._put(self.links[ifindex])
+        self._reselect(self.links[ifindex].master)
+
+    def look(self, ifindexes: tuple[int, ...]) -> dict[int, Inet]:
+        return {i: self.inet.get(i, Inet()) for i in ifindexes}
+
+    def named(self, name: str) -> Link | None:
+        return next((x for x in self.links.values() if name == x.name or name in x.altnames), None)
+
+    # What is asked of it
+
+    def do(self, requests: tuple[Request, ...]) -> tuple[tuple[int, str], ...]:
+        return tuple((self._answer(request), "") for request in requests)
+
+    def _answer(self, request: Request) -> int:
+        if number := self.refuse(request):
+            return number
+        try:
+            self._dispatch(request)
+        except Refused as error:
+            return error.number
+        except KeyError:
+            return errno.ENODEV
+        return 0
+
+    def _dispatch(self, request: Request) -> None:
+        match request:
+            case CreateBond(name, mac, mtu, miimon, _):
+                self._free_name(name)
+                self.last += 1
+                bond = Bond(mode=1, miimon=miimon, fail_over_mac=1)
+                self._put(Link(self.last, name, mac, mtu=mtu, max_mtu=65535, kind="bond", bond=bond))
+            case DeleteLink(ifindex):
+                for slave in [x.ifindex for x in self.links.values() if x.master == ifindex]:
+                    self._free(slave)
+                for upper in [x.ifindex for x in self.links.values() if x.link == ifindex]:
+                    self._forget(upper)
+                self._flush(ifindex)
+                self._forget(ifindex)
+            case SetUp(ifindex, up):
+                self.set_up(ifindex, up)
+            case SetMtu(ifindex, mtu):
+                self._set_mtu(ifindex, mtu)
+            case Rename(ifindex, name):
+                if self.links[ifindex].up and not self.live_renames:
+                    raise Refused(errno.EBUSY)
+                if name != self.links[ifindex].name:
+                    self._free_name(name)
+                self._put(replace(self.links[ifindex], name=name))
+            case SetMaster(ifindex, master):
+                self._enslave(ifindex, master) if master else self._free(ifindex)
+            case SetActive(ifindex, slave):
+                if self.links[slave].master != ifindex or not self.links[slave].carrier:
+                    raise Refused(errno.EINVAL)
+                self._activate(ifindex, slave)
+            case AddAltname(ifindex, name):
+                self._free_name(name)
+                self._put(replace(self.links[ifindex], altnames=self.links[ifindex].altnames | {name}))
+            case DropAltname(ifindex, name):
+                if name not in self.links[ifindex].altnames:
+                    raise Refused(errno.ENOENT)
+                self._put(replace(self.links[ifindex], altnames=self.links[ifindex].altnames - {name}))
+            case AddAddress(found):
+                self._add_address(found)
+            case DropAddress(found):
+                self._drop_address(found)
+            case AddRoute(found):
+                self._add_route(found)
+
+    # Devices
+
+    def _put(self, link: Link) -> None:
+        """Every device's carrier follows from its wire, or from the active slave."""
+        if link.bond is not None:
+            slave = self.links.get(link.bond.active)
+            carrier = link.up and slave is not None and slave.carrier
+        else:
+            carrier = link.up and self.wires.get(link.ifindex, True)
+        link = replace(link, carrier=carrier, mii_up=carrier if link.master else True)
+        if self.links.get(link.ifindex) != link:
+            self.links[link.ifindex] = link
+            self.news.append(LinkSeen(link))
+
+    def _forget(self, ifindex: int) -> None:
+        del self.links[ifindex]
+        self.inet.pop(ifindex, None)
+        self.news.append(LinkGone(ifindex))
+
+    def _free_name(self, name: str) -> None:
+        if self.named(name):
+            raise Refused(errno.EEXIST)
+
+    def set_up(self, ifindex: int, up: bool) -> None:
+        link = self.links[ifindex]
+        if link.up == up:
+            return
+        self._put(replace(link, up=up))
+        if up and not link.master:
+            self._configure_itself(ifindex)
+        if not up:
+            self._flush(ifindex)
+        self._reselect(link.master)
+        if link.bond is not None:
+            self._put(self.links[ifindex])
+
+    def _flush(self, ifindex: int) -> None:
+        kept = tuple(a for a in self.inet.get(ifindex, Inet()).addresses if a.family == 2)
+        self.inet[ifindex] = Inet(kept)
+
+    def _set_mtu(self, ifindex: int, mtu: int) -> None:
+        group = [self.links[ifindex], *(x for x in self.links.values() if x.master == ifindex)]
+        if any(x.max_mtu < mtu for x in group):
+            raise Refused(errno.EINVAL)
+        for link in reversed(group):
+            self._put(replace(link, mtu=mtu))
+
+    def _enslave(self, ifindex: int, master: int) -> None:
+        link, above = self.links[ifindex], self.links.get(master)
+        if above is None or above.bond is None:
+            raise Refused(errno.EINVAL)
+        if link.up:
+            raise Refused(errno.EPERM)
+        if link.master:
+            raise Refused(errno.EBUSY)
+        self.mtus[ifindex] = link.mtu
+        self._set_mtu(ifindex, above.mtu)
+        self._put(replace(self.links[ifindex], up=True))
+        self._put(replace(self.links[ifindex], master=master))
+        self._reselect(master)
+
+    def _free(self, ifindex: int) -> None:
+        link = self.links[ifindex]
+        if not link.master:
+            return
+        self._put(replace(link, master=0))
+        self._reselect(link.master)
+        self._put(replace(self.links[ifindex], up=False, mtu=self.mtus[ifindex]))
+        self._flush(ifindex)
+
+    def _reselect(self, master: int) -> None:
+        above = self.links.get(master)
+        if above is None or above.bond is None:
+            return
+        able = [x.ifindex for x in self.links.values() if x.master == master and x.carrier]
+        if above.bond.active not in able:
+            self._activate(master, next(iter(able), 0))
+
+    def _activate(self, master: int, slave: int) -> None:
+        above = self.links[master]
+        assert above.bond is not None
+        self._put(replace(above, bond=replace(above.bond, active=slave)))
+
+    # Addresses and routes
+
+    def _configure_itself(self, ifindex: int) -> None:
+        inet = self.inet.get(ifindex, Inet())
+        if not any(a.scope == 253 for a in inet.addresses):
+            own = address("fe80::5054:ff:fefa:1101/64", ifindex)
+            self.inet[ifindex] = replace(inet, addresses=(*inet.addresses, own))
+        for found in self.inet[ifindex].addresses:
+            self._prefix_route(found)
+
+    def _prefix_route(self, found: Address) -> None:
+        inet = self.inet.get(found.ifindex, Inet())
+        net = ipaddress.ip_network((found.local, found.prefixlen), strict=False)
+        made = route(str(net), found.ifindex, protocol=KERNEL)
+        if self.links[found.ifindex].up and not found.flags & 0x200 and made not in inet.routes:
+            self.inet[found.ifindex] = replace(inet, routes=(*inet.routes, made))
+
+    def _add_address(self, found: Address) -> None:
+        assert self.links[found.ifindex]
+        inet = self.inet.get(found.ifindex, Inet())
+        for other in inet.addresses:
+            if other.local == found.local and (found.family == 10 or other.prefixlen == found.prefixlen):
+                raise Refused(errno.EEXIST)
+        self.inet[found.ifindex] = replace(inet, addresses=(*inet.addresses, found))
+        self._prefix_route(found)
+
+    def _drop_address(self, found: Address) -> None:
+        assert self.links[found.ifindex]
+        inet = self.inet.get(found.ifindex, Inet())
+        label = dict(found.attrs).get(IFA_LABEL)
+        gone = [
+            a
+            for a in inet.addresses
+            if (a.local, a.prefixlen) == (found.local, found.prefixlen)
+            and label in (None, self.links[found.ifindex].name.encode())
+        ]
+        if not gone:
+            raise Refused(errno.EADDRNOTAVAIL)
+        kept = tuple(a for a in inet.addresses if a not in gone)
+        up = self.links[found.ifindex].up
+        self.inet[found.ifindex] = Inet(kept, tuple(r for r in inet.routes if r.protocol != KERNEL))
+        for left in kept if up else ():
+            self._prefix_route(left)
+
+    def _add_route(self, found: Route) -> None:
+        if not self.links[found.ifindex].up:
+            raise Refused(errno.ENETDOWN)
+        inet = self.inet.get(found.ifindex, Inet())
+        attrs = dict(found.attrs)
+        if RTA_GATEWAY in attrs and not self._is_on_link(inet, attrs[RTA_GATEWAY]):
+            raise Refused(errno.ENETUNREACH)
+        same = [r for i, other in self.inet.items() for r in other.routes if found.family == 10 or i == found.ifindex]
+        for other in same:
+            there = dict(other.attrs)
+            place = (found.dst_len, attrs.get(RTA_DST), attrs.get(RTA_PRIORITY))
+            if place == (other.dst_len, there.get(RTA_DST), there.get(RTA_PRIORITY)) and (
+                found.family == 10 or other == found
+            ):
+                raise Refused(errno.EEXIST)
+        self.inet[found.ifindex] = replace(inet, routes=(*inet.routes, found))
+
+    def _is_on_link(self, inet: Inet, gateway: bytes) -> bool:
+        for found in inet.routes:
+            attrs = dict(found.attrs)
+            if RTA_GATEWAY not in attrs and RTA_DST in attrs and len(attrs[RTA_DST]) == len(gateway):
+                net = ipaddress.ip_network((attrs[RTA_DST], found.dst_len))
+                if ipaddress.ip_address(gateway) in net:
+                    return True
+        return False
