@@ -69,7 +69,7 @@ def route_words(found: Route) -> str:
     return words + (f" via {ipaddress.ip_address(via)}" if via else "")
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
@@ -77,7 +77,10 @@ class Refused(Exception):
 
 @dataclass
 class ToyKernel:
-    """Devices by ifindex, their IP configuration, and whether each NIC's wire is alive. `live_renames`: 6.2 and later."""
+    """Devices by ifindex, their IP configuration, and whether each NIC's wire is alive.
+
+    `live_renames`: an UP device may be renamed, as from Linux 6.2 on.
+    """
 
     live_renames: bool = False
     links: dict[int, Link] = field(default_factory=dict)
@@ -95,7 +98,7 @@ class ToyKernel:
     ) -> int:
         self.last += 1
         self.wires[self.last] = wire
-        link = Link(self.last, name, mac, mac, bus=bus, parent=f"{bus}{self.last}", driver="some", max_mtu=max_mtu)
+        link = Link(self.last, name, mac, mac, bus=bus, parent=f"{bus}{self.last}", driver="some", max_mtu=9000)
         self._put(link)
         if up:
             self.set_up(self.last, True)
@@ -125,12 +128,17 @@ class ToyKernel:
     def do(self, requests: tuple[Request, ...]) -> tuple[tuple[int, str], ...]:
         return tuple((self._answer(request), "") for request in requests)
 
+    def do_all(self, *items: Address | Route) -> None:
+        """What an administrator configures."""
+        for item in items:
+            assert not self._answer(AddAddress(item) if isinstance(item, Address) else AddRoute(item))
+
     def _answer(self, request: Request) -> int:
         if number := self.refuse(request):
             return number
         try:
             self._dispatch(request)
-        except Refused as error:
+        except RefusedError as error:
             return error.number
         except KeyError:
             return errno.ENODEV
@@ -138,47 +146,61 @@ class ToyKernel:
 
     def _dispatch(self, request: Request) -> None:
         match request:
-            case CreateBond(name, mac, mtu, miimon, _):
-                self._free_name(name)
-                self.last += 1
-                bond = Bond(mode=1, miimon=miimon, fail_over_mac=1)
-                self._put(Link(self.last, name, mac, mtu=mtu, max_mtu=65535, kind="bond", bond=bond))
+            case CreateBond():
+                self._create(request)
             case DeleteLink(ifindex):
-                for slave in [x.ifindex for x in self.links.values() if x.master == ifindex]:
-                    self._free(slave)
-                for upper in [x.ifindex for x in self.links.values() if x.link == ifindex]:
-                    self._forget(upper)
-                self._flush(ifindex)
-                self._forget(ifindex)
-            case SetUp(ifindex, up):
-                self.set_up(ifindex, up)
-            case SetMtu(ifindex, mtu):
-                self._set_mtu(ifindex, mtu)
-            case Rename(ifindex, name):
-                if self.links[ifindex].up and not self.live_renames:
-                    raise Refused(errno.EBUSY)
-                if name != self.links[ifindex].name:
-                    self._free_name(name)
-                self._put(replace(self.links[ifindex], name=name))
+                self._delete(ifindex)
             case SetMaster(ifindex, master):
                 self._enslave(ifindex, master) if master else self._free(ifindex)
             case SetActive(ifindex, slave):
                 if self.links[slave].master != ifindex or not self.links[slave].carrier:
-                    raise Refused(errno.EINVAL)
+                    raise RefusedError(errno.EINVAL)
                 self._activate(ifindex, slave)
-            case AddAltname(ifindex, name):
-                self._free_name(name)
-                self._put(replace(self.links[ifindex], altnames=self.links[ifindex].altnames | {name}))
-            case DropAltname(ifindex, name):
-                if name not in self.links[ifindex].altnames:
-                    raise Refused(errno.ENOENT)
-                self._put(replace(self.links[ifindex], altnames=self.links[ifindex].altnames - {name}))
             case AddAddress(found):
                 self._add_address(found)
             case DropAddress(found):
                 self._drop_address(found)
             case AddRoute(found):
                 self._add_route(found)
+            case _:
+                self._set(request)
+
+    def _set(self, request: SetUp | SetMtu | Rename | AddAltname | DropAltname) -> None:
+        link = self.links[request.ifindex]
+        match request:
+            case SetUp(ifindex, up):
+                self.set_up(ifindex, up)
+            case SetMtu(ifindex, mtu):
+                self._set_mtu(ifindex, mtu)
+            case Rename(_, name):
+                if link.up and not self.live_renames:
+                    raise RefusedError(errno.EBUSY)
+                if name != link.name:
+                    self._free_name(name)
+                self._put(replace(link, name=name))
+                self._relabel(link.ifindex, name)
+            case AddAltname(_, name):
+                self._free_name(name)
+                self._put(replace(link, altnames=link.altnames | {name}))
+            case DropAltname(_, name):
+                if name not in link.altnames:
+                    raise RefusedError(errno.ENOENT)
+                self._put(replace(link, altnames=link.altnames - {name}))
+
+    def _create(self, request: CreateBond) -> None:
+        self._free_name(request.name)
+        self.last += 1
+        bond = Bond(mode=1, miimon=request.miimon, fail_over_mac=1)
+        link = Link(self.last, request.name, request.mac, mtu=request.mtu, max_mtu=65535, kind="bond", bond=bond)
+        self._put(link)
+
+    def _delete(self, ifindex: int) -> None:
+        """What stands on a device goes with it."""
+        for slave in [x.ifindex for x in self.links.values() if x.master == ifindex]:
+            self._free(slave)
+        for upper in [x.ifindex for x in self.links.values() if x.link == ifindex]:
+            self._forget(upper)
+        self._forget(ifindex)
 
     # Devices
 
@@ -201,7 +223,7 @@ class ToyKernel:
 
     def _free_name(self, name: str) -> None:
         if self.named(name):
-            raise Refused(errno.EEXIST)
+            raise RefusedError(errno.EEXIST)
 
     def set_up(self, ifindex: int, up: bool) -> None:
         link = self.links[ifindex]
@@ -223,18 +245,18 @@ class ToyKernel:
     def _set_mtu(self, ifindex: int, mtu: int) -> None:
         group = [self.links[ifindex], *(x for x in self.links.values() if x.master == ifindex)]
         if any(x.max_mtu < mtu for x in group):
-            raise Refused(errno.EINVAL)
+            raise RefusedError(errno.EINVAL)
         for link in reversed(group):
             self._put(replace(link, mtu=mtu))
 
     def _enslave(self, ifindex: int, master: int) -> None:
         link, above = self.links[ifindex], self.links.get(master)
         if above is None or above.bond is None:
-            raise Refused(errno.EINVAL)
+            raise RefusedError(errno.EINVAL)
         if link.up:
-            raise Refused(errno.EPERM)
+            raise RefusedError(errno.EPERM)
         if link.master:
-            raise Refused(errno.EBUSY)
+            raise RefusedError(errno.EBUSY)
         self.mtus[ifindex] = link.mtu
         self._set_mtu(ifindex, above.mtu)
         self._put(replace(self.links[ifindex], up=True))
@@ -285,9 +307,16 @@ class ToyKernel:
         inet = self.inet.get(found.ifindex, Inet())
         for other in inet.addresses:
             if other.local == found.local and (found.family == 10 or other.prefixlen == found.prefixlen):
-                raise Refused(errno.EEXIST)
+                raise RefusedError(errno.EEXIST)
         self.inet[found.ifindex] = replace(inet, addresses=(*inet.addresses, found))
         self._prefix_route(found)
+
+    def _relabel(self, ifindex: int, name: str) -> None:
+        """Labels follow the name (net/ipv4/devinet.c, inetdev_changename)."""
+        inet = self.inet.get(ifindex, Inet())
+        labels = ((IFA_LABEL, name.encode()),)
+        done = tuple(replace(a, attrs=labels) if dict(a.attrs).get(IFA_LABEL) else a for a in inet.addresses)
+        self.inet[ifindex] = replace(inet, addresses=done)
 
     def _drop_address(self, found: Address) -> None:
         assert self.links[found.ifindex]
@@ -297,10 +326,10 @@ class ToyKernel:
             a
             for a in inet.addresses
             if (a.local, a.prefixlen) == (found.local, found.prefixlen)
-            and label in (None, self.links[found.ifindex].name.encode())
+            and label in (None, dict(a.attrs).get(IFA_LABEL))
         ]
         if not gone:
-            raise Refused(errno.EADDRNOTAVAIL)
+            raise RefusedError(errno.EADDRNOTAVAIL)
         kept = tuple(a for a in inet.addresses if a not in gone)
         up = self.links[found.ifindex].up
         self.inet[found.ifindex] = Inet(kept, tuple(r for r in inet.routes if r.protocol != KERNEL))
@@ -309,11 +338,11 @@ class ToyKernel:
 
     def _add_route(self, found: Route) -> None:
         if not self.links[found.ifindex].up:
-            raise Refused(errno.ENETDOWN)
+            raise RefusedError(errno.ENETDOWN)
         inet = self.inet.get(found.ifindex, Inet())
         attrs = dict(found.attrs)
         if RTA_GATEWAY in attrs and not self._is_on_link(inet, attrs[RTA_GATEWAY]):
-            raise Refused(errno.ENETUNREACH)
+            raise RefusedError(errno.ENETUNREACH)
         same = [r for i, other in self.inet.items() for r in other.routes if found.family == 10 or i == found.ifindex]
         for other in same:
             there = dict(other.attrs)
@@ -321,7 +350,7 @@ class ToyKernel:
             if place == (other.dst_len, there.get(RTA_DST), there.get(RTA_PRIORITY)) and (
                 found.family == 10 or other == found
             ):
-                raise Refused(errno.EEXIST)
+                raise RefusedError(errno.EEXIST)
         self.inet[found.ifindex] = replace(inet, routes=(*inet.routes, found))
 
     def _is_on_link(self, inet: Inet, gateway: bytes) -> bool:

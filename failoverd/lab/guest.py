@@ -30,7 +30,7 @@ from failoverd.lab.checkpoint import Checkpoint, booted, checkpoint, restored
 from failoverd.lab.handover import Handover, announce, receive, send
 from failoverd.lab.host import LabError, Progress, silent
 from failoverd.lab.image import Image
-from failoverd.lab.machine import Hardware, Machine, memory, overlay
+from failoverd.lab.machine import Hardware, Machine, memory, overlay, wipe
 from failoverd.lab.nics import Device, GuestNic, Plugged, card, netdev, netdev_id, sockets
 from failoverd.lab.switch import Switch
 
@@ -56,9 +56,7 @@ done
 class Guest:
     """A running guest; made by `open_guest`. Everything here raises LabError when the lab cannot do it."""
 
-    def __init__(
-        self, image: Image, switch: Switch, directory: Path, memory: int, nursery: trio.Nursery
-    ) -> None:
+    def __init__(self, image: Image, switch: Switch, directory: Path, memory: int, nursery: trio.Nursery) -> None:
         self.plugged: dict[str, Plugged] = {}
         self.host = 1
         self._image = image
@@ -90,6 +88,7 @@ class Guest:
 
     async def _start(self, disk: Path, form: str, *, incoming: bool) -> None:
         await self.kill()
+        wipe(self._memory)
         own = self._directory / "disk.qcow2"
         await overlay(own, disk, backing_format=form)
         hardware = Hardware(self._image, own, self._memory, self._generation)

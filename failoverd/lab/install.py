@@ -27,7 +27,7 @@ done
 python3 -m compileall -q "$1"
 """
 
-SERVICE = ["--unit=failoverd", "--property=Type=notify", "--property=TimeoutStopSec=10", "--property=Nice=-10", "--quiet"]
+SERVICE = ["--quiet", "--unit=failoverd", "--property=Type=notify", "--property=Nice=-10"]
 """Not the unit of units/: that one starts a killed daemon again, and stories want to see what happens without."""
 
 

@@ -160,10 +160,16 @@ def memory() -> Iterator[int]:
     """The memory of a guest: the descriptor of a memfd. It lives as long as this block and every QEMU that has it."""
     descriptor = os.memfd_create("failoverd-lab")
     try:
-        os.ftruncate(descriptor, MEMORY)
+        wipe(descriptor)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def wipe(descriptor: int) -> None:
+    """Make a guest's memory all zeros, which QEMU takes it to be when it starts a guest."""
+    os.ftruncate(descriptor, 0)
+    os.ftruncate(descriptor, MEMORY)
 
 
 async def overlay(disk: Path, backing: Path, *, backing_format: str) -> None:

@@ -72,7 +72,7 @@ class Conversation:
 
         Of alternative names the kernel tells nothing while a device is down (net/core/dev.c, netdev_state_change), and
         of a carrier that a device had before it came up only with the next batch, up to a second later
-        (net/core/link_watch.c; asking flushes it, and IPv6 waits for it). So these devices are asked for behind them.
+        (net/core/link_watch.c; on newer kernels asking flushes it). So these devices are asked for behind them.
         """
         writers = [partial(write_request, request) for request in requests]
         quiet = {r.ifindex for r in requests if isinstance(r, AddAltname | DropAltname | SetUp)}

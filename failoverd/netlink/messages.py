@@ -24,6 +24,7 @@ class BondData(nla):  # type: ignore[misc, unused-ignore]
         (2, "ACTIVE_SLAVE", "uint32"),
         (3, "MIIMON", "uint32"),
         (11, "PRIMARY", "uint32"),
+        (12, "PRIMARY_RESELECT", "uint8"),
         (13, "FAIL_OVER_MAC", "uint8"),
         (16, "NUM_PEER_NOTIF", "uint8"),
     )

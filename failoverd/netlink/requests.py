@@ -38,6 +38,9 @@ RTM_SETLINK = 19
 RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
 ACTIVE_BACKUP = 1
 FOLLOW_ACTIVE = 1
+ON_FAILURE = 2
+"""BOND_PRI_RESELECT_FAILURE. From 6.0 on slaves have priorities, the first one that is up is preferred, and enslaving
+another would make the kernel go back to it whatever was chosen (seen on 6.1)."""
 
 Attrs = list[tuple[str, Any]]
 
@@ -72,6 +75,7 @@ def _create_bond(request: CreateBond, seq: int) -> bytes:
     options: Attrs = [
         ("MODE", ACTIVE_BACKUP),
         ("MIIMON", request.miimon),
+        ("PRIMARY_RESELECT", ON_FAILURE),
         ("FAIL_OVER_MAC", FOLLOW_ACTIVE),
         ("NUM_PEER_NOTIF", request.peer_notifications),
     ]

@@ -69,7 +69,7 @@ async def test_who_asked_can_be_seen_of_ipv4_only(stage: Stage) -> None:
 
 
 @contract
-async def test_an_ipv6_address_that_needs_no_detection_is_told_after_the_acknowledgement(stage: Stage) -> None:
+async def test_an_ipv6_address_that_needs_no_detection_is_told_as_usable(stage: Stage) -> None:
     nic = await stage.nic("nic0", up=True)
     told(stage)
     address = await added(stage, nic, "2001:db8::1/64")

@@ -108,6 +108,30 @@ def test_a_damaged_journal_is_refused_or_can_be_given_back(path: tuple[Any, ...]
     assert loads(dumps(journal)) == journal
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("mtu",), -1),
+        (("name",), "\ud800"),
+        (("altnames", 0), "\ud800"),
+        (("inet", "addresses", 0, "family"), 300),
+        (("inet", "addresses", 0, "ifindex"), "2"),
+        (("inet", "addresses", 0, "attrs", 0), [70_000, "00"]),
+        (("inet", "routes", 0, "table"), 1 << 40),
+        (("inet", "routes", 0, "hops", 0, "weight"), None),
+    ],
+)
+def test_what_could_not_be_given_back_is_noticed_when_it_is_read(path: tuple[Any, ...], value: Any) -> None:
+    """And not in the middle of a move, at every start anew."""
+    document = json.loads(dumps(WHOLE))
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    with pytest.raises(JournalError):
+        loads(json.dumps(document))
+
+
 @given(st.integers(0, len(dumps(WHOLE)) - 3))
 def test_half_a_journal_is_none(length: int) -> None:
     with pytest.raises(JournalError):

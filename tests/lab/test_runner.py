@@ -11,7 +11,7 @@ from toy import ToyWorld
 
 from failoverd.lab import report as reports
 from failoverd.lab.report import Report
-from failoverd.lab.runner import POLL, run
+from failoverd.lab.runner import run
 from failoverd.lab.story import Heard, Item, Nic, Scenario, See, Step
 from failoverd.lab.world import CannotTell
 
@@ -67,7 +67,7 @@ def test_a_state_is_asked_for_until_it_comes_about_and_no_longer() -> None:
     report = tell(story(UNPLUG, See({"active": "pv"}, within=5)), ToyWorld(delay=0.72))
     (finding,) = report.findings
     assert finding.ok
-    assert 1.72 <= finding.at <= 1.72 + POLL
+    assert 1.72 <= finding.at <= 1.72 + ToyWorld.poll
     assert report.recording.length == finding.at
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import trio
+
 from failoverd.lab.story import DIRECTIONS, Scenario, Step
 from failoverd.lab.world import Announcement, CannotTell, Mark, Probe, Recording, Span
 

@@ -52,7 +52,7 @@ def test_a_bond_is_made_with_its_mac_and_its_options() -> None:
     assert (top[3], top[1], top[4]) == (b"ens3\0", bytes.fromhex("525400aabbcc"), struct.pack("=I", 9000))
     assert nested(attrs, 18)[1] == b"bond\0"
     options = nested(attrs, 18, 2)
-    assert options == {1: b"\1", 3: struct.pack("=I", 100), 13: b"\1", 16: b"\2"}
+    assert options == {1: b"\1", 3: struct.pack("=I", 100), 12: b"\2", 13: b"\1", 16: b"\2"}
 
 
 def test_choosing_the_active_slave_names_the_bond_by_its_index() -> None:

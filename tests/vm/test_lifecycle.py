@@ -61,7 +61,7 @@ def test_release_gives_everything_back() -> None:
     ip address add fd00:111::2/64 dev "$1" nodad
     ip route add 203.0.113.0/24 via 10.111.0.7 table 77 metric 9
     ip rule add iif "$1" lookup 77
-    ip route add 198.51.100.0/24 nexthop via 10.111.0.8 weight 2 nexthop via 10.111.0.9 mtu 1200
+    ip route add 198.51.100.0/24 mtu 1200 nexthop via 10.111.0.8 weight 2 nexthop via 10.111.0.9
     ip -6 route add fd01::/64 via fd00:111::9 metric 70
     ip link property add dev "$1" altname oldname
     """

@@ -179,6 +179,15 @@ def test_from_6_2_a_device_is_renamed_while_up() -> None:
     assert hands.index("ens3") == nic
 
 
+def test_before_6_0_the_active_slave_stays_when_another_is_enslaved() -> None:
+    hands = Hands(release=(5, 10))
+    first, second = hands.plug("eth0"), hands.plug("eth1", "virtio")
+    bond = hands.bond(first, second)
+    hands.admin.choose_active(bond, second)
+    hands.admin.set_master(hands.plug("eth2"), bond)
+    assert hands.kernel.carries(bond) == second
+
+
 def test_what_ethtool_would_say() -> None:
     hands = Hands()
     nic = hands.plug("eth%d")

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from failoverd.lab.simkernel import SimKernel, SimSocket, linkmsg, run_timers, wire
+from failoverd.lab.simkernel import SimKernel, SimSocket, inetmsg, linkmsg, run_timers, wire
 from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel.timers import Timers
 
@@ -136,12 +136,25 @@ def test_a_storm_overruns_whoever_listens() -> None:
             with pytest.raises(OSError, match="buffer") as overrun:
                 await sock.recv()
             assert overrun.value.errno == errno.ENOBUFS
+            kernel.storm()
             await sock.recv()
             assert sock.congested
         while small.congested:
             await small.recv()
         nic = plug(kernel, "eth0", up=False)
         await flags_told(small, nic)
+
+    with_kernel(body)
+
+
+def test_an_ipv6_address_without_detection_is_told_after_the_acknowledgement() -> None:
+    async def body(kernel: SimKernel) -> None:
+        nic = plug(kernel, "eth0")
+        sock = kernel.open(1 << (n.RTNLGRP_IPV6_IFADDR - 1))
+        address = inetmsg.IFADDR.pack(n.AF_INET6, 64, n.IFA_F_NODAD, 0, nic) + wire.attr(n.IFA_LOCAL, b"\x20" * 16)
+        await sock.send(wire.Message(n.RTM_NEWADDR, n.NLM_F_REQUEST | n.NLM_F_ACK, 7, 0, address).pack())
+        told = [message.type for _ in range(2) for message in wire.messages(await sock.recv())]
+        assert told == [n.NLMSG_ERROR, n.RTM_NEWADDR]
 
     with_kernel(body)
 

@@ -1,0 +1,189 @@
+"""Drives `core.step` on the toy kernel, with a disk for journals, a clock that jumps, and every kind of accident.
+
+An accident happens at a seam the daemon really has: it is killed between two actions, the disk is full, the answers of
+a datagram are lost in an overrun, the kernel refuses a request. What must hold at every moment is asserted after each
+action: no address and no route that was there at the start may be nowhere, neither in the kernel nor in a journal.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from toykernel import MAC, ToyKernel, address_words, route_words
+
+from failoverd.config.spec import Config
+from failoverd.core.state import PairState, State
+from failoverd.core.step import step
+from failoverd.datapaths.bond import DATAPATH
+from failoverd.model.actions import (
+    Action,
+    AskUdev,
+    DropJournal,
+    Emit,
+    FetchInet,
+    Remember,
+    SaveJournal,
+    Say,
+    Send,
+    WakeAt,
+)
+from failoverd.model.events import Answered, Event, InetSeen, NotSaved, Synced, TimePassed, UdevDone
+from failoverd.model.pairs import Inet, Journal
+from failoverd.model.requests import Request
+from failoverd.model.signals import Signal
+
+STEPS = 600
+"""More steps than any history here needs; with more, it goes in circles."""
+
+
+@dataclass
+class Driver:
+    """One machine and its daemon. `kill_at` are the numbers of the actions after which the daemon is killed."""
+
+    kernel: ToyKernel
+    config: Config = field(default_factory=Config)
+    kill_at: frozenset[int] = frozenset()
+    lose_at: frozenset[int] = frozenset()
+    full_at: frozenset[int] = frozenset()
+    on_action: Callable[[int], None] = lambda _number: None
+    now: float = 0.0
+    journals: dict[str, Journal] = field(default_factory=dict)
+    memory: dict[str, str] = field(default_factory=dict)
+    events: deque[Event] = field(default_factory=deque)
+    signals: list[Signal] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    sent: list[tuple[Request, ...]] = field(default_factory=list)
+    state: State = field(init=False)
+    wake: float | None = None
+    done: int = 0
+    precious: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.precious = self.configured()
+        self.start()
+
+    def start(self) -> None:
+        """A new daemon: what it knows is on disk and in the kernel."""
+        self.state = State(self.config, DATAPATH)
+        for mac, journal in self.journals.items():
+            self.state.pairs[mac] = PairState(mac, journal=journal)
+        for mac, word in self.memory.items():
+            if word == "joined":
+                self.state.remembered.add(mac)
+            else:
+                self.state.pairs.setdefault(mac, PairState(mac)).held = True
+        self.wake = None
+        self.kernel.news.clear()
+        self.events = deque([Synced(tuple(self.kernel.links.values()))])
+
+    def tell(self, *events: Event) -> None:
+        """Let events happen and everything that follows from them, but not what has to wait."""
+        self.events.extend(events)
+        for _ in range(STEPS):
+            self._take_news()
+            if not self.events:
+                return
+            self._step(self.events.popleft())
+        raise AssertionError(f"it goes in circles: {self.sent[-6:]}")
+
+    def settle(self, until: float = 2000.0) -> None:
+        """Go on until nothing is waited for any more, or until this time."""
+        self.tell()
+        for _ in range(STEPS):
+            if self.wake is None or self.wake > until:
+                return
+            self.now = max(self.now, self.wake)
+            self.tell(TimePassed())
+        raise AssertionError(f"it never rests: {self.state.pairs[MAC]}")
+
+    def _take_news(self) -> None:
+        self.events.extend(self.kernel.news)
+        self.kernel.news.clear()
+
+    def _step(self, event: Event) -> None:
+        self.wake = None
+        unkept = False
+        for action in step(self.state, event, self.now):
+            if unkept and isinstance(action, Send | FetchInet | DropJournal):
+                continue
+            if isinstance(action, SaveJournal) and self.done in self.full_at:
+                unkept, self.done = True, self.done + 1
+                continue
+            self._do(action)
+            self.check()
+            self.done += 1
+            self.on_action(self.done - 1)
+            if self.done - 1 in self.kill_at:
+                self.start()
+                return
+        if unkept:
+            self._step(NotSaved(MAC))
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Send(mac, requests, _):
+                self._send(mac, requests)
+            case FetchInet(mac, ifindexes):
+                self.events.append(InetSeen(mac, self.kernel.look(ifindexes)))
+            case SaveJournal(journal):
+                self.journals[journal.mac] = journal
+            case DropJournal(mac):
+                self.journals.pop(mac, None)
+            case Remember(mac, what):
+                self.memory[mac] = str(what)
+            case AskUdev(ifindex, _):
+                self.events.append(UdevDone(ifindex))
+            case Emit(signal):
+                self.signals.append(signal)
+            case Say(_, text):
+                self.said.append(text)
+            case WakeAt(at):
+                self.wake = at
+
+    def _send(self, mac: str, requests: tuple[Request, ...]) -> None:
+        assert requests, "an empty batch has no answer"
+        self._take_news()
+        answers = self.kernel.do(requests)
+        self.sent.append(requests)
+        if self.done in self.lose_at:
+            self.kernel.news.clear()
+            self.events.append(Answered(mac, requests, None))
+            self.events.append(Synced(tuple(self.kernel.links.values())))
+        else:
+            self._take_news()
+            self.events.append(Answered(mac, requests, answers))
+
+    # What must hold
+
+    def configured(self) -> frozenset[str]:
+        """What the administrator configured, wherever it is in the kernel."""
+        return words(self.kernel.inet.values())
+
+    def check(self) -> None:
+        """Nothing that was there at the start may be nowhere."""
+        kept = words(inet for journal in self.journals.values() for inet in (journal.inet, journal.extra))
+        lost = self.precious - self.configured() - kept
+        assert not lost, f"lost: {sorted(lost)} after {self.sent[-1:]}"
+
+    def on(self, name: str) -> frozenset[str]:
+        """What is configured on the device of this name."""
+        link = self.kernel.named(name)
+        return words([self.kernel.inet.get(link.ifindex, Inet())]) if link else frozenset()
+
+    def is_reachable(self, word: str) -> bool:
+        """Whether this address is on a device that can carry traffic: up, with a carrier, and nobody's slave."""
+        for link in self.kernel.links.values():
+            if link.up and link.carrier and not link.master and word in self.on(link.name):
+                return True
+        return False
+
+
+def words(many: Iterable[Inet]) -> frozenset[str]:
+    """Addresses and routes in words, but for what the kernel makes by itself."""
+    every = list(many)
+    addresses = (address_words(a) for inet in every for a in inet.addresses if a.scope != 253)
+    routes = (route_words(r) for inet in every for r in inet.routes if r.protocol != 2)
+    return frozenset(itertools.chain(addresses, routes))
