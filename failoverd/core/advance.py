@@ -7,6 +7,8 @@ waiting for.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from failoverd.core.state import HOPELESS, PairState, State
 from failoverd.core.switch import switch, take_time
 from failoverd.core.words import devices
@@ -25,7 +27,7 @@ ROUNDS = 16
 
 def advance(state: State, pair: PairState, now: float) -> tuple[list[Action], float | None]:
     """Take the pair as far as it goes without an answer. Returns what to do, and when to look again."""
-    found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+    found = _found(state, pair, now)
     actions: list[Action] = []
     take_time(state, pair, found, now)
     wake = switch(state, pair, found, actions, now)
@@ -48,6 +50,15 @@ def advance(state: State, pair: PairState, now: float) -> tuple[list[Action], fl
     else:
         actions.append(Say("error", f"{pair.mac}: the plan goes in circles; please report this with the log"))
     return actions, _sooner(wake, _next_retry(pair, now))
+
+
+def _found(state: State, pair: PairState, now: float) -> Pair:
+    """The pair as judged. What has begun is finished also where the NIC would not be paired any more."""
+    found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+    journal, spare = pair.journal, state.judgements.spare.get(pair.mac, 0)
+    if not spare or found.nic or journal is None:
+        return found
+    return replace(found, nic=spare) if journal.cut or pair.goal(now) is Goal.RELEASED else found
 
 
 def _is_wanted(state: State, pair: PairState, found: Pair, now: float) -> bool:

@@ -22,7 +22,7 @@ import trio
 
 from failoverd.lab.agent import Agent
 from failoverd.lab.handover import receive, send
-from failoverd.lab.host import LabError, Progress, cached, silent
+from failoverd.lab.host import LabError, Progress, cached, open_nursery, silent
 from failoverd.lab.image import Image
 from failoverd.lab.machine import Hardware, Machine, accelerator, arguments, memory, overlay, version
 
@@ -43,7 +43,8 @@ class Checkpoint:
 
 async def checkpoint(image: Image, *, progress: Progress = silent) -> Checkpoint:
     """The checkpoint of an image for this QEMU; made first if the cache has none. Raises LabError."""
-    layout = arguments(Hardware(image, Path("disk"), 0, ""), Path("console"))
+    anywhere = Image(image.key, Path("disk"), Path("kernel"), Path("initrd"))
+    layout = arguments(Hardware(anywhere, Path("disk"), 0, ""), Path("console"))
     recipe = json.dumps([image.key, await version(), layout, WARM])
     key = f"checkpoint-{image.key}-{accelerator()}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
@@ -60,7 +61,7 @@ async def _make(image: Image, into: Path, progress: Progress) -> None:
     await overlay(disk, image.disk, backing_format="raw")
     with memory() as descriptor:
         hardware = Hardware(image, disk, descriptor, str(uuid.uuid4()))
-        async with trio.open_nursery() as nursery:
+        async with open_nursery() as nursery:
             machine = await Machine.start(nursery, hardware, into, incoming=False)
             try:
                 agent = Agent()

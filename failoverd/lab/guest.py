@@ -28,7 +28,7 @@ import trio
 from failoverd.lab.agent import Agent, Completed
 from failoverd.lab.checkpoint import Checkpoint, booted, checkpoint, restored
 from failoverd.lab.handover import Handover, announce, receive, send
-from failoverd.lab.host import LabError, Progress, silent
+from failoverd.lab.host import LabError, Progress, open_nursery, silent
 from failoverd.lab.image import Image
 from failoverd.lab.machine import Hardware, Machine, memory, overlay, wipe
 from failoverd.lab.nics import Device, GuestNic, Plugged, card, netdev, netdev_id, sockets
@@ -84,7 +84,10 @@ class Guest:
     async def restore(self, point: Checkpoint) -> None:
         """Start the guest from a checkpoint."""
         await self._start(point.disk, "qcow2", incoming=True)
-        await restored(point, self._agent, self.machine)
+        try:
+            await restored(point, self._agent, self.machine)
+        except LabError as error:
+            raise LabError(f"{error}. {self.machine.said()}") from None
 
     async def _start(self, disk: Path, form: str, *, incoming: bool) -> None:
         await self.kill()
@@ -229,7 +232,7 @@ async def open_guest(
     must fit in 108 bytes. Without `checkpoints`, or when the checkpoint does not work, the guest boots.
     """
     with tempfile.TemporaryDirectory(prefix="failoverd-lab.") as temporary, memory() as descriptor:
-        async with trio.open_nursery() as nursery:
+        async with open_nursery() as nursery:
             guest = Guest(image, switch, directory or Path(temporary), descriptor, nursery)
             try:
                 await _begin(guest, image, checkpoints, progress)

@@ -105,6 +105,21 @@ async def _locked(path: Path, progress: Progress) -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def open_nursery() -> AsyncIterator[trio.Nursery]:
+    """A nursery that raises an error which is alone as itself, not in a group of one.
+
+    Newer trio wraps every error, also what the block raised; who opens a guest wants to catch LabError.
+    """
+    try:
+        async with trio.open_nursery() as nursery:
+            yield nursery
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) > 1:
+            raise
+        raise group.exceptions[0] from group.exceptions[0].__cause__
+
+
 def spawn(argv: Sequence[str], *, pass_fds: Sequence[int] = (), stderr: Path) -> subprocess.Popen[bytes]:
     """Start a process that dies with this one.
 

@@ -28,6 +28,8 @@ from pathlib import Path
 
 import trio
 
+from failoverd.lab.host import open_nursery
+
 QUEUE = 256
 """Frames a port holds for a guest that does not read."""
 
@@ -236,6 +238,6 @@ def _stamp(ancillary: list[tuple[int, int, bytes]]) -> float | None:
 @asynccontextmanager
 async def open_switch(*, keep: int = 200_000) -> AsyncIterator[Switch]:
     """A switch that forwards as long as this is open, and remembers the last `keep` frames."""
-    async with trio.open_nursery() as nursery:
+    async with open_nursery() as nursery:
         yield Switch(nursery, keep)
         nursery.cancel_scope.cancel()

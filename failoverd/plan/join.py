@@ -169,7 +169,11 @@ def _check(s: Situation, master: Link, journal: Journal) -> Next:
         return Do(requests, f"enslave {nic.name} to {master.name} as its standby")
     if look := s.look_at(master, nic, s.vf):
         return look
-    wanted = moving.to_device(moving.union(journal.inet, journal.extra), master.ifindex)
+    whole = moving.union(journal.inet, journal.extra)
+    if not moving.is_in(s.seen(nic), whole):
+        # It came to the NIC between the last look at it and the move.
+        return Write(replace(journal, inet=moving.union(journal.inet, s.seen(nic))))
+    wanted = moving.to_device(whole, master.ifindex)
     there = s.seen(master)
     todo = _altnames(master, nic, journal)
     todo += [*moving.add_links_local(wanted, there), *moving.add_others(wanted, there, master.up)]

@@ -14,8 +14,8 @@ from failoverd.datapaths.base import Datapath
 from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import Request
+from failoverd.policy.holding import upper_of
 from failoverd.policy.naming import passing_name, standby_name
-from failoverd.policy.pairing import upper_of
 
 
 @dataclass(frozen=True, slots=True)

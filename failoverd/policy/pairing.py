@@ -18,49 +18,53 @@ from fnmatch import fnmatchcase
 from failoverd.config.spec import Pairing
 from failoverd.model.links import ETHER, Link
 from failoverd.model.pairs import Judgement, Pair, Verdict
+from failoverd.policy.holding import standing_on, why_held
 from failoverd.policy.naming import our_mac
 
 NO_MAC = ("", "00:00:00:00:00:00")
 KERNEL_FAILOVER = "net_failover"
-STACKING = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"})
 
 
 @dataclass(frozen=True, slots=True)
 class Judgements:
-    """The pairs by permanent MAC, and what was made of every device, by ifindex."""
+    """The pairs by permanent MAC, and what was made of every device, by ifindex.
+
+    `spare` is the one paravirtual NIC of a MAC that was refused because it has too many VFs. No pair is made of it,
+    but one that was on its way there when the VFs came gets its configuration back on it.
+    """
 
     pairs: Mapping[str, Pair] = field(default_factory=dict)
+    spare: Mapping[str, int] = field(default_factory=dict)
     verdicts: Mapping[int, Judgement] = field(default_factory=dict)
 
 
 def judge(links: Mapping[int, Link], config: Pairing) -> Judgements:
     """Tell who belongs together among these devices. A NIC that has no partner makes a pair of one."""
     masters = {our_mac(link): link for link in links.values() if our_mac(link)}
-    stacked = {link.link: link.name for link in links.values() if link.kind in STACKING}
     verdicts: dict[int, Judgement] = {}
     groups: dict[str, list[Link]] = defaultdict(list)
+    uppers = standing_on(links)
     for link in links.values():
         if reason := _not_for_us(link, links, config):
             verdicts[link.ifindex] = reason
         else:
             groups[link.perm_mac].append(link)
     pairs: dict[str, Pair] = {}
+    spare: dict[str, int] = {}
     for mac, group in groups.items():
         master = masters.get(mac)
-        pair = _pair(mac, group, master, stacked, links, config, verdicts)
+        held = {link.ifindex: why_held(link, master, links, uppers) for link in group}
+        verdicts |= {ifindex: Judgement(Verdict.REFUSED, why) for ifindex, why in held.items() if why}
+        free = [link for link in group if not held[link.ifindex]]
+        pair = _pair(mac, group, free, master, config, verdicts)
         if pair is not None:
             pairs[mac] = pair
+        elif len(slow := [link for link in free if link in _slow(group, config)]) == 1:
+            spare[mac] = slow[0].ifindex
     for mac, master in masters.items():
         pairs.setdefault(mac, Pair(mac, master=master.ifindex))
         verdicts[master.ifindex] = Judgement(Verdict.PAIRED, f"the master failoverd made for {mac}")
-    return Judgements(pairs, verdicts)
-
-
-def upper_of(link: Link, links: Mapping[int, Link]) -> str:
-    """The name of a device that stands on this one or has it as its slave, "" for none."""
-    on_top = (other for other in links.values() if other.link == link.ifindex and other.kind in STACKING)
-    upper = next(on_top, None) or links.get(link.master)
-    return upper.name if upper else ""
+    return Judgements(pairs, spare, verdicts)
 
 
 def _not_for_us(link: Link, links: Mapping[int, Link], config: Pairing) -> Judgement | None:
@@ -99,17 +103,13 @@ def _is_paravirtual_bus(link: Link, config: Pairing) -> bool:
 def _pair(
     mac: str,
     group: list[Link],
+    free: list[Link],
     master: Link | None,
-    stacked: Mapping[int, str],
-    links: Mapping[int, Link],
     config: Pairing,
     verdicts: dict[int, Judgement],
 ) -> Pair | None:
     """Judge the NICs of one permanent MAC. Who is joined already stays so, whoever else turns up."""
-    free = [link for link in group if _is_free(link, master, stacked, links, verdicts)]
-    slow = [link for link in group if _is_paravirtual_bus(link, config)]
-    if not slow:
-        slow = [link for link in group if link.driver in config.paravirtual_drivers]
+    slow = _slow(group, config)
     fast = [link for link in group if link not in slow]
     joined = [link for link in group if master is not None and link.master == master.ifindex]
     nic = _only(slow, joined)
@@ -137,6 +137,12 @@ def _pair(
     )
 
 
+def _slow(group: list[Link], config: Pairing) -> list[Link]:
+    """The paravirtual ones among the NICs of one MAC."""
+    by_bus = [link for link in group if _is_paravirtual_bus(link, config)]
+    return by_bus or [link for link in group if link.driver in config.paravirtual_drivers]
+
+
 def _accept(
     mac: str, nic: Link | None, vf: Link | None, master: Link | None, verdicts: dict[int, Judgement]
 ) -> Pair | None:
@@ -155,27 +161,6 @@ def _accept(
         vf=vf.ifindex if vf else 0,
         master=master.ifindex if master else 0,
     )
-
-
-def _is_free(
-    link: Link,
-    master: Link | None,
-    stacked: Mapping[int, str],
-    links: Mapping[int, Link],
-    verdicts: dict[int, Judgement],
-) -> bool:
-    """Whether nobody else holds this NIC; otherwise its verdict says who."""
-    if master is not None and link.master == master.ifindex:
-        return True
-    if link.master:
-        holder = links[link.master].name if link.master in links else f"the device with ifindex {link.master}"
-        verdicts[link.ifindex] = Judgement(Verdict.REFUSED, f"it is already a slave of {holder}")
-        return False
-    if upper := stacked.get(link.ifindex):
-        reason = f"{upper} stands on it and would lose its traffic; take {upper} away until there is a master"
-        verdicts[link.ifindex] = Judgement(Verdict.REFUSED, reason)
-        return False
-    return True
 
 
 def _only(candidates: list[Link], joined: list[Link]) -> Link | None:

@@ -1,9 +1,9 @@
 """The central property: joined and then released, cut anywhere, with any accident, everything is where it belongs.
 
 A daemon that is killed after any action starts anew from the kernel and its journals. The answers of any datagram may
-be lost, the disk may be full, the kernel may refuse things, the VF may come and go, others may lay hands on the
-devices. In the end the master, or after the release the NIC, has the name, the addresses and the routes; on the way nothing was
-nowhere; and no step went in circles. (The idea of cutting a policy everywhere is Patroni's, tests/test_quorum.py.)
+be lost, the disk may be full, the kernel may refuse things. In the end the master, or after the release the NIC, has
+the name, the addresses and the routes; on the way nothing was nowhere; and no step went in circles. (The idea of
+cutting a policy everywhere is Patroni's, tests/test_quorum.py.)
 """
 
 from __future__ import annotations
@@ -185,7 +185,12 @@ numbers = st.frozensets(st.integers(0, 120), max_size=6)
 @settings(max_examples=150)
 @given(st.sampled_from(list(SHAPES.values())), numbers, numbers, numbers, numbers, st.sampled_from([16, 22, 19, 1]))
 def test_with_any_accidents(
-    shape: Shape, kills: frozenset[int], losses: frozenset[int], full: frozenset[int], refused: frozenset[int], no: int
+    shape: Shape,
+    kills: frozenset[int],
+    losses: frozenset[int],
+    full: frozenset[int],
+    refused: frozenset[int],
+    no: int,
 ) -> None:
     driver = drive(shape, kill_at=kills, lose_at=losses, full_at=full)
     driver.kernel.refuse = refusing(refused, no)

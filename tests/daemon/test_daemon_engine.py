@@ -23,9 +23,9 @@ from failoverd.daemon.notify import Notifier
 from failoverd.daemon.store import MemoryStore
 from failoverd.lab.simkernel import SimKernel
 from failoverd.lab.simkernel.clockwork import run_timers
-from failoverd.model.events import TimePassed
+from failoverd.model.events import Event, TimePassed
 from failoverd.model.links import Link
-from failoverd.model.pairs import Journal
+from failoverd.model.pairs import Inet, Journal
 from failoverd.model.signals import Joined, Signal
 from failoverd.netlink.transport import RTMGRP_LINK
 
@@ -232,22 +232,32 @@ class FullStore(MemoryStore):
         super().save_journal(journal)
 
 
-def test_a_full_disk_stops_the_pair_it_concerns_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    """Both pairs try again in the same step. What it has to do for the one must be done, whatever befalls the other."""
+@pytest.mark.parametrize(("without", "nic", "other"), [(FIRST, 2, SECOND), (SECOND, 4, FIRST)])
+def test_a_full_disk_stops_the_pair_it_concerns_and_no_other(
+    caplog: pytest.LogCaptureFixture, without: str, nic: int, other: str
+) -> None:
+    """One step moves both pairs on. What it has to do for the one must be done, whatever befalls the other."""
     store = FullStore()
+
+    def both_at_once(state: State, _now: float) -> tuple[Event]:
+        for pair in state.pairs.values():
+            pair.pause_until, pair.inet = 0.0, dict.fromkeys(state.links, Inet())
+        return (TimePassed(),)
 
     async def body(machine: Machine) -> None:
         await trio.sleep(5)
-        assert [machine.engine.state.links[i].name for i in (2, 4)] == ["ens3", "ens4"]
-        store.no_room = {FIRST}
-        await machine.until(joined(SECOND))
-        assert machine.engine.state.links[2].name == "ens3"
-        assert machine.engine.state.links[2].master == 0
+        names = [machine.engine.state.links[i].name for i in (2, 4)]
+        assert names == ["ens3", "ens4"]
+        store.no_room = {without}
+        await machine.engine.tell(both_at_once)
+        await machine.until(joined(other))
+        assert machine.engine.state.links[nic].name in names
+        assert machine.engine.state.links[nic].master == 0
         store.no_room = set()
-        await machine.until(joined(FIRST))
+        await machine.until(joined(without))
 
     on_a_machine(body, store=store, pairs=2)
-    assert f"{FIRST}: cannot write down what has to be moved: [Errno 28] No space left on device" in caplog.text
+    assert f"{without}: cannot write down what has to be moved: [Errno 28] No space left on device" in caplog.text
 
 
 def test_a_request_the_kernel_does_not_take_is_made_again(caplog: pytest.LogCaptureFixture) -> None:

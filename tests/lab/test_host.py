@@ -82,3 +82,34 @@ def test_a_tool_that_fails_is_quoted() -> None:
     with pytest.raises(LabError, match=r"sh failed \(exit code 3\): went wrong"):
         trio.run(host.call, ["sh", "-c", "echo went wrong >&2; exit 3"])
     assert trio.run(host.call, ["sh", "-c", "echo well"]) == "well\n"
+
+
+def test_an_only_error_comes_out_of_the_nursery_as_itself() -> None:
+    async def fail(text: str) -> None:
+        raise LabError(text)
+
+    async def main(*texts: str) -> None:
+        async with host.open_nursery() as nursery:
+            for text in texts:
+                nursery.start_soon(fail, text)
+            if not texts:
+                nursery.start_soon(trio.sleep_forever)
+                raise LabError("from the block")
+
+    with pytest.raises(LabError, match="from a task"):
+        trio.run(main, "from a task")
+    with pytest.raises(LabError, match="from the block"):
+        trio.run(main)
+    with pytest.raises(ExceptionGroup) as both:
+        trio.run(main, "one", "two")
+    assert sorted(map(str, both.value.exceptions)) == ["one", "two"]
+
+
+def test_a_cancelled_nursery_ends_quietly() -> None:
+    async def main() -> None:
+        with trio.move_on_after(0) as scope:
+            async with host.open_nursery() as nursery:
+                nursery.start_soon(trio.sleep_forever)
+        assert scope.cancelled_caught
+
+    trio.run(main)

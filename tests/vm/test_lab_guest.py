@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from failoverd.lab import guestprobe, judge, traffic
-from failoverd.lab.checkpoint import Checkpoint, checkpoint
+from failoverd.lab.checkpoint import checkpoint
 from failoverd.lab.guest import Guest, open_guest
 from failoverd.lab.host import LabError
 from failoverd.lab.image import image
@@ -27,15 +27,13 @@ MAC = "52:54:00:12:34:56"
 STANDBY, VF = GuestNic("pv", "virtio", MAC, 3), GuestNic("vf", "vf", MAC, 4)
 
 
-def with_guest(
-    test: Callable[[Guest, Switch, Peer], Awaitable[None]], *nics: GuestNic, checkpoints: bool = True
-) -> None:
+def with_guest(test: Callable[[Guest, Switch, Peer], Awaitable[None]], *nics: GuestNic) -> None:
     async def main() -> None:
         built = await image(progress=print)
         with trio.fail_after(400):
             async with open_switch() as switch:
                 peer = Peer(switch, name="peer", mac_address="52:54:00:00:00:01", addresses=("10.0.0.1", "fd00::1"))
-                async with open_guest(built, switch, nics=nics, checkpoints=checkpoints, progress=print) as guest:
+                async with open_guest(built, switch, nics=nics, progress=print) as guest:
                     await test(guest, switch, peer)
                 assert list(switch.ports) == ["peer"]
 
@@ -163,22 +161,37 @@ def test_qemus_own_failover_takes_the_vf_along() -> None:
     with_guest(test, *pair)
 
 
-def test_without_a_checkpoint_it_boots() -> None:
+def test_a_checkpoint_that_does_not_fit_is_refused_and_the_guest_boots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache is made that has the image, and a checkpoint of it that is none."""
+    told: list[str] = []
+
+    async def main() -> None:
+        built = await image(progress=print)
+        real = await checkpoint(built, progress=print)
+        (tmp_path / built.disk.parent.name).symlink_to(built.disk.parent)
+        broken = tmp_path / real.state.parent.name
+        broken.mkdir()
+        (broken / "disk.qcow2").symlink_to(real.disk)
+        (broken / "state").write_bytes(b"the state of no machine")
+        monkeypatch.setenv("FAILOVERD_LAB_CACHE", str(tmp_path))
+        with trio.fail_after(400):
+            async with (
+                open_switch() as switch,
+                open_guest(await image(), switch, nics=[STANDBY], progress=told.append) as guest,
+            ):
+                assert await guest.netdevs("pv") == ["enp3s0"]
+                assert "-incoming" not in (guest.machine.directory / "command").read_text()
+
+    trio.run(main)
+    assert told[0].startswith("no start from a checkpoint, booting instead: QEMU exited. qemu-system-x86_64: ")
+    assert told[1:] == ["booting the guest"]
+
+
+def test_what_goes_wrong_inside_comes_out_as_itself() -> None:
     async def test(guest: Guest, switch: Switch, peer: Peer) -> None:
-        assert await guest.netdevs("pv") == ["enp3s0"]
-        assert "-incoming" not in (guest.machine.directory / "command").read_text()
+        await guest.plug(GuestNic("far", "vf", MAC, 99))
 
-    with_guest(test, STANDBY, checkpoints=False)
-
-
-def test_a_checkpoint_that_does_not_fit_is_refused_with_qemus_words(tmp_path: Path) -> None:
-    async def test(guest: Guest, switch: Switch, peer: Peer) -> None:
-        command = (guest.machine.directory / "command").read_text()
-        assert "-incoming" in command
-        (tmp_path / "state").write_bytes(b"no state of any machine")
-        made = await checkpoint(await image())
-        with pytest.raises(LabError, match="QEMU exited"):
-            await guest.restore(Checkpoint(made.disk, tmp_path / "state"))
-        assert "migration" in guest.machine.said()
-
-    with_guest(test)
+    with pytest.raises(LabError, match="Bus 'slot99' not found"):
+        with_guest(test)
