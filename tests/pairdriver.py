@@ -115,7 +115,7 @@ class Driver:
         self.wake = None
         unkept = False
         for action in step(self.state, event, self.now):
-            if unkept and isinstance(action, Send | FetchInet | DropJournal):
+            if unkept and isinstance(action, Send | FetchInet | SaveJournal | DropJournal):
                 continue
             if isinstance(action, SaveJournal) and self.done in self.full_at:
                 unkept, self.done = True, self.done + 1

@@ -106,10 +106,8 @@ class ToyKernel:
 
     def unplug(self, ifindex: int) -> None:
         """The kernel closes it, unlinks it from its bond, and says it is gone."""
-        if self.links[ifindex].master:
-            self._free(ifindex)
-        elif self.links[ifindex].up:
-            self.set_up(ifindex, False)
+        self.set_up(ifindex, False)
+        self._free(ifindex)
         self._forget(ifindex)
 
     def wire(self, ifindex: int, alive: bool) -> None:
@@ -133,9 +131,15 @@ class ToyKernel:
         for item in items:
             assert not self._answer(AddAddress(item) if isinstance(item, Address) else AddRoute(item))
 
+    def by_others(self, *requests: Request) -> None:
+        """What other programs ask for; they are refused only what any kernel would refuse."""
+        for request in requests:
+            self._try(request)
+
     def _answer(self, request: Request) -> int:
-        if number := self.refuse(request):
-            return number
+        return self.refuse(request) or self._try(request)
+
+    def _try(self, request: Request) -> int:
         try:
             self._dispatch(request)
         except RefusedError as error:

@@ -2,7 +2,7 @@
 
 Nothing is sent for a pair while an answer is outstanding for it, or while answers were lost and the devices not seen
 since. Except a switch of the active slave: that one is why the daemon exists, and it is right whatever the planner is
-waiting for.
+waiting for. A step that switches does nothing else for the pair, so that it is over sooner; the answer brings us back.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def advance(state: State, pair: PairState, now: float) -> tuple[list[Action], fl
     actions: list[Action] = []
     take_time(state, pair, found, now)
     wake = switch(state, pair, found, actions, now)
-    if pair.sent or pair.looking or pair.unsure:
+    if actions or pair.sent or pair.looking or pair.unsure:
         return actions, wake
     if now < pair.pause_until:
         return actions, _sooner(wake, pair.pause_until)

@@ -57,7 +57,8 @@ HARMLESS: dict[type[Request], tuple[int, ...]] = {
 """Refusals that mostly say: it is so already. They are not worth a line in the log."""
 
 WATCHED = AddAddress | AddRoute | DropAddress | AddAltname | DropAltname
-"""Requests that count as tried also where the kernel did them: another program may undo them, again and again."""
+"""Where a batch is nothing but these, it puts right what is not as it was left. Then they count as tried also where the
+kernel did them: another program may undo them, again and again."""
 
 
 def step(state: State, event: Event, now: float) -> list[Action]:
@@ -126,13 +127,14 @@ def _answered(state: State, pair: PairState, event: Answered, now: float) -> lis
     if event.answers is None:
         pair.because, pair.unsure = "", True
         return [Say("warning", f"{pair.mac}: the kernel's answers were lost; looking at all devices again")]
+    is_repair = pair.journal is not None and all(isinstance(request, WATCHED) for request in event.requests)
     actions: list[Action] = []
     for request, (number, text) in zip(event.requests, event.answers, strict=True):
         if number and isinstance(request, SetActive):
             pair.because = ""
         if number == errno.ENODEV and not devices(request) <= state.links.keys():
             continue
-        if not number and not (pair.journal and isinstance(request, WATCHED)):
+        if not number and not is_repair:
             pair.refusals.pop(request, None)
             continue
         actions += _in_vain(state, pair, request, number, text, now)

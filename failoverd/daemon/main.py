@@ -7,9 +7,11 @@ again: a daemon that goes on with half of itself looks well and is not.
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,7 @@ async def _live(config: Config, places: Places, load: Callable[[], Config], link
     engine = Engine(config, outside)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(engine.run, lambda: notifier.ready(_sentence(engine.state)))
+            nursery.start_soon(engine.run, partial(_ready, engine, notifier))
             nursery.start_soon(_listen_to_udev, udev, engine)
             nursery.start_soon(_serve, places.control, engine)
             nursery.start_soon(_keep_stepping, engine, period)
@@ -78,6 +80,14 @@ async def _live(config: Config, places: Places, load: Callable[[], Config], link
                 notifier.stopping()
                 nursery.cancel_scope.cancel()
                 break
+
+
+def _ready(engine: Engine, notifier: Notifier) -> None:
+    """All modules and devices are there, and stay: no later garbage collection has to look at them, least of all one
+    that falls between a carrier loss and its answer."""
+    gc.collect()
+    gc.freeze()
+    notifier.ready(_sentence(engine.state))
 
 
 async def _listen_to_udev(udev: Udev, engine: Engine) -> None:

@@ -14,7 +14,6 @@ from failoverd.model.requests import CreateBond, DeleteLink, Request, SetActive,
 from failoverd.policy.naming import passing_name
 
 ACTIVE_BACKUP = 1
-FOLLOW_ACTIVE = 1
 
 
 class BondDatapath:
@@ -54,6 +53,8 @@ class BondDatapath:
             return f"{master.name} is not an active-backup bond"
         if not bond.miimon:
             return f"{master.name} has no miimon: a dead link is not noticed while failoverd is away"
+        if bond.primary:
+            return f"{master.name} has a primary: the kernel goes back to it at once, whatever the hold-down"
         return ""
 
 

@@ -131,7 +131,8 @@ class Guest:
         """Plug a NIC in. It returns when QEMU has it; the guest sees it a little later (see `netdevs`)."""
         if nic.id in self.plugged:
             raise LabError(f"{nic.id} is plugged in already")
-        plugged = self._wire(nic, f"{nic.id}.{next(self._numbers)}")
+        # QEMU's failover remembers the first VF's name for good, and takes no VF of another.
+        plugged = self._wire(nic, nic.id if nic.pair else f"{nic.id}.{next(self._numbers)}")
         try:
             await self.machine.qmp.execute("netdev_add", plugged.netdev)
             await self.machine.qmp.execute("device_add", self._card(plugged))

@@ -42,8 +42,7 @@ async def install(guest: Guest, config: Mapping[str, Any]) -> None:
 async def start(guest: Guest) -> None:
     """Start the daemon, and wait until it is ready. Raises LabError."""
     await guest.run(["systemctl", "reset-failed", "failoverd.service"])
-    command = ["/usr/local/bin/failoverd", "--log-level", "debug"]
-    (await guest.run(["systemd-run", *SERVICE, *command], timeout=120)).check()
+    (await guest.run(["systemd-run", *SERVICE, "/usr/local/bin/failoverd"], timeout=120)).check()
 
 
 async def kill(guest: Guest) -> None:

@@ -48,7 +48,7 @@ def replug(driver: Driver, link: Link) -> None:
 
 def set_down(driver: Driver, link: Link) -> None:
     """Whoever takes a device down takes its IPv6 addresses and its routes."""
-    driver.kernel.do((SetUp(link.ifindex, up=False),))
+    driver.kernel.by_others(SetUp(link.ifindex, up=False))
     driver.precious &= driver.configured() | driver.written(begun=True)
 
 
@@ -56,7 +56,7 @@ VF_HANDS = {
     "unplugged": at("pci", unplug),
     "replugged": at("pci", replug),
     "carrier-lost": at("pci", lambda driver, vf: driver.kernel.wire(vf.ifindex, False)),
-    "renamed": at("pci", lambda driver, vf: driver.kernel.do((Rename(vf.ifindex, "vf0"),)) and None),
+    "renamed": at("pci", lambda driver, vf: driver.kernel.by_others(Rename(vf.ifindex, "vf0"))),
 }
 
 
@@ -171,7 +171,7 @@ def by_name(driver: Driver) -> None:
     """A DHCP client gets a further address for the device of this name, whoever has the name now."""
     link = driver.kernel.named("ens3")
     if link is not None:
-        driver.kernel.do((AddAddress(address(NEW, link.ifindex)),))
+        driver.kernel.by_others(AddAddress(address(NEW, link.ifindex)))
         driver.precious |= {NEW}
 
 
@@ -204,12 +204,27 @@ def test_an_address_that_came_while_the_daemon_was_dead_is_not_lost() -> None:
         assert NEW in driver.on("ens3")
 
 
+def test_an_address_that_came_while_the_daemon_was_dead_in_a_release_is_not_lost() -> None:
+    whole = drive(SHAPES["vf"])
+    whole.settle()
+    first = whole.done
+    whole.tell(ReleaseAsked(MAC))
+    for number in range(first, whole.done):
+        driver = drive(SHAPES["vf"], kill_at=frozenset({number}))
+        driver.on_action = hand_at(driver, by_name, number)
+        driver.settle()
+        driver.tell(ReleaseAsked(MAC))
+        driver.settle(driver.now + 1000)
+        assert_released(driver)
+        assert NEW in driver.on("ens3")
+
+
 def test_a_master_that_is_taken_away_is_made_again_under_its_name() -> None:
     driver = drive(SHAPES["vf"])
     driver.settle()
     master = driver.kernel.named("ens3")
     assert master is not None
-    driver.kernel.do((DeleteLink(master.ifindex),))
+    driver.kernel.by_others(DeleteLink(master.ifindex))
     driver.precious = frozenset()
     driver.settle(driver.now + 1000)
     again = driver.kernel.named("ens3")
@@ -224,7 +239,7 @@ def test_a_master_that_is_taken_away_in_the_middle_of_the_move_is_made_again() -
 
         def take_away(driver: Driver) -> None:
             bonds = [link.ifindex for link in driver.kernel.links.values() if link.kind == "bond"]
-            driver.kernel.do(tuple(DeleteLink(ifindex) for ifindex in bonds))
+            driver.kernel.by_others(*map(DeleteLink, bonds))
             driver.precious &= driver.configured() | driver.written(begun=True)
 
         driver = with_hand(SHAPES["vf"], take_away, number)
@@ -246,7 +261,7 @@ def test_a_slave_that_somebody_puts_elsewhere_is_let_go_and_taken_back(bus: str)
             kernel, link = driver.kernel, nic_of(driver.kernel, bus)
             assert link is not None
             if number in done and link.master != 90:
-                kernel.do((SetMaster(link.ifindex, 0), SetUp(link.ifindex, up=False)))
+                kernel.by_others(SetMaster(link.ifindex, 0), SetUp(link.ifindex, up=False))
                 kernel._put(replace(kernel.links[link.ifindex], master=90))
                 driver.precious &= driver.configured() | driver.written(begun=True)
 
@@ -302,7 +317,7 @@ def test_a_name_that_somebody_takes_in_the_middle_is_not_fought_for() -> None:
             nic = driver.kernel.named("ens3")
             if nic is not None and nic.bus == "virtio":
                 driver.kernel.set_up(nic.ifindex, False)
-                driver.kernel.do((Rename(nic.ifindex, "mine"), SetUp(nic.ifindex, up=True)))
+                driver.kernel.by_others(Rename(nic.ifindex, "mine"), SetUp(nic.ifindex, up=True))
                 driver.kernel._put(Link(99, "ens3", kind="dummy"))
                 driver.precious &= driver.configured() | driver.written(begun=True)
 
@@ -328,7 +343,7 @@ def test_anything_at_any_moment(
     if back:
         driver.tell(ReleaseAsked(MAC))
         driver.settle(driver.now + 1000)
-    assert not driver.journals
+    assert not [journal for journal in driver.journals.values() if journal.cut], "a move was never finished"
     assert driver.configured() >= driver.precious
 
 

@@ -1,0 +1,420 @@
+"""Single steps: what an event does to the state, and what is said of it."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from pairdriver import Driver
+from test_core_histories import SHAPES, Shape, drive
+from toykernel import MAC, ToyKernel, address
+
+from failoverd.config.spec import Config, Failback, Join, Master
+from failoverd.core import advance
+from failoverd.core.state import PairState, State
+from failoverd.core.step import step
+from failoverd.datapaths.bond import DATAPATH
+from failoverd.model.actions import AskUdev, Emit, FetchInet, Remember, Say, Send, WakeAt
+from failoverd.model.events import (
+    AdoptAsked,
+    Answered,
+    InetSeen,
+    LinkGone,
+    LinkSeen,
+    NotSaved,
+    ReleaseAsked,
+    Synced,
+    TimePassed,
+    UdevDone,
+)
+from failoverd.model.links import Bond, Link
+from failoverd.model.pairs import Goal, Inet, Journal
+from failoverd.model.requests import CreateBond, SetActive, SetMaster, SetUp
+from failoverd.model.signals import FailedOver, LinkRenamed
+from failoverd.plan.situation import Write
+
+NIC, VF = 2, 3
+
+
+def joined(shape: Shape = SHAPES["vf"]) -> Driver:
+    driver = drive(shape)
+    driver.settle()
+    driver.signals.clear()
+    driver.sent.clear()
+    return driver
+
+
+def master_of(driver: Driver) -> Link:
+    master = driver.kernel.named("ens3")
+    assert master is not None
+    return master
+
+
+def the_pair(driver: Driver) -> PairState:
+    return driver.state.pairs[MAC]
+
+
+# Who carries
+
+
+def test_a_vf_that_loses_its_carrier_is_left_at_once_and_comes_back_steady() -> None:
+    driver = joined()
+    assert the_pair(driver).state == "accelerated"
+    driver.kernel.refuse = lambda _request: 0
+    loses(driver, VF)
+    assert the_pair(driver).state == "on-standby"
+    assert the_pair(driver).reason == "the VF cannot carry: it has no carrier"
+    before = driver.now
+    driver.kernel.wire(VF, True)
+    driver.tell()
+    assert "held down" in the_pair(driver).reason
+    driver.settle(driver.now + 10)
+    assert driver.now == pytest.approx(before + 1.0)
+    assert the_pair(driver).state == "accelerated"
+    reasons = [signal.reason for signal in driver.signals if isinstance(signal, FailedOver)]
+    assert reasons == ["the VF cannot carry: it has no carrier", "the VF has been steady"]
+    assert the_pair(driver).failovers == 2
+    assert the_pair(driver).last == driver.signals[-1]
+
+
+def loses(driver: Driver, ifindex: int) -> None:
+    """The carrier goes, and the bond has not noticed yet, as its own look at it comes later."""
+    link = replace(driver.kernel.links[ifindex], carrier=False)
+    driver.kernel.wires[ifindex] = False
+    driver.kernel.links[ifindex] = link
+    driver.tell(LinkSeen(link))
+
+
+def test_going_back_is_left_to_the_administrator() -> None:
+    config = Config(master=Master(create="always"), failback=Failback(automatic=False))
+    driver = Driver(drive(SHAPES["vf"]).kernel, config)
+    driver.settle()
+    loses(driver, VF)
+    driver.kernel.wire(VF, True)
+    driver.settle(100)
+    assert the_pair(driver).state == "on-standby"
+    assert "left to the administrator" in the_pair(driver).reason
+
+
+def test_a_switch_the_kernel_refuses_is_tried_again_ever_more_slowly() -> None:
+    driver = joined()
+    loses(driver, VF)
+    tries: list[float] = []
+
+    def no(request: object) -> int:
+        if isinstance(request, SetActive):
+            tries.append(driver.now)
+            return errno.EINVAL
+        return 0
+
+    driver.kernel.refuse = no
+    driver.kernel.wire(VF, True)
+    driver.settle(60)
+    waits = [round(later - earlier) for earlier, later in pairwise(tries)]
+    assert waits[:5] == [1, 2, 4, 8, 10]
+    assert "EINVAL" in the_pair(driver).reason
+    driver.kernel.refuse = lambda _request: 0
+    driver.settle(driver.now + 20)
+    assert the_pair(driver).state == "accelerated"
+
+
+def test_an_unplugged_vf_gives_its_reason_and_the_kernel_chooses_by_itself() -> None:
+    driver = joined()
+    driver.kernel.unplug(VF)
+    driver.tell()
+    [signal] = driver.signals
+    assert isinstance(signal, FailedOver)
+    assert (signal.old, signal.new, signal.reason) == ("ens4", "ens3nsby", "it was unplugged")
+
+
+def test_the_reason_is_not_waited_for_for_ever() -> None:
+    driver = joined()
+    driver.kernel.set_up(VF, False)
+    driver.tell()
+    assert driver.signals == []
+    driver.settle(driver.now + 1)
+    [signal] = driver.signals
+    assert isinstance(signal, FailedOver)
+    assert signal.reason == "the VF cannot carry: it is down"
+
+
+def test_what_the_kernel_did_by_itself_gets_a_reason_too() -> None:
+    driver = joined()
+    master = master_of(driver)
+    assert master.bond is not None
+    for active in (NIC, 0, VF):
+        driver.tell(LinkSeen(replace(master, bond=replace(master.bond, active=active))))
+    signals = [signal for signal in driver.signals if isinstance(signal, FailedOver)]
+    assert [signal.new for signal in signals] == ["ens3nsby", "", "ens4"]
+    assert [signal.reason for signal in signals] == [
+        "the kernel chose another slave",
+        "the kernel chose another slave",
+        "no slave could carry before",
+    ]
+    driver.kernel.wire(VF, False)
+    driver.kernel.wire(NIC, False)
+    driver.tell()
+    assert the_pair(driver).reason == "no slave can carry"
+
+
+def test_a_move_that_had_begun_waits_for_its_devices() -> None:
+    driver = Driver(ToyKernel(), journals={MAC: Journal(MAC, Goal.JOINED, "ens3", True, 1500, cut=True)})
+    driver.settle()
+    assert the_pair(driver).state == "alone"
+    driver.kernel.plug("eth0", "virtio")
+    driver.settle()
+    assert master_of(driver).kind == "bond"
+    assert not driver.journals
+
+
+def test_a_slave_that_is_gone_already_was_unplugged() -> None:
+    driver = joined()
+    state, master = driver.state, master_of(driver)
+    assert master.bond is not None
+    del state.links[VF]
+    actions = step(state, LinkSeen(replace(master, bond=replace(master.bond, active=NIC))), 0.0)
+    [signal] = [action.signal for action in actions if isinstance(action, Emit)]
+    assert isinstance(signal, FailedOver)
+    assert (signal.old, signal.reason) == ("", "it was unplugged")
+
+
+def test_a_bond_that_was_faster_than_the_daemon() -> None:
+    """Its news comes ahead of the slave's: then the slave's state is told as it was last seen."""
+    for bad, reason in (({"carrier": False}, "it has no carrier"), ({"up": False}, "it is down")):
+        driver = joined()
+        master = master_of(driver)
+        assert master.bond is not None
+        driver.state.links[VF] = replace(driver.state.links[VF], **bad)
+        step(driver.state, LinkSeen(replace(master, bond=replace(master.bond, active=NIC))), 0.0)
+        signals = [a.signal for a in step(driver.state, TimePassed(), 1.0) if isinstance(a, Emit)]
+        assert [the_pair(driver).last] == signals or not signals
+        assert the_pair(driver).last is not None
+        assert the_pair(driver).last.reason == reason
+
+
+def test_a_strangers_bond_fails_over_without_us() -> None:
+    driver = joined()
+    bond = Link(50, "bond0", kind="bond", bond=Bond(mode=1, active=7))
+    driver.tell(LinkSeen(bond), LinkSeen(replace(bond, bond=Bond(mode=1, active=8))))
+    assert driver.signals == []
+
+
+def test_two_slow_goodbyes_are_both_told() -> None:
+    driver = joined()
+    driver.kernel.set_up(VF, False)
+    driver.tell()
+    driver.kernel.wire(NIC, False)
+    driver.tell()
+    assert [s.old for s in driver.signals if isinstance(s, FailedOver)] == ["ens4", "ens3nsby"]
+
+
+# What is said of a pair
+
+
+def test_a_master_that_is_down_or_no_safety_net_is_degraded() -> None:
+    driver = joined()
+    master = master_of(driver)
+    assert master.bond is not None
+    driver.tell(LinkSeen(replace(master, up=False)))
+    assert (the_pair(driver).state, the_pair(driver).reason) == ("degraded", "ens3 is down")
+    driver.tell(LinkSeen(replace(master, bond=replace(master.bond, miimon=0))))
+    assert "no miimon" in the_pair(driver).reason
+
+
+def test_a_renamed_master_and_its_slaves_are_told_of() -> None:
+    driver = joined()
+    driver.kernel.live_renames = True
+    for ifindex, name in ((NIC, "a"), (VF, "b"), (master_of(driver).ifindex, "c")):
+        driver.tell(LinkSeen(replace(driver.state.links[ifindex], name=name)))
+    told = [(s.old, s.new, s.master, s.role) for s in driver.signals if isinstance(s, LinkRenamed)]
+    assert told == [
+        ("ens3nsby", "a", "ens3", "standby"),
+        ("ens4", "b", "ens3", "primary"),
+        ("ens3", "c", "c", "master"),
+    ]
+    driver.tell(LinkSeen(Link(60, "x")), LinkSeen(Link(60, "y")))
+    assert len(driver.signals) == 3
+
+
+def test_a_vf_that_is_refused_says_why() -> None:
+    driver = drive(SHAPES["vf"])
+    driver.kernel.refuse = lambda request: errno.EINVAL if request == SetMaster(VF, 4) else 0
+    driver.settle(100)
+    assert the_pair(driver).state == "on-standby"
+    assert the_pair(driver).reason.startswith("enslave ens4 to ens3 failed: EINVAL; the driver refuses")
+    driver.kernel.unplug(VF)
+    driver.tell()
+    assert not the_pair(driver).refusals
+    assert the_pair(driver).reason == "the VF cannot carry: it is unplugged"
+
+
+# When something is done
+
+
+@pytest.mark.parametrize(
+    ("create", "remembered", "made"),
+    [("always", False, True), ("remembered", False, False), ("remembered", True, True), ("paired", True, False)],
+)
+def test_when_a_nic_alone_gets_a_master(create: str, remembered: bool, made: bool) -> None:
+    driver = Driver(drive(SHAPES["no-vf"]).kernel, Config(master=Master(create=create)))
+    if remembered:
+        driver.memory[MAC] = "joined"
+        driver.start()
+    driver.settle()
+    assert bool(driver.kernel.named("ens3nsby")) == made
+    assert the_pair(driver).state == ("on-standby" if made else "alone")
+
+
+def test_what_was_released_stays_so_over_a_restart() -> None:
+    driver = joined()
+    driver.tell(ReleaseAsked(MAC))
+    assert the_pair(driver).state == "released"
+    driver.start()
+    driver.settle()
+    assert the_pair(driver).state == "released"
+    assert driver.kernel.named("ens3nsby") is None
+    driver.tell(AdoptAsked(MAC))
+    driver.settle()
+    assert the_pair(driver).state == "accelerated"
+
+
+def test_a_join_that_fails_is_undone_at_once_and_tried_again_much_later() -> None:
+    driver = drive(SHAPES["vf"])
+    driver.kernel.refuse = lambda request: errno.EBUSY if request == SetUp(4, up=True) else 0
+    driver.tell()
+    driver.settle(driver.now + 20)
+    assert driver.is_reachable("10.0.0.2/24")
+    assert driver.kernel.named("ens3nsby") is None
+    assert the_pair(driver).state == "degraded"
+    assert "could not be moved to a master, and was given back" in the_pair(driver).reason
+    driver.settle()
+    assert driver.now >= Join().retry_max
+    assert the_pair(driver).state == "accelerated"
+
+
+def test_a_name_that_cannot_be_used_is_said_and_nothing_is_touched() -> None:
+    kernel = ToyKernel()
+    kernel.plug("eth%d", "virtio", up=True)
+    kernel.plug("ens4", "pci")
+    driver = Driver(kernel)
+    driver.tell()
+    assert driver.sent == []
+    assert the_pair(driver).state == "degraded"
+    assert "rename the NIC first" in the_pair(driver).reason
+    driver.tell(TimePassed())
+    assert the_pair(driver).state == "degraded"
+
+
+def test_lost_answers_stop_the_plan_until_all_devices_were_seen_again() -> None:
+    """To plan on from the old picture would mean doing everything twice."""
+    state = State(Config(), DATAPATH)
+    kernel = drive(SHAPES["vf"]).kernel
+    links = tuple(kernel.links.values())
+    state.ready |= {NIC, VF}
+    [send] = [action for action in step(state, Synced(links), 0.0) if isinstance(action, Send)]
+    assert isinstance(send.requests[0], CreateBond)
+    actions = step(state, Answered(MAC, send.requests, None), 0.1)
+    assert [type(action) for action in actions] == [Say]
+    assert step(state, TimePassed(), 0.2) == []
+    again = [action for action in step(state, Synced(links), 0.3) if isinstance(action, Send)]
+    assert [action.requests for action in again] == [send.requests]
+
+
+def test_what_a_device_was_refused_for_is_forgotten_with_it() -> None:
+    driver = joined()
+    pair = the_pair(driver)
+    number = errno.EBUSY
+    driver.tell(Answered(MAC, (SetMaster(VF, 4), SetActive(4, VF)), ((number, ""), (number, ""))))
+    assert len(pair.refusals) == 2
+    step(driver.state, LinkGone(VF), driver.now)
+    assert not pair.refusals
+
+
+def test_an_answer_for_a_device_that_went_is_no_refusal() -> None:
+    driver = joined()
+    driver.tell(Answered(MAC, (SetUp(77, up=True), SetActive(4, 77)), ((errno.ENODEV, ""), (errno.ENODEV, ""))))
+    assert not the_pair(driver).refusals
+    driver.tell(Answered(MAC, (SetUp(VF, up=True),), ((errno.ENODEV, "a driver's own"),)))
+    assert the_pair(driver).refusals
+
+
+def test_the_wait_for_big_things_doubles_to_its_limit() -> None:
+    driver = joined()
+    request = SetMaster(VF, 77)
+    for _ in range(50):
+        driver.tell(Answered(MAC, (request,), ((errno.EBUSY, "busy"),)))
+    assert the_pair(driver).refusals[request].until == driver.now + Join().retry_max
+    assert driver.said[-1].endswith("trying again in 300 s")
+
+
+def test_a_disk_that_is_full_is_waited_for() -> None:
+    driver = drive(SHAPES["vf"])
+    driver.full_at = frozenset(range(1, 40))
+    driver.tell()
+    assert not driver.journals
+    assert the_pair(driver).journal is None
+    assert the_pair(driver).pause_until == Join().retry
+    driver.full_at = frozenset()
+    driver.settle()
+    assert the_pair(driver).state == "accelerated"
+
+
+# Beginnings
+
+
+def test_before_the_first_dump_nothing_is_decided() -> None:
+    state = State(Config(), DATAPATH)
+    kernel = drive(SHAPES["vf"]).kernel
+    actions = [a for link in kernel.links.values() for a in step(state, LinkSeen(link), 0.0)]
+    assert actions == [AskUdev(NIC, "ens3"), AskUdev(VF, "ens4")]
+    assert step(state, LinkGone(VF), 0.0) == []
+    assert step(state, LinkGone(99), 0.0) == []
+    assert step(state, ReleaseAsked(MAC), 0.0) == [Remember(MAC, "released")]
+    assert not state.judgements.pairs
+
+
+def test_a_slave_of_ours_needs_no_udev() -> None:
+    driver = joined()
+    master = master_of(driver).ifindex
+    actions = step(driver.state, LinkSeen(Link(70, "ens9", MAC, MAC, bus="pci", master=master)), 0.0)
+    assert AskUdev(70, "ens9") not in actions
+    assert 70 in driver.state.ready
+
+
+def test_udev_is_not_waited_for_for_ever_and_a_gone_device_not_at_all() -> None:
+    state = State(Config(), DATAPATH)
+    links = tuple(drive(SHAPES["vf"]).kernel.links.values())
+    [wake] = [action for action in step(state, Synced(links), 5.0) if isinstance(action, WakeAt)]
+    assert wake.at == 5.0 + Join().udev_wait
+    assert Send in [type(action) for action in step(state, TimePassed(), wake.at)]
+    step(state, UdevDone(99), wake.at)
+    assert 99 not in state.ready
+    step(state, UdevDone(NIC), wake.at)
+    assert NIC in state.ready
+    assert NIC not in state.asked
+
+
+def test_a_look_is_good_for_one_step_only() -> None:
+    state = State(Config(), DATAPATH)
+    step(state, Synced(()), 0.0)
+    step(state, InetSeen(MAC, {NIC: Inet((address("10.0.0.2/24", NIC),))}), 0.0)
+    assert state.pairs[MAC].inet == {}
+    assert step(state, NotSaved(MAC), 0.0) == [WakeAt(Join().retry)]
+
+
+def test_a_plan_in_circles_is_stopped_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No history is known in which this happens; if there is one, the daemon has to live on."""
+    driver = joined()
+    endless = Write(Journal(MAC, Goal.JOINED, "ens3", True, 1500))
+    monkeypatch.setattr(advance, "join", lambda _situation: endless)
+    actions = step(driver.state, TimePassed(), driver.now)
+    [said] = [action for action in actions if isinstance(action, Say)]
+    assert "goes in circles" in said.text
+    assert not [action for action in actions if isinstance(action, Send | FetchInet)]
+
+
+def test_an_event_of_no_kind_is_a_mistake_that_shows_at_once() -> None:
+    with pytest.raises(AssertionError):
+        step(State(Config(), DATAPATH), object(), 0.0)  # type: ignore[arg-type]

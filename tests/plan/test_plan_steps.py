@@ -1,0 +1,208 @@
+"""The planner's single answers, where a whole history would not show them or not say why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from toykernel import MAC, address, route
+
+from failoverd.config.spec import Config, Naming
+from failoverd.datapaths.bond import DATAPATH
+from failoverd.model.links import Bond, Link
+from failoverd.model.pairs import Goal, Inet, Journal
+from failoverd.model.requests import AddAltname, DropAltname, Rename, Request, SetMaster, SetUp
+from failoverd.plan import moving
+from failoverd.plan.join import join
+from failoverd.plan.release import release
+from failoverd.plan.situation import Do, Finish, GiveUp, Look, Rest, Situation, Wait, Write
+from failoverd.policy.naming import mark, passing_name
+
+NIC = Link(2, "ens3", MAC, MAC, bus="virtio", up=True, carrier=True)
+VF = Link(3, "ens4", MAC, MAC, bus="pci")
+PASSING = Link(9, passing_name(MAC), MAC, kind="bond", bond=Bond(mode=1), altnames=frozenset({mark(MAC)}))
+MASTER = replace(PASSING, name="ens3", up=True, carrier=True)
+BEGUN = Journal(MAC, Goal.JOINED, "ens3", True, 1500, cut=True)
+BACK = replace(BEGUN, toward=Goal.RELEASED)
+OBJECT = Inet((), (replace(route("10.1.0.0/16", 2), attrs=((moving.RTA_NH_ID, b"\1\0\0\0"),)),))
+
+
+def situation(**what: Any) -> Situation:
+    links: Mapping[int, Link] = {link.ifindex: link for link in what.values() if isinstance(link, Link)} | what.pop(
+        "others", {}
+    )
+    return Situation(MAC, DATAPATH, what.pop("config", Config()), 0.0, links=links, ready=frozenset({2, 3}), **what)
+
+
+def refused(*requests: Request) -> dict[Request, str]:
+    return dict.fromkeys(requests, "the kernel said no")
+
+
+def test_nothing_to_join_nothing_to_release() -> None:
+    assert join(situation()) == Rest()
+    assert release(situation()) == Rest()
+    assert join(situation(journal=BEGUN)) == Rest()
+
+
+def test_a_name_the_master_cannot_have() -> None:
+    answer = join(situation(nic=replace(NIC, name="eth%d")))
+    assert isinstance(answer, GiveUp)
+    assert "'eth%d' cannot be the master's name: it contains '%'" in answer.why
+
+
+def test_udev_comes_first() -> None:
+    assert isinstance(join(replace(situation(nic=NIC), ready=frozenset())), Wait)
+    journal = replace(BEGUN, cut=False)
+    answer = join(replace(situation(nic=NIC, vf=VF, master=PASSING, journal=journal), ready=frozenset({2})))
+    assert answer == Wait("udev is not done with ens4 yet")
+
+
+def test_a_master_that_cannot_be_made_is_waited_for_unless_something_is_on_its_way_to_it() -> None:
+    [create] = DATAPATH.create(MAC, NIC, Config())
+    assert join(situation(nic=NIC, blocked=refused(create))) == Wait("no master for ens3: the kernel said no")
+    assert isinstance(join(situation(nic=NIC, journal=BEGUN, blocked=refused(create))), GiveUp)
+
+
+def test_a_master_without_its_mark_is_not_used() -> None:
+    bare = replace(PASSING, altnames=frozenset())
+    request = AddAltname(9, mark(MAC))
+    assert join(situation(nic=NIC, master=bare)) == Do((request,), f"mark {bare.name} as made by failoverd")
+    answer = join(situation(nic=NIC, master=bare, blocked=refused(request)))
+    assert isinstance(answer, GiveUp)
+
+
+def test_a_route_by_a_nexthop_object_is_in_the_way() -> None:
+    answer = join(situation(nic=NIC, vf=VF, master=PASSING, inet={2: OBJECT, 3: Inet()}))
+    assert isinstance(answer, GiveUp)
+    assert answer.why.startswith("ens3: a route through it uses a nexthop object")
+    vfs = join(situation(nic=NIC, vf=VF, master=PASSING, inet={2: Inet(), 3: OBJECT}))
+    assert isinstance(vfs, GiveUp)
+    back = release(situation(nic=NIC, master=MASTER, inet={2: Inet(), 9: OBJECT}))
+    assert isinstance(back, Wait)
+
+
+def test_a_vf_that_cannot_be_taken_is_done_without() -> None:
+    blocked = refused(SetMaster(3, 9))
+    journal = replace(BEGUN, cut=False)
+    answer = join(situation(nic=NIC, vf=VF, master=PASSING, journal=journal, inet={2: Inet()}, blocked=blocked))
+    assert answer == Write(replace(BEGUN, inet=Inet()))
+
+
+def test_a_vf_that_comes_after_the_first_look_is_written_down_too() -> None:
+    journal = replace(BEGUN, cut=False)
+    late = situation(nic=NIC, vf=VF, master=PASSING, journal=journal)
+    assert join(late) == Look((3,))
+    own = Inet((address("10.9.0.4/24", 3),))
+    assert join(replace(late, inet={3: own})) == Write(replace(journal, extra=own))
+
+
+def test_a_journal_that_is_nobodys_is_written_anew() -> None:
+    answer = join(situation(nic=NIC, master=PASSING, journal=replace(BACK, cut=False), inet={2: Inet()}))
+    assert answer == Write(replace(BEGUN, cut=False))
+
+
+def test_the_standbys_name_is_left_behind_where_its_master_is_gone() -> None:
+    nic = replace(NIC, name="ens3nsby")
+    answer = join(situation(nic=nic, master=PASSING, inet={2: Inet()}))
+    assert isinstance(answer, Write)
+    assert answer.journal.name == "ens3"
+    taken = join(situation(nic=nic, master=PASSING, inet={2: Inet()}, others={5: Link(5, "ens3")}))
+    assert isinstance(taken, Write)
+    assert taken.journal.name == "ens3nsby"
+    plain = Config(naming=Naming(standby_suffix=""))
+    without = join(situation(nic=nic, master=PASSING, inet={2: Inet()}, config=plain))
+    assert isinstance(without, Write)
+    assert without.journal.name == "ens3nsby"
+
+
+def test_the_standby_gets_another_name_where_its_own_is_taken() -> None:
+    here = situation(nic=NIC, master=PASSING, journal=BEGUN, inet={2: Inet()}, others={5: Link(5, "ens3nsby")})
+    answer = join(here)
+    assert isinstance(answer, Do)
+    assert Rename(2, "fs525400fa1101") in answer.requests
+
+
+def test_the_nic_is_gone_before_and_after_the_move_began() -> None:
+    assert isinstance(join(situation(master=PASSING)), GiveUp)
+    answer = join(situation(master=PASSING, journal=BEGUN))
+    assert isinstance(answer, Do)
+    assert Rename(9, "ens3") in answer.requests
+    altnames = join(situation(master=MASTER, journal=replace(BEGUN, altnames=("enp1s0",)), inet={9: Inet()}))
+    assert altnames == Do((AddAltname(9, "enp1s0"),), "put the rest on ens3")
+
+
+def test_a_master_that_is_up_under_its_passing_name() -> None:
+    """Somebody brought it up. It has to be down for its name, and up again after it."""
+    answer = join(situation(nic=NIC, master=replace(PASSING, up=True), journal=BEGUN, inet={2: Inet()}))
+    assert isinstance(answer, Do)
+    assert answer.requests.index(SetUp(9, up=False)) < answer.requests.index(Rename(9, "ens3"))
+    assert answer.requests.index(Rename(9, "ens3")) < answer.requests.index(SetUp(9, up=True))
+
+
+def test_a_standby_that_is_refused_does_not_hold_up_the_rest() -> None:
+    vf = replace(VF, master=9, up=True, carrier=True)
+    blocked = refused(SetMaster(2, 9))
+    nic = replace(NIC, name="ens3nsby", up=False)
+    inet = {2: Inet(), 3: Inet(), 9: Inet()}
+    assert join(situation(nic=nic, vf=vf, master=MASTER, journal=BEGUN, inet=inet, blocked=blocked)) == Finish()
+    assert join(situation(nic=nic, vf=vf, master=MASTER, blocked=blocked)) == Rest()
+
+
+def test_an_alternative_name_that_stayed_on_the_standby() -> None:
+    nic = replace(NIC, name="ens3nsby", master=9, altnames=frozenset({"enp1s0"}))
+    inet = {2: Inet(), 9: Inet()}
+    here = situation(nic=nic, master=MASTER, journal=replace(BEGUN, altnames=("enp1s0",)), inet=inet)
+    both = (DropAltname(2, "enp1s0"), AddAltname(9, "enp1s0"))
+    assert join(here) == Do(both, "put the rest on ens3")
+    assert join(replace(here, blocked=refused(*both))) == Wait("the kernel said no")
+    assert join(replace(here, blocked=refused(*both), hopeless=frozenset(both))) == Finish()
+
+
+def test_a_master_that_is_kept() -> None:
+    [remove] = DATAPATH.remove(PASSING)
+    assert release(situation(nic=NIC, master=PASSING, blocked=refused(remove))) == Wait("the kernel keeps it")
+    here = situation(nic=NIC, master=MASTER, journal=BACK, inet={2: Inet(), 9: Inet()}, blocked=refused(remove))
+    assert release(here) == Wait("the kernel keeps ens3")
+
+
+def test_without_a_nic_nothing_is_given_back() -> None:
+    assert isinstance(release(situation(master=MASTER)), Wait)
+    assert isinstance(release(situation(journal=BACK)), Wait)
+    assert release(situation(journal=replace(BEGUN, cut=False))) == Finish()
+
+
+def test_a_slave_that_is_not_let_go_is_taken_out_with_the_master() -> None:
+    vf = replace(VF, master=9, up=True, carrier=True)
+    nic = replace(NIC, name="ens3nsby", master=9)
+    inet = {2: Inet(), 9: Inet()}
+    answer = release(situation(nic=nic, vf=vf, master=MASTER, inet=inet, blocked=refused(SetMaster(2, 0))))
+    assert isinstance(answer, Write)
+    assert answer.journal == replace(BACK, name="ens3")
+
+
+def test_a_nic_that_somebody_brought_up_is_taken_down_for_its_name() -> None:
+    nic = replace(NIC, name="ens3nsby")
+    give = release(situation(nic=nic, master=MASTER, journal=BACK, inet={2: Inet(), 9: Inet()}))
+    assert isinstance(give, Do)
+    assert give.requests.index(SetUp(2, up=False)) < give.requests.index(Rename(2, "ens3"))
+    after = release(situation(nic=nic, journal=BACK))
+    assert after == Do((SetUp(2, up=False), Rename(2, "ens3")), "give ens3nsby its name back")
+
+
+def test_a_name_that_cannot_be_had_back_is_waited_for_and_then_given_up() -> None:
+    nic = replace(NIC, name="ens3nsby")
+    rename = Rename(2, "ens3")
+    here = situation(nic=nic, journal=BACK, inet={2: Inet()}, blocked=refused(rename))
+    assert release(here) == Wait("the kernel said no")
+    assert release(replace(here, hopeless=frozenset({rename}))) == Finish()
+    down = release(situation(nic=replace(nic, up=False), journal=BACK))
+    assert down == Do((rename,), "give ens3nsby its name back")
+
+
+def test_what_was_only_the_vfs_is_not_lost_with_the_master_that_was_never_used() -> None:
+    own = Inet((address("10.9.0.4/24", 3),))
+    here = situation(nic=NIC, journal=replace(BEGUN, cut=False, extra=own, altnames=("enp1s0",)), inet={2: Inet()})
+    answer = release(here)
+    assert isinstance(answer, Do)
+    assert [type(request).__name__ for request in answer.requests] == ["AddAddress"]

@@ -1,0 +1,189 @@
+"""Who is paired with whom, and what everybody else is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from failoverd.config.spec import Pairing
+from failoverd.model.links import Bond, Link
+from failoverd.model.pairs import Pair, Verdict
+from failoverd.policy.holding import upper_of
+from failoverd.policy.naming import mark
+from failoverd.policy.pairing import Judgements, judge
+
+MAC = "52:54:00:aa:bb:cc"
+NIC = Link(2, "ens3", MAC, MAC, bus="virtio", driver="virtio_net")
+VF = Link(3, "ens4", MAC, MAC, bus="pci", driver="mlx5_core")
+VF2 = Link(4, "ens5", MAC, MAC, bus="pci", driver="mlx5_core")
+BOND = Link(9, "ens3", MAC, kind="bond", bond=Bond(mode=1), altnames=frozenset({mark(MAC)}))
+BRIDGE = Link(8, "br0", MAC, kind="bridge")
+VLAN = Link(7, "ens3.5", MAC, kind="vlan", link=2)
+
+
+def judged(*links: Link, config: Pairing | None = None) -> Judgements:
+    return judge({link.ifindex: link for link in links}, config or Pairing())
+
+
+def reason(found: Judgements, link: Link) -> str:
+    return found.verdicts[link.ifindex].reason
+
+
+def test_a_nic_and_its_vf() -> None:
+    found = judged(NIC, VF)
+    assert found.pairs == {MAC: Pair(MAC, nic=2, vf=3)}
+    assert found.verdicts[2].verdict is Verdict.PAIRED
+    assert reason(found, VF) == f"same permanent MAC {MAC} as ens3"
+
+
+def test_a_nic_alone_is_a_pair_of_one_and_a_vf_alone_is_none() -> None:
+    assert judged(NIC).pairs == {MAC: Pair(MAC, nic=2)}
+    assert reason(judged(NIC), NIC) == f"no VF with the permanent MAC {MAC} is here"
+    assert judged(VF).pairs == {}
+    assert reason(judged(VF), VF) == f"no paravirtual NIC with the permanent MAC {MAC} is here"
+
+
+def test_the_current_mac_means_nothing() -> None:
+    assert judged(NIC, replace(VF, perm_mac="52:54:00:00:00:01")).pairs == {MAC: Pair(MAC, nic=2)}
+    assert judged(replace(NIC, mac="02:00:00:00:00:01"), VF).pairs == {MAC: Pair(MAC, nic=2, vf=3)}
+
+
+def test_a_pci_nic_with_a_paravirtual_driver_takes_the_place_of_a_missing_one() -> None:
+    vmxnet3 = replace(VF, driver="vmxnet3")
+    assert judged(vmxnet3, VF2).pairs == {MAC: Pair(MAC, nic=3, vf=4)}
+    assert judged(NIC, vmxnet3).pairs == {MAC: Pair(MAC, nic=2, vf=3)}
+
+
+def test_a_master_is_known_by_its_mark_whoever_is_in_it() -> None:
+    assert judged(BOND).pairs == {MAC: Pair(MAC, master=9)}
+    assert reason(judged(BOND), BOND) == f"the master failoverd made for {MAC}"
+    inside = judged(BOND, replace(NIC, master=9), replace(VF, master=9))
+    assert inside.pairs == {MAC: Pair(MAC, nic=2, vf=3, master=9)}
+    assert judged(BOND, VF).pairs == {MAC: Pair(MAC, vf=3, master=9)}
+
+
+@pytest.mark.parametrize("joined", [NIC, VF])
+def test_who_is_joined_stays_so_when_others_turn_up(joined: Link) -> None:
+    others = [link for link in (NIC, VF, VF2) if link is not joined]
+    found = judged(BOND, replace(joined, master=9), *others)
+    assert found.pairs[MAC].master == 9
+    assert joined.ifindex in (found.pairs[MAC].nic, found.pairs[MAC].vf)
+    assert found.verdicts[4].verdict is Verdict.REFUSED
+
+
+def test_too_many_vfs() -> None:
+    found = judged(NIC, VF, VF2)
+    assert found.pairs == {}
+    assert found.spare == {MAC: 2}
+    for link in (NIC, VF, VF2):
+        assert (
+            reason(found, link) == f"2 (ens4, ens5) PCI NICs have the permanent MAC {MAC}, and a pair has at most one"
+        )
+    late = judged(BOND, replace(NIC, master=9), replace(VF, master=9), VF2)
+    assert reason(late, VF2) == f"{MAC} has its pair already"
+    only_nic_in = judged(BOND, replace(NIC, master=9), VF, VF2)
+    assert only_nic_in.pairs == {MAC: Pair(MAC, nic=2, master=9)}
+    assert only_nic_in.verdicts[3].verdict is Verdict.REFUSED
+
+
+def test_too_many_paravirtual_nics() -> None:
+    other = replace(NIC, ifindex=5, name="ens6")
+    found = judged(NIC, other, VF)
+    assert found.pairs == {}
+    assert found.spare == {}
+    assert reason(found, VF) == f"2 (ens3, ens6) paravirtual NICs have the permanent MAC {MAC}, not one"
+
+
+def test_a_nic_somebody_holds_is_not_taken() -> None:
+    found = judged(BRIDGE, replace(NIC, master=8), VF)
+    assert found.pairs == {}
+    assert reason(found, NIC) == "it is already a slave of br0"
+    assert reason(found, VF) == "ens3 has the same permanent MAC, but was refused"
+    unseen = judged(replace(NIC, master=77))
+    assert reason(unseen, NIC) == "it is already a slave of the device with ifindex 77"
+    stacked = judged(NIC, VLAN)
+    assert stacked.pairs == {}
+    assert reason(stacked, NIC).startswith("ens3.5 stands on it and would lose its traffic")
+    assert judged(replace(NIC, master=9), BOND, VLAN).pairs == {MAC: Pair(MAC, nic=2, master=9)}
+
+
+def test_a_vf_somebody_holds_leaves_the_nic_alone() -> None:
+    found = judged(NIC, replace(VF, master=8), BRIDGE)
+    assert found.pairs == {MAC: Pair(MAC, nic=2)}
+    assert reason(found, NIC) == "ens4 has the same permanent MAC, but was refused"
+
+
+KERNELS = Link(6, "eth0", MAC, MAC, driver="net_failover", bus="virtio")
+
+
+@pytest.mark.parametrize(
+    ("link", "others", "verdict", "words"),
+    [
+        (KERNELS, (), Verdict.LEFT_ALONE, "net_failover"),
+        (replace(NIC, master=6), (KERNELS,), Verdict.LEFT_ALONE, "has joined it to eth0"),
+        (replace(NIC, standby_feature=True), (), Verdict.LEFT_ALONE, "VIRTIO_NET_F_STANDBY"),
+        (BRIDGE, (), Verdict.IGNORED, "it is a bridge device"),
+        (replace(NIC, hardware=772), (), Verdict.IGNORED, "not an Ethernet device"),
+        (replace(NIC, perm_mac=""), (), Verdict.IGNORED, "no permanent MAC"),
+        (replace(NIC, perm_mac="00:00:00:00:00:00"), (), Verdict.IGNORED, "no permanent MAC"),
+        (replace(VF, bus="usb"), (), Verdict.IGNORED, "its bus is usb"),
+        (replace(VF, bus=""), (), Verdict.IGNORED, "its bus is unknown"),
+    ],
+)
+def test_what_is_in_no_pair(link: Link, others: tuple[Link, ...], verdict: Verdict, words: str) -> None:
+    found = judged(link, *others)
+    assert found.pairs == {}
+    assert found.verdicts[link.ifindex].verdict is verdict
+    assert words in reason(found, link)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Pairing(ignore=("ENS*",)),
+        Pairing(ignore=("enp1s0",)),
+        Pairing(ignore=(MAC.upper(),)),
+        Pairing(ignore_drivers=("virtio_net",)),
+    ],
+)
+def test_what_the_configuration_says_is_ignored(config: Pairing) -> None:
+    found = judged(replace(NIC, altnames=frozenset({"enp1s0"})), config=config)
+    assert found.pairs == {}
+    assert found.verdicts[2].verdict is Verdict.IGNORED
+
+
+def test_what_is_on_top_of_a_master() -> None:
+    links = {9: BOND, 8: BRIDGE}
+    assert upper_of(BOND, links) == ""
+    assert upper_of(replace(BOND, master=8), links) == "br0"
+    assert upper_of(BOND, links | {7: replace(VLAN, link=9)}) == "ens3.5"
+
+
+devices = st.builds(
+    Link,
+    st.integers(1, 9),
+    st.sampled_from(["ens3", "ens4", "fo525400aabbcc"]),
+    perm_mac=st.sampled_from([MAC, "52:54:00:00:00:01", ""]),
+    bus=st.sampled_from(["virtio", "pci", ""]),
+    driver=st.sampled_from(["virtio_net", "mlx5_core", "net_failover"]),
+    kind=st.sampled_from(["", "", "", "bond", "vlan"]),
+    master=st.integers(0, 9),
+    link=st.integers(0, 9),
+)
+
+
+@given(st.dictionaries(st.integers(1, 9), devices))
+def test_whatever_there_is_everyone_gets_a_verdict_and_nobody_is_in_two_pairs(many: dict[int, Link]) -> None:
+    links = {i: replace(link, ifindex=i) for i, link in many.items()}
+    found = judge(links, Pairing())
+    assert found.verdicts.keys() == links.keys()
+    members = [i for pair in found.pairs.values() for i in (pair.nic, pair.vf, pair.master) if i]
+    assert len(members) == len(set(members))
+    for pair in found.pairs.values():
+        assert pair.nic or pair.master
+        for ifindex in (pair.nic, pair.vf):
+            assert not ifindex or links[ifindex].perm_mac == pair.mac
+            assert not ifindex or links[ifindex].master in (0, pair.master)
