@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -55,7 +55,7 @@ FETCH_PAUSE = 0.1
 """Seconds between two tries to look up a configuration."""
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-Command = Callable[[State, float], Sequence[Event]]
+Command = Callable[[State, float], Iterable[Event]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Engine:
                 continue
             await self.tell(partial(self._feed, datagram))
 
-    def _feed(self, datagram: bytes, _state: State, now: float) -> Sequence[Event]:
+    def _feed(self, datagram: bytes, _state: State, now: float) -> Iterable[Event]:
         return self._talk.feed(datagram, now)
 
     def _overrun(self, _state: State, now: float) -> Sequence[Event]:
@@ -160,7 +160,9 @@ class Engine:
             item = await self._events.receive()
         now = trio.current_time()
         events = item(self.state, now) if callable(item) else (item,)
-        for event in (*events, *self._late(now, timeout)):
+        for event in events:
+            await self._step(event)
+        for event in self._late(now, timeout):
             await self._step(event)
         await self._flush()
         self._outside.on_step(self.state)
@@ -177,7 +179,7 @@ class Engine:
         self._wake = math.inf
         unkept: set[str] = set()
         for action in step(self.state, event, trio.current_time()):
-            if isinstance(action, Send | FetchInet | DropJournal) and action.mac in unkept:
+            if _is_about(action, unkept):
                 continue
             try:
                 await self._do(action)
@@ -238,3 +240,10 @@ class Engine:
                 await self._outside.link_socket.send(self._talk.out.pop(0))
             except OSError as error:
                 log.warning("the kernel does not take a request: %s; looking at all devices again soon", error)
+
+
+def _is_about(action: Action, macs: set[str]) -> bool:
+    """Whether this would change something for one of these pairs, on disk or in the kernel."""
+    if isinstance(action, SaveJournal):
+        return action.journal.mac in macs
+    return isinstance(action, Send | FetchInet | DropJournal) and action.mac in macs

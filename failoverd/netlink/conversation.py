@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from failoverd.model.events import Answered, Event, LinkGone, LinkSeen, Synced
@@ -33,7 +33,7 @@ from failoverd.netlink.frames import (
     read_error,
     split,
 )
-from failoverd.netlink.links import AF_UNSPEC, RTM_DELLINK, RTM_NEWLINK, family_and_index, read_link
+from failoverd.netlink.links import AF_UNSPEC, IFF_LOWER_UP, IFF_UP, RTM_DELLINK, RTM_NEWLINK, head, read_link
 from failoverd.netlink.requests import dump_links, get_link, write_request
 
 log = logging.getLogger("failoverd")
@@ -62,6 +62,7 @@ class Conversation:
 
     def __init__(self, complete: Complete) -> None:
         self._complete = complete
+        self._known: dict[int, Link] = {}
         self._seq = 0
         self._batches: list[Batch] = []
         self._dump: Dump | None = None
@@ -106,18 +107,17 @@ class Conversation:
         asked = [batch.asked for batch in self._batches] + ([self._dump.heard] if self._dump else [])
         return min(asked) + timeout if asked else None
 
-    def feed(self, datagram: bytes, now: float) -> list[Event]:
-        """Take in one datagram and say what happened. Raises OSError where the kernel will not list its devices."""
-        events: list[Event] = []
+    def feed(self, datagram: bytes, now: float) -> Iterator[Event]:
+        """Take in one datagram and say what happened, event by event: the first can be acted on before the next is
+        read. Raises OSError where the kernel will not list its devices."""
         try:
             for message in split(datagram):
-                events += self._message(message, now)
+                yield from self._message(message, now)
         except NetlinkError as error:
             log.warning("a datagram of the kernel cannot be read: %s; looking at all devices again", error)
             if self._dump is not None:
                 self._dump.failed = errno.EBADMSG
-            events += self._lost(now)
-        return events
+            yield from self._lost(now)
 
     def _lost(self, now: float) -> list[Event]:
         lost: list[Event] = [Answered(batch.mac, batch.requests, None) for batch in self._batches]
@@ -128,7 +128,7 @@ class Conversation:
             self._dump.interrupted = True
         return lost
 
-    def _message(self, message: Message, now: float) -> list[Event]:
+    def _message(self, message: Message, now: float) -> Iterable[Event]:
         if message.type in (RTM_NEWLINK, RTM_DELLINK):
             return self._device(message, now)
         if message.type == NLMSG_ERROR:
@@ -137,24 +137,43 @@ class Conversation:
             return self._done(message, now)
         return self.overrun(now) if message.type == NLMSG_OVERRUN else []
 
-    def _device(self, message: Message, now: float) -> list[Event]:
-        family, ifindex = family_and_index(message)
+    def _device(self, message: Message, now: float) -> Iterator[Event]:
+        family, ifindex, flags = head(message)
         if family != AF_UNSPEC:
-            return []
+            return
         dump = self._dump
         if message.type == RTM_DELLINK:
             if dump is not None:
                 dump.links.pop(ifindex, None)
-            return [LinkGone(ifindex)]
+            self._known.pop(ifindex, None)
+            yield LinkGone(ifindex)
+            return
+        is_row = dump is not None and message.seq == dump.seq
+        if not is_row:
+            yield from self._lost_link(ifindex, flags)
         try:
             link = self._complete(read_link(message))
         except NetlinkError as error:
             # Asking again would bring the same. The others must not suffer from it.
             log.warning("what the kernel says of device %d cannot be read: %s; it is left alone", ifindex, error)
-            return []
+            return
+        self._known[ifindex] = link
         if dump is not None:
             dump.take(link, message, now)
-        return [] if dump is not None and message.seq == dump.seq else [LinkSeen(link)]
+        if not is_row:
+            yield LinkSeen(link)
+
+    def _lost_link(self, ifindex: int, flags: int) -> Iterator[Event]:
+        """Tell that a slave is down or has no carrier ahead of everything else its message says.
+
+        Both stand in the message's header. To decode the rest takes ten times as long as to switch.
+        """
+        known = self._known.get(ifindex)
+        if known is None or not known.master or not known.carrier or (flags & IFF_UP and flags & IFF_LOWER_UP):
+            return
+        up = bool(flags & IFF_UP)
+        self._known[ifindex] = replace(known, up=up, carrier=False)
+        yield LinkSeen(self._known[ifindex])
 
     def _answer(self, message: Message) -> list[Event]:
         if self._dump is not None and message.seq == self._dump.seq:
@@ -183,6 +202,7 @@ class Conversation:
             self._ask(now, dump.tries - 1)
         else:
             self._dump = None
+            self._known = dict(dump.links)
             return [Synced(tuple(dump.links.values()))]
         return []
 

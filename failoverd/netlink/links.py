@@ -22,12 +22,12 @@ INFO = struct.Struct("=BxHiII")
 WANTED = frozenset(row[0] for row in LinkMessage.nla_map)
 
 
-def family_and_index(message: Message) -> tuple[int, int]:
-    """The address family and the ifindex. A bridge's ports send AF_BRIDGE messages in the same group."""
+def head(message: Message) -> tuple[int, int, int]:
+    """The address family, the ifindex and the flags. A bridge's ports send AF_BRIDGE messages in the same group."""
     if len(message.payload) < INFO.size:
         raise NetlinkError(f"a link message of {len(message.raw)} bytes")
-    family, _, ifindex, _, _ = INFO.unpack_from(message.payload)
-    return family, ifindex
+    family, _, ifindex, flags, _ = INFO.unpack_from(message.payload)
+    return family, ifindex, flags
 
 
 def read_link(message: Message) -> Link:

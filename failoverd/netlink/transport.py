@@ -40,6 +40,8 @@ class KernelSocket:
 
     def __init__(self, sock: trio.socket.SocketType) -> None:
         self._sock = sock
+        # Made once: a new buffer of that size for every message is a mapping made and unmade.
+        self._buffer = bytearray(LARGEST)
 
     @classmethod
     async def open(cls, groups: int = 0, receive_buffer: int = 0, strict: bool = False) -> KernelSocket:
@@ -65,9 +67,9 @@ class KernelSocket:
     async def recv(self) -> bytes:
         """See Transport. What another process sent to us is passed over: only the kernel has port 0."""
         while True:
-            data, sender = await self._sock.recvfrom(LARGEST)
+            size, sender = await self._sock.recvfrom_into(self._buffer)
             if sender[0] == 0:
-                return data
+                return bytes(memoryview(self._buffer)[:size])
 
     def resize(self, receive_buffer: int) -> None:
         """Give it another receive buffer, in bytes. Raises OSError."""

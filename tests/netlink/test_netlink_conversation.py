@@ -34,7 +34,7 @@ class Talk:
         return seqs
 
     def hear(self, *messages: bytes) -> list[Event]:
-        return self.talk.feed(b"".join(messages), self.now)
+        return list(self.talk.feed(b"".join(messages), self.now))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from failoverd.model.links import Bond, Link
 from failoverd.model.requests import Rename
 from failoverd.netlink.conversation import Conversation
 from failoverd.netlink.frames import Message, NetlinkError, split
-from failoverd.netlink.links import family_and_index, raw_name, read_link, text
+from failoverd.netlink.links import head, raw_name, read_link, text
 from failoverd.netlink.listing import list_links
 from failoverd.netlink.transport import KernelSocket
 
@@ -83,7 +83,7 @@ def test_a_device_below_that_is_in_another_namespace_is_none_of_ours() -> None:
 
 def test_a_message_too_short_for_a_device() -> None:
     with pytest.raises(NetlinkError):
-        family_and_index(Message(16, 0, 0, kernel.message(16, b"1234")))
+        head(Message(16, 0, 0, kernel.message(16, b"1234")))
 
 
 def test_an_attribute_without_its_number_is_an_error_with_a_text() -> None:
@@ -137,7 +137,7 @@ def test_the_real_kernel_takes_odd_names_and_gives_them_back() -> None:
             talk = Conversation(lambda link: link)
             talk.request("", (Rename(1, text(b"\xff\x1b[7m")),), 0.0)
             await sock.send(talk.out.pop())
-            events = talk.feed(await sock.recv(), 0.0)
+            events = list(talk.feed(await sock.recv(), 0.0))
             assert "(0, '')" in repr(events)
             return (await list_links(sock, lambda link: link))[0].name
         finally:

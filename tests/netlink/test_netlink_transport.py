@@ -47,7 +47,7 @@ def test_an_overrun_in_a_dump_is_survived() -> None:
         overruns, synced = 0, None
         while synced is None:
             try:
-                events = talk.feed(await listener.recv(), 0.0)
+                events = list(talk.feed(await listener.recv(), 0.0))
             except OSError as error:
                 if not is_overrun(error):
                     raise
