@@ -212,7 +212,7 @@ class Guest:
         return card(nic, plugged.device, self._plug_of(nic.pair).device if nic.kind == "vf" and nic.pair else "")
 
     def _wire(self, nic: GuestNic, device: str) -> Plugged:
-        mine, theirs = sockets(self._directory, f"{self.host}-{device}")
+        mine, theirs = sockets(self._directory, f"{self.host}-{device}-{next(self._numbers)}")
         port = self._switch.attach_socket(f"{nic.id}@{self.host}", mine, theirs)
         return Plugged(nic, device, port, netdev(device, mine, theirs))
 
