@@ -65,9 +65,10 @@ class Udev:
                     yield None
 
 
-def is_from_udev(data: bytes, ancillary: list[tuple[int, int, bytes]], sender: tuple[int, int]) -> bool:
-    """Whether root's udevd sent this: not the kernel (port 0), not some user."""
-    if sender[0] == 0 or not data.startswith(PREFIX + MAGIC):
+def is_from_udev(data: bytes, ancillary: list[tuple[int, int, bytes]], sender: object) -> bool:
+    """Whether root's udevd sent this: not the kernel (port 0), not some user. `sender` is a netlink address."""
+    port = sender[0] if isinstance(sender, tuple) else 0
+    if port == 0 or not data.startswith(PREFIX + MAGIC):
         return False
     for level, kind, value in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS and len(value) == UCRED.size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -114,8 +115,10 @@ def test_an_interrupted_run_still_ends_with_its_sum(project: Path) -> None:
     write(project, "lint", PASSES)
     write(project, "scenarios", WAITS)
     command = [sys.executable, str(project / "tools" / "tiers.py"), "lint", "simulated"]
+    # A background job's children ignore SIGINT, and a Python that is started so goes on ignoring it.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
-        command, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+        command, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed
     ) as process:
         assert process.stdout is not None
         deadline = time.monotonic() + 60
