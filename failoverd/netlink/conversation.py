@@ -63,6 +63,7 @@ class Conversation:
     def __init__(self, complete: Complete) -> None:
         self._complete = complete
         self._known: dict[int, Link] = {}
+        self._is_behind = False
         self._seq = 0
         self._batches: list[Batch] = []
         self._dump: Dump | None = None
@@ -91,6 +92,7 @@ class Conversation:
         """Events were lost, and maybe answers. Whatever was expected is reported as lost, and all is asked for anew."""
         if self._dump is not None:
             self._dump.tries = TRIES
+        self._is_behind = self._is_behind or self._dump is None
         return self._lost(now)
 
     def overdue(self, now: float, timeout: float) -> list[Event]:
@@ -129,6 +131,8 @@ class Conversation:
         return lost
 
     def _message(self, message: Message, now: float) -> Iterable[Event]:
+        if self._is_stale(message):
+            return []
         if message.type in (RTM_NEWLINK, RTM_DELLINK):
             return self._device(message, now)
         if message.type == NLMSG_ERROR:
@@ -136,6 +140,13 @@ class Conversation:
         if message.type == NLMSG_DONE:
             return self._done(message, now)
         return self.overrun(now) if message.type == NLMSG_OVERRUN else []
+
+    def _is_stale(self, message: Message) -> bool:
+        """Whether this was queued before the dump that an overrun was answered with. Thousands of messages may be, the
+        dump's rows are younger than all of them, and it does not begin before there is room in the queue again."""
+        if self._is_behind and self._dump is not None and message.seq == self._dump.seq:
+            self._is_behind = False
+        return self._is_behind
 
     def _device(self, message: Message, now: float) -> Iterator[Event]:
         family, ifindex, flags = head(message)

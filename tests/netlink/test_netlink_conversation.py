@@ -326,3 +326,14 @@ def test_garbage_raises_nothing_but_the_kernels_refusal_to_list(datagrams: list[
 def test_a_header_without_a_device_is_garbage(talk: Talk) -> None:
     assert talk.hear(kernel.message(16, struct.pack("=I", 0))) == []
     assert len(talk.sent()) == 1
+
+
+def test_what_was_queued_before_the_dump_that_answers_an_overrun_is_passed_over(talk: Talk) -> None:
+    talk.talk.overrun(talk.now)
+    (seq,) = talk.sent()
+    assert talk.hear(kernel.link(7, b"old")) == []
+    assert talk.hear(kernel.link(1, b"lo", seq=seq)) == []
+    (seen,) = talk.hear(kernel.link(7, b"new"))
+    assert isinstance(seen, LinkSeen)
+    (synced,) = talk.hear(kernel.done(seq))
+    assert names(synced) == ["lo", "new"]
