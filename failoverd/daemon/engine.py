@@ -1,12 +1,13 @@
 """The engine loop: one task that owns the state, calls `step`, and does what it says.
 
-    kernel --datagram--> reader --+
-    udev  -----------------------+--> one bounded channel --> engine: step(state, event, now) --> actions
-    administrators --------------+                                                                  |
-    looked-up configuration -----+        <---------- requests, journals, signals, timers ----------+
+    kernel ------------------ datagrams ----> engine: step(state, event, now) --> actions
+    udev  ------------------+                   ^ |                                  |
+    administrators ---------+-> bounded channel-+ +<-- requests, journals, signals, timers
+    looked-up configuration +
 
-The channel is bounded: where the engine cannot keep up, the reader stops reading, the kernel's queue fills, and its
-overrun is answered as any other. Nothing here decides anything, and nothing but `step` changes the state.
+The engine reads the kernel's socket itself: between a carrier loss and its answer no other task has to be scheduled.
+Who puts something into the channel wakes it. Where the engine cannot keep up, nobody reads, the kernel's queue fills,
+and its overrun is answered as any other. Nothing here decides anything, and nothing but `step` changes the state.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Engine:
         self._outside = outside
         self._talk = Conversation(outside.complete)
         self._send_event, self._events = trio.open_memory_channel[Event | Command](BACKLOG)
+        self._nap = trio.CancelScope()
         self._wake = math.inf
         self._nursery: trio.Nursery | None = None
         self._waiting: dict[int, str] = {}
@@ -90,7 +92,6 @@ class Engine:
             self._nursery = nursery
             self._talk.resync(trio.current_time())
             await self._flush()
-            nursery.start_soon(self._read)
             while not self.state.synced:
                 await self._turn()
             on_ready()
@@ -100,6 +101,7 @@ class Engine:
     async def tell(self, what: Event | Command) -> None:
         """Put an event, or something that makes events out of the state, into the engine's queue."""
         await self._send_event.send(what)
+        self._nap.cancel()
 
     async def resync(self) -> None:
         """Look at every device again."""
@@ -112,6 +114,7 @@ class Engine:
             del self._waiting[ifindex]
             try:
                 self._send_event.send_nowait(UdevDone(ifindex))
+                self._nap.cancel()
             except trio.WouldBlock:
                 self._waiting[ifindex] = ""
 
@@ -131,17 +134,20 @@ class Engine:
             else:
                 self.state.pairs.setdefault(mac, PairState(mac)).held = True
 
-    async def _read(self) -> None:
-        """The kernel's datagrams, as they come."""
-        while True:
+    async def _next(self, deadline: float) -> Event | Command:
+        """What was told, or else the kernel's next datagram, or else that the deadline has passed."""
+        try:
+            return self._events.receive_nowait()
+        except trio.WouldBlock:
+            pass
+        with trio.CancelScope(deadline=max(deadline, trio.current_time() + SHORTEST_WAIT)) as self._nap:
             try:
-                datagram = await self._outside.link_socket.recv()
+                return partial(self._feed, await self._outside.link_socket.recv())
             except OSError as error:
                 if not is_overrun(error):
                     raise
-                await self.tell(self._overrun)
-                continue
-            await self.tell(partial(self._feed, datagram))
+                return self._overrun
+        return TimePassed()
 
     def _feed(self, datagram: bytes, _state: State, now: float) -> Iterable[Event]:
         return self._talk.feed(datagram, now)
@@ -155,9 +161,7 @@ class Engine:
         timeout = self.state.config.netlink.request_timeout
         due = self._talk.deadline(timeout)
         deadline = min(self._wake, math.inf if due is None else due)
-        item: Event | Command = TimePassed()
-        with trio.move_on_at(max(deadline, trio.current_time() + SHORTEST_WAIT)):
-            item = await self._events.receive()
+        item = await self._next(deadline)
         now = trio.current_time()
         events = item(self.state, now) if callable(item) else (item,)
         for event in events:

@@ -3,6 +3,7 @@ both brings a device up and enslaves it, "up" would come first and the enslaving
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,16 @@ from failoverd.model.requests import (
     SetMtu,
     SetUp,
 )
-from failoverd.netlink.frames import HEADER, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, build
+from failoverd.netlink.frames import (
+    HEADER,
+    NLM_F_ACK,
+    NLM_F_APPEND,
+    NLM_F_CREATE,
+    NLM_F_DUMP,
+    NLM_F_EXCL,
+    attribute,
+    build,
+)
 from failoverd.netlink.inet import (
     AF_INET6,
     RTM_DELADDR,
@@ -36,6 +46,9 @@ from failoverd.netlink.messages import LinkMessage
 
 RTM_SETLINK = 19
 RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
+IFLA_LINKINFO = 18
+IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
+IFLA_BOND_ACTIVE_SLAVE = 2
 ACTIVE_BACKUP = 1
 FOLLOW_ACTIVE = 1
 ON_FAILURE = 2
@@ -89,9 +102,10 @@ def _create_bond(request: CreateBond, seq: int) -> bytes:
 
 
 def _set_active(request: SetActive, seq: int) -> bytes:
-    data = {"attrs": [("ACTIVE_SLAVE", request.slave)]}
-    attrs: Attrs = [("LINKINFO", {"attrs": [("KIND", "bond"), ("DATA", data)]})]
-    return _link(RTM_NEWLINK, 0, seq, request.ifindex, attrs)
+    """By hand: this one is waited for while traffic is lost, and the codec takes twenty times as long."""
+    data = attribute(IFLA_INFO_DATA, attribute(IFLA_BOND_ACTIVE_SLAVE, struct.pack("=I", request.slave)))
+    info = attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, b"bond\0") + data)
+    return build(RTM_NEWLINK, NLM_F_ACK, seq, INFO.pack(0, 0, request.ifindex, 0, 0) + info)
 
 
 def _altname(kind: int, flags: int, request: AddAltname | DropAltname, seq: int) -> bytes:
