@@ -28,6 +28,38 @@ class Master:
             'no adoption. "paired": only while a VF is seen.',
         ),
     ] = "remembered"
+    datapath: Annotated[
+        str,
+        Key(
+            Choice(("auto", "bond", "tc")),
+            'How a pair is joined. "bond": by the kernel\'s bonding driver, which carries on by itself while '
+            'failoverd is away. "tc": the paravirtual NIC stays the master, and its traffic is redirected to the '
+            'VF by traffic control; needs no bonding, and needs failoverd to be there when the VF goes. "auto": '
+            "bond, and tc where the kernel has no bonding. What is joined already stays as it is.",
+        ),
+    ] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Tc:
+    """The redirection by traffic control, where a pair is joined that way."""
+
+    carrier_poll: Annotated[
+        float,
+        Key(
+            Seconds(0.005, 1),
+            "How often the carrier of a VF that carries traffic is looked at. The kernel tells of a lost carrier up "
+            "to a second late there.",
+        ),
+    ] = 0.02
+    announcements: Annotated[
+        int,
+        Key(
+            Whole(0, 255),
+            "How many times every address is announced (gratuitous ARP, unsolicited neighbour advertisement) after "
+            "each change of the way traffic takes, 0.1 s apart.",
+        ),
+    ] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +213,7 @@ class Config:
 
     master: Master = field(default_factory=Master)
     bond: Bond = field(default_factory=Bond)
+    tc: Tc = field(default_factory=Tc)
     failback: Failback = field(default_factory=Failback)
     join: Join = field(default_factory=Join)
     pairing: Pairing = field(default_factory=Pairing)

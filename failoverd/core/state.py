@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from failoverd.config.spec import Config
+from failoverd.datapaths import bond
 from failoverd.datapaths.base import Datapath
 from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Inet, Journal
@@ -34,11 +35,13 @@ class PairState:
     answers were lost and the devices were not seen since. `inet` is what was just looked at; it is only good for the
     step that brings it. `held` means an administrator released the pair; `undo_until` that joining it failed and when
     to try anew. `because` is the reason of the switch that was last asked for, `leaving` a failover the signal for
-    which waits for its reason. Until `pause_until` nothing is done, because the journal could not be written;
+    which waits for its reason. `former` is the VF that went last, `peek_at` when the carrier of the VF is to be
+    looked at next. Until `pause_until` nothing is done, because the journal could not be written;
     `journal_before` is the one that holds then.
     """
 
     mac: str
+    datapath: Datapath = bond.DATAPATH
     held: bool = False
     journal: Journal | None = None
     journal_before: Journal | None = None
@@ -56,6 +59,8 @@ class PairState:
     because: str = ""
     election: str = ""
     leaving: FailedOver | None = None
+    former: Link | None = None
+    peek_at: float = 0.0
     joined: bool = False
     state: str = "alone"
     reason: str = ""
@@ -74,10 +79,9 @@ class PairState:
 @dataclass(slots=True)
 class State:
     """The machine as seen. `links` by ifindex; `ready` are the devices udev is done with, `asked` since when it is
-    waited for the others; `remembered` are the MACs that had a pair before."""
+    waited for the others; `remembered` are the MACs that had a pair before. `no_bonding`: the kernel said so."""
 
     config: Config
-    datapath: Datapath
     links: dict[int, Link] = field(default_factory=dict)
     pairs: dict[str, PairState] = field(default_factory=dict)
     judgements: Judgements = field(default_factory=Judgements)
@@ -85,6 +89,7 @@ class State:
     ready: set[int] = field(default_factory=set)
     asked: dict[int, float] = field(default_factory=dict)
     synced: bool = False
+    no_bonding: bool = False
 
     def link(self, ifindex: int) -> Link | None:
         """The device with this ifindex."""

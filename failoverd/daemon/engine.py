@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,13 +26,14 @@ from failoverd.core.state import PairState, State
 from failoverd.core.step import step
 from failoverd.core.words import describe
 from failoverd.daemon.store import JournalNotKeptError, Store, keep
-from failoverd.datapaths.bond import DATAPATH
 from failoverd.model.actions import (
     Action,
+    Announce,
     AskUdev,
     DropJournal,
     Emit,
     FetchInet,
+    Peek,
     Remember,
     SaveJournal,
     Say,
@@ -54,6 +55,8 @@ SHORTEST_WAIT = 0.001
 """Seconds. A timer that is due already waits as long, so that timers can never keep the queue from being read."""
 FETCH_PAUSE = 0.1
 """Seconds between two tries to look up a configuration."""
+ANNOUNCE_PAUSE = 0.1
+"""Seconds between two announcements of the same."""
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 Command = Callable[[State, float], Iterable[Event]]
@@ -68,6 +71,7 @@ class Outside:
     complete: Complete
     is_udev_done: Callable[[int], bool]
     store: Store
+    announce: Callable[[Mapping[int, str]], Awaitable[Sequence[str]]]
     on_signal: Callable[[Signal], None] = lambda _signal: None
     on_step: Callable[[State], None] = lambda _state: None
 
@@ -76,7 +80,7 @@ class Engine:
     """See the module. `state` may be read at any time, and is changed by `step` alone."""
 
     def __init__(self, config: Config, outside: Outside) -> None:
-        self.state = State(config, DATAPATH)
+        self.state = State(config)
         self._outside = outside
         self._talk = Conversation(outside.complete)
         self._send_event, self._events = trio.open_memory_channel[Event | Command](BACKLOG)
@@ -206,6 +210,10 @@ class Engine:
                 self._outside.on_signal(signal)
             case FetchInet(mac, ifindexes):
                 self._start(self._fetch, mac, ifindexes)
+            case Peek(ifindex):
+                self._talk.peek(ifindex)
+            case Announce(mac, devices, times):
+                self._start(self._announce, mac, dict(devices), times)
             case AskUdev(ifindex, name):
                 self._waiting[ifindex] = name
                 self.udev_spoke()
@@ -236,6 +244,16 @@ class Engine:
             else:
                 await self.tell(InetSeen(mac, inet))
                 return
+
+    async def _announce(self, mac: str, devices: Mapping[int, str], times: int) -> None:
+        for number in range(times):
+            await trio.sleep(ANNOUNCE_PAUSE if number else 0)
+            try:
+                troubles = await self._outside.announce(devices)
+            except (OSError, NetlinkError, InterruptedDumpError) as error:
+                troubles = [f"the addresses cannot be read: {error}"]
+            for trouble in troubles:
+                log.warning("%s: the neighbours may send to the wrong NIC for a while: %s", mac, trouble)
 
     async def _flush(self) -> None:
         """What cannot be sent is not answered either, and is tried again for that."""

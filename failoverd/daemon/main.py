@@ -21,16 +21,17 @@ from failoverd.config.changes import diff
 from failoverd.config.errors import ConfigError
 from failoverd.config.spec import Config
 from failoverd.core.calls import CALLS, CallError
+from failoverd.core.choice import rejudge
 from failoverd.core.state import State
-from failoverd.core.world import rejudge
 from failoverd.daemon import control
 from failoverd.daemon.engine import Engine, Outside
 from failoverd.daemon.notify import Notifier, watchdog_period
 from failoverd.daemon.places import Places, StartError
 from failoverd.daemon.store import DiskStore
 from failoverd.model.events import Event, TimePassed
+from failoverd.netlink.announce import announce
 from failoverd.netlink.devices import Devices
-from failoverd.netlink.transport import RTMGRP_LINK, KernelSocket
+from failoverd.netlink.transport import EVENTS, KernelSocket
 from failoverd.netlink.udev import Udev
 
 log = logging.getLogger("failoverd")
@@ -43,7 +44,7 @@ async def run(config: Config, places: Places, load: Callable[[], Config]) -> Non
     """
     with places.lock():
         try:
-            link_socket = await KernelSocket.open(RTMGRP_LINK, config.netlink.receive_buffer)
+            link_socket = await KernelSocket.open(EVENTS, config.netlink.receive_buffer)
         except OSError as error:
             raise StartError(f"cannot open a netlink socket: {error.strerror}; run it as root in the guest") from error
         try:
@@ -58,9 +59,10 @@ async def _live(config: Config, places: Places, load: Callable[[], Config], link
     udev = Udev()
     outside = Outside(
         link_socket=link_socket,
-        open_inet=lambda: KernelSocket.open(strict=True),
+        open_inet=partial(KernelSocket.open, strict=True),
         complete=Devices().complete,
         is_udev_done=udev.is_done,
+        announce=partial(announce, partial(KernelSocket.open, strict=True)),
         store=DiskStore(places.runtime, places.state),
         on_step=lambda state: _after_step(state, notifier),
     )
@@ -150,7 +152,7 @@ def _sentence(state: State) -> str:
     parts = []
     for mac, found in sorted(state.judgements.pairs.items()):
         if master := state.link(found.master):
-            active = state.name(state.datapath.active(master)) or "nothing"
+            active = state.name(state.pairs[mac].datapath.active(master)) or "nothing"
             parts.append(f"{master.name} {state.pairs[mac].state} on {active}")
     return ", ".join(parts) or "no pair found yet"
 

@@ -1,4 +1,9 @@
-"""What a datapath has to offer. The planner knows pairs and steps; only a datapath knows how two NICs are joined."""
+"""What a datapath has to offer. The planner knows pairs and steps; only a datapath knows how two NICs are joined.
+
+There are two shapes. Either a master is made and the configuration moves to it (`in_place` false), or the paravirtual
+NIC is the master itself and keeps everything (`in_place` true): then nothing is made, and `remove` takes off it what
+joining has left there.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +13,26 @@ from typing import Protocol
 from failoverd.config.spec import Config
 from failoverd.model.links import Link
 from failoverd.model.requests import Request
+from failoverd.policy.election import Standing, why_unfit
 
 
 class Datapath(Protocol):
-    """One way to join a pair. Every method returns requests, none sends any; an empty list means: it is so already."""
+    """One way to join a pair. What returns requests sends none; an empty list means: it is so already.
+
+    `announces`: the kernel tells the neighbours of a switch by itself. `polled`: it tells late of a lost carrier, so
+    the slave that carries has to be looked at.
+    """
 
     name: str
+    in_place: bool
+    announces: bool
+    polled: bool
 
     def create(self, mac: str, nic: Link, config: Config) -> Sequence[Request]:
         """Make the master: down, nobody in it, with the pair's MAC and the NIC's MTU."""
 
     def attach(self, slave: Link, master: Link) -> Sequence[Request]:
-        """Join a NIC to the master. It may be up; it is taken down for it."""
+        """Join a NIC to the master. It may be up; where it must not be, it is taken down for it."""
 
     def detach(self, slave: Link) -> Sequence[Request]:
         """Take a NIC out of its master; it is down afterwards."""
@@ -30,8 +43,27 @@ class Datapath(Protocol):
     def remove(self, master: Link) -> Sequence[Request]:
         """Take the master away; whoever is still in it comes out down."""
 
+    def holds(self, slave: Link, master: Link) -> bool:
+        """Whether this NIC is joined to that master."""
+
     def active(self, master: Link) -> int:
-        """The ifindex of the slave that carries, 0 for none."""
+        """The ifindex of the slave that carries, 0 for none. It may be one that is gone."""
+
+    def unlike(self, primary: Link, master: Link) -> str:
+        """Why the primary's MTU does not fit the master's, in words, or ""."""
+
+    def conflict(self, slave: Link, master: Link) -> str:
+        """What somebody else has set up on one of the two that would not work any more, in words, or ""."""
 
     def flaws(self, master: Link) -> str:
         """What about this master is not as failoverd would have made it, in words, or ""."""
+
+
+def standing(datapath: Datapath, master: Link, primary: Link | None, standby: Link | None) -> Standing:
+    """How a pair stands, for the election."""
+    bad_primary, unlike = why_unfit(primary, joined=False), ""
+    if primary is not None:
+        bad_primary = why_unfit(primary, datapath.holds(primary, master)) or datapath.conflict(primary, master)
+        unlike = datapath.unlike(primary, master)
+    bad_standby = why_unfit(standby, joined=standby is not None and datapath.holds(standby, master))
+    return Standing(datapath.active(master), primary, standby, bad_primary, bad_standby, unlike)

@@ -20,6 +20,9 @@ class BondDatapath:
     """See failoverd.datapaths.base.Datapath."""
 
     name = "bond"
+    in_place = False
+    announces = True
+    polled = False
 
     def create(self, mac: str, nic: Link, config: Config) -> list[Request]:
         """Make the bond under its passing name."""
@@ -41,6 +44,20 @@ class BondDatapath:
     def remove(self, master: Link) -> list[Request]:
         """Delete the bond; the kernel lets its slaves go and closes them."""
         return [DeleteLink(master.ifindex)]
+
+    def holds(self, slave: Link, master: Link) -> bool:
+        """IFLA_MASTER."""
+        return slave.master == master.ifindex
+
+    def unlike(self, primary: Link, master: Link) -> str:
+        """Bonding gives all the same MTU, and says nothing where one takes another."""
+        if primary.mtu == master.mtu:
+            return ""
+        return f"its MTU is {primary.mtu} and the master's {master.mtu}"
+
+    def conflict(self, slave: Link, master: Link) -> str:
+        """A slave's own filters and programs go on working in a bond."""
+        return ""
 
     def active(self, master: Link) -> int:
         """IFLA_BOND_ACTIVE_SLAVE."""

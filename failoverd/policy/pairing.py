@@ -38,8 +38,11 @@ class Judgements:
     verdicts: Mapping[int, Judgement] = field(default_factory=dict)
 
 
-def judge(links: Mapping[int, Link], config: Pairing) -> Judgements:
-    """Tell who belongs together among these devices. A NIC that has no partner makes a pair of one."""
+def judge(links: Mapping[int, Link], config: Pairing, in_place: bool = False) -> Judgements:
+    """Tell who belongs together among these devices. A NIC that has no partner makes a pair of one.
+
+    `in_place`: a pair is joined without a master of its own, so what stands on the paravirtual NIC does no harm.
+    """
     masters = {our_mac(link): link for link in links.values() if our_mac(link)}
     verdicts: dict[int, Judgement] = {}
     groups: dict[str, list[Link]] = defaultdict(list)
@@ -53,7 +56,8 @@ def judge(links: Mapping[int, Link], config: Pairing) -> Judgements:
     spare: dict[str, int] = {}
     for mac, group in groups.items():
         master = masters.get(mac)
-        held = {link.ifindex: why_held(link, master, links, uppers) for link in group}
+        stays = _slow(group, config) if in_place and master is None else []
+        held = {link.ifindex: why_held(link, master, links, {} if link in stays else uppers) for link in group}
         verdicts |= {ifindex: Judgement(Verdict.REFUSED, why) for ifindex, why in held.items() if why}
         free = [link for link in group if not held[link.ifindex]]
         pair = _pair(mac, group, free, master, config, verdicts)
