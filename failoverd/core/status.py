@@ -73,15 +73,15 @@ def _master(state: State, pair: PairState, found: Pair) -> Document:
         "state": pair.state,
         "reason": pair.reason,
         "active": state.name(pair.datapath.active(master)) or None if master else None,
-        "primary": _slave(pair, state.link(found.vf), master),
-        "standby": _slave(pair, nic, master),
+        "primary": _slave(pair, state.link(found.vf), master, is_standby=False),
+        "standby": _slave(pair, nic, master, is_standby=True),
         "mtu": master.mtu if master else 0,
         "failovers": pair.failovers,
         "last_failover": _last(pair),
     }
 
 
-def _slave(pair: PairState, link: Link | None, master: Link | None) -> Document | None:
+def _slave(pair: PairState, link: Link | None, master: Link | None, is_standby: bool) -> Document | None:
     if link is None or master is None or not pair.datapath.holds(link, master):
         return None
     return {
@@ -92,7 +92,7 @@ def _slave(pair: PairState, link: Link | None, master: Link | None) -> Document 
         "up": link.up,
         "carrier": link.carrier,
         "mtu": link.mtu,
-        "fit": not why_unfit(link, joined=True) and not pair.datapath.conflict(link, master),
+        "fit": not why_unfit(link, joined=True) and (is_standby or not pair.datapath.conflict(link, master)),
     }
 
 

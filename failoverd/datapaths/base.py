@@ -63,7 +63,9 @@ def standing(datapath: Datapath, master: Link, primary: Link | None, standby: Li
     """How a pair stands, for the election."""
     bad_primary, unlike = why_unfit(primary, joined=False), ""
     if primary is not None:
-        bad_primary = why_unfit(primary, datapath.holds(primary, master)) or datapath.conflict(primary, master)
+        joined = datapath.holds(primary, master)
+        conflict = datapath.conflict(primary, master)
+        bad_primary = conflict if conflict and not joined else why_unfit(primary, joined) or conflict
         unlike = datapath.unlike(primary, master)
     bad_standby = why_unfit(standby, joined=standby is not None and datapath.holds(standby, master))
     return Standing(datapath.active(master), primary, standby, bad_primary, bad_standby, unlike)

@@ -60,8 +60,7 @@ class TcDatapath:
         if self.holds(slave, master):
             return requests
         requests += [SetUp(slave.ifindex, up=True)] if not slave.up else []
-        requests += [DropRedirect(slave.ifindex, "ingress")] if _ours(slave, "ingress") else []
-        return [*requests, AddRedirect(slave.ifindex, "ingress", master.ifindex)]
+        return [*requests, *_drop(slave, "ingress"), AddRedirect(slave.ifindex, "ingress", master.ifindex)]
 
     def detach(self, slave: Link) -> list[Request]:
         """Take the filter off the VF and give it back its own multicast and link-local ways; it is down afterwards."""
@@ -77,8 +76,7 @@ class TcDatapath:
 
     def switch(self, master: Link, slave: int) -> list[Request]:
         """Redirect what the master sends to the VF, or let the master send it itself. The announcing is ours."""
-        was = _ours(master, "egress")
-        drop: list[Request] = [DropRedirect(master.ifindex, "egress")] if was is not None else []
+        drop = _drop(master, "egress")
         if slave == master.ifindex:
             return drop
         return [*drop, AddRedirect(master.ifindex, "egress", slave)]
@@ -125,14 +123,20 @@ def _ours(link: Link, hook: str) -> Filter | None:
     return next((found for found in link.tc.filters if found.ours and found.hook == hook), None)
 
 
+def _drop(link: Link, hook: str) -> list[Request]:
+    """Our filter away, if there is one."""
+    mine = _ours(link, hook)
+    if mine is None:
+        return []
+    shared = any(not f.ours and (f.hook, f.pref) == (hook, mine.pref) for f in link.tc.filters)
+    return [DropRedirect(link.ifindex, hook, shared)]
+
+
 def _clean(link: Link, hook: str) -> list[Request]:
     """Our filter away, and the qdisc with it where nobody else has a filter on it."""
-    if _ours(link, hook) is None:
-        return []
+    drop = _drop(link, hook)
     others = any(not found.ours for found in link.tc.filters)
-    keep = others or link.tc.slot != "clsact"
-    drop: list[Request] = [DropRedirect(link.ifindex, hook)]
-    return drop if keep else [*drop, DropClsact(link.ifindex)]
+    return drop if not drop or others or link.tc.slot != "clsact" else [*drop, DropClsact(link.ifindex)]
 
 
 DATAPATH = TcDatapath()

@@ -168,7 +168,7 @@ class SimWorld:
     async def _announce(self, devices: Mapping[int, str]) -> Sequence[str]:
         """The frame leaves by the NIC that carries."""
         if carrier := self.kernel.path_to(ADDRESS):
-            self.kernel.announcements += [(self.clock.current_time(), carrier) for _ in devices]
+            self.kernel.net.announcements += [(self.clock.current_time(), carrier, "sent by hand") for _ in devices]
         return ()
 
     def _complete(self, link: Link) -> Link:

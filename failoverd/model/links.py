@@ -84,6 +84,6 @@ class Link:
     altnames: frozenset[str] = field(default_factory=frozenset)
     standby_feature: bool = False
     all_multicast: bool = False
-    link_local: bool = True
+    link_local: bool = False
     xdp: bool = False
     tc: Tc = field(default_factory=Tc)

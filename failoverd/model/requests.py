@@ -149,10 +149,11 @@ class AddRedirect:
 
 @dataclass(frozen=True, slots=True)
 class DropRedirect:
-    """Take failoverd's filter off a hook."""
+    """Take failoverd's filter off a hook. `shared`: somebody else has a filter of the same priority there."""
 
     ifindex: int
     hook: str
+    shared: bool = False
 
 
 Request = (

@@ -153,9 +153,10 @@ def add_redirect(ifindex: int, hook: str, target: int, seq: int) -> bytes:
     return build(RTM_NEWTFILTER, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, seq, body)
 
 
-def drop_redirect(ifindex: int, hook: str, seq: int) -> bytes:
-    """Our filter and nobody else's."""
-    body = TCMSG.pack(0, ifindex, HANDLE, HOOKS[hook], INFO) + attribute(TCA_KIND, b"u32\0")
+def drop_redirect(ifindex: int, hook: str, shared: bool, seq: int) -> bytes:
+    """Our filter and nobody else's. Where it has its priority for itself, that goes with it: u32 would leave an empty
+    one behind while there is another u32 filter on the hook (net/sched/cls_u32.c, u32_delete)."""
+    body = TCMSG.pack(0, ifindex, HANDLE if shared else 0, HOOKS[hook], INFO) + attribute(TCA_KIND, b"u32\0")
     return build(RTM_DELTFILTER, NLM_F_ACK, seq, body)
 
 
