@@ -151,14 +151,16 @@ def _at_rest(state: State, pair: PairState, found: Pair, goal: Goal, actions: li
         return
     if not pair.joined:
         pair.joined = True
-        state.remembered.add(pair.mac)
-        actions += [Remember(pair.mac, "joined"), Emit(Joined(master.name, pair.mac))]
+        if not pair.datapath.adopted:
+            state.remembered.add(pair.mac)
+            actions.append(Remember(pair.mac, "joined"))
+        actions.append(Emit(Joined(master.name, pair.mac)))
     pair.state, pair.reason = _settled_state(state, pair, found, master)
 
 
 def _settled_state(state: State, pair: PairState, found: Pair, master: Link) -> tuple[str, str]:
-    active = pair.datapath.active(master)
-    if flaws := pair.datapath.flaws(master):
+    active = state.active(found)
+    if flaws := pair.datapath.flaws(master, state.link(found.vf), state.link(found.nic)):
         return "degraded", flaws
     if not master.up:
         return "degraded", f"{master.name} is down"

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from failoverd.core.state import PairState, State
-from failoverd.datapaths import bond, tc
+from failoverd.datapaths import bond, kernel, tc
 from failoverd.datapaths.base import Datapath
 from failoverd.model.pairs import Pair
 from failoverd.policy.pairing import judge
 
-DATAPATHS: Mapping[str, Datapath] = {one.name: one for one in (bond.DATAPATH, tc.DATAPATH)}
+DATAPATHS: Mapping[str, Datapath] = {one.name: one for one in (bond.DATAPATH, tc.DATAPATH, kernel.DATAPATH)}
 
 
 def rejudge(state: State) -> None:
@@ -28,14 +28,23 @@ def rejudge(state: State) -> None:
     pairs = {}
     for mac, pair in found.pairs.items():
         known = state.pairs.setdefault(mac, PairState(mac))
-        known.datapath = bond.DATAPATH if pair.master else tc.DATAPATH if _is_redirected(state, pair) else usual
+        known.datapath = _joined_by(state, pair) or usual
         pairs[mac] = _with_master(state, pair, known)
     state.judgements = replace(found, pairs=pairs)
 
 
+def _joined_by(state: State, pair: Pair) -> Datapath | None:
+    """What has joined this pair already."""
+    if pair.adopted:
+        return kernel.DATAPATH
+    if pair.master:
+        return bond.DATAPATH
+    return tc.DATAPATH if _is_redirected(state, pair) else None
+
+
 def _with_master(state: State, pair: Pair, known: PairState) -> Pair:
     """Where nothing is made, the paravirtual NIC is the master, once there is something to be the master of."""
-    if not known.datapath.in_place or not pair.nic:
+    if not known.datapath.in_place or not pair.nic or pair.master:
         return pair
     create = state.config.master.create
     is_kept = create == "always" or (create == "remembered" and pair.mac in state.remembered)

@@ -9,7 +9,7 @@ from failoverd.config.spec import Config
 from failoverd.datapaths import bond
 from failoverd.datapaths.base import Datapath
 from failoverd.model.links import Link
-from failoverd.model.pairs import Goal, Inet, Journal
+from failoverd.model.pairs import Goal, Inet, Journal, Pair
 from failoverd.model.requests import Request
 from failoverd.model.signals import FailedOver
 from failoverd.policy.pairing import Judgements
@@ -35,7 +35,8 @@ class PairState:
     answers were lost and the devices were not seen since. `inet` is what was just looked at; it is only good for the
     step that brings it. `held` means an administrator released the pair; `undo_until` that joining it failed and when
     to try anew. `because` is the reason of the switch that was last asked for, `leaving` a failover the signal for
-    which waits for its reason. `former` is the VF that went last, `peek_at` when the carrier of the VF is to be
+    which waits for its reason. `active` is who carried
+    when last seen, None before, `former` the VF that went last, `peek_at` when the carrier of the VF is to be
     looked at next. Until `pause_until` nothing is done, because the journal could not be written;
     `journal_before` is the one that holds then.
     """
@@ -61,6 +62,7 @@ class PairState:
     leaving: FailedOver | None = None
     former: Link | None = None
     peek_at: float = 0.0
+    active: int | None = None
     joined: bool = False
     state: str = "alone"
     reason: str = ""
@@ -99,3 +101,11 @@ class State:
         """Its name, "" for none."""
         link = self.links.get(ifindex)
         return link.name if link else ""
+
+    def active(self, found: Pair) -> int:
+        """The ifindex of the slave that carries this pair's traffic, 0 for none."""
+        master = self.links.get(found.master)
+        if master is None:
+            return 0
+        datapath = self.pairs[found.mac].datapath
+        return datapath.active(master, self.links.get(found.vf), self.links.get(found.nic))

@@ -72,7 +72,7 @@ def _master(state: State, pair: PairState, found: Pair) -> Document:
         "datapath": pair.datapath.name,
         "state": pair.state,
         "reason": pair.reason,
-        "active": state.name(pair.datapath.active(master)) or None if master else None,
+        "active": state.name(state.active(found)) or None if master else None,
         "primary": _slave(pair, state.link(found.vf), master, is_standby=False),
         "standby": _slave(pair, nic, master, is_standby=True),
         "mtu": master.mtu if master else 0,

@@ -16,7 +16,7 @@ from failoverd.core.choice import rejudge
 from failoverd.core.state import PairState, Refusal, State
 from failoverd.core.switch import watch
 from failoverd.core.words import devices, refusal_text
-from failoverd.core.world import REASON_WAIT, gone, overdue, see, sync
+from failoverd.core.world import REASON_WAIT, gone, noticed, overdue, see, sync
 from failoverd.model.actions import Action, Remember, Say, WakeAt
 from failoverd.model.events import (
     AboutPair,
@@ -75,6 +75,8 @@ def step(state: State, event: Event, now: float) -> list[Action]:
     actions = _take_in(state, event, now)
     if not state.synced:
         return actions
+    for pair in list(state.pairs.values()):
+        actions += noticed(state, pair, now)
     actions += overdue(state, now)
     wakes = [signal.at + REASON_WAIT for pair in state.pairs.values() if (signal := pair.leaving)]
     for pair in list(state.pairs.values()):

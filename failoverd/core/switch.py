@@ -39,6 +39,9 @@ def switch(
     master = state.link(found.master)
     if stands is None or master is None or pair.goal(now) is not Goal.JOINED or not master.up:
         return None
+    if pair.datapath.adopted:
+        pair.election = "the kernel chooses"
+        return None
     rule = Rule(state.config.failback.hold_down, state.config.failback.automatic)
     seen = Seen(pair.fit_since, pair.unlike_since)
     choice = elect(stands, seen, rule, now)
@@ -55,8 +58,7 @@ def switch(
 def watch(state: State, pair: PairState, now: float) -> tuple[list[Action], float | None]:
     """Look at the carrier of a VF that carries, where the kernel tells late of it. Returns when to look again."""
     found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
-    master = state.link(found.master)
-    if not pair.datapath.polled or master is None or not found.vf or pair.datapath.active(master) != found.vf:
+    if not pair.datapath.polled or not found.vf or state.active(found) != found.vf:
         return [], None
     if now < pair.peek_at:
         return [], pair.peek_at

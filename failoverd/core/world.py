@@ -10,6 +10,7 @@ from failoverd.core.state import PairState, State
 from failoverd.core.words import devices
 from failoverd.model.actions import Action, Announce, AskUdev, Emit
 from failoverd.model.links import Link
+from failoverd.model.pairs import Pair
 from failoverd.model.signals import FailedOver, LinkRenamed
 from failoverd.policy.holding import stacked_on
 from failoverd.policy.naming import our_mac
@@ -30,8 +31,6 @@ def see(state: State, link: Link, now: float) -> list[Action]:
         actions += _renamed(state, old, link)
     if old is None or _identity(old) != _identity(link):
         rejudge(state)
-    if old is not None:
-        actions += _failed_over(state, old, link, now)
     return actions
 
 
@@ -67,6 +66,28 @@ def sync(state: State, links: tuple[Link, ...], now: float) -> list[Action]:
     for pair in state.pairs.values():
         pair.unsure = False
     return actions
+
+
+def noticed(state: State, pair: PairState, now: float) -> list[Action]:
+    """Whether another slave carries than before, and what has to be said of it."""
+    found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+    master = state.link(found.master)
+    was, pair.active = pair.active, state.active(found) if master is not None else None
+    if master is None or was is None or pair.active is None or was == pair.active:
+        return []
+    because, pair.because = pair.because, ""
+    if not pair.joined:
+        return []
+    actions = settle_signal(pair, "")
+    pair.failovers += 1
+    old = state.link(was)
+    reason = because or (_what_is_wrong_with(old) if was else "no slave could carry before")
+    if old is None and pair.former is not None and pair.former.ifindex == was:
+        old, reason = pair.former, UNPLUGGED
+    pair.leaving = FailedOver(master.name, old.name if old else "", state.name(pair.active), reason, now)
+    may_be_leaving = was in state.links and not state.links[was].up
+    actions += _announce(state, pair, master)
+    return actions if may_be_leaving else actions + settle_signal(pair, reason)
 
 
 def settle_signal(pair: PairState, reason: str) -> list[Action]:
@@ -125,35 +146,9 @@ def _renamed(state: State, old: Link, new: Link) -> list[Action]:
     return []
 
 
-def _failed_over(state: State, before: Link, master: Link, now: float) -> list[Action]:
-    """Whether a master's traffic takes another way than before, and what has to be said of it."""
-    if before.bond is master.bond and before.tc is master.tc:
-        return []
-    mac = next((mac for mac, found in state.judgements.pairs.items() if found.master == master.ifindex), "")
-    pair = state.pairs.get(mac)
-    if pair is None:
-        return []
-    was, active = pair.datapath.active(before), pair.datapath.active(master)
-    if was == active:
-        return []
-    because, pair.because = pair.because, ""
-    if not pair.joined:
-        return []
-    actions = settle_signal(pair, "")
-    pair.failovers += 1
-    old = state.link(was)
-    reason = because or (_what_is_wrong_with(old) if was else "no slave could carry before")
-    if old is None and pair.former is not None and pair.former.ifindex == was:
-        old, reason = pair.former, UNPLUGGED
-    pair.leaving = FailedOver(master.name, old.name if old else "", state.name(active), reason, now)
-    may_be_leaving = was in state.links and not state.links[was].up
-    actions += _announce(state, pair, master)
-    return actions if may_be_leaving else actions + settle_signal(pair, reason)
-
-
 def _announce(state: State, pair: PairState, master: Link) -> list[Action]:
     """The neighbours learn the way by a frame that takes it; whatever stands on the master goes the same way."""
-    times = state.config.tc.announcements
+    times = state.config.announce.times
     if pair.datapath.announces or not times:
         return []
     above = (state.links[ifindex] for ifindex in stacked_on(master, state.links))

@@ -152,7 +152,7 @@ def _sentence(state: State) -> str:
     parts = []
     for mac, found in sorted(state.judgements.pairs.items()):
         if master := state.link(found.master):
-            active = state.name(state.pairs[mac].datapath.active(master)) or "nothing"
+            active = state.name(state.active(found)) or "nothing"
             parts.append(f"{master.name} {state.pairs[mac].state} on {active}")
     return ", ".join(parts) or "no pair found yet"
 

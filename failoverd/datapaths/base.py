@@ -1,8 +1,8 @@
 """What a datapath has to offer. The planner knows pairs and steps; only a datapath knows how two NICs are joined.
 
-There are two shapes. Either a master is made and the configuration moves to it (`in_place` false), or the paravirtual
-NIC is the master itself and keeps everything (`in_place` true): then nothing is made, and `remove` takes off it what
-joining has left there.
+There are two shapes. Either a master is made and the configuration moves to it (`in_place` false), or there is one
+already, the paravirtual NIC itself or the kernel's own, and the configuration stays where it is (`in_place` true). Then
+nothing is made, and `remove` takes off the master what joining has left there.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from failoverd.policy.election import Standing, why_unfit
 class Datapath(Protocol):
     """One way to join a pair. What returns requests sends none; an empty list means: it is so already.
 
-    `announces`: the kernel tells the neighbours of a switch by itself. `polled`: it tells late of a lost carrier, so
-    the slave that carries has to be looked at.
+    `adopted`: the kernel has joined the pair by itself and chooses the slave that carries; there is only to be watched
+    and mended. `announces`: the kernel tells the neighbours of a switch by itself. `polled`: it tells late of a lost
+    carrier, so the slave that carries has to be looked at.
     """
 
     name: str
     in_place: bool
+    adopted: bool
     announces: bool
     polled: bool
 
@@ -43,10 +45,15 @@ class Datapath(Protocol):
     def remove(self, master: Link) -> Sequence[Request]:
         """Take the master away; whoever is still in it comes out down."""
 
+    def mend(
+        self, master: Link, primary: Link | None, standby: Link | None, config: Config
+    ) -> Sequence[Request]:
+        """Put right what is not, or no longer, as it has to be in a pair that is joined."""
+
     def holds(self, slave: Link, master: Link) -> bool:
         """Whether this NIC is joined to that master."""
 
-    def active(self, master: Link) -> int:
+    def active(self, master: Link, primary: Link | None, standby: Link | None) -> int:
         """The ifindex of the slave that carries, 0 for none. It may be one that is gone."""
 
     def unlike(self, primary: Link, master: Link) -> str:
@@ -55,8 +62,8 @@ class Datapath(Protocol):
     def conflict(self, slave: Link, master: Link) -> str:
         """What somebody else has set up on one of the two that would not work any more, in words, or ""."""
 
-    def flaws(self, master: Link) -> str:
-        """What about this master is not as failoverd would have made it, in words, or ""."""
+    def flaws(self, master: Link, primary: Link | None, standby: Link | None) -> str:
+        """What about this master is not as it should be although nothing is to be done about it, in words, or ""."""
 
 
 def standing(datapath: Datapath, master: Link, primary: Link | None, standby: Link | None) -> Standing:
@@ -68,4 +75,4 @@ def standing(datapath: Datapath, master: Link, primary: Link | None, standby: Li
         bad_primary = conflict if conflict and not joined else why_unfit(primary, joined) or conflict
         unlike = datapath.unlike(primary, master)
     bad_standby = why_unfit(standby, joined=standby is not None and datapath.holds(standby, master))
-    return Standing(datapath.active(master), primary, standby, bad_primary, bad_standby, unlike)
+    return Standing(datapath.active(master, primary, standby), primary, standby, bad_primary, bad_standby, unlike)

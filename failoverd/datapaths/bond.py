@@ -21,6 +21,7 @@ class BondDatapath:
 
     name = "bond"
     in_place = False
+    adopted = False
     announces = True
     polled = False
 
@@ -45,6 +46,10 @@ class BondDatapath:
         """Delete the bond; the kernel lets its slaves go and closes them."""
         return [DeleteLink(master.ifindex)]
 
+    def mend(self, master: Link, primary: Link | None, standby: Link | None, config: Config) -> list[Request]:
+        """Bonding keeps its slaves as they have to be."""
+        return []
+
     def holds(self, slave: Link, master: Link) -> bool:
         """IFLA_MASTER."""
         return slave.master == master.ifindex
@@ -59,11 +64,11 @@ class BondDatapath:
         """A slave's own filters and programs go on working in a bond."""
         return ""
 
-    def active(self, master: Link) -> int:
+    def active(self, master: Link, primary: Link | None, standby: Link | None) -> int:
         """IFLA_BOND_ACTIVE_SLAVE."""
         return master.bond.active if master.bond else 0
 
-    def flaws(self, master: Link) -> str:
+    def flaws(self, master: Link, primary: Link | None, standby: Link | None) -> str:
         """Somebody may have changed the bond's options behind our back."""
         bond = master.bond
         if bond is None or bond.mode != ACTIVE_BACKUP:

@@ -21,18 +21,9 @@ judge, take another way or come from nowhere. Nobody can tell whether that is ha
 from __future__ import annotations
 
 from failoverd.config.spec import Config
-from failoverd.model.links import Filter, Link
-from failoverd.model.requests import (
-    AddClsact,
-    AddRedirect,
-    DropClsact,
-    DropRedirect,
-    Request,
-    SetAllMulticast,
-    SetLinkLocal,
-    SetMtu,
-    SetUp,
-)
+from failoverd.datapaths.redirect import clean, drop, leads_to, ours
+from failoverd.model.links import Link
+from failoverd.model.requests import AddClsact, AddRedirect, Request, SetAllMulticast, SetLinkLocal, SetMtu, SetUp
 
 
 class TcDatapath:
@@ -40,6 +31,7 @@ class TcDatapath:
 
     name = "tc"
     in_place = True
+    adopted = False
     announces = False
     polled = True
 
@@ -50,49 +42,45 @@ class TcDatapath:
     def attach(self, slave: Link, master: Link) -> list[Request]:
         """Make the VF silent by itself, bring it up, catch what it receives: with its filter it is joined, and stays so
         if an administrator takes it down."""
-        if slave.ifindex == master.ifindex:
+        if slave.ifindex == master.ifindex or self.holds(slave, master):
             return []
-        requests: list[Request] = []
-        requests += [SetLinkLocal(slave.ifindex, on=False)] if slave.link_local else []
-        requests += [SetAllMulticast(slave.ifindex, on=True)] if not slave.all_multicast else []
-        requests += [SetMtu(slave.ifindex, master.mtu)] if slave.mtu < master.mtu else []
+        requests = _shape(slave, master)
         requests += [AddClsact(link.ifindex) for link in (master, slave) if not link.tc.slot]
-        if self.holds(slave, master):
-            return requests
         requests += [SetUp(slave.ifindex, up=True)] if not slave.up else []
-        return [*requests, *_drop(slave, "ingress"), AddRedirect(slave.ifindex, "ingress", master.ifindex)]
+        return [*requests, *drop(slave, "ingress"), AddRedirect(slave.ifindex, "ingress", master.ifindex)]
 
     def detach(self, slave: Link) -> list[Request]:
         """Take the filter off the VF and give it back its own multicast and link-local ways; it is down afterwards."""
-        if _ours(slave, "ingress") is None:
+        if ours(slave, "ingress") is None:
             return []
         down: list[Request] = [SetUp(slave.ifindex, up=False)] if slave.up else []
         return [
             *down,
-            *_clean(slave, "ingress"),
+            *clean(slave, "ingress"),
             SetAllMulticast(slave.ifindex, on=False),
             SetLinkLocal(slave.ifindex, on=True),
         ]
 
     def switch(self, master: Link, slave: int) -> list[Request]:
         """Redirect what the master sends to the VF, or let the master send it itself. The announcing is ours."""
-        drop = _drop(master, "egress")
-        if slave == master.ifindex:
-            return drop
-        return [*drop, AddRedirect(master.ifindex, "egress", slave)]
+        away = drop(master, "egress")
+        return away if slave == master.ifindex else [*away, AddRedirect(master.ifindex, "egress", slave)]
 
     def remove(self, master: Link) -> list[Request]:
         """Leave nothing on the paravirtual NIC."""
-        return _clean(master, "egress")
+        return clean(master, "egress")
+
+    def mend(self, master: Link, primary: Link | None, standby: Link | None, config: Config) -> list[Request]:
+        """The master's MTU may grow, and somebody may have given the VF ways of its own again."""
+        return _shape(primary, master) if primary is not None and self.holds(primary, master) else []
 
     def holds(self, slave: Link, master: Link) -> bool:
         """The standby is the master itself; the VF is joined by its ingress filter."""
-        found = _ours(slave, "ingress")
-        return slave.ifindex == master.ifindex or (found is not None and found.redirect == master.ifindex)
+        return slave.ifindex == master.ifindex or leads_to(slave, "ingress", master)
 
-    def active(self, master: Link) -> int:
+    def active(self, master: Link, primary: Link | None, standby: Link | None) -> int:
         """Where the master's egress filter leads, nowhere (0) where that device is gone; without one it carries."""
-        found = _ours(master, "egress")
+        found = ours(master, "egress")
         return found.redirect if found is not None else master.ifindex
 
     def unlike(self, primary: Link, master: Link) -> str:
@@ -114,29 +102,17 @@ class TcDatapath:
             return f"{master.name} has a {master.tc.root} qdisc that traffic would pass by"
         return f"{master.name} has an XDP program that traffic would pass by" if master.xdp else ""
 
-    def flaws(self, master: Link) -> str:
+    def flaws(self, master: Link, primary: Link | None, standby: Link | None) -> str:
         """Nothing beside its filters makes such a master."""
         return ""
 
 
-def _ours(link: Link, hook: str) -> Filter | None:
-    return next((found for found in link.tc.filters if found.ours and found.hook == hook), None)
-
-
-def _drop(link: Link, hook: str) -> list[Request]:
-    """Our filter away, if there is one."""
-    mine = _ours(link, hook)
-    if mine is None:
-        return []
-    shared = any(not f.ours and (f.hook, f.pref) == (hook, mine.pref) for f in link.tc.filters)
-    return [DropRedirect(link.ifindex, hook, shared)]
-
-
-def _clean(link: Link, hook: str) -> list[Request]:
-    """Our filter away, and the qdisc with it where nobody else has a filter on it."""
-    drop = _drop(link, hook)
-    others = any(not found.ours for found in link.tc.filters)
-    return drop if not drop or others or link.tc.slot != "clsact" else [*drop, DropClsact(link.ifindex)]
+def _shape(slave: Link, master: Link) -> list[Request]:
+    """What a VF has to be like: without addresses of its own, open to every group, and its frames no shorter."""
+    requests: list[Request] = []
+    requests += [SetLinkLocal(slave.ifindex, on=False)] if slave.link_local else []
+    requests += [SetAllMulticast(slave.ifindex, on=True)] if not slave.all_multicast else []
+    return [*requests, SetMtu(slave.ifindex, master.mtu)] if slave.mtu < master.mtu else requests
 
 
 DATAPATH = TcDatapath()

@@ -13,16 +13,17 @@ from failoverd.plan.situation import Do, Next, Rest, Situation, Wait
 
 def join_in_place(s: Situation) -> Next:
     """Name the next step toward a VF that is joined to its master, and stays as it has to be."""
-    if s.vf is None or s.master is None:
+    if s.master is None:
         return Rest()
-    if s.datapath.conflict(s.vf, s.master):
-        # The election has taken the traffic from it before, or does so with its next answer.
-        is_idle = s.datapath.active(s.master) != s.vf.ifindex
-        requests = s.may(s.datapath.detach(s.vf)) if is_idle else ()
-        return Do(requests, f"let go of {s.vf.name}") if requests else Rest()
-    if s.is_in(s.vf):
-        return s.rest(s.datapath.attach(s.vf, s.master), f"keep {s.vf.name} as it has to be") or Rest()
-    return _attach(s, s.vf, s.master)
+    if s.vf is not None and not s.datapath.adopted:
+        if s.datapath.conflict(s.vf, s.master):
+            # The election has taken the traffic from it before, or does so with its next answer.
+            is_idle = s.datapath.active(s.master, s.vf, s.nic) != s.vf.ifindex
+            requests = s.may(s.datapath.detach(s.vf)) if is_idle else ()
+            return Do(requests, f"let go of {s.vf.name}") if requests else Rest()
+        if not s.is_in(s.vf):
+            return _attach(s, s.vf, s.master)
+    return s.rest(s.datapath.mend(s.master, s.vf, s.nic, s.config), f"mend {s.master.name}") or Rest()
 
 
 def release_in_place(s: Situation) -> Next:

@@ -65,10 +65,33 @@ def judge(links: Mapping[int, Link], config: Pairing, in_place: bool = False) ->
             pairs[mac] = pair
         elif len(slow := [link for link in free if link in _slow(group, config)]) == 1:
             spare[mac] = slow[0].ifindex
+    _adopt(links, pairs, verdicts)
     for mac, master in masters.items():
         pairs.setdefault(mac, Pair(mac, master=master.ifindex))
         verdicts[master.ifindex] = Judgement(Verdict.PAIRED, f"the master failoverd made for {mac}")
     return Judgements(pairs, spare, verdicts)
+
+
+def _adopt(links: Mapping[int, Link], pairs: dict[str, Pair], verdicts: dict[int, Judgement]) -> None:
+    """The pairs the kernel has joined itself. The standby is the one whose hypervisor offers it as such."""
+    for master in links.values():
+        if master.driver != KERNEL_FAILOVER or master.kind:
+            continue
+        slaves = [link for link in links.values() if link.master == master.ifindex]
+        standby = next((link for link in slaves if link.standby_feature), None)
+        primary = next((link for link in slaves if link is not standby), None)
+        mac = standby.perm_mac if standby is not None else master.mac
+        if mac in pairs:
+            continue
+        pairs[mac] = Pair(
+            mac,
+            nic=standby.ifindex if standby is not None else 0,
+            vf=primary.ifindex if primary is not None else 0,
+            master=master.ifindex,
+            adopted=True,
+        )
+        for link in (master, *slaves):
+            verdicts[link.ifindex] = Judgement(Verdict.PAIRED, f"the kernel has joined it itself, as {master.name}")
 
 
 def _not_for_us(link: Link, links: Mapping[int, Link], config: Pairing) -> Judgement | None:
