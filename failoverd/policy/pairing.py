@@ -72,38 +72,37 @@ def judge(links: Mapping[int, Link], config: Pairing, in_place: bool = False) ->
     return Judgements(pairs, spare, verdicts)
 
 
+def _is_kernels(link: Link) -> bool:
+    """Whether this is a master the kernel's own failover has made. It has no rtnl kind."""
+    return link.driver == KERNEL_FAILOVER and not link.kind
+
+
 def _adopt(links: Mapping[int, Link], pairs: dict[str, Pair], verdicts: dict[int, Judgement]) -> None:
     """The pairs the kernel has joined itself. The standby is the one whose hypervisor offers it as such."""
     for master in links.values():
-        if master.driver != KERNEL_FAILOVER or master.kind:
+        if not _is_kernels(master):
             continue
-        slaves = [link for link in links.values() if link.master == master.ifindex]
+        slaves = [link for link in links.values() if link.master == master.ifindex and not _is_kernels(link)]
         standby = next((link for link in slaves if link.standby_feature), None)
-        primary = next((link for link in slaves if link is not standby), None)
-        mac = standby.perm_mac if standby is not None else master.mac
-        if mac in pairs:
+        if standby is None or standby.perm_mac in pairs:
             continue
-        pairs[mac] = Pair(
-            mac,
-            nic=standby.ifindex if standby is not None else 0,
-            vf=primary.ifindex if primary is not None else 0,
-            master=master.ifindex,
-            adopted=True,
-        )
-        for link in (master, *slaves):
+        mac = standby.perm_mac
+        primary = next((link for link in slaves if link is not standby and link.perm_mac == mac), None)
+        pairs[mac] = Pair(mac, standby.ifindex, primary.ifindex if primary else 0, master.ifindex, adopted=True)
+        for link in (master, standby, *([primary] if primary else [])):
             verdicts[link.ifindex] = Judgement(Verdict.PAIRED, f"the kernel has joined it itself, as {master.name}")
 
 
 def _not_for_us(link: Link, links: Mapping[int, Link], config: Pairing) -> Judgement | None:
     """Why this device can be in no pair, whatever the others are."""
     above = links.get(link.master)
-    if link.driver == KERNEL_FAILOVER and not link.kind:
+    if _is_kernels(link):
         return Judgement(Verdict.LEFT_ALONE, "the kernel's own failover master (net_failover) joins its NICs itself")
     if link.kind:
         return Judgement(Verdict.IGNORED, f"it is a {link.kind} device; only hardware NICs are paired")
     if link.hardware != ETHER:
         return Judgement(Verdict.IGNORED, "it is not an Ethernet device")
-    if above is not None and above.driver == KERNEL_FAILOVER and not above.kind:
+    if above is not None and _is_kernels(above):
         return Judgement(Verdict.LEFT_ALONE, f"the kernel's own failover has joined it to {above.name}")
     if link.standby_feature:
         return Judgement(Verdict.LEFT_ALONE, "its hypervisor offers the kernel's own failover (VIRTIO_NET_F_STANDBY)")
