@@ -81,7 +81,8 @@ class PairState:
 @dataclass(slots=True)
 class State:
     """The machine as seen. `links` by ifindex; `ready` are the devices udev is done with, `asked` since when it is
-    waited for the others; `remembered` are the MACs that had a pair before. `no_bonding`: the kernel said so."""
+    waited for the others; `remembered` are the MACs that had a pair before. `no_bonding`: the kernel said so.
+    `ending`: nobody will be there to act on an event."""
 
     config: Config
     links: dict[int, Link] = field(default_factory=dict)
@@ -92,6 +93,7 @@ class State:
     asked: dict[int, float] = field(default_factory=dict)
     synced: bool = False
     no_bonding: bool = False
+    ending: bool = False
 
     def link(self, ifindex: int) -> Link | None:
         """The device with this ifindex."""
@@ -101,6 +103,11 @@ class State:
         """Its name, "" for none."""
         link = self.links.get(ifindex)
         return link.name if link else ""
+
+    def at_risk(self) -> bool:
+        """Whether some traffic goes by a VF whose loss nobody but failoverd would notice."""
+        by_vf = (pair for pair in self.judgements.pairs.values() if pair.vf and self.active(pair) == pair.vf)
+        return any(not self.pairs[pair.mac].datapath.survives for pair in by_vf)
 
     def active(self, found: Pair) -> int:
         """The ifindex of the slave that carries this pair's traffic, 0 for none."""

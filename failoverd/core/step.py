@@ -22,6 +22,7 @@ from failoverd.model.events import (
     AboutPair,
     AdoptAsked,
     Answered,
+    Ending,
     Event,
     InetSeen,
     LinkGone,
@@ -105,6 +106,8 @@ def _take_in(state: State, event: Event, now: float) -> list[Action]:
                 state.ready.add(ifindex)
         case Answered() | InetSeen() | ReleaseAsked() | AdoptAsked() | NotSaved():
             return _for_pair(state, state.pairs.setdefault(event.mac, PairState(event.mac)), event, now)
+        case Ending():
+            state.ending = True
         case TimePassed():
             pass
         case _:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from failoverd.core.state import PairState, State
 from failoverd.datapaths.base import standing
 from failoverd.model.actions import Action, Peek, Send
@@ -44,6 +46,8 @@ def switch(
         return None
     rule = Rule(state.config.failback.hold_down, state.config.failback.automatic)
     seen = Seen(pair.fit_since, pair.unlike_since)
+    if state.ending and not pair.datapath.survives:
+        stands = replace(stands, bad_primary="failoverd ends, and the kernel would not leave it by itself")
     choice = elect(stands, seen, rule, now)
     pair.election = choice.reason
     if choice.slave:

@@ -1,6 +1,7 @@
 """The daemon: the nursery that holds the engine, udev's monitor, the control socket, the watchdog and the signals.
 
-Ending is quick and changes nothing: the bond goes on without us. Only one failoverd runs in a network namespace, held
+Ending is quick. A bond goes on without us and is not touched; where traffic control leads the traffic to a VF, nobody
+but us would notice if that went, so it is led back first. Only one failoverd runs in a network namespace, held
 by a lock on a file in the runtime directory. Where one of the tasks fails, all end, and whoever started us does so
 again: a daemon that goes on with half of itself looks well and is not.
 """
@@ -80,6 +81,7 @@ async def _live(config: Config, places: Places, load: Callable[[], Config], link
                 name = signal.Signals(number).name
                 log.info("ending on %s; the masters and their traffic stay as they are", name)
                 notifier.stopping()
+                await engine.retire()
                 nursery.cancel_scope.cancel()
                 break
 

@@ -20,13 +20,15 @@ class Datapath(Protocol):
     """One way to join a pair. What returns requests sends none; an empty list means: it is so already.
 
     `adopted`: the kernel has joined the pair by itself and chooses the slave that carries; there is only to be watched
-    and mended. `announces`: the kernel tells the neighbours of a switch by itself. `polled`: it tells late of a lost
-    carrier, so the slave that carries has to be looked at.
+    and mended. `survives`: while failoverd is away the kernel leaves a VF that fails by itself. `announces`: the kernel
+    tells the neighbours of a switch by itself. `polled`: it tells late of a lost carrier, so the slave that carries has
+    to be looked at.
     """
 
     name: str
     in_place: bool
     adopted: bool
+    survives: bool
     announces: bool
     polled: bool
 

@@ -22,6 +22,7 @@ class BondDatapath:
     name = "bond"
     in_place = False
     adopted = False
+    survives = True
     announces = True
     polled = False
 

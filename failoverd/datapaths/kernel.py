@@ -28,6 +28,7 @@ class KernelDatapath:
     name = "net_failover"
     in_place = True
     adopted = True
+    survives = True
     announces = False
     polled = False
 

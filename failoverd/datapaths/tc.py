@@ -32,6 +32,7 @@ class TcDatapath:
     name = "tc"
     in_place = True
     adopted = False
+    survives = False
     announces = False
     polled = True
 
