@@ -26,7 +26,11 @@ from failoverd.lab.story import Scenario
 from failoverd.lab.strip import strip
 from failoverd.lab.world import CannotTell, World
 
-WORLDS = {"sim": ("failoverd.lab.sim", "SimWorld"), "vm": ("failoverd.lab.vm", "VmWorld")}
+WORLDS = {
+    "sim": ("failoverd.lab.sim", "SimWorld"),
+    "netns": ("failoverd.lab.netns", "NetnsWorld"),
+    "vm": ("failoverd.lab.vm", "VmWorld"),
+}
 AS_EXPECTED, FAILED, BAD_FILE, CANNOT_TELL = 0, 1, 2, 3
 EXAMPLES = """\
 examples:
