@@ -6,10 +6,11 @@ BIN := .venv/bin
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: setup-guest ## Boot a real guest, take its VF away and back, migrate it, and draw what its traffic saw
+demo: setup ## Take a VF away and back under traffic, on this kernel and beside its own devices, and draw what was seen
 	@$(BIN)/failoverd-lab demo
 
-demo-guest: demo ## The same
+demo-guest: setup-guest ## The same in a real guest, which is live-migrated, too
+	@$(BIN)/failoverd-lab demo --in vm
 
 test: setup ## Pass the tests: lint, unit, simulated, contract, guest. TIERS="lint unit" picks some
 	@$(BIN)/python tools/tiers.py $(TIERS)

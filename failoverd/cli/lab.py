@@ -1,4 +1,4 @@
-"""`failoverd-lab`: tell a scenario in a simulated kernel or in a real guest, and see what came of it."""
+"""`failoverd-lab`: tell a scenario in a simulated kernel, on the real one or in a guest, and see what came of it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,21 @@ from failoverd.lab.story import Scenario
 from failoverd.lab.strip import strip
 from failoverd.lab.world import CannotTell, World
 
-WORLDS = {"sim": ("failoverd.lab.sim", "SimWorld"), "vm": ("failoverd.lab.vm", "VmWorld")}
+WORLDS = {
+    "sim": ("failoverd.lab.sim", "SimWorld"),
+    "netns": ("failoverd.lab.netns", "NetnsWorld"),
+    "vm": ("failoverd.lab.vm", "VmWorld"),
+}
+DEMOS = {"vm": "demo-guest"}
+"""The demo's story where it is not `demo`: only a guest migrates."""
+
 AS_EXPECTED, FAILED, BAD_FILE, CANNOT_TELL = 0, 1, 2, 3
 EXAMPLES = """\
 examples:
-  failoverd-lab demo                               what failoverd is for, in a minute
+  failoverd-lab demo                               what failoverd is for, in a quarter of a minute
   failoverd-lab list
   failoverd-lab run vf-unplug                      in the simulated kernel, at once
+  failoverd-lab run vf-unplug --in netns           on this kernel, in a namespace of its own
   failoverd-lab run vf-unplug --in vm --svg u.svg  in a real guest, with a picture
   failoverd-lab run scenarios/*.toml --quiet       all of them, only what failed
   failoverd-lab check my-story.toml                read it, tell nothing
@@ -70,8 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     tell.add_argument("--json", action="store_true", help="print each report as one line of JSON")
     tell.add_argument("--quiet", action="store_true", help="print only verdicts and what failed; no progress")
     tell.set_defaults(command=_run)
-    demo = commands.add_parser("demo", help="show what failoverd is for, in a real guest, and draw it")
-    demo.add_argument("--in", dest="world", choices=WORLDS, default="vm", help="the world (default: vm)")
+    demo = commands.add_parser("demo", help="show what failoverd is for, and draw it")
+    demo.add_argument("--in", dest="world", choices=WORLDS, default="netns", help="the world (default: netns)")
     demo.add_argument("--svg", metavar="PATH", type=Path, default=Path("build/demo.svg"), help="where the picture goes")
     demo.set_defaults(command=_demo)
     shelf = commands.add_parser("list", help="show the scenarios there are")
@@ -105,7 +113,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _demo(arguments: argparse.Namespace) -> int:
     arguments.svg.parent.mkdir(parents=True, exist_ok=True)
-    arguments.files, arguments.json, arguments.quiet = ["demo"], False, False
+    arguments.files, arguments.json, arguments.quiet = [DEMOS.get(arguments.world, "demo")], False, False
     status = _run(arguments)
     if status in (AS_EXPECTED, FAILED):
         print(f"the picture is in {arguments.svg}")

@@ -13,7 +13,8 @@ PATIENCE = 2.0
 class Progress:
     """Reports what is going on, once it has been going on for PATIENCE seconds; until then the latest is kept.
 
-    The timer is a thread's, as a world's own clock may not be that of the person who waits.
+    The timer is a thread's, as a world's own clock may not be that of the person who waits. It starts with the first
+    words: until then a world may still need the process to have one thread (`failoverd.lab.namespaces`).
     """
 
     def __init__(self, stream: TextIO, *, silent: bool = False, patience: float = PATIENCE) -> None:
@@ -25,13 +26,15 @@ class Progress:
         self._lock = threading.Lock()
         self._timer = threading.Timer(patience, self._lose_patience)
         self._timer.daemon = True
-        if not silent:
-            self._timer.start()
+        self._begun = silent
 
     def __call__(self, words: str) -> None:
         """Say what begins now."""
         with self._lock:
             self._latest = words
+            if not self._begun:
+                self._begun = True
+                self._timer.start()
             if not self._silent and not self._patient:
                 self._print()
 

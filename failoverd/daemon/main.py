@@ -31,6 +31,7 @@ from failoverd.daemon.places import Places, StartError
 from failoverd.daemon.store import DiskStore
 from failoverd.model.events import Event, TimePassed
 from failoverd.netlink.announce import announce
+from failoverd.netlink.conversation import Complete
 from failoverd.netlink.devices import Devices
 from failoverd.netlink.transport import EVENTS, KernelSocket
 from failoverd.netlink.udev import Udev
@@ -38,8 +39,17 @@ from failoverd.netlink.udev import Udev
 log = logging.getLogger("failoverd")
 
 
-async def run(config: Config, places: Places, load: Callable[[], Config]) -> None:
+async def run(
+    config: Config,
+    places: Places,
+    load: Callable[[], Config],
+    *,
+    complete: Complete | None = None,
+    udev: Udev | None = None,
+) -> None:
     """Run until SIGTERM or SIGINT. `load` reads the configuration anew for SIGHUP.
+
+    `complete` and `udev` are for who runs it on devices that only stand for hardware; it finds its own otherwise.
 
     Raises StartError, and where a task fails what that raised, in a group or not as the release of trio has it.
     """
@@ -49,19 +59,25 @@ async def run(config: Config, places: Places, load: Callable[[], Config]) -> Non
         except OSError as error:
             raise StartError(f"cannot open a netlink socket: {error.strerror}; run it as root in the guest") from error
         try:
-            await _live(config, places, load, link_socket)
+            await _live(config, places, load, link_socket, complete or Devices().complete, udev or Udev())
         finally:
             link_socket.close()
 
 
-async def _live(config: Config, places: Places, load: Callable[[], Config], link_socket: KernelSocket) -> None:
+async def _live(
+    config: Config,
+    places: Places,
+    load: Callable[[], Config],
+    link_socket: KernelSocket,
+    complete: Complete,
+    udev: Udev,
+) -> None:
     period = watchdog_period()
     notifier = Notifier(period)
-    udev = Udev()
     outside = Outside(
         link_socket=link_socket,
         open_inet=partial(KernelSocket.open, strict=True),
-        complete=Devices().complete,
+        complete=complete,
         is_udev_done=udev.is_done,
         announce=partial(announce, partial(KernelSocket.open, strict=True)),
         store=DiskStore(places.runtime, places.state),

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -120,8 +120,10 @@ async def open_nursery() -> AsyncIterator[trio.Nursery]:
         raise group.exceptions[0] from group.exceptions[0].__cause__
 
 
-def spawn(argv: Sequence[str], *, pass_fds: Sequence[int] = (), stderr: Path) -> subprocess.Popen[bytes]:
-    """Start a process that dies with this one.
+def spawn(
+    argv: Sequence[str], *, pass_fds: Sequence[int] = (), stderr: Path, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a process that dies with this one; `env` is its environment, this one's if there is none.
 
     Not trio's `open_process`: that forks in a worker thread, and PR_SET_PDEATHSIG (prctl(2)) fires when the
     *thread* that forked ends.
@@ -130,6 +132,7 @@ def spawn(argv: Sequence[str], *, pass_fds: Sequence[int] = (), stderr: Path) ->
         return subprocess.Popen(
             [tool("setpriv"), "--pdeathsig", "KILL", tool(argv[0]), *argv[1:]],
             pass_fds=pass_fds,
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -16,14 +16,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from failoverd.lab.lanes import Lanes
 from failoverd.lab.nics import nic_of
 from failoverd.lab.peer import Heard
 from failoverd.lab.story import Direction
 from failoverd.lab.traffic import Diary
-from failoverd.lab.world import Announcement, Probe
+from failoverd.lab.world import Announcement, Probe, Span
 
 SPAN = 0.5
 """Seconds of the guest's clock for which one offset is found."""
+
+
+GAP = 0.1
+"""Seconds without one of the guest's probes after which the picture shows that nobody carried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +39,35 @@ class Silence:
     length: float
 
 
-def probes(host: Diary, guest: Diary, start: float) -> list[Probe]:
-    """Every probe sent, in seconds of the story, which began at `start` of the host's clock."""
-    clock = GuestClock(host, guest)
-    at_guest = {number: clock.on_host(at) for number, at in _first(guest.heard).items()}
+def probes(host: Diary, guest: Diary, start: float, *, one_clock: bool = False) -> list[Probe]:
+    """Every probe sent, in seconds of the story, which began at `start` of the host's clock.
+
+    With `one_clock` both sides read the same one, and there is no offset to be found."""
+    on_host = float if one_clock else GuestClock(host, guest).on_host
+    at_guest = {number: on_host(at) for number, at in _first(guest.heard).items()}
     at_host = _first(host.heard)
     there = [_probe("to-guest", sent, at_guest.get(number), start) for number, sent in host.sent]
-    back = [_probe("from-guest", clock.on_host(sent), at_host.get(number), start) for number, sent in guest.sent]
+    back = [_probe("from-guest", on_host(sent), at_host.get(number), start) for number, sent in guest.sent]
     return there + back
 
 
 def announcements(heard: Iterable[Heard], start: float) -> list[Announcement]:
     """The guest's announcements, each with the NIC it left by."""
     return [Announcement(one.at - start, nic_of(one.port), one.kind) for one in heard]
+
+
+def carried(host: Diary, ports: Sequence[str], start: float, length: float) -> list[Span]:
+    """Who carried: the NIC by which each of the guest's probes came in, and nobody where none came for a while.
+
+    `ports` are those of the probes in the host's diary; the spans' lane is "active"."""
+    came = [(at - start, nic_of(port)) for (_, at), port in zip(host.heard, ports, strict=True)]
+    came = [(0.0, came[0][1] if came else "none"), *(row for row in came if 0 <= row[0] <= length)]
+    lanes = Lanes()
+    for (since, nic), (until, _) in pairwise([*came, (length, "")]):
+        lanes.note("active", since, nic)
+        if until - since > GAP:
+            lanes.note("active", since + GAP / 2, "none")
+    return lanes.spans(length)
 
 
 def silence(probes: Iterable[Probe], way: Direction, start: float, end: float) -> Silence:

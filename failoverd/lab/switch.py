@@ -187,12 +187,16 @@ class Switch:
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             sock.bind(os.fspath(mine))
             port = SocketPort(self, name, sock, os.fspath(theirs))
-            self._add(port)
+            self.start(port)
         except BaseException:
             sock.close()
             raise
-        self._nursery.start_soon(port.run)
         return port
+
+    def start(self, port: SocketPort) -> None:
+        """Take a port in, and move its frames until it is closed. Raises ValueError if its name is taken."""
+        self._add(port)
+        self._nursery.start_soon(port.run)
 
     def _add(self, port: Port) -> Port:
         if port.name in self.ports:

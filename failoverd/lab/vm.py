@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,21 +17,15 @@ import trio
 from failoverd.lab import guestprobe, install, judge
 from failoverd.lab.guest import Guest, open_guest
 from failoverd.lab.image import image
+from failoverd.lab.lan import ADDRESS, GUEST, LAST, PEER, PEER_MAC
 from failoverd.lab.lanes import Lanes
-from failoverd.lab.nics import GuestNic, nic_of
+from failoverd.lab.nics import GuestNic
 from failoverd.lab.peer import Peer
 from failoverd.lab.story import Nic, Scenario, Step
 from failoverd.lab.switch import open_switch
 from failoverd.lab.traffic import Diary, diary
 from failoverd.lab.vmsteps import STEPS
-from failoverd.lab.world import CannotTell, Recording, Span
-
-ADDRESS = "10.111.0.2"
-GUEST = (f"{ADDRESS}/24", "fd00:111::2/64")
-PEER = ("10.111.0.1", "fd00:111::1")
-PEER_MAC = "52:54:00:fa:00:01"
-LAST = 0.3
-"""Seconds given to what is under way when the traffic ends."""
+from failoverd.lab.world import CannotTell, Recording
 
 SETTLE = 30.0
 """Seconds in which the traffic must run both ways over the paravirtual NIC; then the story begins."""
@@ -48,8 +41,6 @@ ip -j address
 for device in /sys/class/net/*; do echo "${device##*/} $(readlink -f "$device/device")"; done
 """
 PROBES = "/run/probes.json"
-GAP = 0.1
-"""Seconds without one of the guest's probes after which the picture shows that nobody carried."""
 
 
 class VmWorld:
@@ -123,7 +114,7 @@ class VmWorld:
         guest = await self._guest_diary()
         probes = [p for p in judge.probes(self.peer.diary, guest, self._begun) if 0 <= p.sent <= length]
         heard = judge.announcements(self.peer.announcements, self._begun)
-        spans = [*self._lanes.spans(length), *self._active(length)]
+        spans = [*self._lanes.spans(length), *judge.carried(self.peer.diary, self.peer.ports, self._begun, length)]
         return Recording(length, probes, spans, (), heard, {"log": await install.log(self.guest)})
 
     async def stop(self) -> None:
@@ -210,18 +201,6 @@ class VmWorld:
             "addresses": addresses,
             "nic": next((nic.id for nic in self._nics.values() if nic.address in path), ""),
         }
-
-    def _active(self, length: float) -> list[Span]:
-        """Who carried: the NIC by which the guest's probes came in, and nobody where none came for a while."""
-        heard = zip(self.peer.diary.heard, self.peer.ports, strict=True)
-        came = [(at - self._begun, nic_of(port)) for (_, at), port in heard]
-        came = [(0.0, came[0][1] if came else "none"), *(row for row in came if 0 <= row[0] <= length)]
-        lanes = Lanes()
-        for (since, nic), (until, _) in pairwise([*came, (length, "")]):
-            lanes.note("active", since, nic)
-            if until - since > GAP:
-                lanes.note("active", since + GAP / 2, "none")
-        return lanes.spans(length)
 
 
 def _partners(scenario: Scenario) -> Mapping[str, str]:

@@ -143,6 +143,20 @@ def test_a_picture_that_could_not_be_written_is_refused_first(
     assert why in err
 
 
+@pytest.mark.parametrize(("world", "story"), [("netns", "demo"), ("sim", "demo"), ("vm", "demo-guest")])
+def test_the_demo_is_the_worlds_own_story_and_leaves_its_picture(
+    world: str, story: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(lab, "WORLDS", dict.fromkeys(("sim", "netns", "vm"), ("toy", "ToyWorld")))
+    for name in ("demo", "demo-guest"):
+        (tmp_path / "scenarios" / f"{name}.toml").write_text(GOOD.replace('"good"', f'"{name}"'))
+    assert main(["demo", "--in", world]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{story} in toy: told as expected")
+    assert out.endswith("the picture is in build/demo.svg\n")
+    assert (tmp_path / "build" / "demo.svg").read_text().startswith("<svg ")
+
+
 def test_list_shows_each_story_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "good              The VF goes."

@@ -151,3 +151,31 @@ def test_announcements_name_the_nic_behind_the_port() -> None:
 
 def test_a_diary_is_read_from_what_the_guest_wrote() -> None:
     assert diary({"sent": [[1, 2]], "heard": [[3, 4.5]], "errors": {}}) == Diary([(1, 2.0)], [(3, 4.5)])
+
+
+def test_one_clock_is_taken_as_it_is() -> None:
+    """Here the way there takes ten times as long as the way back, of which half would be taken for an offset."""
+    host, guest = Diary(), Diary()
+    for number in range(100):
+        at = START + number / 100
+        host.sent.append((number, at))
+        guest.heard.append((number, at + 0.010))
+        guest.sent.append((number, at))
+        host.heard.append((number, at + 0.001))
+    probes = judge.probes(host, guest, START, one_clock=True)
+    for way, took in (("to-guest", 0.010), ("from-guest", 0.001)):
+        mine = [probe for probe in probes if probe.direction == way]
+        assert {probe.sent for probe in mine} == {at - START for _, at in host.sent}
+        assert {round(probe.arrived - probe.sent, 6) for probe in mine if probe.arrived is not None} == {took}
+
+
+def test_who_carried_is_the_port_the_probes_came_by_and_nobody_in_a_long_gap() -> None:
+    host = Diary(heard=[(n, START + at) for n, at in enumerate((-0.5, 0.01, 0.05, 0.5, 0.55, 1.2))])
+    ports = ["vf@a", "vf@a", "vf@a", "pv@a", "pv@b", "pv@b"]
+    spans = judge.carried(host, ports, START, 0.6)
+    assert [(s.lane, round(s.start, 3), round(s.end, 3), s.text) for s in spans] == [
+        ("active", 0.0, 0.1, "vf"),
+        ("active", 0.1, 0.5, "none"),
+        ("active", 0.5, 0.6, "pv"),
+    ]
+    assert [span.text for span in judge.carried(Diary(), [], START, 1.0)] == ["none"]

@@ -1,0 +1,156 @@
+"""The netns world: a story told on the kernel that is here, in namespaces of its own, with veths for NICs.
+
+Nothing is booted and nothing simulated: the daemon is a process as in a guest, the kernel passes the frames and says
+what happened, and a story takes as long as it says. What a veth cannot show is a driver: its hot-plug takes no time, it
+takes any MTU and any MAC. And nothing migrates. That is what the guest world is for.
+
+What the picture shows of the NICs is what was done to them. Which one carried is read off the switch, as in the guest
+world.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import trio
+
+from failoverd.lab import judge, namespaces, rtnl
+from failoverd.lab.lanes import Lanes
+from failoverd.lab.netnsstage import Stage, open_stage
+from failoverd.lab.netnssteps import STEPS
+from failoverd.lab.rtnl import KernelRefusedError
+from failoverd.lab.story import Nic, Scenario, Step
+from failoverd.lab.world import CannotTell, Recording
+from failoverd.model.requests import DeleteLink
+
+
+class NetnsWorld:
+    """See failoverd.lab.world.World. Made before trio runs, while this process has one thread. Raises CannotTell."""
+
+    name = "netns"
+    poll = 0.02
+
+    def __init__(self, progress: Callable[[str], None]) -> None:
+        namespaces.enter()
+        self._progress = progress
+        self._nics: dict[str, Nic] = {}
+        self._lanes = Lanes()
+        self._over = trio.Event()
+        self._ended = trio.Event()
+        self._ended.set()
+        self._begun = time.monotonic()
+
+    async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
+        """See World. The paravirtual NIC has addresses and a route before the daemon starts, as after a boot."""
+        self._nics = {nic.id: nic for nic in scenario.nics}
+        self._ended = trio.Event()
+        opened = trio.Event()
+        nursery.start_soon(self._hold, scenario, opened)
+        await opened.wait()
+        await self._have_datapath(scenario)
+        for nic in scenario.nics:
+            if nic.plugged:
+                await self.stage.plug(nic.id)
+        await self.stage.configure(next(nic.id for nic in scenario.nics if nic.bus == "virtio"))
+        await self.stage.start_traffic(scenario.rate, nursery)
+        self._begun = time.monotonic()
+        for nic in scenario.nics:
+            self._show(nic.id, nic.id if nic.plugged else "")
+        self._progress("starting the daemon")
+        await self.stage.daemon.start()
+
+    def now(self) -> float:
+        """See World."""
+        return time.monotonic() - self._begun
+
+    async def sleep_until(self, at: float) -> None:
+        """See World."""
+        await trio.sleep(max(0.0, at - self.now()))
+
+    async def do(self, step: Step) -> None:
+        """See World."""
+        action = STEPS.get(step.do)
+        if action is None:
+            raise CannotTell(f"the netns world cannot do {step.do!r}, it needs a guest; tell this story with --in vm")
+        await action(self, **step.args)
+
+    async def status(self) -> Mapping[str, Any] | None:
+        """See World."""
+        return await self.stage.daemon.ask("status")
+
+    async def links(self) -> Sequence[Mapping[str, Any]]:
+        """See World."""
+        return await self.stage.links()
+
+    async def finish(self) -> Recording:
+        """See World."""
+        length = self.now()
+        guest = await self.stage.stop_traffic()
+        peer, begun = self.stage.peer, self._begun
+        probes = [p for p in judge.probes(peer.diary, guest, begun, one_clock=True) if 0 <= p.sent <= length]
+        spans = [*self._lanes.spans(length), *judge.carried(peer.diary, peer.ports, begun, length)]
+        heard = judge.announcements(peer.announcements, begun)
+        return Recording(length, probes, spans, (), heard, {"log": self.stage.daemon.log})
+
+    async def stop(self) -> None:
+        """See World."""
+        self._over.set()
+        await self._ended.wait()
+
+    async def plug(self, nic: str) -> None:
+        """The host plugs the NIC in."""
+        await self.stage.plug(nic)
+        self._show(nic, nic)
+
+    async def unplug(self, nic: str) -> None:
+        """The host takes the NIC away."""
+        await self.stage.unplug(nic)
+        self._show(nic, "")
+
+    async def set_link(self, nic: str, up: bool) -> None:
+        """The host cuts the NIC's cable, or mends it."""
+        await self.stage.set_link(nic, up)
+        self._show(nic, nic if up else f"{nic}, no carrier")
+
+    async def master(self) -> Mapping[str, Any]:
+        """The one master, as the daemon has it. Raises CannotTell while there is none, or several."""
+        masters = (await self.status() or {"masters": []})["masters"]
+        if len(masters) != 1:
+            raise CannotTell(f"the step speaks of the master, and the daemon has {len(masters)}")
+        found: Mapping[str, Any] = masters[0]
+        return found
+
+    async def device(self, nic: str) -> int:
+        """The ifindex of a NIC of the story, or of the one master. Raises CannotTell."""
+        return int((await self.master())["ifindex"]) if nic == "master" else self.stage.ifindexes[nic]
+
+    async def _hold(self, scenario: Scenario, opened: trio.Event) -> None:
+        """Keep the stage until `stop`."""
+        try:
+            async with open_stage(scenario.nics, scenario.config) as stage:
+                self.stage: Stage = stage
+                opened.set()
+                await self._over.wait()
+        finally:
+            self._ended.set()
+
+    async def _have_datapath(self, scenario: Scenario) -> None:
+        """A story that asks for a bond cannot be told on a kernel without bonding."""
+        if scenario.config.get("master", {}).get("datapath") != "bond":
+            return
+        try:
+            await self.stage.guest.ask(rtnl.device("bond", "fo-probe"))
+        except KernelRefusedError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            raise CannotTell(
+                "the story asks for a bond, and this kernel has no bonding (CONFIG_BONDING); tell it with --in vm"
+            ) from error
+        probe = next(row["ifindex"] for row in await self.stage.links() if row["name"] == "fo-probe")
+        await self.stage.guest.ask(DeleteLink(probe))
+
+    def _show(self, nic: str, text: str) -> None:
+        self._lanes.note("standby" if self._nics[nic].bus == "virtio" else "primary", self.now(), text)
