@@ -19,17 +19,20 @@ from failoverd.core.state import PairState, State
 from failoverd.core.step import step
 from failoverd.model.actions import (
     Action,
+    Announce,
     AskUdev,
     DropJournal,
     Emit,
     FetchInet,
+    Peek,
     Remember,
     SaveJournal,
     Say,
     Send,
     WakeAt,
 )
-from failoverd.model.events import Answered, Event, InetSeen, NotSaved, Synced, TimePassed, UdevDone
+from failoverd.model.events import Answered, Event, InetSeen, LinkSeen, NotSaved, Synced, TimePassed, UdevDone
+from failoverd.model.links import Link
 from failoverd.model.pairs import Inet, Journal
 from failoverd.model.requests import Request
 from failoverd.model.signals import Signal
@@ -60,6 +63,8 @@ class Driver:
     signals: list[Signal] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     sent: list[tuple[Request, ...]] = field(default_factory=list)
+    peeks: list[tuple[float, int]] = field(default_factory=list)
+    announced: list[Announce] = field(default_factory=list)
     state: State = field(init=False)
     wake: float | None = None
     done: int = 0
@@ -149,6 +154,17 @@ class Driver:
                 self.said.append(text)
             case WakeAt(at):
                 self.wake = at
+            case Announce():
+                self.announced.append(action)
+            case Peek(ifindex):
+                self._peek(ifindex)
+
+    def _peek(self, ifindex: int) -> None:
+        """Only an answer that is news is told."""
+        self.peeks.append((self.now, ifindex))
+        link = self.kernel.links.get(ifindex)
+        if link is not None and link != self.state.links.get(ifindex):
+            self.events.append(LinkSeen(link))
 
     def _send(self, mac: str, requests: tuple[Request, ...]) -> None:
         assert requests, "an empty batch has no answer"
@@ -185,11 +201,18 @@ class Driver:
         return words([self.kernel.inet.get(link.ifindex, Inet())]) if link else frozenset()
 
     def is_reachable(self, word: str) -> bool:
-        """Whether this address is on a device that can carry traffic: up, with a carrier, and nobody's slave."""
-        for link in self.kernel.links.values():
-            if link.up and link.carrier and not link.master and word in self.on(link.name):
-                return True
-        return False
+        """Whether this address is on a device that can carry traffic: up, with a carrier, and nobody's slave. A device
+        that is redirected carries by the other, which has to lead what it receives back."""
+        return any(self.carries(link) and word in self.on(link.name) for link in self.kernel.links.values())
+
+    def carries(self, link: Link) -> bool:
+        """Whether what this device sends goes out, and what is meant for it comes in."""
+        out = next((f.redirect for f in link.tc.filters if f.ours and f.hook == "egress"), None)
+        if out is None:
+            return link.up and link.carrier and not link.master
+        way = self.kernel.links.get(out)
+        back = [f.redirect for f in way.tc.filters if f.ours and f.hook == "ingress"] if way else []
+        return link.up and way is not None and way.up and way.carrier and back == [link.ifindex]
 
 
 def words(many: Iterable[Inet]) -> frozenset[str]:

@@ -1,8 +1,8 @@
 """A toy of a kernel on the model's own nouns, for the tests of plan and core: stricter than `plan.foresee`, no bytes.
 
 It refuses what the kernel refuses, and it loses what the kernel loses: a device that goes down loses its IPv6 addresses
-and its routes; a rename and an enslaving need a device that is down; a gateway needs a route to it. (The simulated
-kernel of the lab is the real judge, but it speaks netlink; here thousands of histories have to be cheap.)
+and its routes; a rename and an enslaving need a device that is down; a gateway needs a route to it. A filter that
+redirects to a device that goes stays, leads nowhere from then on, and nobody is told. (The simulated kernel of the lab is the real judge, but it speaks netlink; here thousands of histories have to be cheap.)
 """
 
 from __future__ import annotations
@@ -14,19 +14,25 @@ from dataclasses import dataclass, field, replace
 
 from failoverd.model.events import Event, LinkGone, LinkSeen
 from failoverd.model.inet import Address, Route
-from failoverd.model.links import Bond, Link
+from failoverd.model.links import Bond, Filter, Link, Tc
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import (
     AddAddress,
     AddAltname,
+    AddClsact,
+    AddRedirect,
     AddRoute,
     CreateBond,
     DeleteLink,
     DropAddress,
     DropAltname,
+    DropClsact,
+    DropRedirect,
     Rename,
     Request,
     SetActive,
+    SetAllMulticast,
+    SetLinkLocal,
     SetMaster,
     SetMtu,
     SetUp,
@@ -36,6 +42,8 @@ MAC = "52:54:00:fa:11:01"
 RTA_DST, RTA_GATEWAY, RTA_PRIORITY = 1, 5, 6
 IFA_LABEL = 3
 KERNEL, STATIC = 2, 4
+PREFERENCE, HANDLE = 64_023, 0x80000001
+"""Where failoverd's filters are."""
 
 
 def address(text: str, ifindex: int, flags: int = 0, label: str = "") -> Address:
@@ -79,10 +87,11 @@ class RefusedError(Exception):
 class ToyKernel:
     """Devices by ifindex, their IP configuration, and whether each NIC's wire is alive.
 
-    `live_renames`: an UP device may be renamed, as from Linux 6.2 on.
+    `live_renames`: an UP device may be renamed, as from Linux 6.2 on. `bonding`: it has the bonding driver.
     """
 
     live_renames: bool = False
+    bonding: bool = True
     links: dict[int, Link] = field(default_factory=dict)
     inet: dict[int, Inet] = field(default_factory=dict)
     wires: dict[int, bool] = field(default_factory=dict)
@@ -98,8 +107,8 @@ class ToyKernel:
     ) -> int:
         self.last += 1
         self.wires[self.last] = wire
-        link = Link(self.last, name, mac, mac, bus=bus, parent=f"{bus}{self.last}", driver="some", max_mtu=9000)
-        self._put(link)
+        link = Link(self.last, name, mac, mac, bus=bus, parent=f"{bus}{self.last}", driver="some", max_mtu=max_mtu)
+        self._put(replace(link, link_local=True))
         if up:
             self.set_up(self.last, True)
         return self.last
@@ -109,6 +118,13 @@ class ToyKernel:
         self.set_up(ifindex, False)
         self._free(ifindex)
         self._forget(ifindex)
+        for link in list(self.links.values()):
+            self.links[link.ifindex] = replace(link, tc=replace(link.tc, filters=_without_target(link.tc, ifindex)))
+
+    def filter_by_others(self, ifindex: int, hook: str, kind: str = "bpf", pref: int = 1) -> None:
+        """Another program's filter, and the qdisc it needs."""
+        tc = self.links[ifindex].tc
+        self._put_tc(ifindex, replace(tc, slot="clsact", filters=tc.filters | {Filter(hook, pref, 1, kind)}))
 
     def wire(self, ifindex: int, alive: bool) -> None:
         self.wires[ifindex] = alive
@@ -166,12 +182,53 @@ class ToyKernel:
                 self._drop_address(found)
             case AddRoute(found):
                 self._add_route(found)
+            case AddClsact() | DropClsact() | AddRedirect() | DropRedirect():
+                self._redirect(request)
             case _:
                 self._set(request)
 
-    def _set(self, request: SetUp | SetMtu | Rename | AddAltname | DropAltname) -> None:
+    def _redirect(self, request: AddClsact | DropClsact | AddRedirect | DropRedirect) -> None:
+        tc = self.links[request.ifindex].tc
+        match request:
+            case AddClsact(ifindex):
+                if tc.slot:
+                    raise RefusedError(errno.EEXIST)
+                self._put_tc(ifindex, replace(tc, slot="clsact"))
+            case DropClsact(ifindex):
+                if tc.slot != "clsact":
+                    raise RefusedError(errno.EINVAL if tc.slot else errno.ENOENT)
+                self._put_tc(ifindex, replace(tc, slot="", filters=frozenset()))
+            case AddRedirect(ifindex, hook, target):
+                self._put_tc(ifindex, replace(tc, filters=tc.filters | {self._new_filter(tc, hook, target)}))
+            case DropRedirect(ifindex, hook, shared):
+                there = {f for f in tc.filters if (f.hook, f.pref) == (hook, PREFERENCE)}
+                gone = {f for f in there if f.handle == HANDLE} if shared else there
+                if not gone:
+                    raise RefusedError(errno.ENOENT if tc.slot else errno.EINVAL)
+                self._put_tc(ifindex, replace(tc, filters=tc.filters - gone))
+
+    def _new_filter(self, tc: Tc, hook: str, target: int) -> Filter:
+        """The hook, the device it leads to and the place are looked at, as the kernel does."""
+        if tc.slot != "clsact" and (tc.slot, hook) != ("ingress", "ingress"):
+            raise RefusedError(errno.EINVAL)
+        if target not in self.links:
+            raise RefusedError(errno.ENODEV)
+        there = [f for f in tc.filters if (f.hook, f.pref) == (hook, PREFERENCE)]
+        if any(f.kind != "u32" for f in there):
+            raise RefusedError(errno.EINVAL)
+        if any(f.handle == HANDLE for f in there):
+            raise RefusedError(errno.EEXIST)
+        return Filter(hook, PREFERENCE, HANDLE, "u32", target, ours=True)
+
+    def _set(
+        self, request: SetUp | SetMtu | Rename | AddAltname | DropAltname | SetAllMulticast | SetLinkLocal
+    ) -> None:
         link = self.links[request.ifindex]
         match request:
+            case SetAllMulticast(_, on):
+                self._put(replace(link, all_multicast=on))
+            case SetLinkLocal(_, on):
+                self._put(replace(link, link_local=on))
             case SetUp(ifindex, up):
                 self.set_up(ifindex, up)
             case SetMtu(ifindex, mtu):
@@ -192,6 +249,8 @@ class ToyKernel:
                 self._put(replace(link, altnames=link.altnames - {name}))
 
     def _create(self, request: CreateBond) -> None:
+        if not self.bonding:
+            raise RefusedError(errno.EOPNOTSUPP)
         self._free_name(request.name)
         self.last += 1
         bond = Bond(mode=1, miimon=request.miimon, fail_over_mac=1)
@@ -219,6 +278,9 @@ class ToyKernel:
         if self.links.get(link.ifindex) != link:
             self.links[link.ifindex] = link
             self.news.append(LinkSeen(link))
+
+    def _put_tc(self, ifindex: int, tc: Tc) -> None:
+        self._put(replace(self.links[ifindex], tc=tc))
 
     def _forget(self, ifindex: int) -> None:
         del self.links[ifindex]
@@ -293,10 +355,11 @@ class ToyKernel:
 
     def _configure_itself(self, ifindex: int) -> None:
         inet = self.inet.get(ifindex, Inet())
-        if not any(a.scope == 253 for a in inet.addresses):
+        is_local = self.links[ifindex].link_local or bool(self.links[ifindex].kind)
+        if is_local and not any(a.scope == 253 for a in inet.addresses):
             own = address("fe80::5054:ff:fefa:1101/64", ifindex)
             self.inet[ifindex] = replace(inet, addresses=(*inet.addresses, own))
-        for found in self.inet[ifindex].addresses:
+        for found in self.inet.get(ifindex, Inet()).addresses:
             self._prefix_route(found)
 
     def _prefix_route(self, found: Address) -> None:
@@ -336,7 +399,10 @@ class ToyKernel:
             raise RefusedError(errno.EADDRNOTAVAIL)
         kept = tuple(a for a in inet.addresses if a not in gone)
         up = self.links[found.ifindex].up
-        self.inet[found.ifindex] = Inet(kept, tuple(r for r in inet.routes if r.protocol != KERNEL))
+        # With its last IPv4 address a device loses its IPv4 routes (net/ipv4/fib_frontend.c, fib_inetaddr_event).
+        lost = 0 if any(a.family == 2 for a in kept) else 2
+        routes = tuple(r for r in inet.routes if r.protocol != KERNEL and r.family != lost)
+        self.inet[found.ifindex] = Inet(kept, routes)
         for left in kept if up else ():
             self._prefix_route(left)
 
@@ -365,3 +431,8 @@ class ToyKernel:
                 if ipaddress.ip_address(gateway) in net:
                     return True
         return False
+
+
+def _without_target(tc: Tc, ifindex: int) -> frozenset[Filter]:
+    """net/sched/act_mirred.c, mirred_device_event: the action forgets its device and drops what comes."""
+    return frozenset(replace(f, redirect=0) if f.redirect == ifindex else f for f in tc.filters)
