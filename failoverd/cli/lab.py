@@ -22,7 +22,7 @@ from failoverd.lab.parse import ScenarioError, load
 from failoverd.lab.picture import svg
 from failoverd.lab.report import Report, document, text
 from failoverd.lab.runner import run
-from failoverd.lab.story import Scenario
+from failoverd.lab.story import DATAPATHS, Scenario
 from failoverd.lab.strip import strip
 from failoverd.lab.world import CannotTell, World
 
@@ -42,6 +42,7 @@ examples:
   failoverd-lab run vf-unplug                      in the simulated kernel, at once
   failoverd-lab run vf-unplug --in netns           on this kernel, in a namespace of its own
   failoverd-lab run vf-unplug --in vm --svg u.svg  in a real guest, with a picture
+  failoverd-lab run vf-unplug --datapath tc        the pair joined by traffic control
   failoverd-lab run scenarios/*.toml --quiet       all of them, only what failed
   failoverd-lab check my-story.toml                read it, tell nothing
 
@@ -74,12 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     tell = commands.add_parser("run", help="tell scenarios in a world", epilog=EXAMPLES, formatter_class=style)
     tell.add_argument("files", nargs="+", metavar="FILE", help="a scenario's path or name")
     tell.add_argument("--in", dest="world", choices=WORLDS, default="sim", help="the world (default: sim)")
+    _add_datapath(tell)
     tell.add_argument("--svg", metavar="PATH", type=Path, help="write the picture there; a directory for several")
     tell.add_argument("--json", action="store_true", help="print each report as one line of JSON")
     tell.add_argument("--quiet", action="store_true", help="print only verdicts and what failed; no progress")
     tell.set_defaults(command=_run)
     demo = commands.add_parser("demo", help="show what failoverd is for, and draw it")
     demo.add_argument("--in", dest="world", choices=WORLDS, default="netns", help="the world (default: netns)")
+    _add_datapath(demo)
     demo.add_argument("--svg", metavar="PATH", type=Path, default=Path("build/demo.svg"), help="where the picture goes")
     demo.set_defaults(command=_demo)
     shelf = commands.add_parser("list", help="show the scenarios there are")
@@ -91,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_datapath(command: argparse.ArgumentParser) -> None:
+    words = "how pairs are joined (default: as the story or the daemon has it); net_failover: by the kernel itself"
+    command.add_argument("--datapath", choices=DATAPATHS, default="", help=words)
+
+
 def _run(arguments: argparse.Namespace) -> int:
     scenarios = _load(arguments.files)
     if scenarios is None or not _svg_fits(arguments.svg, len(scenarios)):
@@ -99,7 +107,7 @@ def _run(arguments: argparse.Namespace) -> int:
     for scenario in scenarios:
         progress = Progress(sys.stderr, silent=arguments.quiet)
         try:
-            report = _tell(scenario, arguments.world, progress)
+            report = _tell(scenario.told_with(arguments.datapath), arguments.world, progress)
         except (CannotTell, LabError) as why:
             print(f"failoverd-lab: {scenario.name} in {arguments.world}: {why}", file=sys.stderr)
             statuses.append(CANNOT_TELL)
@@ -122,6 +130,10 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _tell(scenario: Scenario, name: str, progress: Callable[[str], None]) -> Report:
     world = _world(name, progress)
+    joined_by = world.joined_by(scenario)
+    if scenario.datapaths and joined_by not in scenario.datapaths:
+        choices = " or ".join(scenario.datapaths)
+        raise CannotTell(f"{scenario.file}: this story is one of {choices}, and pairs are joined by {joined_by} here")
     return trio.run(functools.partial(run, scenario, world, progress), clock=getattr(world, "clock", None))
 
 

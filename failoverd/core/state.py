@@ -38,7 +38,7 @@ class PairState:
     which waits for its reason. `active` is who carried
     when last seen, None before, `former` the VF that went last, `peek_at` when the carrier of the VF is to be
     looked at next. Until `pause_until` nothing is done, because the journal could not be written;
-    `journal_before` is the one that holds then.
+    `journal_before` is the one that holds then. `losses` are those of its carrier the VF had when last seen.
     """
 
     mac: str
@@ -55,6 +55,7 @@ class PairState:
     undo_reason: str = ""
     pause_until: float = 0.0
     fit_since: float | None = None
+    losses: int = 0
     unlike_since: float | None = None
     vf_wait: float | None = None
     because: str = ""

@@ -21,6 +21,10 @@ def take_time(state: State, pair: PairState, found: Pair, stands: Standing | Non
     """Note since when things are as they are, and end an undoing whose time is over."""
     master, vf = state.link(found.master), state.link(found.vf)
     fit = stands is not None and not stands.bad_primary and not stands.unlike
+    losses = vf.carrier_losses if vf is not None else 0
+    if losses != pair.losses:
+        # It flapped faster than the kernel tells of it.
+        pair.fit_since, pair.losses = None, losses
     pair.fit_since = (pair.fit_since if pair.fit_since is not None else now) if fit else None
     unlike = stands is not None and stands.unlike
     pair.unlike_since = (pair.unlike_since if pair.unlike_since is not None else now) if unlike else None
@@ -60,9 +64,14 @@ def switch(
 
 
 def watch(state: State, pair: PairState, now: float) -> tuple[list[Action], float | None]:
-    """Look at the carrier of a VF that carries, where the kernel tells late of it. Returns when to look again."""
+    """Look at the carrier of a VF that carries or is about to, where the kernel tells late of it.
+
+    Returns when to look again."""
     found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
-    if not pair.datapath.polled or not found.vf or state.active(found) != found.vf:
+    if not pair.datapath.polled or not found.vf:
+        return [], None
+    is_held_down = pair.fit_since is not None and now < pair.fit_since + state.config.failback.hold_down
+    if state.active(found) != found.vf and not is_held_down:
         return [], None
     if now < pair.peek_at:
         return [], pair.peek_at

@@ -60,6 +60,13 @@ class SimWorld:
         self._rate = 0
         self._start = 0.0
 
+    def joined_by(self, scenario: Scenario) -> str:
+        """See World."""
+        found = scenario.joined_by("bond")
+        if found == "net_failover":
+            raise CannotTell("the simulated kernel has no net_failover; tell it with --in vm")
+        return found
+
     async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
         """See World. The paravirtual NIC has addresses and a route before the daemon starts, as after a boot."""
         self._start = trio.current_time()

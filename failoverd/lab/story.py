@@ -106,6 +106,11 @@ class Scenario:
             return replace(self, config=config, datapath=datapath)
         return replace(self, datapath=datapath)
 
+    def joined_by(self, usual: str) -> str:
+        """The datapath it is told with; `usual` is the one the daemon chooses where nothing is said."""
+        chosen = self.datapath or self.config.get("master", {}).get("datapath", "auto")
+        return usual if chosen == "auto" else str(chosen)
+
     @property
     def length(self) -> float:
         """The longest the story can take, in seconds, beside the time the world needs for the steps themselves."""

@@ -60,6 +60,10 @@ class VmWorld:
         self._sending = trio.CancelScope()
         self._begun = time.monotonic()
 
+    def joined_by(self, scenario: Scenario) -> str:
+        """See World."""
+        return scenario.joined_by("bond")
+
     async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
         """See World."""
         self._kinds = {nic.id: nic for nic in scenario.nics}

@@ -82,6 +82,9 @@ class World(Protocol):
     name: str
     poll: float
 
+    def joined_by(self, scenario: Scenario) -> str:
+        """The datapath with which pairs are joined in this world in this story. Raises CannotTell where it cannot be."""
+
     async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
         """Set the stage: the NICs, the traffic, the daemon running. The story's clock starts when this returns.
 

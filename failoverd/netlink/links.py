@@ -66,6 +66,7 @@ def read_link(message: Message) -> Link:
         mii_up=_number(slave, "MII_STATUS") == MII_LINK_UP,
         bond=_bond(_table(info.get("DATA"))) if kind == "bond" else None,
         altnames=_altnames(attrs.get("PROP_LIST")),
+        carrier_losses=_number(attrs, "CARRIER_DOWN_COUNT"),
         all_multicast=bool(flags & IFF_ALLMULTI),
         link_local=_makes_link_local(attrs.get("AF_SPEC", b"")),
         xdp=any(dict(attributes(attrs.get("XDP", b""))).get(IFLA_XDP_ATTACHED, b"")),

@@ -88,6 +88,7 @@ class LinkMessage(nlmsg):  # type: ignore[misc, unused-ignore]
         (26, "AF_SPEC", "cdata"),
         (37, "LINK_NETNSID", "int32"),
         (43, "XDP", "cdata"),
+        (48, "CARRIER_DOWN_COUNT", "uint32"),
         (51, "MAX_MTU", "uint32"),
         (IFLA_PROP_LIST, "PROP_LIST", "prop_list"),
         (54, "PERM_ADDRESS", "cdata"),

@@ -137,7 +137,7 @@ def _pair(
     """Judge the NICs of one permanent MAC. Who is joined already stays so, whoever else turns up."""
     slow = _slow(group, config)
     fast = [link for link in group if link not in slow]
-    joined = [link for link in group if master is not None and link.master == master.ifindex]
+    joined = [link for link in group if _is_joined(link, master, group)]
     nic = _only(slow, joined)
     vf = _only(fast, joined)
     if slow and nic is None:
@@ -161,6 +161,14 @@ def _pair(
         master,
         verdicts,
     )
+
+
+def _is_joined(link: Link, master: Link | None, group: list[Link]) -> bool:
+    """Whether this NIC is joined already: by a master of ours, or by a filter of ours on it or on one that leads to it."""
+    if master is not None:
+        return link.master == master.ifindex
+    ours = [(one.ifindex, found.redirect) for one in group for found in one.tc.filters if found.ours]
+    return any(link.ifindex in ends for ends in ours)
 
 
 def _slow(group: list[Link], config: Pairing) -> list[Link]:
