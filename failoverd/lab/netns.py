@@ -37,6 +37,7 @@ class NetnsWorld:
         namespaces.enter()
         self._progress = progress
         self._nics: dict[str, Nic] = {}
+        self._texts: dict[str, str] = {}
         self._lanes = Lanes()
         self._over = trio.Event()
         self._ended = trio.Event()
@@ -152,4 +153,9 @@ class NetnsWorld:
         await self.stage.guest.ask(DeleteLink(probe))
 
     def _show(self, nic: str, text: str) -> None:
-        self._lanes.note("standby" if self._nics[nic].bus == "virtio" else "primary", self.now(), text)
+        """A lane has room for one: the first of the NICs there that is plugged in."""
+        self._texts[nic] = text
+        bus = self._nics[nic].bus
+        texts = [self._texts.get(other.id, "") for other in self._nics.values() if other.bus == bus]
+        shown = next((text for text in texts if text), "")
+        self._lanes.note("standby" if bus == "virtio" else "primary", self.now(), shown)

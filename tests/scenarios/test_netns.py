@@ -47,7 +47,7 @@ def test_what_veths_cannot_show_is_refused_by_its_line(step: str, why: str, tmp_
         'name = "story"\nstory = "It."\n[[nic]]\nid = "pv"\nbus = "virtio"\nmac = "52:54:00:fa:11:01"\n'
         f"[[then]]\n{step}\n[[then]]\nsee = {{masters = 0}}\n"
     )
-    assert why_not(load(path)).startswith(f"{path}:7: {why}")
+    assert why_not(load(path)).startswith(f"{path}:8: {why}")
 
 
 def test_a_refused_story_ends_before_it_begins(tmp_path: Path) -> None:
