@@ -17,7 +17,6 @@ from toykernel import MAC, ToyKernel, address_words, route_words
 from failoverd.config.spec import Config
 from failoverd.core.state import PairState, State
 from failoverd.core.step import step
-from failoverd.datapaths.bond import DATAPATH
 from failoverd.model.actions import (
     Action,
     AskUdev,
@@ -72,7 +71,7 @@ class Driver:
 
     def start(self) -> None:
         """A new daemon: what it knows is on disk and in the kernel."""
-        self.state = State(self.config, DATAPATH)
+        self.state = State(self.config)
         for mac, journal in self.journals.items():
             self.state.pairs[mac] = PairState(mac, journal=journal)
         for mac, word in self.memory.items():

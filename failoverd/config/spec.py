@@ -28,6 +28,59 @@ class Master:
             'no adoption. "paired": only while a VF is seen.',
         ),
     ] = "remembered"
+    datapath: Annotated[
+        str,
+        Key(
+            Choice(("auto", "bond", "tc")),
+            'How a pair is joined. "bond": by the kernel\'s bonding driver, which carries on by itself while '
+            'failoverd is away. "tc": the paravirtual NIC stays the master, and its traffic is redirected to the '
+            'VF by traffic control; needs no bonding, and needs failoverd to be there when the VF goes. "auto": '
+            "bond, and tc where the kernel has no bonding. What is joined already stays as it is.",
+        ),
+    ] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Tc:
+    """The redirection by traffic control, where a pair is joined that way."""
+
+    carrier_poll: Annotated[
+        float,
+        Key(
+            Seconds(0.005, 1),
+            "How often the carrier of a VF that carries traffic is looked at. The kernel tells of a lost carrier up "
+            "to a second late there.",
+        ),
+    ] = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Telling the neighbours, where the kernel does not do it itself (a bond does)."""
+
+    times: Annotated[
+        int,
+        Key(
+            Whole(0, 255),
+            "How many times every address is announced (gratuitous ARP, unsolicited neighbour advertisement) after "
+            "each change of the way traffic takes, 0.1 s apart. 0 announces none.",
+        ),
+    ] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFailover:
+    """Pairs the kernel has joined itself (net_failover), where the hypervisor offers the standby feature."""
+
+    close_hole: Annotated[
+        bool,
+        Key(
+            Flag(),
+            "While a VF is plugged in and has no carrier, the kernel drops everything that comes in. With true, "
+            "failoverd hands what the standby receives to the master meanwhile, by a tc filter. With false it "
+            "only says that the pair is degraded.",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +234,9 @@ class Config:
 
     master: Master = field(default_factory=Master)
     bond: Bond = field(default_factory=Bond)
+    tc: Tc = field(default_factory=Tc)
+    announce: Announce = field(default_factory=Announce)
+    kernel_failover: KernelFailover = field(default_factory=KernelFailover)
     failback: Failback = field(default_factory=Failback)
     join: Join = field(default_factory=Join)
     pairing: Pairing = field(default_factory=Pairing)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from failoverd.core.state import HOPELESS, PairState, State
-from failoverd.core.switch import switch, take_time
+from failoverd.core.switch import stand, switch, take_time
 from failoverd.core.words import devices
 from failoverd.model.actions import Action, DropJournal, Emit, FetchInet, Remember, SaveJournal, Say, Send
 from failoverd.model.links import Link
@@ -29,8 +29,9 @@ def advance(state: State, pair: PairState, now: float) -> tuple[list[Action], fl
     """Take the pair as far as it goes without an answer. Returns what to do, and when to look again."""
     found = _found(state, pair, now)
     actions: list[Action] = []
-    take_time(state, pair, found, now)
-    wake = switch(state, pair, found, actions, now)
+    stands = stand(state, pair, found)
+    take_time(state, pair, found, stands, now)
+    wake = switch(state, pair, found, stands, actions, now)
     if actions or pair.sent or pair.looking or pair.unsure:
         return actions, wake
     if now < pair.pause_until:
@@ -79,7 +80,7 @@ def _situation(state: State, pair: PairState, found: Pair, now: float) -> Situat
     waited = {i for i, since in state.asked.items() if now >= since + state.config.join.udev_wait}
     return Situation(
         pair.mac,
-        state.datapath,
+        pair.datapath,
         state.config,
         now,
         nic=state.link(found.nic),
@@ -150,18 +151,21 @@ def _at_rest(state: State, pair: PairState, found: Pair, goal: Goal, actions: li
         return
     if not pair.joined:
         pair.joined = True
-        state.remembered.add(pair.mac)
-        actions += [Remember(pair.mac, "joined"), Emit(Joined(master.name, pair.mac))]
+        if not pair.datapath.adopted:
+            state.remembered.add(pair.mac)
+            actions.append(Remember(pair.mac, "joined"))
+        actions.append(Emit(Joined(master.name, pair.mac)))
     pair.state, pair.reason = _settled_state(state, pair, found, master)
 
 
 def _settled_state(state: State, pair: PairState, found: Pair, master: Link) -> tuple[str, str]:
-    active = state.datapath.active(master)
-    if flaws := state.datapath.flaws(master):
+    active = state.active(found)
+    if flaws := pair.datapath.flaws(master, state.link(found.vf), state.link(found.nic)):
         return "degraded", flaws
     if not master.up:
         return "degraded", f"{master.name} is down"
-    if not active:
+    carrier = state.link(active)
+    if carrier is None or (carrier is master and not master.carrier):
         return "degraded", "no slave can carry"
     if active == found.vf:
         return "accelerated", ""

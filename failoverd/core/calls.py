@@ -44,6 +44,8 @@ def _explain(state: State, argument: str) -> Answer:
 
 def _release(state: State, argument: str) -> Answer:
     pair = _pair(state, argument)
+    if pair.datapath.adopted:
+        raise CallError(f"{argument} was joined by the kernel itself (net_failover), which lets nobody take it apart")
     if pair.held:
         raise CallError(f"{argument} is released already; failoverctl adopt {argument} joins it again")
     return {"mac": pair.mac}, (ReleaseAsked(pair.mac),)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from failoverd.config.spec import Config
+from failoverd.datapaths import bond
 from failoverd.datapaths.base import Datapath
 from failoverd.model.links import Link
-from failoverd.model.pairs import Goal, Inet, Journal
+from failoverd.model.pairs import Goal, Inet, Journal, Pair
 from failoverd.model.requests import Request
 from failoverd.model.signals import FailedOver
 from failoverd.policy.pairing import Judgements
@@ -34,11 +35,14 @@ class PairState:
     answers were lost and the devices were not seen since. `inet` is what was just looked at; it is only good for the
     step that brings it. `held` means an administrator released the pair; `undo_until` that joining it failed and when
     to try anew. `because` is the reason of the switch that was last asked for, `leaving` a failover the signal for
-    which waits for its reason. Until `pause_until` nothing is done, because the journal could not be written;
+    which waits for its reason. `active` is who carried
+    when last seen, None before, `former` the VF that went last, `peek_at` when the carrier of the VF is to be
+    looked at next. Until `pause_until` nothing is done, because the journal could not be written;
     `journal_before` is the one that holds then.
     """
 
     mac: str
+    datapath: Datapath = bond.DATAPATH
     held: bool = False
     journal: Journal | None = None
     journal_before: Journal | None = None
@@ -56,6 +60,9 @@ class PairState:
     because: str = ""
     election: str = ""
     leaving: FailedOver | None = None
+    former: Link | None = None
+    peek_at: float = 0.0
+    active: int | None = None
     joined: bool = False
     state: str = "alone"
     reason: str = ""
@@ -74,10 +81,10 @@ class PairState:
 @dataclass(slots=True)
 class State:
     """The machine as seen. `links` by ifindex; `ready` are the devices udev is done with, `asked` since when it is
-    waited for the others; `remembered` are the MACs that had a pair before."""
+    waited for the others; `remembered` are the MACs that had a pair before. `no_bonding`: the kernel said so.
+    `ending`: nobody will be there to act on an event."""
 
     config: Config
-    datapath: Datapath
     links: dict[int, Link] = field(default_factory=dict)
     pairs: dict[str, PairState] = field(default_factory=dict)
     judgements: Judgements = field(default_factory=Judgements)
@@ -85,6 +92,8 @@ class State:
     ready: set[int] = field(default_factory=set)
     asked: dict[int, float] = field(default_factory=dict)
     synced: bool = False
+    no_bonding: bool = False
+    ending: bool = False
 
     def link(self, ifindex: int) -> Link | None:
         """The device with this ifindex."""
@@ -94,3 +103,16 @@ class State:
         """Its name, "" for none."""
         link = self.links.get(ifindex)
         return link.name if link else ""
+
+    def at_risk(self) -> bool:
+        """Whether some traffic goes by a VF whose loss nobody but failoverd would notice."""
+        by_vf = (pair for pair in self.judgements.pairs.values() if pair.vf and self.active(pair) == pair.vf)
+        return any(not self.pairs[pair.mac].datapath.survives for pair in by_vf)
+
+    def active(self, found: Pair) -> int:
+        """The ifindex of the slave that carries this pair's traffic, 0 for none."""
+        master = self.links.get(found.master)
+        if master is None:
+            return 0
+        datapath = self.pairs[found.mac].datapath
+        return datapath.active(master, self.links.get(found.vf), self.links.get(found.nic))

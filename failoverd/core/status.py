@@ -69,20 +69,20 @@ def _master(state: State, pair: PairState, found: Pair) -> Document:
         "name": master.name if master is not None and shown else nic.name if nic else "",
         "ifindex": found.master,
         "mac": pair.mac,
-        "datapath": state.datapath.name,
+        "datapath": pair.datapath.name,
         "state": pair.state,
         "reason": pair.reason,
-        "active": state.name(state.datapath.active(master)) or None if master else None,
-        "primary": _slave(state.link(found.vf), master),
-        "standby": _slave(nic, master),
+        "active": state.name(state.active(found)) or None if master else None,
+        "primary": _slave(pair, state.link(found.vf), master, is_standby=False),
+        "standby": _slave(pair, nic, master, is_standby=True),
         "mtu": master.mtu if master else 0,
         "failovers": pair.failovers,
         "last_failover": _last(pair),
     }
 
 
-def _slave(link: Link | None, master: Link | None) -> Document | None:
-    if link is None or master is None or link.master != master.ifindex:
+def _slave(pair: PairState, link: Link | None, master: Link | None, is_standby: bool) -> Document | None:
+    if link is None or master is None or not pair.datapath.holds(link, master):
         return None
     return {
         "name": link.name,
@@ -92,7 +92,7 @@ def _slave(link: Link | None, master: Link | None) -> Document | None:
         "up": link.up,
         "carrier": link.carrier,
         "mtu": link.mtu,
-        "fit": not why_unfit(link, master),
+        "fit": not why_unfit(link, joined=True) and (is_standby or not pair.datapath.conflict(link, master)),
     }
 
 

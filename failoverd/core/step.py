@@ -12,14 +12,17 @@ import errno
 from typing import assert_never
 
 from failoverd.core.advance import advance
+from failoverd.core.choice import rejudge
 from failoverd.core.state import PairState, Refusal, State
+from failoverd.core.switch import watch
 from failoverd.core.words import devices, refusal_text
-from failoverd.core.world import REASON_WAIT, gone, overdue, see, sync
+from failoverd.core.world import REASON_WAIT, gone, noticed, overdue, see, sync
 from failoverd.model.actions import Action, Remember, Say, WakeAt
 from failoverd.model.events import (
     AboutPair,
     AdoptAsked,
     Answered,
+    Ending,
     Event,
     InetSeen,
     LinkGone,
@@ -33,11 +36,15 @@ from failoverd.model.events import (
 from failoverd.model.requests import (
     AddAddress,
     AddAltname,
+    AddClsact,
+    AddRedirect,
     AddRoute,
     CreateBond,
     DeleteLink,
     DropAddress,
     DropAltname,
+    DropClsact,
+    DropRedirect,
     Request,
     SetActive,
     SetMaster,
@@ -51,6 +58,9 @@ HARMLESS: dict[type[Request], tuple[int, ...]] = {
     AddAddress: (errno.EEXIST,),
     AddRoute: (errno.EEXIST,),
     AddAltname: (errno.EEXIST,),
+    AddClsact: (errno.EEXIST,),
+    DropRedirect: (errno.ENOENT,),
+    DropClsact: (errno.ENOENT, errno.EINVAL),
     DropAddress: (errno.EADDRNOTAVAIL,),
     DropAltname: (errno.ENOENT,),
 }
@@ -66,12 +76,16 @@ def step(state: State, event: Event, now: float) -> list[Action]:
     actions = _take_in(state, event, now)
     if not state.synced:
         return actions
+    for pair in list(state.pairs.values()):
+        actions += noticed(state, pair, now)
     actions += overdue(state, now)
     wakes = [signal.at + REASON_WAIT for pair in state.pairs.values() if (signal := pair.leaving)]
     for pair in list(state.pairs.values()):
         done, wake = advance(state, pair, now)
         actions += done
-        wakes += [wake] if wake is not None else []
+        peeks, again = watch(state, pair, now)
+        actions += peeks
+        wakes += [at for at in (wake, again) if at is not None]
         pair.inet = {}
     if wakes:
         actions.append(WakeAt(min(wakes)))
@@ -92,6 +106,8 @@ def _take_in(state: State, event: Event, now: float) -> list[Action]:
                 state.ready.add(ifindex)
         case Answered() | InetSeen() | ReleaseAsked() | AdoptAsked() | NotSaved():
             return _for_pair(state, state.pairs.setdefault(event.mac, PairState(event.mac)), event, now)
+        case Ending():
+            state.ending = True
         case TimePassed():
             pass
         case _:
@@ -113,11 +129,13 @@ def _for_pair(state: State, pair: PairState, event: AboutPair, now: float) -> li
         case ReleaseAsked():
             pair.held = True
             state.remembered.discard(pair.mac)
+            rejudge(state)
             return [Remember(pair.mac, "released")]
         case _:
             pair.held, pair.undo_until, pair.undo_reason = False, None, ""
             pair.refusals.clear()
             state.remembered.add(pair.mac)
+            rejudge(state)
             return [Remember(pair.mac, "joined")]
 
 
@@ -130,8 +148,14 @@ def _answered(state: State, pair: PairState, event: Answered, now: float) -> lis
     is_repair = pair.journal is not None and all(isinstance(request, WATCHED) for request in event.requests)
     actions: list[Action] = []
     for request, (number, text) in zip(event.requests, event.answers, strict=True):
-        if number and isinstance(request, SetActive):
+        if number and isinstance(request, SetActive | AddRedirect | DropRedirect):
             pair.because = ""
+        if number == errno.EOPNOTSUPP and isinstance(request, CreateBond) and not state.no_bonding:
+            state.no_bonding = True
+            rejudge(state)
+            if pair.datapath.in_place:
+                actions.append(Say("info", f"{pair.mac}: this kernel has no bonding; joining by {pair.datapath.name}"))
+                continue
         if number == errno.ENODEV and not devices(request) <= state.links.keys():
             continue
         if not number and not is_repair:

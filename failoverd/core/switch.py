@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from failoverd.core.state import PairState, State
-from failoverd.model.actions import Action, Send
+from failoverd.datapaths.base import standing
+from failoverd.model.actions import Action, Peek, Send
 from failoverd.model.pairs import Goal, Pair
-from failoverd.policy.election import Rule, Seen, elect, is_unlike, why_unfit
+from failoverd.policy.election import Rule, Seen, Standing, elect
 
 
-def take_time(state: State, pair: PairState, found: Pair, now: float) -> None:
+def stand(state: State, pair: PairState, found: Pair) -> Standing | None:
+    """How the pair stands, None while it has no master."""
+    master = state.link(found.master)
+    return standing(pair.datapath, master, state.link(found.vf), state.link(found.nic)) if master is not None else None
+
+
+def take_time(state: State, pair: PairState, found: Pair, stands: Standing | None, now: float) -> None:
     """Note since when things are as they are, and end an undoing whose time is over."""
     master, vf = state.link(found.master), state.link(found.vf)
-    fit = master is not None and vf is not None and not why_unfit(vf, master) and not is_unlike(vf, master)
+    fit = stands is not None and not stands.bad_primary and not stands.unlike
     pair.fit_since = (pair.fit_since if pair.fit_since is not None else now) if fit else None
-    unlike = master is not None and is_unlike(vf, master)
+    unlike = stands is not None and stands.unlike
     pair.unlike_since = (pair.unlike_since if pair.unlike_since is not None else now) if unlike else None
-    if vf is None or master is None or vf.master != master.ifindex or vf.carrier:
+    if vf is None or master is None or not pair.datapath.holds(vf, master) or vf.carrier:
         pair.vf_wait = None
     elif pair.vf_wait is None:
         pair.vf_wait = now + state.config.join.carrier_wait
@@ -25,19 +34,37 @@ def take_time(state: State, pair: PairState, found: Pair, now: float) -> None:
         pair.joined = False
 
 
-def switch(state: State, pair: PairState, found: Pair, actions: list[Action], now: float) -> float | None:
+def switch(
+    state: State, pair: PairState, found: Pair, stands: Standing | None, actions: list[Action], now: float
+) -> float | None:
     """Ask the election, and let the chosen slave carry. Returns when to ask again."""
     master = state.link(found.master)
-    if master is None or pair.goal(now) is not Goal.JOINED or not master.up:
+    if stands is None or master is None or pair.goal(now) is not Goal.JOINED or not master.up:
+        return None
+    if pair.datapath.adopted:
+        pair.election = "the kernel chooses"
         return None
     rule = Rule(state.config.failback.hold_down, state.config.failback.automatic)
     seen = Seen(pair.fit_since, pair.unlike_since)
-    choice = elect(master, state.link(found.vf), state.link(found.nic), seen, rule, now)
+    if state.ending and not pair.datapath.survives:
+        stands = replace(stands, bad_primary="failoverd ends, and the kernel would not leave it by itself")
+    choice = elect(stands, seen, rule, now)
     pair.election = choice.reason
     if choice.slave:
-        requests = tuple(state.datapath.switch(master, choice.slave))
+        requests = tuple(pair.datapath.switch(master, choice.slave))
         blocked = any(r in pair.refusals and now < pair.refusals[r].until for r in requests)
         if not blocked and pair.because != choice.reason:
             pair.because = choice.reason
             actions.append(Send(pair.mac, requests, f"{state.name(choice.slave)} carries: {choice.reason}"))
     return choice.at
+
+
+def watch(state: State, pair: PairState, now: float) -> tuple[list[Action], float | None]:
+    """Look at the carrier of a VF that carries, where the kernel tells late of it. Returns when to look again."""
+    found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+    if not pair.datapath.polled or not found.vf or state.active(found) != found.vf:
+        return [], None
+    if now < pair.peek_at:
+        return [], pair.peek_at
+    pair.peek_at = now + state.config.tc.carrier_poll
+    return [Peek(found.vf)], pair.peek_at

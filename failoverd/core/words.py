@@ -10,14 +10,20 @@ from failoverd.model.inet import Address, Route
 from failoverd.model.requests import (
     AddAddress,
     AddAltname,
+    AddClsact,
+    AddRedirect,
     AddRoute,
     CreateBond,
     DeleteLink,
     DropAddress,
     DropAltname,
+    DropClsact,
+    DropRedirect,
     Rename,
     Request,
     SetActive,
+    SetAllMulticast,
+    SetLinkLocal,
     SetMaster,
     SetMtu,
     SetUp,
@@ -54,8 +60,30 @@ def describe(request: Request, name_of: NameOf) -> str:
             return f"enslave {name_of(ifindex)} to {name_of(master)}" if master else f"free {name_of(ifindex)}"
         case SetActive(ifindex, slave):
             return f"make {name_of(slave)} the active slave of {name_of(ifindex)}"
-        case _:
+        case AddAltname() | DropAltname() | AddAddress() | DropAddress() | AddRoute():
             return _describe_parts(request, name_of)
+        case _:
+            return _describe_ways(request, name_of)
+
+
+Ways = SetAllMulticast | SetLinkLocal | AddClsact | DropClsact | AddRedirect | DropRedirect
+
+
+def _describe_ways(request: Ways, name_of: NameOf) -> str:
+    name = name_of(request.ifindex)
+    match request:
+        case SetAllMulticast(_, on):
+            return f"{'let' if on else 'no longer let'} {name} take in all multicast"
+        case SetLinkLocal(_, on):
+            return f"{'let' if on else 'do not let'} the kernel make a link-local address for {name}"
+        case AddClsact():
+            return f"add a clsact qdisc to {name}"
+        case DropClsact():
+            return f"drop the clsact qdisc of {name}"
+        case AddRedirect(_, hook, target):
+            return f"redirect the {hook} of {name} to that of {name_of(target)}"
+        case _:
+            return f"drop the redirection on the {request.hook} of {name}"
 
 
 def _describe_parts(request: AddAltname | DropAltname | AddAddress | DropAddress | AddRoute, name_of: NameOf) -> str:
@@ -82,7 +110,7 @@ def devices(request: Request) -> frozenset[int]:
             found = {address.ifindex}
         case AddRoute(route):
             found = {route.ifindex}
-        case SetMaster(ifindex, other) | SetActive(ifindex, other):
+        case SetMaster(ifindex, other) | SetActive(ifindex, other) | AddRedirect(ifindex, _, other):
             found = {ifindex, other}
         case _:
             found = {request.ifindex}

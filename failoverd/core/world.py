@@ -5,14 +5,17 @@ A signal is made here and nowhere else, from what the kernel said, so that it ca
 
 from __future__ import annotations
 
+from failoverd.core.choice import rejudge
 from failoverd.core.state import PairState, State
 from failoverd.core.words import devices
-from failoverd.model.actions import Action, AskUdev, Emit
+from failoverd.model.actions import Action, Announce, AskUdev, Emit
 from failoverd.model.links import Link
+from failoverd.model.pairs import Pair
 from failoverd.model.signals import FailedOver, LinkRenamed
+from failoverd.policy.holding import stacked_on
 from failoverd.policy.naming import our_mac
-from failoverd.policy.pairing import judge
 
+UNPLUGGED = "it was unplugged"
 REASON_WAIT = 0.1
 """Seconds a failover signal waits for its reason: a VF that is unplugged is first closed, then unlinked, then gone."""
 
@@ -28,8 +31,6 @@ def see(state: State, link: Link, now: float) -> list[Action]:
         actions += _renamed(state, old, link)
     if old is None or _identity(old) != _identity(link):
         rejudge(state)
-    if old is not None and link.bond is not None and old.bond is not None and old.bond.active != link.bond.active:
-        actions += _failed_over(state, old.bond.active, link, now)
     return actions
 
 
@@ -46,34 +47,47 @@ def gone(state: State, ifindex: int) -> list[Action]:
     actions: list[Action] = []
     for pair in state.pairs.values():
         if pair.leaving is not None and pair.leaving.old == link.name:
-            actions += settle_signal(pair, "it was unplugged")
+            actions += settle_signal(pair, UNPLUGGED)
+        if (found := state.judgements.pairs.get(pair.mac)) is not None and found.vf == ifindex:
+            pair.former = link
     rejudge(state)
     return actions
 
 
 def sync(state: State, links: tuple[Link, ...], now: float) -> list[Action]:
     """A whole dump. What is in it is as it says, what is not in it is gone; events before it may have been lost."""
-    first = not state.synced
     actions: list[Action] = []
     for ifindex in set(state.links) - {link.ifindex for link in links}:
         actions += gone(state, ifindex)
     for link in links:
         actions += see(state, link, now)
     state.synced = True
-    if first:
-        rejudge(state)
+    rejudge(state)
     for pair in state.pairs.values():
         pair.unsure = False
     return actions
 
 
-def rejudge(state: State) -> None:
-    """Ask pairing anew, and keep a PairState for every MAC that has a pair or a journal."""
-    if not state.synced:
-        return
-    state.judgements = judge(state.links, state.config.pairing)
-    for mac in state.judgements.pairs:
-        state.pairs.setdefault(mac, PairState(mac))
+def noticed(state: State, pair: PairState, now: float) -> list[Action]:
+    """Whether another slave carries than before, and what has to be said of it."""
+    found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+    master = state.link(found.master)
+    was, pair.active = pair.active, state.active(found) if master is not None else None
+    if master is None or was is None or pair.active is None or was == pair.active:
+        return []
+    because, pair.because = pair.because, ""
+    if not pair.joined:
+        return []
+    actions = settle_signal(pair, "")
+    pair.failovers += 1
+    old = state.link(was)
+    reason = because or (_what_is_wrong_with(old) if was else "no slave could carry before")
+    if old is None and pair.former is not None and pair.former.ifindex == was:
+        old, reason = pair.former, UNPLUGGED
+    pair.leaving = FailedOver(master.name, old.name if old else "", state.name(pair.active), reason, now)
+    may_be_leaving = was in state.links and not state.links[was].up
+    actions += _announce(state, pair, master)
+    return actions if may_be_leaving else actions + settle_signal(pair, reason)
 
 
 def settle_signal(pair: PairState, reason: str) -> list[Action]:
@@ -124,7 +138,7 @@ def _identity(link: Link) -> tuple[object, ...]:
 
 def _renamed(state: State, old: Link, new: Link) -> list[Action]:
     for pair in state.judgements.pairs.values():
-        roles = {pair.master: "master", pair.vf: "primary", pair.nic: "standby"}
+        roles = {pair.vf: "primary", pair.nic: "standby", pair.master: "master"}
         role = roles.get(new.ifindex)
         if role and pair.master:
             master = new.name if role == "master" else state.name(pair.master)
@@ -132,26 +146,18 @@ def _renamed(state: State, old: Link, new: Link) -> list[Action]:
     return []
 
 
-def _failed_over(state: State, was: int, master: Link, now: float) -> list[Action]:
-    mac = our_mac(master)
-    pair = state.pairs.get(mac)
-    if pair is None or master.bond is None:
+def _announce(state: State, pair: PairState, master: Link) -> list[Action]:
+    """The neighbours learn the way by a frame that takes it; whatever stands on the master goes the same way."""
+    times = state.config.announce.times
+    if pair.datapath.announces or not times:
         return []
-    because, pair.because = pair.because, ""
-    if not pair.joined:
-        return []
-    actions = settle_signal(pair, "")
-    pair.failovers += 1
-    old, new = state.link(was), state.name(master.bond.active)
-    reason = because or (_what_is_wrong_with(old) if was else "no slave could carry before")
-    pair.leaving = FailedOver(master.name, old.name if old else "", new, reason, now)
-    may_be_leaving = old is not None and not old.up
-    return actions if may_be_leaving else actions + settle_signal(pair, reason)
+    above = (state.links[ifindex] for ifindex in stacked_on(master, state.links))
+    return [Announce(pair.mac, tuple((link.ifindex, link.mac) for link in (master, *above)), times)]
 
 
 def _what_is_wrong_with(link: Link | None) -> str:
     if link is None:
-        return "it was unplugged"
+        return UNPLUGGED
     if not link.up:
         return "it is down"
     if not link.carrier:

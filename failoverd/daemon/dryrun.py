@@ -14,7 +14,6 @@ from failoverd.core.status import nics
 from failoverd.core.step import step
 from failoverd.core.words import describe
 from failoverd.daemon.store import Store
-from failoverd.datapaths.bond import DATAPATH
 from failoverd.model.actions import Action, AskUdev, FetchInet, Say, Send
 from failoverd.model.events import Answered, Event, InetSeen, LinkGone, LinkSeen, Synced, UdevDone
 from failoverd.netlink.conversation import Complete
@@ -37,7 +36,7 @@ async def dry_run(
     links = await list_links(transport, complete)
     inet = await fetch_inet(open_inet, [link.ifindex for link in links])
     world = Foreseen({link.ifindex: link for link in links}, dict(inet))
-    state = State(config, DATAPATH)
+    state = State(config)
     kept = store.load()
     state.remembered |= {mac for mac, word in kept.memory.items() if word == "joined"}
     state.pairs |= {mac: PairState(mac, held=True) for mac, word in kept.memory.items() if word == "released"}

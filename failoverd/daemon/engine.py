@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import trio
 
@@ -25,26 +24,27 @@ from failoverd.config.spec import Config
 from failoverd.core.state import PairState, State
 from failoverd.core.step import step
 from failoverd.core.words import describe
+from failoverd.daemon.errands import Announcer, Errands
 from failoverd.daemon.store import JournalNotKeptError, Store, keep
-from failoverd.datapaths.bond import DATAPATH
 from failoverd.model.actions import (
     Action,
+    Announce,
     AskUdev,
     DropJournal,
     Emit,
     FetchInet,
+    Peek,
     Remember,
     SaveJournal,
     Say,
     Send,
     WakeAt,
 )
-from failoverd.model.events import Event, InetSeen, NotSaved, TimePassed, UdevDone
+from failoverd.model.events import Ending, Event, NotSaved, TimePassed, UdevDone
 from failoverd.model.requests import Request
 from failoverd.model.signals import Signal
 from failoverd.netlink.conversation import Complete, Conversation
-from failoverd.netlink.fetch import InterruptedDumpError, Opener, fetch_inet
-from failoverd.netlink.frames import NetlinkError
+from failoverd.netlink.fetch import Opener
 from failoverd.netlink.transport import Transport, is_overrun
 
 log = logging.getLogger("failoverd")
@@ -52,8 +52,8 @@ log = logging.getLogger("failoverd")
 BACKLOG = 1000
 SHORTEST_WAIT = 0.001
 """Seconds. A timer that is due already waits as long, so that timers can never keep the queue from being read."""
-FETCH_PAUSE = 0.1
-"""Seconds between two tries to look up a configuration."""
+RETIRING = 1.0
+"""Seconds in which traffic can be moved to where it needs nobody, when failoverd ends."""
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 Command = Callable[[State, float], Iterable[Event]]
@@ -68,6 +68,7 @@ class Outside:
     complete: Complete
     is_udev_done: Callable[[int], bool]
     store: Store
+    announce: Announcer
     on_signal: Callable[[Signal], None] = lambda _signal: None
     on_step: Callable[[State], None] = lambda _state: None
 
@@ -76,20 +77,21 @@ class Engine:
     """See the module. `state` may be read at any time, and is changed by `step` alone."""
 
     def __init__(self, config: Config, outside: Outside) -> None:
-        self.state = State(config, DATAPATH)
+        self.state = State(config)
         self._outside = outside
         self._talk = Conversation(outside.complete)
         self._send_event, self._events = trio.open_memory_channel[Event | Command](BACKLOG)
         self._nap = trio.CancelScope()
         self._wake = math.inf
-        self._nursery: trio.Nursery | None = None
+        self._errands: Errands
         self._waiting: dict[int, str] = {}
+        self._stepped = trio.Event()
 
     async def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. Calls `on_ready` once all devices are known and the first step is done."""
         self._recall()
         async with trio.open_nursery() as nursery:
-            self._nursery = nursery
+            self._errands = Errands(nursery, self._outside.open_inet, self._outside.announce)
             self._talk.resync(trio.current_time())
             await self._flush()
             while not self.state.synced:
@@ -106,6 +108,14 @@ class Engine:
     async def resync(self) -> None:
         """Look at every device again."""
         await self.tell(self._ask_again)
+
+    async def retire(self) -> None:
+        """Make everything safe without failoverd. Takes RETIRING seconds at most, and no time where all is safe."""
+        with trio.move_on_after(RETIRING):
+            if self.state.at_risk():
+                await self.tell(Ending())
+            while self.state.at_risk() or self._errands.announcing:
+                await self._stepped.wait()
 
     def udev_spoke(self) -> None:
         """udev has finished with some device: see whether it was one that is waited for."""
@@ -170,6 +180,11 @@ class Engine:
             await self._step(event)
         await self._flush()
         self._outside.on_step(self.state)
+        self._tell_waiters()
+
+    def _tell_waiters(self) -> None:
+        self._stepped.set()
+        self._stepped = trio.Event()
 
     def _late(self, now: float, timeout: float) -> Sequence[Event]:
         due = self._talk.deadline(timeout)
@@ -205,7 +220,11 @@ class Engine:
                 log.info("%s", signal)
                 self._outside.on_signal(signal)
             case FetchInet(mac, ifindexes):
-                self._start(self._fetch, mac, ifindexes)
+                self._errands.fetch(mac, ifindexes, self.tell)
+            case Peek(ifindex):
+                self._talk.peek(ifindex)
+            case Announce(mac, devices, times):
+                self._errands.announce(mac, dict(devices), times, self._tell_waiters)
             case AskUdev(ifindex, name):
                 self._waiting[ifindex] = name
                 self.udev_spoke()
@@ -220,22 +239,6 @@ class Engine:
         log.info("%s: %s", mac, why)
         for line in lines:
             log.debug("%s:   %s", mac, line)
-
-    def _start(self, task: Callable[..., Awaitable[None]], *args: Any) -> None:
-        assert self._nursery is not None
-        self._nursery.start_soon(task, *args)
-
-    async def _fetch(self, mac: str, ifindexes: tuple[int, ...]) -> None:
-        """Look the configuration up. It is needed before anything is changed, so there is no giving up."""
-        while True:
-            try:
-                inet = await fetch_inet(self._outside.open_inet, ifindexes)
-            except (OSError, NetlinkError, InterruptedDumpError) as error:
-                log.warning("%s: cannot read the addresses and routes: %s; trying again", mac, error)
-                await trio.sleep(FETCH_PAUSE)
-            else:
-                await self.tell(InetSeen(mac, inet))
-                return
 
     async def _flush(self) -> None:
         """What cannot be sent is not answered either, and is tried again for that."""

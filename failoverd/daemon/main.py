@@ -1,6 +1,7 @@
 """The daemon: the nursery that holds the engine, udev's monitor, the control socket, the watchdog and the signals.
 
-Ending is quick and changes nothing: the bond goes on without us. Only one failoverd runs in a network namespace, held
+Ending is quick. A bond goes on without us and is not touched; where traffic control leads the traffic to a VF, nobody
+but us would notice if that went, so it is led back first. Only one failoverd runs in a network namespace, held
 by a lock on a file in the runtime directory. Where one of the tasks fails, all end, and whoever started us does so
 again: a daemon that goes on with half of itself looks well and is not.
 """
@@ -21,17 +22,18 @@ from failoverd.config.changes import diff
 from failoverd.config.errors import ConfigError
 from failoverd.config.spec import Config
 from failoverd.core.calls import CALLS, CallError
+from failoverd.core.choice import rejudge
 from failoverd.core.state import State
-from failoverd.core.world import rejudge
 from failoverd.daemon import control
 from failoverd.daemon.engine import Engine, Outside
 from failoverd.daemon.notify import Notifier, watchdog_period
 from failoverd.daemon.places import Places, StartError
 from failoverd.daemon.store import DiskStore
 from failoverd.model.events import Event, TimePassed
+from failoverd.netlink.announce import announce
 from failoverd.netlink.conversation import Complete
 from failoverd.netlink.devices import Devices
-from failoverd.netlink.transport import RTMGRP_LINK, KernelSocket
+from failoverd.netlink.transport import EVENTS, KernelSocket
 from failoverd.netlink.udev import Udev
 
 log = logging.getLogger("failoverd")
@@ -53,7 +55,7 @@ async def run(
     """
     with places.lock():
         try:
-            link_socket = await KernelSocket.open(RTMGRP_LINK, config.netlink.receive_buffer)
+            link_socket = await KernelSocket.open(EVENTS, config.netlink.receive_buffer)
         except OSError as error:
             raise StartError(f"cannot open a netlink socket: {error.strerror}; run it as root in the guest") from error
         try:
@@ -74,9 +76,10 @@ async def _live(
     notifier = Notifier(period)
     outside = Outside(
         link_socket=link_socket,
-        open_inet=lambda: KernelSocket.open(strict=True),
+        open_inet=partial(KernelSocket.open, strict=True),
         complete=complete,
         is_udev_done=udev.is_done,
+        announce=partial(announce, partial(KernelSocket.open, strict=True)),
         store=DiskStore(places.runtime, places.state),
         on_step=lambda state: _after_step(state, notifier),
     )
@@ -94,6 +97,7 @@ async def _live(
                 name = signal.Signals(number).name
                 log.info("ending on %s; the masters and their traffic stay as they are", name)
                 notifier.stopping()
+                await engine.retire()
                 nursery.cancel_scope.cancel()
                 break
 
@@ -166,7 +170,7 @@ def _sentence(state: State) -> str:
     parts = []
     for mac, found in sorted(state.judgements.pairs.items()):
         if master := state.link(found.master):
-            active = state.name(state.datapath.active(master)) or "nothing"
+            active = state.name(state.active(found)) or "nothing"
             parts.append(f"{master.name} {state.pairs[mac].state} on {active}")
     return ", ".join(parts) or "no pair found yet"
 

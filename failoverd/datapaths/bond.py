@@ -20,6 +20,11 @@ class BondDatapath:
     """See failoverd.datapaths.base.Datapath."""
 
     name = "bond"
+    in_place = False
+    adopted = False
+    survives = True
+    announces = True
+    polled = False
 
     def create(self, mac: str, nic: Link, config: Config) -> list[Request]:
         """Make the bond under its passing name."""
@@ -42,11 +47,29 @@ class BondDatapath:
         """Delete the bond; the kernel lets its slaves go and closes them."""
         return [DeleteLink(master.ifindex)]
 
-    def active(self, master: Link) -> int:
+    def mend(self, master: Link, primary: Link | None, standby: Link | None, config: Config) -> list[Request]:
+        """Bonding keeps its slaves as they have to be."""
+        return []
+
+    def holds(self, slave: Link, master: Link) -> bool:
+        """IFLA_MASTER."""
+        return slave.master == master.ifindex
+
+    def unlike(self, primary: Link, master: Link) -> str:
+        """Bonding gives all the same MTU, and says nothing where one takes another."""
+        if primary.mtu == master.mtu:
+            return ""
+        return f"its MTU is {primary.mtu} and the master's {master.mtu}"
+
+    def conflict(self, slave: Link, master: Link) -> str:
+        """A slave's own filters and programs go on working in a bond."""
+        return ""
+
+    def active(self, master: Link, primary: Link | None, standby: Link | None) -> int:
         """IFLA_BOND_ACTIVE_SLAVE."""
         return master.bond.active if master.bond else 0
 
-    def flaws(self, master: Link) -> str:
+    def flaws(self, master: Link, primary: Link | None, standby: Link | None) -> str:
         """Somebody may have changed the bond's options behind our back."""
         bond = master.bond
         if bond is None or bond.mode != ACTIVE_BACKUP:

@@ -146,8 +146,9 @@ def _standby_name(want: str, look: Look) -> Verdict:
     if missing := look.missing_master():
         return False, missing
     master = look.masters[0]
-    seen = (master["standby"] or {"name": "no standby"})["name"]
-    return seen == want.replace("{master}", master["name"]), seen
+    standby = master["standby"] or {"name": "no standby", "ifindex": 0}
+    wanted = master["name"] if standby["ifindex"] == master["ifindex"] else want.replace("{master}", master["name"])
+    return standby["name"] == wanted, standby["name"]
 
 
 def _same_ifindexes(want: Sequence[str], look: Look) -> Verdict:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from failoverd.config.kinds import Choice, Flag, Seconds, Suffix, Whole
 from failoverd.lab.kinds import Anything, Cidr, EachWay, OneOf, Several, Table, Text
+from failoverd.lab.story import DATAPATHS
 
 STATES = ("accelerated", "on-standby", "joining", "releasing", "degraded")
 VERDICTS = ("paired", "alone", "refused", "ignored", "left-alone")
@@ -23,7 +24,11 @@ TOP = Table(
         "name": Text(r"[a-z0-9]+(-[a-z0-9]+)*", "a name of lower-case letters, digits and single hyphens"),
         "story": Text(r".*\S.*", "a text that tells the story"),
     },
-    optional={"rate": Whole(1, 10_000, "probes a second, each way"), "config": Anything()},
+    optional={
+        "rate": Whole(1, 10_000, "probes a second, each way"),
+        "config": Anything(),
+        "datapaths": Several(DATAPATHS),
+    },
 )
 
 NIC = Table(

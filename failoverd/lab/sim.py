@@ -27,7 +27,7 @@ from failoverd.lab.simsteps import STEPS
 from failoverd.lab.story import DIRECTIONS, Nic, Scenario, Step
 from failoverd.lab.world import Announcement, CannotTell, Probe, Recording
 from failoverd.model.links import Link
-from failoverd.netlink.transport import RTMGRP_LINK
+from failoverd.netlink.transport import EVENTS
 
 RELEASE = (6, 1)
 """The kernel that is simulated, Debian 12's: the stricter one about renames."""
@@ -133,11 +133,12 @@ class SimWorld:
         if self._nursery is None or self.engine is not None:
             raise CannotTell("the daemon is running already")
         outside = Outside(
-            link_socket=self.kernel.open(RTMGRP_LINK, self._config.netlink.receive_buffer),
+            link_socket=self.kernel.open(EVENTS, self._config.netlink.receive_buffer),
             open_inet=self._open,
             complete=self._complete,
             is_udev_done=lambda _ifindex: True,
             store=self._store,
+            announce=self._announce,
         )
         self.engine = Engine(self._config, outside)
         self._daemon = trio.CancelScope()
@@ -163,6 +164,12 @@ class SimWorld:
 
     async def _open(self) -> SimSocket:
         return self.kernel.open(strict=True)
+
+    async def _announce(self, devices: Mapping[int, str]) -> Sequence[str]:
+        """The frame leaves by the NIC that carries."""
+        if carrier := self.kernel.path_to(ADDRESS):
+            self.kernel.net.announcements += [(self.clock.current_time(), carrier, "sent by hand") for _ in devices]
+        return ()
 
     def _complete(self, link: Link) -> Link:
         """A NIC that is gone by the time its message is read has no driver to tell, as with ethtool."""

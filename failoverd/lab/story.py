@@ -9,8 +9,11 @@ had to be stretched to the slowest machine. In order, a quick world tells the st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+DATAPATHS = ("bond", "tc", "net_failover")
+"""How the pairs of a story can be joined."""
 
 Direction = Literal["to-guest", "from-guest"]
 DIRECTIONS: tuple[Direction, Direction] = ("to-guest", "from-guest")
@@ -80,7 +83,11 @@ Item = Step | See | Heard
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One story, as read from one file. `rate` is probes a second each way."""
+    """One story, as read from one file. `rate` is probes a second each way.
+
+    `datapaths` are those it can be told with, all where it is empty. `datapath` is the one it is told with, "" to leave
+    that to the daemon; the file does not say it.
+    """
 
     name: str
     story: str
@@ -89,6 +96,15 @@ class Scenario:
     rate: int = 200
     config: Mapping[str, Any] = field(default_factory=dict)
     file: str = ""
+    datapaths: tuple[str, ...] = ()
+    datapath: str = ""
+
+    def told_with(self, datapath: str) -> Scenario:
+        """The same story, its pairs joined by this datapath; "net_failover" is the hypervisor's to offer."""
+        if datapath in ("bond", "tc"):
+            config = {**self.config, "master": {**self.config.get("master", {}), "datapath": datapath}}
+            return replace(self, config=config, datapath=datapath)
+        return replace(self, datapath=datapath)
 
     @property
     def length(self) -> float:

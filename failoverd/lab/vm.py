@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import trio
 
@@ -63,8 +63,10 @@ class VmWorld:
     async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
         """See World."""
         self._kinds = {nic.id: nic for nic in scenario.nics}
+        pairs = _partners(scenario)
         for slot, nic in enumerate(scenario.nics, start=1):
-            self._nics[nic.id] = GuestNic(nic.id, "virtio" if nic.bus == "virtio" else "vf", nic.mac, slot)
+            kind: Literal["virtio", "vf"] = "virtio" if nic.bus == "virtio" else "vf"
+            self._nics[nic.id] = GuestNic(nic.id, kind, nic.mac, slot, pairs.get(nic.id, ""))
         self._ended = trio.Event()
         opened = trio.Event()
         nursery.start_soon(self._hold, [nic.id for nic in scenario.nics if nic.plugged], opened)
@@ -199,3 +201,17 @@ class VmWorld:
             "addresses": addresses,
             "nic": next((nic.id for nic in self._nics.values() if nic.address in path), ""),
         }
+
+
+def _partners(scenario: Scenario) -> Mapping[str, str]:
+    """Which NIC is whose partner where the hypervisor offers the kernel's own failover: one VF for each standby."""
+    if scenario.datapath != "net_failover":
+        return {}
+    partners: dict[str, str] = {}
+    for standby in scenario.nics:
+        vfs = [nic.id for nic in scenario.nics if nic.bus == "pci" and nic.mac == standby.mac]
+        if standby.bus == "virtio" and len(vfs) == 1:
+            partners |= {standby.id: vfs[0], vfs[0]: standby.id}
+    if not partners:
+        raise CannotTell("QEMU's failover joins one VF to one virtio NIC, and this story has no such pair")
+    return partners

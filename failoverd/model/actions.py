@@ -79,4 +79,25 @@ class WakeAt:
     at: float
 
 
-Action = Send | FetchInet | SaveJournal | DropJournal | Remember | AskUdev | Emit | Say | WakeAt
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """Ask the kernel for this device now: of a lost carrier it tells up to a second late where it is no bond's port."""
+
+    ifindex: int
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell the neighbours of these devices' addresses, `times` times, for the frames take another way from now on.
+
+    A device is its ifindex and its MAC.
+    """
+
+    mac: str
+    devices: tuple[tuple[int, str], ...]
+    times: int
+
+
+Action = (
+    Send | FetchInet | SaveJournal | DropJournal | Remember | AskUdev | Emit | Say | WakeAt | Peek | Announce
+)

@@ -77,9 +77,14 @@ class NotSaved:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """failoverd is about to end. What only it keeps from being cut off has to be safe without it."""
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """A WakeAt came due."""
 
 
 AboutPair = InetSeen | Answered | ReleaseAsked | AdoptAsked | NotSaved
-Event = LinkSeen | LinkGone | Synced | UdevDone | TimePassed | AboutPair
+Event = LinkSeen | LinkGone | Synced | UdevDone | Ending | TimePassed | AboutPair

@@ -27,6 +27,32 @@ class Bond:
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """A tc filter on a device's clsact (or ingress) qdisc: on which `hook` ("ingress", "egress"), at which priority.
+
+    `redirect` is the ifindex of the device it sends everything to, 0 for a filter that does anything else. `ours` says
+    that it bears failoverd's cookie.
+    """
+
+    hook: str
+    pref: int
+    handle: int
+    kind: str
+    redirect: int = 0
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tc:
+    """What traffic control does on a device: the kind of the qdisc in the ingress slot ("clsact", "ingress", ""), the
+    kind of a root qdisc somebody put there ("" for the kernel's own), and the filters."""
+
+    slot: str = ""
+    root: str = ""
+    filters: frozenset[Filter] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """One network device as last seen in RTM_NEWLINK; MACs are lower-case with colons, "" for none.
 
@@ -34,6 +60,7 @@ class Link:
     `kind` is rtnl's ("" for hardware), `bus` and `parent` are IFLA_PARENT_DEV_BUS_NAME and _NAME, `driver`
     is what ethtool calls it. `link` is the device below (a VLAN's, a macvlan's), `master` the one above; 0 for
     none. `mii_up` is the bond's own opinion of a slave (IFLA_BOND_SLAVE_MII_STATUS), true for anything else.
+    `link_local` says that the kernel gives it an IPv6 link-local address by itself, `xdp` that an XDP program is on it.
     """
 
     ifindex: int
@@ -56,3 +83,7 @@ class Link:
     bond: Bond | None = None
     altnames: frozenset[str] = field(default_factory=frozenset)
     standby_feature: bool = False
+    all_multicast: bool = False
+    link_local: bool = False
+    xdp: bool = False
+    tc: Tc = field(default_factory=Tc)

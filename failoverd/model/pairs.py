@@ -28,12 +28,16 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A paravirtual NIC, the VF with its permanent MAC and the master that joins them; ifindexes, 0 for none."""
+    """A paravirtual NIC, the VF with its permanent MAC and the master that joins them; ifindexes, 0 for none.
+
+    `adopted`: the master is the kernel's own (net_failover).
+    """
 
     mac: str
     nic: int = 0
     vf: int = 0
     master: int = 0
+    adopted: bool = False
 
 
 class Goal(Enum):

@@ -108,6 +108,54 @@ class AddRoute:
     route: Route
 
 
+@dataclass(frozen=True, slots=True)
+class SetAllMulticast:
+    """Set or clear IFF_ALLMULTI: take in every multicast frame."""
+
+    ifindex: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetLinkLocal:
+    """Whether the kernel makes an IPv6 link-local address for the device (IFLA_INET6_ADDR_GEN_MODE)."""
+
+    ifindex: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AddClsact:
+    """Put a clsact qdisc into the device's ingress slot."""
+
+    ifindex: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropClsact:
+    """Take it away, and with it every filter it has."""
+
+    ifindex: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddRedirect:
+    """Send everything that passes a hook ("ingress", "egress") of a device to the same hook of another one."""
+
+    ifindex: int
+    hook: str
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropRedirect:
+    """Take failoverd's filter off a hook. `shared`: somebody else has a filter of the same priority there."""
+
+    ifindex: int
+    hook: str
+    shared: bool = False
+
+
 Request = (
     CreateBond
     | DeleteLink
@@ -121,4 +169,10 @@ Request = (
     | AddAddress
     | DropAddress
     | AddRoute
+    | SetAllMulticast
+    | SetLinkLocal
+    | AddClsact
+    | DropClsact
+    | AddRedirect
+    | DropRedirect
 )

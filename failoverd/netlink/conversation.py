@@ -22,8 +22,10 @@ from functools import partial
 from failoverd.model.events import Answered, Event, LinkGone, LinkSeen, Synced
 from failoverd.model.links import Link
 from failoverd.model.requests import AddAltname, DropAltname, Request, SetUp
+from failoverd.netlink import tc
 from failoverd.netlink.dump import TRIES, Dump
 from failoverd.netlink.frames import (
+    NLM_F_DUMP_INTR,
     NLMSG_DONE,
     NLMSG_ERROR,
     NLMSG_OVERRUN,
@@ -34,13 +36,17 @@ from failoverd.netlink.frames import (
     split,
 )
 from failoverd.netlink.links import AF_UNSPEC, IFF_LOWER_UP, IFF_UP, RTM_DELLINK, RTM_NEWLINK, head, read_link
-from failoverd.netlink.requests import dump_links, get_link, write_request
+from failoverd.netlink.requests import dump_links, get_link, peek_link, write_request
+from failoverd.netlink.tc import Table
 
 log = logging.getLogger("failoverd")
 
 LARGEST = 1 << 16
 """Longest datagram sent, in bytes. The kernel takes none that is longer than its send buffer (212,992 by default), and
 the routes of one device can be more than that."""
+
+PEEKS = 8
+"""Answers to a peek that may be under way. One that fails has none."""
 
 Complete = Callable[[Link], Link]
 """Adds to a device what is not in its message: its driver, its virtio features."""
@@ -63,6 +69,9 @@ class Conversation:
     def __init__(self, complete: Complete) -> None:
         self._complete = complete
         self._known: dict[int, Link] = {}
+        self._tables: dict[int, Table] = {}
+        self._peeked: dict[int, bytes] = {}
+        self._peeks: set[int] = set()
         self._is_behind = False
         self._seq = 0
         self._batches: list[Batch] = []
@@ -82,6 +91,12 @@ class Conversation:
         seqs = tuple(self._next() for _ in writers)
         self._batches.append(Batch(mac, requests, seqs, now))
         self.out += pack((write(seq) for write, seq in zip(writers, seqs, strict=True)), LARGEST)
+
+    def peek(self, ifindex: int) -> None:
+        """Ask how a device is now. An answer that is like the last one is not told again."""
+        seq = self._next()
+        self._peeks = {seq} if len(self._peeks) > PEEKS else self._peeks | {seq}
+        self.out.append(peek_link(ifindex, seq))
 
     def resync(self, now: float, tries: int = TRIES) -> None:
         """Ask for every device, unless that is under way; the answer is one Synced."""
@@ -135,8 +150,10 @@ class Conversation:
             return []
         if message.type in (RTM_NEWLINK, RTM_DELLINK):
             return self._device(message, now)
+        if message.type in tc.MESSAGES:
+            return self._traffic_control(message, now)
         if message.type == NLMSG_ERROR:
-            return self._answer(message)
+            return self._answer(message, now)
         if message.type == NLMSG_DONE:
             return self._done(message, now)
         return self.overrun(now) if message.type == NLMSG_OVERRUN else []
@@ -156,14 +173,21 @@ class Conversation:
         if message.type == RTM_DELLINK:
             if dump is not None:
                 dump.links.pop(ifindex, None)
+                dump.tables.pop(ifindex, None)
+            self._tables.pop(ifindex, None)
+            self._peeked.pop(ifindex, None)
             self._known.pop(ifindex, None)
             yield LinkGone(ifindex)
+            return
+        if self._is_old_news(message, ifindex):
             return
         is_row = dump is not None and message.seq == dump.seq
         if not is_row:
             yield from self._lost_link(ifindex, flags)
         try:
             link = self._complete(read_link(message))
+            if (table := self._tables.get(ifindex)) is not None:
+                link = replace(link, tc=table.tc())
         except NetlinkError as error:
             # Asking again would bring the same. The others must not suffer from it.
             log.warning("what the kernel says of device %d cannot be read: %s; it is left alone", ifindex, error)
@@ -180,16 +204,40 @@ class Conversation:
         Both stand in the message's header. To decode the rest takes ten times as long as to switch.
         """
         known = self._known.get(ifindex)
-        if known is None or not known.master or not known.carrier or (flags & IFF_UP and flags & IFF_LOWER_UP):
+        if known is None or not known.carrier or (flags & IFF_UP and flags & IFF_LOWER_UP):
             return
         up = bool(flags & IFF_UP)
         self._known[ifindex] = replace(known, up=up, carrier=False)
         yield LinkSeen(self._known[ifindex])
 
-    def _answer(self, message: Message) -> list[Event]:
+    def _is_old_news(self, message: Message, ifindex: int) -> bool:
+        """Whether this answers a peek, and says what the last answer said while nothing else was said since."""
+        if message.seq not in self._peeks:
+            self._peeked.pop(ifindex, None)
+            return False
+        self._peeks.discard(message.seq)
+        same = self._peeked.get(ifindex) == message.payload
+        self._peeked[ifindex] = message.payload
+        return same
+
+    def _traffic_control(self, message: Message, now: float) -> Iterator[Event]:
+        """What happens while a dump comes in holds for what was known and for what the dump has told so far."""
+        dump, ifindex = self._dump, tc.head(message)[1]
+        if dump is not None and dump.parts is not None:
+            dump.tables.setdefault(ifindex, Table()).take(message)
+        if dump is not None and message.seq == dump.seq:
+            dump.heard = now
+            dump.interrupted |= bool(message.flags & NLM_F_DUMP_INTR)
+            return
+        table = self._tables.setdefault(ifindex, Table())
+        table.take(message)
+        if (known := self._known.get(ifindex)) is not None and known.tc != table.tc():
+            self._known[ifindex] = replace(known, tc=table.tc())
+            yield LinkSeen(self._known[ifindex])
+
+    def _answer(self, message: Message, now: float) -> list[Event]:
         if self._dump is not None and message.seq == self._dump.seq:
-            self._dump.refuse(message)
-            return []
+            return [] if self._dump.refuse(message) else self._next_part(self._dump, now)
         for batch in self._batches:
             if message.seq in batch.seqs:
                 batch.answers[message.seq] = read_error(message)
@@ -212,10 +260,20 @@ class Conversation:
         elif not dump.is_whole(message):
             self._ask(now, dump.tries - 1)
         else:
-            self._dump = None
-            self._known = dict(dump.links)
-            return [Synced(tuple(dump.links.values()))]
+            return self._next_part(dump, now)
         return []
+
+    def _next_part(self, dump: Dump, now: float) -> list[Event]:
+        """Ask for what is still missing of a dump, or say that it is whole."""
+        ask = dump.next_part()
+        if ask is not None:
+            dump.seq, dump.heard = self._next(), now
+            self.out.append(ask(dump.seq))
+            return []
+        links = dump.whole()
+        self._dump, self._tables = None, dump.tables
+        self._known = {link.ifindex: link for link in links}
+        return [Synced(links)]
 
     def _ask(self, now: float, tries: int) -> None:
         self._dump = Dump(self._next(), tries, now)

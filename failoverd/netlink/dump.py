@@ -1,5 +1,8 @@
 """A dump of all devices while it comes in: its rows, and whether they can be trusted.
 
+It has several parts, asked for one after the other under a number each: first the devices, then the qdiscs of all, then
+the filters on the hooks of each hardware NIC, for those are told of in no other way.
+
 Rows are never lost, the kernel waits with them until there is room. But what they say can be older than an event that
 was lost meanwhile, the kernel may mark the dump as interrupted, and it may break it off; then it is asked for again.
 """
@@ -8,10 +11,14 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from failoverd.model.links import Link
 from failoverd.netlink.frames import NLM_F_DUMP_INTR, Message, read_done, read_error
+from failoverd.netlink.tc import HOOKS, Table, dump_filters, dump_qdiscs
 
 TRIES = 8
 """How often an interrupted dump is asked for again. The last one counts: later changes come as events anyway."""
@@ -22,7 +29,10 @@ NOT_NOW = (errno.EBUSY, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EINTR)
 
 @dataclass(slots=True)
 class Dump:
-    """One dump, asked for under `seq`; `heard` is when it last showed a sign of life (seconds), `tries` those left.
+    """One dump, whose present part was asked for under `seq`.
+
+    `heard` is when it last showed a sign of life (seconds), `tries` those left. `tables` is what traffic control does,
+    by ifindex, and `parts` what is still to be asked for, each as it writes itself; None while the devices come in.
 
     `interrupted`: it may be out of date. `refused`: it was asked for while another one was under way, and has to be
     asked for again when that one ends. `failed` is an errno: rows are missing.
@@ -32,6 +42,8 @@ class Dump:
     tries: int
     heard: float
     links: dict[int, Link] = field(default_factory=dict)
+    tables: dict[int, Table] = field(default_factory=dict)
+    parts: deque[Callable[[int], bytes]] | None = None
     interrupted: bool = False
     refused: bool = False
     failed: int = 0
@@ -43,19 +55,39 @@ class Dump:
             self.heard = now
             self.interrupted |= bool(message.flags & NLM_F_DUMP_INTR)
 
-    def refuse(self, message: Message) -> None:
-        """The kernel's NLMSG_ERROR for it. Raises OSError for a refusal that will not pass."""
+    def next_part(self) -> Callable[[int], bytes] | None:
+        """How the next part asks for itself, None when all parts are there."""
+        if self.parts is None:
+            nics = [link.ifindex for link in self.links.values() if link.perm_mac and not link.kind]
+            asks = [partial(dump_filters, ifindex, hook) for ifindex in nics for hook in HOOKS]
+            self.parts = deque([dump_qdiscs, *asks] if nics else [])
+        return self.parts.popleft() if self.parts else None
+
+    def whole(self) -> tuple[Link, ...]:
+        """All devices, with what traffic control does on them."""
+        empty = Table()
+        return tuple(replace(link, tc=self.tables.get(i, empty).tc()) for i, link in self.links.items())
+
+    def refuse(self, message: Message) -> bool:
+        """The kernel's NLMSG_ERROR for it. False: this part is not to be had and can be passed over.
+
+        Raises OSError where the devices themselves are refused for good.
+        """
         number, words = read_error(message)
+        if number and number not in NOT_NOW and self.parts is not None:
+            # The device is gone, or this kernel has no traffic control: then there is nothing to list.
+            return False
         if number and number not in NOT_NOW:
             raise OSError(number, f"the kernel refused to list its devices: {words or os.strerror(number)}")
         self.refused = bool(number)
+        return True
 
     def is_whole(self, message: Message) -> bool:
         """Whether it is one to go by, at the NLMSG_DONE that ends it; if not, it has to be asked for again.
 
         Raises OSError where rows are still missing after the last try.
         """
-        failed = read_done(message) or self.failed
+        failed = self.failed or (read_done(message) if self.parts is None else 0)
         stale = self.interrupted or bool(message.flags & NLM_F_DUMP_INTR)
         if failed and self.tries <= 1:
             raise OSError(failed, f"the kernel broke off the list of its devices: {os.strerror(failed)}")

@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from failoverd.model.inet import Address, Route
 from failoverd.model.pairs import Inet
@@ -40,10 +41,16 @@ FAMILIES = (2, 10)
 
 TRIES = 8
 Opener = Callable[[], Awaitable[Transport]]
+T = TypeVar("T")
 
 
 class InterruptedDumpError(Exception):
     """The tables changed while they were read, again and again."""
+
+
+async def fetch_addresses(open_socket: Opener, ifindexes: Iterable[int]) -> dict[int, list[Address]]:
+    """Only the addresses. Raises as fetch_inet does."""
+    return await _retried(open_socket, _addresses, tuple(ifindexes))
 
 
 async def fetch_inet(open_socket: Opener, ifindexes: Iterable[int]) -> dict[int, Inet]:
@@ -52,12 +59,17 @@ async def fetch_inet(open_socket: Opener, ifindexes: Iterable[int]) -> dict[int,
     The kernel filters the routes (NETLINK_GET_STRICT_CHK with RTA_OIF): a router's table may hold a million of them.
     Raises OSError, NetlinkError, InterruptedDumpError.
     """
-    wanted = tuple(ifindexes)
+    return await _retried(open_socket, _fetch, tuple(ifindexes))
+
+
+async def _retried(
+    open_socket: Opener, ask: Callable[[Transport, tuple[int, ...]], Awaitable[T]], wanted: tuple[int, ...]
+) -> T:
     sock = await open_socket()
     try:
         for _ in range(TRIES):
             try:
-                return await _fetch(sock, wanted)
+                return await ask(sock, wanted)
             except InterruptedDumpError:
                 continue
         raise InterruptedDumpError("the routing tables keep changing")
@@ -66,15 +78,20 @@ async def fetch_inet(open_socket: Opener, ifindexes: Iterable[int]) -> dict[int,
 
 
 async def _fetch(sock: Transport, ifindexes: tuple[int, ...]) -> dict[int, Inet]:
-    addresses: dict[int, list[Address]] = {ifindex: [] for ifindex in ifindexes}
+    addresses = await _addresses(sock, ifindexes)
     routes: dict[int, list[Route]] = {ifindex: [] for ifindex in ifindexes}
+    for seq, (ifindex, family) in enumerate([(i, f) for i in ifindexes for f in FAMILIES], start=2):
+        routes[ifindex] += await _routes(sock, ifindex, family, seq)
+    return {i: Inet(tuple(addresses[i]), tuple(routes[i])) for i in ifindexes}
+
+
+async def _addresses(sock: Transport, ifindexes: tuple[int, ...]) -> dict[int, list[Address]]:
+    addresses: dict[int, list[Address]] = {ifindex: [] for ifindex in ifindexes}
     ask = build(RTM_GETADDR, NLM_F_DUMP, 1, IFADDR.pack(0, 0, 0, 0, 0))
     async for message in _dump(sock, ask, 1):
         if message.type == RTM_NEWADDR and (address := read_address(message)).ifindex in addresses:
             addresses[address.ifindex].append(address)
-    for seq, (ifindex, family) in enumerate([(i, f) for i in ifindexes for f in FAMILIES], start=2):
-        routes[ifindex] += await _routes(sock, ifindex, family, seq)
-    return {i: Inet(tuple(addresses[i]), tuple(routes[i])) for i in ifindexes}
+    return addresses
 
 
 async def _routes(sock: Transport, ifindex: int, family: int, seq: int) -> list[Route]:

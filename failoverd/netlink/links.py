@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 from failoverd.model.links import Bond, Link
-from failoverd.netlink.frames import HEADER, Message, NetlinkError, keep
+from failoverd.netlink.frames import HEADER, Message, NetlinkError, attributes, keep
 from failoverd.netlink.messages import LinkMessage
 
 RTM_NEWLINK = 16
@@ -15,6 +15,11 @@ RTM_GETLINK = 18
 AF_UNSPEC = 0
 IFF_UP = 0x1
 IFF_LOWER_UP = 0x10000
+IFF_ALLMULTI = 0x200
+AF_INET6 = 10
+IFLA_INET6_ADDR_GEN_MODE = 8
+IN6_ADDR_GEN_MODE_NONE = 1
+IFLA_XDP_ATTACHED = 2
 MII_LINK_UP = 0
 """BMSR_LSTATUS turned into the bond's own words: BOND_LINK_UP (net/bonding.h)."""
 
@@ -61,7 +66,17 @@ def read_link(message: Message) -> Link:
         mii_up=_number(slave, "MII_STATUS") == MII_LINK_UP,
         bond=_bond(_table(info.get("DATA"))) if kind == "bond" else None,
         altnames=_altnames(attrs.get("PROP_LIST")),
+        all_multicast=bool(flags & IFF_ALLMULTI),
+        link_local=_makes_link_local(attrs.get("AF_SPEC", b"")),
+        xdp=any(dict(attributes(attrs.get("XDP", b""))).get(IFLA_XDP_ATTACHED, b"")),
     )
+
+
+def _makes_link_local(families: bytes) -> bool:
+    """IFLA_AF_SPEC, by hand: of its hundreds of bytes one is of interest. Without IPv6 there is no such address."""
+    inet6 = dict(attributes(families)).get(AF_INET6)
+    mode = dict(attributes(inet6)).get(IFLA_INET6_ADDR_GEN_MODE, b"") if inet6 is not None else b"\1"
+    return mode != bytes([IN6_ADDR_GEN_MODE_NONE])
 
 
 def _decoded(message: Message) -> Any:

@@ -10,18 +10,25 @@ from typing import Any
 from failoverd.model.requests import (
     AddAddress,
     AddAltname,
+    AddClsact,
+    AddRedirect,
     AddRoute,
     CreateBond,
     DeleteLink,
     DropAddress,
     DropAltname,
+    DropClsact,
+    DropRedirect,
     Rename,
     Request,
     SetActive,
+    SetAllMulticast,
+    SetLinkLocal,
     SetMaster,
     SetMtu,
     SetUp,
 )
+from failoverd.netlink import tc
 from failoverd.netlink.frames import (
     HEADER,
     NLM_F_ACK,
@@ -41,7 +48,17 @@ from failoverd.netlink.inet import (
     write_address,
     write_route,
 )
-from failoverd.netlink.links import IFF_UP, INFO, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, raw_name
+from failoverd.netlink.links import (
+    IFF_ALLMULTI,
+    IFF_UP,
+    IFLA_INET6_ADDR_GEN_MODE,
+    IN6_ADDR_GEN_MODE_NONE,
+    INFO,
+    RTM_DELLINK,
+    RTM_GETLINK,
+    RTM_NEWLINK,
+    raw_name,
+)
 from failoverd.netlink.messages import LinkMessage
 
 RTM_SETLINK = 19
@@ -54,6 +71,10 @@ FOLLOW_ACTIVE = 1
 ON_FAILURE = 2
 """BOND_PRI_RESELECT_FAILURE. From 6.0 on slaves have priorities, the first one that is up is preferred, and enslaving
 another would make the kernel go back to it whatever was chosen (seen on 6.1)."""
+
+IFLA_AF_SPEC, IFLA_EXT_MASK = 26, 29
+RTEXT_FILTER_SKIP_STATS = 8
+IN6_ADDR_GEN_MODE_EUI64 = 0
 
 Attrs = list[tuple[str, Any]]
 
@@ -72,6 +93,12 @@ def dump_links(seq: int) -> bytes:
 def get_link(ifindex: int, seq: int) -> bytes:
     """Ask for one device; the answer is its RTM_NEWLINK and an acknowledgement."""
     return build(RTM_GETLINK, NLM_F_ACK, seq, INFO.pack(0, 0, ifindex, 0, 0))
+
+
+def peek_link(ifindex: int, seq: int) -> bytes:
+    """Ask for one device without its statistics, so that the answer is the same as long as the device is."""
+    mask = attribute(IFLA_EXT_MASK, struct.pack("=I", RTEXT_FILTER_SKIP_STATS))
+    return build(RTM_GETLINK, 0, seq, INFO.pack(0, 0, ifindex, 0, 0) + mask)
 
 
 def _link(kind: int, flags: int, seq: int, ifindex: int, attrs: Attrs, up: bool | None = None) -> bytes:
@@ -108,6 +135,17 @@ def _set_active(request: SetActive, seq: int) -> bytes:
     return build(RTM_NEWLINK, NLM_F_ACK, seq, INFO.pack(0, 0, request.ifindex, 0, 0) + info)
 
 
+def _all_multicast(request: SetAllMulticast, seq: int) -> bytes:
+    flags = IFF_ALLMULTI if request.on else 0
+    return build(RTM_SETLINK, NLM_F_ACK, seq, INFO.pack(0, 0, request.ifindex, flags, IFF_ALLMULTI))
+
+
+def _link_local(request: SetLinkLocal, seq: int) -> bytes:
+    mode = bytes([IN6_ADDR_GEN_MODE_EUI64 if request.on else IN6_ADDR_GEN_MODE_NONE])
+    families = attribute(IFLA_AF_SPEC, attribute(AF_INET6, attribute(IFLA_INET6_ADDR_GEN_MODE, mode)))
+    return build(RTM_SETLINK, NLM_F_ACK, seq, INFO.pack(0, 0, request.ifindex, 0, 0) + families)
+
+
 def _altname(kind: int, flags: int, request: AddAltname | DropAltname, seq: int) -> bytes:
     attrs: Attrs = [("PROP_LIST", {"attrs": [("ALT_IFNAME", raw_name(request.name))]})]
     return _link(kind, flags, seq, request.ifindex, attrs)
@@ -134,6 +172,12 @@ WRITERS: dict[type[Request], Callable[[Any, int], bytes]] = {
     AddAddress: lambda r, seq: build(
         RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, seq, write_address(r.address)
     ),
+    SetAllMulticast: _all_multicast,
+    SetLinkLocal: _link_local,
+    AddClsact: lambda r, seq: tc.add_clsact(r.ifindex, seq),
+    DropClsact: lambda r, seq: tc.drop_clsact(r.ifindex, seq),
+    AddRedirect: lambda r, seq: tc.add_redirect(r.ifindex, r.hook, r.target, seq),
+    DropRedirect: lambda r, seq: tc.drop_redirect(r.ifindex, r.hook, r.shared, seq),
     DropAddress: lambda r, seq: build(RTM_DELADDR, NLM_F_ACK, seq, write_address(without_label(r.address))),
 }
 """One row a kind of request. A test holds that no kind is missing."""

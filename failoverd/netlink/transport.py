@@ -13,7 +13,10 @@ NETLINK_ROUTE = 0
 SOL_NETLINK = 270
 NETLINK_EXT_ACK = 11
 NETLINK_GET_STRICT_CHK = 12
-RTMGRP_LINK = 1
+RTMGRP_LINK = 0x1
+RTMGRP_TC = 0x8
+EVENTS = RTMGRP_LINK | RTMGRP_TC
+"""The groups the daemon listens to."""
 SO_RCVBUFFORCE = 33
 LARGEST = 1 << 18
 """Longest datagram read, in bytes; the kernel fills a dump's datagrams up to 32 KiB."""

@@ -8,19 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from failoverd.model.links import Bond, Link
+from failoverd.model.links import Bond, Filter, Link, Tc
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import (
     AddAddress,
     AddAltname,
+    AddClsact,
+    AddRedirect,
     AddRoute,
     CreateBond,
     DeleteLink,
     DropAddress,
     DropAltname,
+    DropClsact,
+    DropRedirect,
     Rename,
     Request,
     SetActive,
+    SetAllMulticast,
+    SetLinkLocal,
     SetMaster,
     SetMtu,
     SetUp,
@@ -54,6 +60,10 @@ class Foreseen:
                 return self._activate(ifindex, slave)
             case AddAddress() | DropAddress() | AddRoute():
                 return self._configure(request)
+            case AddClsact() | DropClsact() | AddRedirect() | DropRedirect():
+                link = self.links[request.ifindex]
+                self.links[request.ifindex] = replace(link, tc=_redirected(link.tc, request))
+                return (request.ifindex,)
             case _:
                 self.links[request.ifindex] = _changed(self.links[request.ifindex], request)
                 return (request.ifindex,)
@@ -93,8 +103,28 @@ class Foreseen:
         return ()
 
 
-def _changed(link: Link, request: SetUp | SetMtu | Rename | AddAltname | DropAltname) -> Link:
+def _redirected(tc: Tc, request: AddClsact | DropClsact | AddRedirect | DropRedirect) -> Tc:
     match request:
+        case AddClsact():
+            return replace(tc, slot="clsact")
+        case DropClsact():
+            return replace(tc, slot="", filters=frozenset())
+        case AddRedirect(_, hook, target):
+            return replace(tc, filters=tc.filters | {Filter(hook, 0, 1, "u32", target, ours=True)})
+        case _:
+            kept = (found for found in tc.filters if not found.ours or found.hook != request.hook)
+            return replace(tc, filters=frozenset(kept))
+
+
+Change = SetUp | SetMtu | Rename | SetAllMulticast | SetLinkLocal | AddAltname | DropAltname
+
+
+def _changed(link: Link, request: Change) -> Link:
+    match request:
+        case SetAllMulticast(_, on):
+            return replace(link, all_multicast=on)
+        case SetLinkLocal(_, on):
+            return replace(link, link_local=on)
         case SetUp(_, up):
             return replace(link, up=up, carrier=up and link.carrier)
         case SetMtu(_, mtu):

@@ -17,13 +17,15 @@ from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import AddAltname, DropAltname, Rename, Request, SetMtu, SetUp
 from failoverd.plan import moving
+from failoverd.plan.inplace import join_in_place
 from failoverd.plan.situation import Do, Finish, GiveUp, Next, Rest, Situation, Wait, Write
-from failoverd.policy.election import why_unfit
 from failoverd.policy.naming import mark, own_altnames, why_not_a_name
 
 
 def join(s: Situation) -> Next:
     """Name the next step toward a joined pair."""
+    if s.datapath.in_place:
+        return join_in_place(s)
     if s.master is None:
         return _create(s)
     if mark(s.mac) not in s.master.altnames:
@@ -70,7 +72,7 @@ def _prepare(s: Situation, master: Link) -> Next:
         return step
     # What only the VF had is not reachable meanwhile. Then there is nothing to wait for.
     is_quiet = not moving.adds_to(journal.inet, journal.extra)
-    if is_quiet and s.is_in(s.vf) and why_unfit(s.vf, master) and s.vf_wait is not None and s.now < s.vf_wait:
+    if is_quiet and s.is_in(s.vf) and not s.can_carry(s.vf) and s.vf_wait is not None and s.now < s.vf_wait:
         return Wait("the VF has no carrier yet", s.vf_wait)
     if look := s.look_at(nic):
         return look
@@ -122,7 +124,7 @@ def _move(s: Situation, master: Link, journal: Journal) -> Next:
         if step := _last_look(s, master, journal):
             return step
         shape += _exchange_names(s, master, journal)
-    if nic is not None and not s.is_in(nic) and why_unfit(s.vf, master):
+    if nic is not None and not s.is_in(nic) and not s.can_carry(s.vf):
         is_up = nic.up and SetUp(nic.ifindex, up=False) not in shape
         shape += s.datapath.attach(replace(nic, up=is_up), master)
     is_up = master.up and SetUp(master.ifindex, up=False) not in shape

@@ -117,6 +117,11 @@ def drop_all(there: Inet) -> list[Request]:
     return [DropAddress(replace(a, attrs=tuple(x for x in a.attrs if x[0] != IFA_LABEL))) for a in plain]
 
 
+def drop_links_local(there: Inet) -> list[Request]:
+    """Take a NIC's link-local addresses away: its master has the same ones, on the same link."""
+    return [DropAddress(replace(a, valid=FOREVER, preferred=FOREVER)) for a in there.addresses if is_link_local(a)]
+
+
 def union(first: Inet, second: Inet) -> Inet:
     """What is in either, the first one's where both have it."""
     addresses = {_address_key(a): a for a in (*second.addresses, *first.addresses)}

@@ -15,13 +15,15 @@ from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import AddAltname, Rename, Request, SetMtu, SetUp
 from failoverd.plan import moving
+from failoverd.plan.inplace import release_in_place
 from failoverd.plan.situation import Do, Finish, Next, Rest, Situation, Wait, Write
-from failoverd.policy.election import why_unfit
 from failoverd.policy.naming import own_altnames, passing_name
 
 
 def release(s: Situation) -> Next:
     """Name the next step toward two NICs on their own."""
+    if s.datapath.in_place:
+        return release_in_place(s)
     journal = s.journal
     if s.master is None:
         return _afterwards(s, journal) if journal else Rest()
@@ -43,7 +45,7 @@ def _abandon(s: Situation, master: Link) -> Next:
 def _prepare(s: Situation, master: Link, nic: Link) -> Next:
     if upper := s.upper(master):
         return Wait(f"{upper} is on top of {master.name} and would go with it; take it away first")
-    if s.is_in(nic) and not why_unfit(s.vf, master) and (requests := s.may(s.datapath.detach(nic))):
+    if s.is_in(nic) and s.can_carry(s.vf) and (requests := s.may(s.datapath.detach(nic))):
         return Do(requests, f"take {nic.name} out of {master.name} while the VF carries")
     if look := s.look_at(master, nic):
         return look

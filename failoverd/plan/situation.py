@@ -14,6 +14,7 @@ from failoverd.datapaths.base import Datapath
 from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import Request
+from failoverd.policy.election import why_unfit
 from failoverd.policy.holding import upper_of
 from failoverd.policy.naming import passing_name, standby_name
 
@@ -70,7 +71,11 @@ class Situation:
 
     def is_in(self, link: Link | None) -> bool:
         """Whether this NIC is a slave of the pair's master."""
-        return link is not None and self.master is not None and link.master == self.master.ifindex
+        return link is not None and self.master is not None and self.datapath.holds(link, self.master)
+
+    def can_carry(self, link: Link | None) -> bool:
+        """Whether this NIC could carry the master's traffic now."""
+        return not why_unfit(link, self.is_in(link))
 
     def under_way(self, goal: Goal) -> Journal | None:
         """The journal of a move toward this goal that may have begun."""

@@ -21,6 +21,22 @@ MTU_GRACE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a pair stands, in the words of its datapath.
+
+    `active` is the ifindex of the slave that carries (0: none). `bad_primary` and `bad_standby` are why one of them
+    cannot carry now, whatever its MTU, or "". `unlike` is why the primary's MTU does not fit the master's, or "".
+    """
+
+    active: int
+    primary: Link | None
+    standby: Link | None
+    bad_primary: str
+    bad_standby: str
+    unlike: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """Since when (the engine's clock, seconds) the primary has been fit, and its MTU unlike the master's."""
 
@@ -45,11 +61,11 @@ class Choice:
     at: float | None = None
 
 
-def why_unfit(slave: Link | None, master: Link) -> str:
-    """Why this slave cannot carry the master's traffic now, whatever its MTU, or ""."""
+def why_unfit(slave: Link | None, joined: bool) -> str:
+    """Why this NIC cannot carry its master's traffic now, whatever its MTU, or ""."""
     if slave is None:
         return "it is unplugged"
-    if slave.master != master.ifindex:
+    if not joined:
         return "it is not enslaved"
     if not slave.up:
         return "it is down"
@@ -58,49 +74,40 @@ def why_unfit(slave: Link | None, master: Link) -> str:
     return ""
 
 
-def is_unlike(primary: Link | None, master: Link) -> bool:
-    """Whether the primary's MTU is not the master's."""
-    return primary is not None and primary.mtu != master.mtu
-
-
-def elect(master: Link, primary: Link | None, standby: Link | None, seen: Seen, rule: Rule, now: float) -> Choice:
+def elect(standing: Standing, seen: Seen, rule: Rule, now: float) -> Choice:
     """Choose the active slave."""
-    bad_standby = why_unfit(standby, master)
-    bad_primary = why_unfit(primary, master)
-    if not bad_primary and is_unlike(primary, master):
+    primary, standby = standing.primary, standing.standby
+    bad_primary = standing.bad_primary
+    if not bad_primary and standing.unlike:
         since = now if seen.unlike_since is None else seen.unlike_since
         if now < since + MTU_GRACE:
             return Choice(0, "the MTU is being changed", since + MTU_GRACE)
-        if primary is not None and not bad_standby:
-            bad_primary = f"its MTU is {primary.mtu} and the master's {master.mtu}"
+        if not standing.bad_standby:
+            bad_primary = standing.unlike
     if primary is not None and not bad_primary:
-        return _for_primary(master, primary, bad_standby, seen, rule, now)
-    if standby is not None and not bad_standby:
-        return _take(standby, master, f"the VF cannot carry: {bad_primary}")
-    return Choice(0, f"nobody can carry: the VF: {bad_primary}; the standby: {bad_standby}")
+        return _for_primary(standing, primary, seen, rule, now)
+    if standby is not None and not standing.bad_standby:
+        return _take(standby, standing, f"the VF cannot carry: {bad_primary}")
+    return Choice(0, f"nobody can carry: the VF: {bad_primary}; the standby: {standing.bad_standby}")
 
 
-def _for_primary(master: Link, primary: Link, bad_standby: str, seen: Seen, rule: Rule, now: float) -> Choice:
+def _for_primary(standing: Standing, primary: Link, seen: Seen, rule: Rule, now: float) -> Choice:
     """The primary is fit: does it carry, and if it does not yet, when shall it?"""
-    if bad_standby:
-        return _take(primary, master, f"the standby cannot carry: {bad_standby}")
-    if _active(master) == primary.ifindex:
+    if standing.bad_standby:
+        return _take(primary, standing, f"the standby cannot carry: {standing.bad_standby}")
+    if standing.active == primary.ifindex:
         return Choice(0, "the VF carries")
     if not rule.automatic:
         return Choice(0, "the VF is fit, and going back to it is left to the administrator")
     steady_at = (now if seen.fit_since is None else seen.fit_since) + rule.hold_down
     if now < steady_at:
         return Choice(0, f"the VF is held down until it has been steady for {rule.hold_down:g} s", steady_at)
-    return _take(primary, master, "the VF has been steady")
+    return _take(primary, standing, "the VF has been steady")
 
 
-def _take(slave: Link, master: Link, reason: str) -> Choice:
-    if _active(master) == slave.ifindex:
+def _take(slave: Link, standing: Standing, reason: str) -> Choice:
+    if standing.active == slave.ifindex:
         return Choice(0, reason)
     if not slave.mii_up:
         return Choice(0, f"{reason}; the bond has not yet seen the link of {slave.name}")
     return Choice(slave.ifindex, reason)
-
-
-def _active(master: Link) -> int:
-    return master.bond.active if master.bond else 0

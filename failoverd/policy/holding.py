@@ -18,6 +18,16 @@ def standing_on(links: Mapping[int, Link]) -> dict[int, str]:
     return {link.link: link.name for link in links.values() if link.kind in STACKING}
 
 
+def stacked_on(link: Link, links: Mapping[int, Link]) -> list[int]:
+    """The ifindexes of what stands on a device, and on that, and so on."""
+    found: list[int] = []
+    level = {link.ifindex}
+    while level:
+        level = {i for i, upper in links.items() if upper.kind in STACKING and upper.link in level} - {*found}
+        found += sorted(level)
+    return found
+
+
 def why_held(link: Link, master: Link | None, links: Mapping[int, Link], uppers: Mapping[int, str]) -> str:
     """Why this NIC is not to be had for a pair with this master, or ""."""
     if master is not None and link.master == master.ifindex:

@@ -38,8 +38,11 @@ class Judgements:
     verdicts: Mapping[int, Judgement] = field(default_factory=dict)
 
 
-def judge(links: Mapping[int, Link], config: Pairing) -> Judgements:
-    """Tell who belongs together among these devices. A NIC that has no partner makes a pair of one."""
+def judge(links: Mapping[int, Link], config: Pairing, in_place: bool = False) -> Judgements:
+    """Tell who belongs together among these devices. A NIC that has no partner makes a pair of one.
+
+    `in_place`: a pair is joined without a master of its own, so what stands on the paravirtual NIC does no harm.
+    """
     masters = {our_mac(link): link for link in links.values() if our_mac(link)}
     verdicts: dict[int, Judgement] = {}
     groups: dict[str, list[Link]] = defaultdict(list)
@@ -53,7 +56,8 @@ def judge(links: Mapping[int, Link], config: Pairing) -> Judgements:
     spare: dict[str, int] = {}
     for mac, group in groups.items():
         master = masters.get(mac)
-        held = {link.ifindex: why_held(link, master, links, uppers) for link in group}
+        stays = _slow(group, config) if in_place and master is None else []
+        held = {link.ifindex: why_held(link, master, links, {} if link in stays else uppers) for link in group}
         verdicts |= {ifindex: Judgement(Verdict.REFUSED, why) for ifindex, why in held.items() if why}
         free = [link for link in group if not held[link.ifindex]]
         pair = _pair(mac, group, free, master, config, verdicts)
@@ -61,22 +65,44 @@ def judge(links: Mapping[int, Link], config: Pairing) -> Judgements:
             pairs[mac] = pair
         elif len(slow := [link for link in free if link in _slow(group, config)]) == 1:
             spare[mac] = slow[0].ifindex
+    _adopt(links, pairs, verdicts)
     for mac, master in masters.items():
         pairs.setdefault(mac, Pair(mac, master=master.ifindex))
         verdicts[master.ifindex] = Judgement(Verdict.PAIRED, f"the master failoverd made for {mac}")
     return Judgements(pairs, spare, verdicts)
 
 
+def _is_kernels(link: Link) -> bool:
+    """Whether this is a master the kernel's own failover has made. It has no rtnl kind."""
+    return link.driver == KERNEL_FAILOVER and not link.kind
+
+
+def _adopt(links: Mapping[int, Link], pairs: dict[str, Pair], verdicts: dict[int, Judgement]) -> None:
+    """The pairs the kernel has joined itself. The standby is the one whose hypervisor offers it as such."""
+    for master in links.values():
+        if not _is_kernels(master):
+            continue
+        slaves = [link for link in links.values() if link.master == master.ifindex and not _is_kernels(link)]
+        standby = next((link for link in slaves if link.standby_feature), None)
+        if standby is None or standby.perm_mac in pairs:
+            continue
+        mac = standby.perm_mac
+        primary = next((link for link in slaves if link is not standby and link.perm_mac == mac), None)
+        pairs[mac] = Pair(mac, standby.ifindex, primary.ifindex if primary else 0, master.ifindex, adopted=True)
+        for link in (master, standby, *([primary] if primary else [])):
+            verdicts[link.ifindex] = Judgement(Verdict.PAIRED, f"the kernel has joined it itself, as {master.name}")
+
+
 def _not_for_us(link: Link, links: Mapping[int, Link], config: Pairing) -> Judgement | None:
     """Why this device can be in no pair, whatever the others are."""
     above = links.get(link.master)
-    if link.driver == KERNEL_FAILOVER and not link.kind:
+    if _is_kernels(link):
         return Judgement(Verdict.LEFT_ALONE, "the kernel's own failover master (net_failover) joins its NICs itself")
     if link.kind:
         return Judgement(Verdict.IGNORED, f"it is a {link.kind} device; only hardware NICs are paired")
     if link.hardware != ETHER:
         return Judgement(Verdict.IGNORED, "it is not an Ethernet device")
-    if above is not None and above.driver == KERNEL_FAILOVER and not above.kind:
+    if above is not None and _is_kernels(above):
         return Judgement(Verdict.LEFT_ALONE, f"the kernel's own failover has joined it to {above.name}")
     if link.standby_feature:
         return Judgement(Verdict.LEFT_ALONE, "its hypervisor offers the kernel's own failover (VIRTIO_NET_F_STANDBY)")

@@ -9,7 +9,6 @@ from failoverd.core.calls import CALLS, CallError
 from failoverd.core.state import State
 from failoverd.core.status import nics, status
 from failoverd.core.world import rejudge
-from failoverd.datapaths.bond import DATAPATH
 from failoverd.model.events import AdoptAsked, ReleaseAsked
 from failoverd.model.links import Bond, Link
 from failoverd.policy.naming import mark
@@ -27,7 +26,7 @@ LINKS = (
 
 def machine() -> State:
     """A joined pair, a NIC that is alone, and a NIC that is in no pair."""
-    state = State(Config(), DATAPATH, links={link.ifindex: link for link in LINKS}, synced=True)
+    state = State(Config(), links={link.ifindex: link for link in LINKS}, synced=True)
     rejudge(state)
     return state
 

@@ -13,7 +13,6 @@ from failoverd.config.spec import Config
 from failoverd.core.state import PairState, Refusal, State
 from failoverd.core.status import nics, status
 from failoverd.core.world import rejudge
-from failoverd.datapaths.bond import DATAPATH
 from failoverd.model.links import Bond, Link
 from failoverd.model.requests import SetMaster
 from failoverd.model.signals import FailedOver
@@ -30,7 +29,7 @@ MASTER = Link(
 
 def seen(*links: Link, state: str = "accelerated") -> State:
     """A machine as the daemon sees it, every pair in this state."""
-    found = State(Config(), DATAPATH, links={link.ifindex: link for link in links}, synced=True)
+    found = State(Config(), links={link.ifindex: link for link in links}, synced=True)
     rejudge(found)
     for pair in found.pairs.values():
         pair.state = state

@@ -15,7 +15,6 @@ from failoverd.config.spec import Config, Failback, Join, Master
 from failoverd.core import advance
 from failoverd.core.state import PairState, State
 from failoverd.core.step import step
-from failoverd.datapaths.bond import DATAPATH
 from failoverd.model.actions import AskUdev, Emit, FetchInet, Remember, Say, Send, WakeAt
 from failoverd.model.events import (
     AdoptAsked,
@@ -309,7 +308,7 @@ def test_a_name_that_cannot_be_used_is_said_and_nothing_is_touched() -> None:
 
 def test_lost_answers_stop_the_plan_until_all_devices_were_seen_again() -> None:
     """To plan on from the old picture would mean doing everything twice."""
-    state = State(Config(), DATAPATH)
+    state = State(Config())
     kernel = drive(SHAPES["vf"]).kernel
     links = tuple(kernel.links.values())
     state.ready |= {NIC, VF}
@@ -365,7 +364,7 @@ def test_a_disk_that_is_full_is_waited_for() -> None:
 
 
 def test_before_the_first_dump_nothing_is_decided() -> None:
-    state = State(Config(), DATAPATH)
+    state = State(Config())
     kernel = drive(SHAPES["vf"]).kernel
     actions = [a for link in kernel.links.values() for a in step(state, LinkSeen(link), 0.0)]
     assert actions == [AskUdev(NIC, "ens3"), AskUdev(VF, "ens4")]
@@ -384,7 +383,7 @@ def test_a_slave_of_ours_needs_no_udev() -> None:
 
 
 def test_udev_is_not_waited_for_for_ever_and_a_gone_device_not_at_all() -> None:
-    state = State(Config(), DATAPATH)
+    state = State(Config())
     links = tuple(drive(SHAPES["vf"]).kernel.links.values())
     [wake] = [action for action in step(state, Synced(links), 5.0) if isinstance(action, WakeAt)]
     assert wake.at == 5.0 + Join().udev_wait
@@ -397,7 +396,7 @@ def test_udev_is_not_waited_for_for_ever_and_a_gone_device_not_at_all() -> None:
 
 
 def test_a_look_is_good_for_one_step_only() -> None:
-    state = State(Config(), DATAPATH)
+    state = State(Config())
     step(state, Synced(()), 0.0)
     step(state, InetSeen(MAC, {NIC: Inet((address("10.0.0.2/24", NIC),))}), 0.0)
     assert state.pairs[MAC].inet == {}
@@ -417,4 +416,4 @@ def test_a_plan_in_circles_is_stopped_and_reported(monkeypatch: pytest.MonkeyPat
 
 def test_an_event_of_no_kind_is_a_mistake_that_shows_at_once() -> None:
     with pytest.raises(AssertionError):
-        step(State(Config(), DATAPATH), object(), 0.0)  # type: ignore[arg-type]
+        step(State(Config()), object(), 0.0)  # type: ignore[arg-type]

@@ -15,7 +15,6 @@ from failoverd.core.calls import CALLS, CallError
 from failoverd.core.state import State
 from failoverd.core.status import nics, status
 from failoverd.core.words import address_text, describe, devices, refusal_text, route_text
-from failoverd.datapaths.bond import DATAPATH
 from failoverd.model.events import AdoptAsked, LinkGone, LinkSeen, ReleaseAsked
 from failoverd.model.inet import Address
 from failoverd.model.links import Link
@@ -146,7 +145,7 @@ def test_a_pair_of_one_without_a_master_is_not_shown_and_a_failing_one_says_why(
     reasons = [row["reason"] for row in nics(driver.state) if row["name"] == "ens3"]
     assert "could not be marked" in reasons[0]
     alone = drive(SHAPES["no-vf"])
-    alone.state = State(alone.config.__class__(), DATAPATH)
+    alone.state = State(alone.config.__class__())
     alone.tell()
     assert status(alone.state)["masters"] == []
 

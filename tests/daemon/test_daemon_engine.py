@@ -27,7 +27,7 @@ from failoverd.model.events import Event, TimePassed
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet, Journal
 from failoverd.model.signals import Joined, Signal
-from failoverd.netlink.transport import RTMGRP_LINK
+from failoverd.netlink.transport import EVENTS
 
 FIRST, SECOND = "52:54:00:00:00:01", "52:54:00:00:00:02"
 
@@ -132,7 +132,7 @@ def on_a_machine(
         for i, mac in enumerate([FIRST, SECOND][:pairs]):
             kernel.plug(f"ens{3 + i}", mac, "virtio", "virtio_net", f"virtio{i}", up=True)
             kernel.plug(f"ens{13 + i}", mac, "pci", "vmxnet3", f"0000:0{i}")
-        machine = Machine(kernel, Troubled(kernel.open(RTMGRP_LINK, receive_buffer=1 << 20)), store or MemoryStore())
+        machine = Machine(kernel, Troubled(kernel.open(EVENTS, receive_buffer=1 << 20)), store or MemoryStore())
         found.append(machine)
         prepare(machine)
         machine.engine = Engine(

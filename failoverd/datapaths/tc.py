@@ -1,0 +1,119 @@
+"""A pair joined by traffic control, for kernels without bonding: the "transparent" model of two devices.
+
+The paravirtual NIC P is the master and keeps its name and its configuration. What it would send is sent by the VF V,
+and what V receives is received by P:
+
+    out:  IP -> P's egress hook --redirect--> V        (while V carries)
+    in:   V's ingress hook --redirect--> P -> IP       (as long as the two are joined)
+
+So a switch is one filter on P. V's filter is there first and stays: what still arrives by V during a switch is not
+lost, and the way back costs nothing.
+
+Nothing in the kernel removes P's filter when V goes or loses its link; then P's traffic is dropped until failoverd has
+taken it away. That is what bonding does better, and why it is preferred where there is one. Filters are u32 that match
+everything, for matchall is missing in more kernels; they have a handle of their own, as a repeated add would stack a
+second one, and a cookie by which they are known again.
+
+Frames that P's own qdisc would shape, P's XDP program would see, or somebody's filter on one of the two hooks would
+judge, take another way or come from nowhere. Nobody can tell whether that is harmless, so such a pair is refused.
+"""
+
+from __future__ import annotations
+
+from failoverd.config.spec import Config
+from failoverd.datapaths.redirect import clean, drop, leads_to, ours
+from failoverd.model.links import Link
+from failoverd.model.requests import AddClsact, AddRedirect, Request, SetAllMulticast, SetLinkLocal, SetMtu, SetUp
+
+
+class TcDatapath:
+    """See failoverd.datapaths.base.Datapath."""
+
+    name = "tc"
+    in_place = True
+    adopted = False
+    survives = False
+    announces = False
+    polled = True
+
+    def create(self, mac: str, nic: Link, config: Config) -> list[Request]:
+        """The paravirtual NIC is the master already."""
+        return []
+
+    def attach(self, slave: Link, master: Link) -> list[Request]:
+        """Make the VF silent by itself, bring it up, catch what it receives: with its filter it is joined, and stays so
+        if an administrator takes it down."""
+        if slave.ifindex == master.ifindex or self.holds(slave, master):
+            return []
+        requests = _shape(slave, master)
+        requests += [AddClsact(link.ifindex) for link in (master, slave) if not link.tc.slot]
+        requests += [SetUp(slave.ifindex, up=True)] if not slave.up else []
+        return [*requests, *drop(slave, "ingress"), AddRedirect(slave.ifindex, "ingress", master.ifindex)]
+
+    def detach(self, slave: Link) -> list[Request]:
+        """Take the filter off the VF and give it back its own multicast and link-local ways; it is down afterwards."""
+        if ours(slave, "ingress") is None:
+            return []
+        down: list[Request] = [SetUp(slave.ifindex, up=False)] if slave.up else []
+        return [
+            *down,
+            *clean(slave, "ingress"),
+            SetAllMulticast(slave.ifindex, on=False),
+            SetLinkLocal(slave.ifindex, on=True),
+        ]
+
+    def switch(self, master: Link, slave: int) -> list[Request]:
+        """Redirect what the master sends to the VF, or let the master send it itself. The announcing is ours."""
+        away = drop(master, "egress")
+        return away if slave == master.ifindex else [*away, AddRedirect(master.ifindex, "egress", slave)]
+
+    def remove(self, master: Link) -> list[Request]:
+        """Leave nothing on the paravirtual NIC."""
+        return clean(master, "egress")
+
+    def mend(self, master: Link, primary: Link | None, standby: Link | None, config: Config) -> list[Request]:
+        """The master's MTU may grow, and somebody may have given the VF ways of its own again."""
+        return _shape(primary, master) if primary is not None and self.holds(primary, master) else []
+
+    def holds(self, slave: Link, master: Link) -> bool:
+        """The standby is the master itself; the VF is joined by its ingress filter."""
+        return slave.ifindex == master.ifindex or leads_to(slave, "ingress", master)
+
+    def active(self, master: Link, primary: Link | None, standby: Link | None) -> int:
+        """Where the master's egress filter leads, nowhere (0) where that device is gone; without one it carries."""
+        found = ours(master, "egress")
+        return found.redirect if found is not None else master.ifindex
+
+    def unlike(self, primary: Link, master: Link) -> str:
+        """A VF that takes larger frames than the master sends does no harm."""
+        if primary.mtu >= master.mtu:
+            return ""
+        return f"its MTU is {primary.mtu} and the master's {master.mtu}"
+
+    def conflict(self, slave: Link, master: Link) -> str:
+        """See the module. Of the VF only what arrives is redirected, of the master only what leaves."""
+        if slave.mac != master.mac:
+            return f"its MAC is {slave.mac} and that of {master.name} {master.mac}"
+        for link, hook in ((master, "egress"), (slave, "ingress")):
+            if kinds := sorted({found.kind for found in link.tc.filters if found.hook == hook and not found.ours}):
+                return f"{link.name} has a {', '.join(kinds)} filter on its {hook} that traffic would pass by"
+        if master.tc.slot not in ("", "clsact"):
+            return f"{master.name} has an {master.tc.slot} qdisc where clsact would have to be"
+        if master.tc.root:
+            return f"{master.name} has a {master.tc.root} qdisc that traffic would pass by"
+        return f"{master.name} has an XDP program that traffic would pass by" if master.xdp else ""
+
+    def flaws(self, master: Link, primary: Link | None, standby: Link | None) -> str:
+        """Nothing beside its filters makes such a master."""
+        return ""
+
+
+def _shape(slave: Link, master: Link) -> list[Request]:
+    """What a VF has to be like: without addresses of its own, open to every group, and its frames no shorter."""
+    requests: list[Request] = []
+    requests += [SetLinkLocal(slave.ifindex, on=False)] if slave.link_local else []
+    requests += [SetAllMulticast(slave.ifindex, on=True)] if not slave.all_multicast else []
+    return [*requests, SetMtu(slave.ifindex, master.mtu)] if slave.mtu < master.mtu else requests
+
+
+DATAPATH = TcDatapath()

@@ -1,0 +1,82 @@
+"""Telling the neighbours which way leads to this machine now: gratuitous ARP, unsolicited neighbour advertisements.
+
+The kernel has no call for it that works for every device; bonding does it by itself, everybody else has to. A frame is
+put on the device that has the address, so it takes the way that traffic takes: out by the NIC that carries.
+
+The frames are what the kernel's own announcements are: an ARP request whose sender and target are the same (RFC 5227,
+section 3; net/ipv4/devinet.c, inetdev_send_gratuitous_arp) and an advertisement to all nodes that overrides (RFC 4861,
+section 7.2.6; net/ipv6/ndisc.c, ndisc_send_unsol_na). An address that is still being checked for duplicates is not
+announced.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterable, Mapping
+
+from failoverd.model.inet import Address
+from failoverd.netlink.fetch import Opener, fetch_addresses
+
+ETH_P_ARP, ETH_P_IPV6 = 0x0806, 0x86DD
+BROADCAST = b"\xff" * 6
+ALL_NODES = bytes.fromhex("ff02") + bytes(13) + b"\x01"
+ALL_NODES_MAC = bytes.fromhex("333300000001")
+ADVERT, OVERRIDE = 136, 0x20
+TARGET_LINK_LAYER = b"\x02\x01"
+ICMPV6 = 58
+IFA_F_UNSURE = 0x40 | 0x08 | 0x04
+"""IFA_F_TENTATIVE, IFA_F_DADFAILED, IFA_F_OPTIMISTIC: nobody can say yet whose address this is."""
+
+
+async def announce(open_socket: Opener, devices: Mapping[int, str]) -> list[str]:
+    """Announce every address of these devices (ifindex: MAC). Returns what could not be sent, in words.
+
+    Raises OSError, NetlinkError and InterruptedDumpError where the addresses cannot be read.
+    """
+    addresses = await fetch_addresses(open_socket, devices)
+    troubles = []
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as sock:
+        for ifindex, mac in devices.items():
+            for frame in frames(bytes.fromhex(mac.replace(":", "")), addresses[ifindex]):
+                try:
+                    sock.bind((socket.if_indextoname(ifindex), 0))
+                    sock.send(frame)
+                except OSError as error:
+                    troubles.append(f"cannot announce by the device with ifindex {ifindex}: {error}")
+    return troubles
+
+
+def frames(mac: bytes, addresses: Iterable[Address]) -> list[bytes]:
+    """One announcement for each address, as Ethernet frames."""
+    found = []
+    for address in addresses:
+        if len(address.local) == 4:
+            found.append(gratuitous_arp(mac, address.local))
+        elif len(address.local) == 16 and not address.flags & IFA_F_UNSURE:
+            found.append(unsolicited_na(mac, address.local))
+    return found
+
+
+def gratuitous_arp(mac: bytes, address: bytes) -> bytes:
+    """Who has this address? It is at this MAC."""
+    body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + address + bytes(6) + address
+    return BROADCAST + mac + struct.pack("!H", ETH_P_ARP) + body
+
+
+def unsolicited_na(mac: bytes, address: bytes) -> bytes:
+    """This address is at this MAC, whatever you know."""
+    icmp = struct.pack("!BBHI", ADVERT, 0, 0, OVERRIDE << 24) + address + TARGET_LINK_LAYER + mac
+    pseudo = address + ALL_NODES + struct.pack("!II", len(icmp), ICMPV6)
+    total = _checksum(pseudo + icmp)
+    icmp = icmp[:2] + struct.pack("!H", total) + icmp[4:]
+    header = struct.pack("!IHBB", 6 << 28, len(icmp), ICMPV6, 255) + address + ALL_NODES
+    return ALL_NODES_MAC + mac + struct.pack("!H", ETH_P_IPV6) + header + icmp
+
+
+def _checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071) of an even number of bytes."""
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF

@@ -1,0 +1,49 @@
+"""Joining and releasing where the paravirtual NIC is the master itself: nothing moves, so there is no journal.
+
+What the VF has of its own goes to the master, as everywhere; here it is one datagram, which a crash of ours finds done
+or not begun.
+"""
+
+from __future__ import annotations
+
+from failoverd.model.links import Link
+from failoverd.plan import moving
+from failoverd.plan.situation import Do, Next, Rest, Situation, Wait
+
+
+def join_in_place(s: Situation) -> Next:
+    """Name the next step toward a VF that is joined to its master, and stays as it has to be."""
+    if s.master is None:
+        return Rest()
+    if s.vf is not None and not s.datapath.adopted:
+        if s.datapath.conflict(s.vf, s.master):
+            # The election has taken the traffic from it before, or does so with its next answer.
+            is_idle = s.datapath.active(s.master, s.vf, s.nic) != s.vf.ifindex
+            requests = s.may(s.datapath.detach(s.vf)) if is_idle else ()
+            return Do(requests, f"let go of {s.vf.name}") if requests else Rest()
+        if not s.is_in(s.vf):
+            return _attach(s, s.vf, s.master)
+    return s.rest(s.datapath.mend(s.master, s.vf, s.nic, s.config), f"mend {s.master.name}") or Rest()
+
+
+def release_in_place(s: Situation) -> Next:
+    """Name the next step toward two NICs on their own. The traffic goes back to the master before anything else."""
+    requests = list(s.datapath.remove(s.master)) if s.master is not None else []
+    requests += s.datapath.detach(s.vf) if s.vf is not None else []
+    return s.rest(requests, f"take {s.mac} apart") or Rest()
+
+
+def _attach(s: Situation, vf: Link, master: Link) -> Next:
+    if vf.ifindex not in s.ready:
+        return Wait(f"udev is not done with {vf.name} yet")
+    requests = s.datapath.attach(vf, master)
+    if refusal := s.refusal(requests):
+        return Wait(refusal)
+    if look := s.look_at(vf, master):
+        return look
+    seen = s.seen(vf)
+    if reason := moving.why_not_movable(seen):
+        return Wait(f"{vf.name}: {reason}; take that route away or write it without the object")
+    moved = moving.add_others(moving.to_device(seen, master.ifindex), s.seen(master), master.up)
+    silence = [*moving.drop_all(seen), *moving.drop_links_local(seen)]
+    return Do((*moved, *silence, *requests), f"join {vf.name} to {master.name}")
