@@ -20,7 +20,7 @@ import trio
 from failoverd.lab import judge, namespaces, rtnl
 from failoverd.lab.lanes import Lanes
 from failoverd.lab.netnsstage import Stage, open_stage
-from failoverd.lab.netnssteps import STEPS
+from failoverd.lab.netnssteps import STEPS, why_not
 from failoverd.lab.rtnl import KernelRefusedError
 from failoverd.lab.story import Nic, Scenario, Step
 from failoverd.lab.world import CannotTell, Recording
@@ -37,6 +37,7 @@ class NetnsWorld:
         namespaces.enter()
         self._progress = progress
         self._nics: dict[str, Nic] = {}
+        self._texts: dict[str, str] = {}
         self._lanes = Lanes()
         self._over = trio.Event()
         self._ended = trio.Event()
@@ -45,6 +46,8 @@ class NetnsWorld:
 
     async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
         """See World. The paravirtual NIC has addresses and a route before the daemon starts, as after a boot."""
+        if why := why_not(scenario):
+            raise CannotTell(why)
         self._nics = {nic.id: nic for nic in scenario.nics}
         self._ended = trio.Event()
         opened = trio.Event()
@@ -72,10 +75,7 @@ class NetnsWorld:
 
     async def do(self, step: Step) -> None:
         """See World."""
-        action = STEPS.get(step.do)
-        if action is None:
-            raise CannotTell(f"the netns world cannot do {step.do!r}, it needs a guest; tell this story with --in vm")
-        await action(self, **step.args)
+        await STEPS[step.do](self, **step.args)
 
     async def status(self) -> Mapping[str, Any] | None:
         """See World."""
@@ -153,4 +153,9 @@ class NetnsWorld:
         await self.stage.guest.ask(DeleteLink(probe))
 
     def _show(self, nic: str, text: str) -> None:
-        self._lanes.note("standby" if self._nics[nic].bus == "virtio" else "primary", self.now(), text)
+        """A lane has room for one: the first of the NICs there that is plugged in."""
+        self._texts[nic] = text
+        bus = self._nics[nic].bus
+        texts = [self._texts.get(other.id, "") for other in self._nics.values() if other.bus == bus]
+        shown = next((text for text in texts if text), "")
+        self._lanes.note("standby" if bus == "virtio" else "primary", self.now(), shown)

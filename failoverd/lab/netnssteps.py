@@ -13,6 +13,7 @@ import trio
 from failoverd.lab import rtnl
 from failoverd.lab.host import LabError
 from failoverd.lab.rtnl import KernelRefusedError
+from failoverd.lab.story import Scenario, Step
 from failoverd.lab.world import CannotTell
 from failoverd.model.requests import Rename, SetMaster, SetMtu, SetUp
 
@@ -28,6 +29,22 @@ FLOOD = 30.0
 
 EVENTS = (65535, 65536) * 250
 """MTUs of lo, each of which is an event."""
+
+
+def why_not(scenario: Scenario) -> str:
+    """Why this world can never tell that story, with file and line; "" where it can."""
+    smallest = min((nic.max_mtu, nic.id) for nic in scenario.nics)
+    for item in scenario.then:
+        if not isinstance(item, Step):
+            continue
+        why = ""
+        if item.do not in STEPS:
+            why = f"the netns world cannot do {item.do!r}, it needs a guest; tell this story with --in sim or --in vm"
+        elif item.args.get("mtu", 0) > smallest[0]:
+            why = f"{smallest[1]} takes at most {smallest[0]}, and a veth takes any MTU; tell this story with --in sim"
+        if why:
+            return f"{scenario.file}:{item.line}: {item}: {why}"
+    return ""
 
 
 async def _plug(world: NetnsWorld, nic: str) -> None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import errno
 import socket
 
+import trio
+
 from failoverd.lab.switch import SO_TIMESTAMPNS, SocketPort, Switch
 
 ETH_P_ALL = 3
@@ -31,6 +33,16 @@ class PacketPort(SocketPort):
             sock.close()
             raise
         super().__init__(switch, name, sock, "")
+
+    async def run(self) -> None:
+        """See SocketPort. The last `close` of a packet socket waits until nobody in the kernel can be looking at it any
+        more (packet_release), tens of milliseconds: not in the thread that passes the frames."""
+        last = self._sock.dup()
+        try:
+            await super().run()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(last.close)
 
     def _read(self) -> None:
         try:
