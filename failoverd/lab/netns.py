@@ -10,7 +10,6 @@ world.
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,10 +20,8 @@ from failoverd.lab import judge, namespaces, rtnl
 from failoverd.lab.lanes import Lanes
 from failoverd.lab.netnsstage import Stage, open_stage
 from failoverd.lab.netnssteps import STEPS, why_not
-from failoverd.lab.rtnl import KernelRefusedError
 from failoverd.lab.story import Nic, Scenario, Step
 from failoverd.lab.world import CannotTell, Recording
-from failoverd.model.requests import DeleteLink
 
 
 class NetnsWorld:
@@ -44,6 +41,16 @@ class NetnsWorld:
         self._ended.set()
         self._begun = time.monotonic()
 
+    def joined_by(self, scenario: Scenario) -> str:
+        """See World. Where the kernel has no bonding, the daemon chooses tc."""
+        has_bonding = rtnl.makes("bond")
+        found = scenario.joined_by("bond" if has_bonding else "tc")
+        if found == "net_failover":
+            raise CannotTell("the kernel's own failover needs a hypervisor that offers it; tell it with --in vm")
+        if found == "bond" and not has_bonding:
+            raise CannotTell("this kernel has no bonding (CONFIG_BONDING); tell it with --datapath tc or --in vm")
+        return found
+
     async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
         """See World. The paravirtual NIC has addresses and a route before the daemon starts, as after a boot."""
         if why := why_not(scenario):
@@ -53,7 +60,6 @@ class NetnsWorld:
         opened = trio.Event()
         nursery.start_soon(self._hold, scenario, opened)
         await opened.wait()
-        await self._have_datapath(scenario)
         for nic in scenario.nics:
             if nic.plugged:
                 await self.stage.plug(nic.id)
@@ -136,21 +142,6 @@ class NetnsWorld:
                 await self._over.wait()
         finally:
             self._ended.set()
-
-    async def _have_datapath(self, scenario: Scenario) -> None:
-        """A story that asks for a bond cannot be told on a kernel without bonding."""
-        if scenario.config.get("master", {}).get("datapath") != "bond":
-            return
-        try:
-            await self.stage.guest.ask(rtnl.device("bond", "fo-probe"))
-        except KernelRefusedError as error:
-            if error.errno != errno.EOPNOTSUPP:
-                raise
-            raise CannotTell(
-                "the story asks for a bond, and this kernel has no bonding (CONFIG_BONDING); tell it with --in vm"
-            ) from error
-        probe = next(row["ifindex"] for row in await self.stage.links() if row["name"] == "fo-probe")
-        await self.stage.guest.ask(DeleteLink(probe))
 
     def _show(self, nic: str, text: str) -> None:
         """A lane has room for one: the first of the NICs there that is plugged in."""

@@ -37,7 +37,7 @@ from failoverd.netlink.frames import (
     split,
 )
 from failoverd.netlink.inet import RTM_GETADDR, RTM_NEWADDR, read_address
-from failoverd.netlink.links import IFF_LOWER_UP, IFF_UP, INFO, RTM_GETLINK, RTM_NEWLINK, text
+from failoverd.netlink.links import IFF_LOWER_UP, IFF_UP, INFO, RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, text
 from failoverd.netlink.requests import write_request
 from failoverd.netlink.transport import NETLINK_EXT_ACK, NETLINK_ROUTE, SOL_NETLINK
 
@@ -135,6 +135,19 @@ def device(kind: str, name: str) -> Writer:
     """A virtual device of a kind that needs no more than a name, such as a bridge."""
     info = attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, kind.encode() + b"\0"))
     return _new(INFO.pack(0, 0, 0, 0, 0) + _name(name) + info)
+
+
+def makes(kind: str) -> bool:
+    """Whether this kernel makes devices of this kind for us, which is tried out in this thread's namespace."""
+    name = "fo-probe"
+    gone = partial(build, RTM_DELLINK, NLM_F_ACK, payload=INFO.pack(0, 0, 0, 0, 0) + _name(name))
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE) as sock:
+        sock.bind((0, 0))
+        for write in (device(kind, name), lambda seq: gone(seq=seq)):
+            sock.send(write(1))
+            if read_error(next(split(sock.recv(LARGEST))))[0]:
+                return False
+    return True
 
 
 def add_address(ifindex: int, address: str) -> Request:

@@ -83,7 +83,7 @@ class World(Protocol):
     poll: float
 
     def joined_by(self, scenario: Scenario) -> str:
-        """The datapath with which pairs are joined in this world in this story. Raises CannotTell where it cannot be."""
+        """The datapath with which pairs are joined in this story. Raises CannotTell where this world has it not."""
 
     async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
         """Set the stage: the NICs, the traffic, the daemon running. The story's clock starts when this returns.

@@ -60,7 +60,8 @@ class Link:
     `kind` is rtnl's ("" for hardware), `bus` and `parent` are IFLA_PARENT_DEV_BUS_NAME and _NAME, `driver`
     is what ethtool calls it. `link` is the device below (a VLAN's, a macvlan's), `master` the one above; 0 for
     none. `mii_up` is the bond's own opinion of a slave (IFLA_BOND_SLAVE_MII_STATUS), true for anything else.
-    `carrier_losses` is how often it has lost its carrier (IFLA_CARRIER_DOWN_COUNT), seen or not. `link_local` says that the kernel gives it an IPv6 link-local address by itself, `xdp` that an XDP program is on it.
+    `carrier_losses` is how often it has lost its carrier (IFLA_CARRIER_DOWN_COUNT), seen or not. `link_local` says that
+    the kernel gives it an IPv6 link-local address by itself, `xdp` that an XDP program is on it.
     """
 
     ifindex: int

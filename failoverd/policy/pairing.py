@@ -164,7 +164,7 @@ def _pair(
 
 
 def _is_joined(link: Link, master: Link | None, group: list[Link]) -> bool:
-    """Whether this NIC is joined already: by a master of ours, or by a filter of ours on it or on one that leads to it."""
+    """Whether this NIC is joined already: by a master of ours, or by a filter of ours on it or leading to it."""
     if master is not None:
         return link.master == master.ifindex
     ours = [(one.ifindex, found.redirect) for one in group for found in one.tc.filters if found.ours]
