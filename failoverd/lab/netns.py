@@ -53,7 +53,7 @@ class NetnsWorld:
         opened = trio.Event()
         nursery.start_soon(self._hold, scenario, opened)
         await opened.wait()
-        await self._have_datapath(scenario)
+        await self._check_datapath(scenario)
         for nic in scenario.nics:
             if nic.plugged:
                 await self.stage.plug(nic.id)
@@ -137,20 +137,29 @@ class NetnsWorld:
         finally:
             self._ended.set()
 
-    async def _have_datapath(self, scenario: Scenario) -> None:
-        """A story that asks for a bond cannot be told on a kernel without bonding."""
-        if scenario.config.get("master", {}).get("datapath") != "bond":
-            return
+    async def _check_datapath(self, scenario: Scenario) -> None:
+        """Raises CannotTell where the pairs would not be joined as the story needs it."""
+        chosen = scenario.datapath or scenario.config.get("master", {}).get("datapath", "auto")
+        has_bond = await self._has_bond()
+        if chosen == "auto":
+            chosen = "bond" if has_bond else "tc"
+        if scenario.datapaths and chosen not in scenario.datapaths:
+            told = " or ".join(scenario.datapaths)
+            raise CannotTell(f"this story is told with {told}, and failoverd would take {chosen} here; use --in vm")
+        if chosen == "net_failover" or (chosen == "bond" and not has_bond):
+            raise CannotTell(f"{chosen} is not to be had on this kernel, with veths; tell this story with --in vm")
+
+    async def _has_bond(self) -> bool:
+        """Whether the kernel has bonding: a bond can be made, and is taken away again."""
         try:
             await self.stage.guest.ask(rtnl.device("bond", "fo-probe"))
         except KernelRefusedError as error:
             if error.errno != errno.EOPNOTSUPP:
                 raise
-            raise CannotTell(
-                "the story asks for a bond, and this kernel has no bonding (CONFIG_BONDING); tell it with --in vm"
-            ) from error
+            return False
         probe = next(row["ifindex"] for row in await self.stage.links() if row["name"] == "fo-probe")
         await self.stage.guest.ask(DeleteLink(probe))
+        return True
 
     def _show(self, nic: str, text: str) -> None:
         """A lane has room for one: the first of the NICs there that is plugged in."""
