@@ -12,7 +12,7 @@ For a story `failoverd.lab.netns` drives it; so may anything else that wants rea
         await stage.plug("pv")
         await stage.configure("pv")
         await stage.daemon.start()
-        await stage.start_traffic(1000)
+        await stage.start_traffic(1000, nursery)
         await stage.plug("vf"); await stage.set_link("vf", False); await stage.unplug("vf")
         guest = await stage.stop_traffic()    # the guest's diary; the peer's is stage.peer.diary
 
