@@ -1,12 +1,13 @@
 """Filters of kind u32 and their mirred actions (net/sched/cls_u32.c, act_api.c, act_mirred.c of 6.1).
 
 Only root tables: a request for a hash table of one's own, or for a link to one, is refused. The order of the checks
-is the kernel's, and so is what a request that names a filter which exists changes: its actions, not its selector.
+is the kernel's. A request that names a filter which exists changes its actions, not its selector.
 """
 
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel import wire
@@ -56,7 +57,7 @@ def find(qdisc: Qdisc, handle: int) -> Filter | None:
 
 
 def change(net: Net, proto: Proto, old: Filter | None, handle: int, options: bytes | None) -> Filter | None:
-    """u32_change(). Raises Refused."""
+    """u32_change(); what is to be told of. Raises Refused."""
     if options is None:
         if handle:
             raise Refused(errno.EINVAL, "cls_u32: Filter handle requires options")
@@ -65,8 +66,7 @@ def change(net: Net, proto: Proto, old: Filter | None, handle: int, options: byt
     if old is not None:
         if old.table:
             raise Refused(errno.EINVAL, "cls_u32: Key node id cannot be zero")
-        _replace(net, old, _actions(net, attrs))
-        return old
+        return _replace(net, old, _actions(net, attrs))
     if n.TCA_U32_DIVISOR in attrs or n.TCA_U32_HASH in attrs:
         raise Refused(errno.EOPNOTSUPP, "the simulated kernel has no hash tables but the root's")
     number = _number(proto, handle)
@@ -85,11 +85,13 @@ def release(net: Net, one: Filter) -> None:
             del net.mirreds[action.index]
 
 
-def _replace(net: Net, one: Filter, actions: list[Mirred]) -> None:
-    """The new actions come before the old ones go."""
+def _replace(net: Net, one: Filter, actions: list[Mirred]) -> Filter:
+    """The new actions come before the old ones go. The kernel then tells what the filter was, not what it is."""
+    before = Filter(one.handle, one.options, [replace(action) for action in one.actions])
     _bind(net, actions)
     release(net, one)
     one.actions = actions
+    return before
 
 
 def _bind(net: Net, actions: list[Mirred]) -> None:
