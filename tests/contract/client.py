@@ -147,7 +147,7 @@ class Client:
     async def ask(self, kind: int, flags: int, *parts: bytes) -> list[Message]:
         """Send one request and return its answers, the rows of a dump for a dump. Raises Refused."""
         self._seq += 1
-        getting = kind in (n.RTM_GETLINK, n.RTM_GETADDR, n.RTM_GETROUTE)
+        getting = kind % 4 == n.RTM_GETLINK % 4
         flags |= n.NLM_F_REQUEST | (0 if flags & n.NLM_F_DUMP and getting else n.NLM_F_ACK)
         await self.sock.send(Message(kind, flags, self._seq, 0, b"".join(parts)).pack())
         found: list[Message] = []

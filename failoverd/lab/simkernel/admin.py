@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterable
 
 from failoverd.lab.simkernel import uapi as n
@@ -11,12 +12,14 @@ from failoverd.lab.simkernel.inetmsg import IFADDR, KERNEL, RTMSG
 from failoverd.lab.simkernel.linkmsg import IFINFO
 from failoverd.lab.simkernel.requests import Request
 from failoverd.lab.simkernel.sockets import Server
+from failoverd.lab.simkernel.tcmsg import TCMSG
+from failoverd.lab.simkernel.tcstate import ALL_PROTOCOLS
 
 NEW = n.NLM_F_CREATE | n.NLM_F_EXCL
 
 
 class Admin:
-    """`ip link`, `ip address` and `ip route`, as far as stories need them. Devices are given by ifindex."""
+    """`ip link`, `ip address`, `ip route` and `tc`, as far as stories need them. Devices are given by ifindex."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -92,6 +95,34 @@ class Admin:
         parts += [wire.u32(n.RTA_PRIORITY, metric)] if metric else []
         self._ask(n.RTM_NEWROUTE, NEW, head + wire.join(parts))
 
+    def add_qdisc(self, ifindex: int, kind: str, handle: int = 0) -> None:
+        """clsact or ingress in the slot both share, any other kind as the root (`handle` such as 0x10000 for 1:)."""
+        parent = n.TC_H_CLSACT if kind in ("clsact", "ingress") else n.TC_H_ROOT
+        head = TCMSG.pack(0, ifindex, handle, parent, 0)
+        self._ask(n.RTM_NEWQDISC, NEW, head + wire.string(n.TCA_KIND, kind))
+
+    def del_qdisc(self, ifindex: int, parent: int = n.TC_H_CLSACT) -> None:
+        """Empty the ingress slot, or with TC_H_ROOT the root's."""
+        self._ask(n.RTM_DELQDISC, 0, TCMSG.pack(0, ifindex, 0, parent, 0))
+
+    def add_filter(
+        self, ifindex: int, minor: int, kind: str, prio: int, handle: int = 0, options: bytes = b""
+    ) -> None:
+        """A filter for every protocol; `minor` is TC_H_MIN_INGRESS or TC_H_MIN_EGRESS. What it does is not looked at,
+        unless it is a u32 whose `options` (TCA_OPTIONS) have a mirred action."""
+        attrs = wire.string(n.TCA_KIND, kind) + wire.attr(n.TCA_OPTIONS, options)
+        self._ask(n.RTM_NEWTFILTER, NEW, _filters(ifindex, minor, prio, handle) + attrs)
+
+    def del_filter(self, ifindex: int, minor: int, prio: int, handle: int = 0) -> None:
+        """One filter; without handle all of that priority."""
+        self._ask(n.RTM_DELTFILTER, 0, _filters(ifindex, minor, prio, handle))
+
+    def set_xdp(self, ifindex: int, program: int, generic: bool = False) -> None:
+        """Attach an XDP program (any number from 0 on), or with -1 take it away; `generic` is the kernel's own mode."""
+        flags = n.XDP_FLAGS_SKB_MODE if generic else 0
+        asked = wire.attr(n.IFLA_XDP_FD, struct.pack("=i", program)) + wire.u32(n.IFLA_XDP_FLAGS, flags)
+        self._link(n.RTM_SETLINK, ifindex, wire.nest(n.IFLA_XDP, asked))
+
     def _link(self, kind: int, ifindex: int, *attrs: bytes, flags: int = 0) -> None:
         self._ask(kind, flags, IFINFO.pack(0, 0, ifindex, 0, 0) + wire.join(attrs))
 
@@ -100,6 +131,10 @@ class Admin:
             self._server.answer(Request(kind, flags, body, KERNEL))
         finally:
             self._server.settle()
+
+
+def _filters(ifindex: int, minor: int, prio: int, handle: int) -> bytes:
+    return TCMSG.pack(0, ifindex, handle, n.TC_H_CLSACT_HANDLE | minor, prio << 16 | ALL_PROTOCOLS)
 
 
 def _address(ifindex: int, cidr: str, flags: int) -> bytes:

@@ -12,6 +12,7 @@ from failoverd.lab.simkernel import linkmsg
 from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel.net import Event, Net
 from failoverd.lab.simkernel.state import Device, Refused
+from failoverd.lab.simkernel.tcstate import default_qdisc
 from failoverd.lab.simkernel.wire import Message
 
 CREATED = 0xFFFFFFFF
@@ -56,6 +57,7 @@ def open_(net: Net, device: Device, change: int = n.IFF_UP) -> None:
     except Refused:
         device.flags &= ~n.IFF_UP
         raise
+    activate(device)
     net.announce_link(device, change)
     net.call(Event.UP, device)
 
@@ -68,6 +70,25 @@ def close(net: Net, device: Device, change: int = n.IFF_UP) -> None:
     net.kinds[device.kind].stop(net, device)
     net.announce_link(device, change)
     net.call(Event.DOWN, device)
+
+
+def activate(device: Device) -> None:
+    """dev_activate(): a device that comes up with no root qdisc gets a default one, and keeps it when down."""
+    if device.root.builtin:
+        device.root = default_qdisc(device.bus)
+
+
+def change_flags(net: Net, device: Device, flags: int, change: int) -> None:
+    """dev_change_flags() for IFF_UP, IFF_ALLMULTI, IFF_PROMISC: one message tells all. Raises Refused.
+
+    A change mask of 0 means "all of them" (rtnl_dev_combine_flags); other flags are not modelled."""
+    asked = (flags ^ device.flags) & (change or 0xFFFFFFFF)
+    hearing = asked & (n.IFF_ALLMULTI | n.IFF_PROMISC)
+    device.flags ^= hearing
+    if asked & n.IFF_UP:
+        (close if device.up else open_)(net, device, n.IFF_UP | hearing)
+    elif hearing:
+        net.announce_link(device, hearing)
 
 
 def rename(net: Net, device: Device, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from failoverd.lab.simkernel import addresses, links, routes
+from failoverd.lab.simkernel import addresses, filters, links, qdiscs, routes
 from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel.requests import Dumper, Handler
 
@@ -17,9 +17,17 @@ HANDLERS: dict[int, Handler] = {
     n.RTM_DELADDR: addresses.delete,
     n.RTM_NEWROUTE: routes.new,
     n.RTM_DELROUTE: routes.delete,
+    n.RTM_GETQDISC: qdiscs.get,
+    n.RTM_NEWQDISC: qdiscs.new,
+    n.RTM_DELQDISC: qdiscs.delete,
+    n.RTM_GETTFILTER: filters.get,
+    n.RTM_NEWTFILTER: filters.new,
+    n.RTM_DELTFILTER: filters.delete,
 }
 DUMPERS: dict[int, Dumper] = {
     n.RTM_GETLINK: links.dump,
     n.RTM_GETADDR: addresses.dump,
     n.RTM_GETROUTE: routes.dump,
+    n.RTM_GETQDISC: qdiscs.dump,
+    n.RTM_GETTFILTER: filters.dump,
 }

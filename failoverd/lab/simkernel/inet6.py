@@ -10,6 +10,7 @@ from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel.fib import drop, install, subnet
 from failoverd.lab.simkernel.inetmsg import announce_address, announce_route
 from failoverd.lab.simkernel.judge import port_below
+from failoverd.lab.simkernel.linkspec import IPV6_MIN_MTU
 from failoverd.lab.simkernel.net import Event, Net
 from failoverd.lab.simkernel.state import Address, Device, Hop, Route
 
@@ -19,7 +20,6 @@ METRIC = 256
 LINK_LOCAL = bytes.fromhex("fe80000000000000")
 MULTICAST = bytes.fromhex("ff") + bytes(15)
 IFAPROT_KERNEL_LO, IFAPROT_KERNEL_LL = 1, 3
-IPV6_MIN_MTU = 1280
 
 
 def add(net: Net, device: Device, new: Address) -> None:
@@ -54,6 +54,8 @@ def follow(net: Net, event: Event, device: Device) -> None:
     if event in (Event.UP, Event.CHANGE) and device.running and not device.slave:
         _link_ready(net, device, event)
     elif event in (Event.DOWN, Event.UNREGISTER) or (event is Event.CHANGEMTU and device.mtu < IPV6_MIN_MTU):
+        if event is Event.CHANGEMTU:
+            device.gen_mode = n.IN6_ADDR_GEN_MODE_EUI64
         _lose_all(net, device)
     elif event is Event.NOTIFY_PEERS and any(not a.tentative for a in device.v6):
         port = port_below(device)
@@ -70,7 +72,8 @@ def _link_ready(net: Net, device: Device, event: Event) -> None:
         install(net, _route(device, MULTICAST, 8, n.RTN_MULTICAST, n.RT_TABLE_LOCAL))
         mac = device.mac
         eui = LINK_LOCAL + bytes([mac[0] ^ 2]) + mac[1:3] + b"\xff\xfe" + mac[3:]
-        if event is Event.UP or not any(a.local.startswith(LINK_LOCAL) for a in device.v6):
+        wanted = device.gen_mode != n.IN6_ADDR_GEN_MODE_NONE
+        if wanted and (event is Event.UP or not any(a.local.startswith(LINK_LOCAL) for a in device.v6)):
             _own(net, device, eui, 64, n.RT_SCOPE_LINK, IFAPROT_KERNEL_LL)
     for address in device.v6:
         _start(net, device, address)

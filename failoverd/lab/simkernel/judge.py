@@ -4,6 +4,12 @@ A switch sends frames for a MAC to the port where it last saw that MAC as a sour
 carry one MAC, that is the NIC which sent last; a guest with traffic sends all the time, so the switch is taken to have
 learned at once. What remains is the guest's own side: the device that holds the address must be up with a carrier, and
 so must everything below it.
+
+tc comes in between (act_mirred.c of 6.1). A redirect on a device's egress takes its frames before the queue, so the
+device need not have a carrier, but the one they are sent to must, or they are dropped. Frames that come in climb
+from the NIC to the holder of the address; a redirect on the way must lead to a device that is up and has a
+carrier. So a paravirtual NIC without carrier is deaf, even while its VF carries (seen on 6.18). A VF without redirect
+would still give IPv4's unicast to the stack (the weak host model); as nothing else arrives so, it does not count.
 """
 
 from __future__ import annotations
@@ -11,10 +17,17 @@ from __future__ import annotations
 from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel.net import Net
 from failoverd.lab.simkernel.state import Device, Route
+from failoverd.lab.simkernel.tcstate import redirect
+
+NEST = 4
+"""Redirects one after the other that mirred allows."""
 
 
 def port_below(device: Device) -> Device | None:
-    """The NIC at the bottom of a device: a VLAN's lower one, a bond's active slave. None where there is none."""
+    """The NIC at the bottom of a device: a VLAN's lower one, a bond's active slave, where its egress is redirected to.
+    None where there is none."""
+    if redirect(device, n.TC_H_MIN_EGRESS) is not None:
+        return carries(device)
     if device.lower is not None:
         return port_below(device.lower)
     if device.bond is not None:
@@ -22,15 +35,33 @@ def port_below(device: Device) -> Device | None:
     return device if device.type == n.ARPHRD_ETHER and not device.ports else None
 
 
-def carries(device: Device) -> Device | None:
-    """The NIC by which frames of this device pass at this moment; None where they are lost."""
+def carries(device: Device, nest: int = 0) -> Device | None:
+    """The NIC by which frames of this device leave at this moment; None where they are lost."""
+    taken = redirect(device, n.TC_H_MIN_EGRESS) if device.up else None
+    if taken is not None:
+        target = taken.target
+        if taken.eaction != n.TCA_EGRESS_REDIR or target is None or not target.running or nest == NEST:
+            return None
+        return carries(target, nest + 1)
     if not device.running:
         return None
     if device.lower is not None:
-        return carries(device.lower)
+        return carries(device.lower, nest)
     if device.bond is not None:
-        return carries(device.bond.active) if device.bond.active else None
+        return carries(device.bond.active, nest) if device.bond.active else None
     return port_below(device)
+
+
+def arrives(net: Net, nic: Device, holder: Device, nest: int = 0) -> bool:
+    """Whether frames that come in by a NIC (or rise to a device) reach the device that holds the address."""
+    if not nic.running or nest > NEST:
+        return False
+    taken = redirect(nic, n.TC_H_MIN_INGRESS)
+    if taken is not None:
+        leads = taken.eaction == n.TCA_INGRESS_REDIR and taken.target is not None
+        return leads and taken.target is not None and arrives(net, taken.target, holder, nest + 1)
+    upper = [*net.vlans_of(nic), *([nic.master] if nic.master is not None and nic.port is not None else [])]
+    return nic is holder or any(arrives(net, device, holder, nest) for device in upper)
 
 
 def path_to(net: Net, address: bytes) -> int | None:
@@ -38,7 +69,7 @@ def path_to(net: Net, address: bytes) -> int | None:
     for device in net.devices.values():
         if device.master is None and any(a.local == address and not a.tentative for a in (*device.v4, *device.v6)):
             port = carries(device)
-            if port is not None:
+            if port is not None and arrives(net, port, device):
                 return port.index
     return None
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Literal
 
 import trio
 
-from failoverd.lab.simkernel import devices, inet4, inet6, judge
+from failoverd.lab.simkernel import devices, inet4, inet6, judge, qdiscs
 from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel.admin import Admin
 from failoverd.lab.simkernel.bonding import Bonding, bond_follows
@@ -24,17 +24,22 @@ from failoverd.lab.simkernel.wire import mac_bytes
 
 
 class SimKernel:
-    """One network namespace of one kernel. `clock` gives seconds; `release` decides what differs between releases.
+    """One network namespace of one kernel. `clock` gives seconds; `release` decides what differs between releases,
+    `without` names kinds of device that it cannot make, such as "bond".
 
     Nothing here waits or starts anything: who owns the clock calls `tick` when `due` says so (see clockwork.py).
     """
 
-    def __init__(self, clock: Callable[[], float], release: tuple[int, int] = (6, 1)) -> None:
+    def __init__(
+        self, clock: Callable[[], float], release: tuple[int, int] = (6, 1), without: Collection[str] = ()
+    ) -> None:
         self.net = net = Net(clock, release)
         self._told: list[Callable[[], None]] = []
         bridge = Bridge()
         net.kinds = {"": Nic(), "bond": Bonding(), "dummy": Dummy(), "vlan": Vlan(), "bridge": bridge}
-        net.chain = [inet4.follow, inet6.follow, vlans_follow, bond_follows, bridge.follow]
+        for kind in without:
+            del net.kinds[kind]
+        net.chain = [qdiscs.follow, inet4.follow, inet6.follow, vlans_follow, bond_follows, bridge.follow]
         self.admin = Admin(self)
         self._pids = 1000
         loopback = Device(net.new_index(), "lo", bytes(6), flags=n.IFF_LOOPBACK, type=n.ARPHRD_LOOPBACK)
@@ -116,6 +121,12 @@ class SimKernel:
     def on_change(self, told: Callable[[], None]) -> None:
         """Have something called after everything that may have changed what a judge can see."""
         self._told.append(told)
+
+    def announce(self, ifindex: int, kind: str) -> None:
+        """A program sends a gratuitous ARP ("arp") or an unsolicited NA ("na") out of a device. Raises KeyError."""
+        port = judge.carries(self.net.devices[ifindex])
+        if port is not None:
+            self.net.announcements.append((self.net.now, port.index, kind))
 
     @property
     def announcements(self) -> list[tuple[float, int]]:

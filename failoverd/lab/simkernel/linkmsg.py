@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from failoverd.lab.simkernel import linkspec, wire
 from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel import wire
 from failoverd.lab.simkernel.state import Bond, BondPort, Device
 
 IFINFO = struct.Struct("=BxHiII")
@@ -35,10 +35,11 @@ def body(device: Device, change: int = 0) -> bytes:
         wire.u32(n.IFLA_MIN_MTU, device.min_mtu),
         wire.u32(n.IFLA_MAX_MTU, device.max_mtu),
         wire.u32(n.IFLA_GROUP, 0),
-        wire.u32(n.IFLA_PROMISCUITY, 0),
+        wire.u32(n.IFLA_PROMISCUITY, int(bool(device.flags & n.IFF_PROMISC))),
+        wire.u32(n.IFLA_ALLMULTI, int(bool(device.flags & n.IFF_ALLMULTI))),
         wire.u32(n.IFLA_MASTER, device.master.index) if device.master else b"",
         wire.u8(n.IFLA_CARRIER, int(device.carrier)),
-        wire.string(n.IFLA_QDISC, "noqueue" if device.up else "noop"),
+        wire.string(n.IFLA_QDISC, device.root.kind),
         wire.u32(n.IFLA_CARRIER_CHANGES, device.ups + device.downs),
         wire.u32(n.IFLA_CARRIER_UP_COUNT, device.ups),
         wire.u32(n.IFLA_CARRIER_DOWN_COUNT, device.downs),
@@ -46,6 +47,8 @@ def body(device: Device, change: int = 0) -> bytes:
         wire.attr(n.IFLA_BROADCAST, broadcast),
         _info(device),
         wire.u32(n.IFLA_LINK, device.lower.index) if device.lower else b"",
+        _xdp(device),
+        linkspec.body(device),
         _names(device),
         *_hardware(device),
     ]
@@ -75,6 +78,15 @@ def _hardware(device: Device) -> list[bytes]:
         wire.string(n.IFLA_PARENT_DEV_NAME, device.parent),
         wire.string(n.IFLA_PARENT_DEV_BUS_NAME, device.bus),
     ]
+
+
+def _xdp(device: Device) -> bytes:
+    """rtnl_xdp_fill(). A program of the driver's and one of the kernel's own have each an attribute beside."""
+    program = b""
+    if device.xdp:
+        own = n.IFLA_XDP_PROG_ID + (2 if device.xdp == n.XDP_ATTACHED_SKB else 1)
+        program = wire.u32(own, device.xdp_program) + wire.u32(n.IFLA_XDP_PROG_ID, device.xdp_program)
+    return wire.nest(n.IFLA_XDP | wire.NLA_F_NESTED, wire.u8(n.IFLA_XDP_ATTACHED, device.xdp), program)
 
 
 def _names(device: Device) -> bytes:

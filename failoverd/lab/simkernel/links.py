@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 
-from failoverd.lab.simkernel import devices, linkmsg, wire
+from failoverd.lab.simkernel import devices, linkmsg, linkspec, wire
 from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel.linkmsg import IFINFO
 from failoverd.lab.simkernel.net import Event, Net
@@ -141,6 +141,7 @@ def _found(net: Net, request: Request) -> Device:
 
 def _set(net: Net, request: Request, device: Device, attrs: dict[int, bytes]) -> None:
     """do_setlink(), in its order: "up" comes before "master"."""
+    linkspec.check(device, attrs)
     _, _, index, flags, change = request.head(IFINFO)
     if n.IFLA_ADDRESS in attrs:
         devices.set_mac(net, device, attrs[n.IFLA_ADDRESS])
@@ -149,11 +150,12 @@ def _set(net: Net, request: Request, device: Device, attrs: dict[int, bytes]) ->
     name = wire.text(attrs.get(n.IFLA_IFNAME, b""))
     if index > 0 and name:
         devices.rename(net, device, name)
-    # A change mask of 0 means "all of them" (rtnl_dev_combine_flags), and only IFF_UP is modelled.
-    if (flags or change) and (change & n.IFF_UP or not change):
-        (devices.open_ if flags & n.IFF_UP else devices.close)(net, device)
+    if flags or change:
+        devices.change_flags(net, device, flags, change)
     if n.IFLA_MASTER in attrs:
         devices.set_master(net, device, number_of(attrs[n.IFLA_MASTER]))
+    if linkspec.change(device, attrs):
+        net.changed(device)
 
 
 def _create(net: Net, request: Request, attrs: dict[int, bytes], info: dict[int, bytes]) -> None:
@@ -177,6 +179,7 @@ def _create(net: Net, request: Request, attrs: dict[int, bytes], info: dict[int,
     if flags & n.IFF_UP:
         device.flags |= n.IFF_UP
         net.kinds[kind].open(net, device)
+        devices.activate(device)
     devices.tell(net, device)
     if device.up:
         net.call(Event.UP, device)

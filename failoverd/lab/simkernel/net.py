@@ -17,6 +17,7 @@ from failoverd.lab.simkernel import linkmsg
 from failoverd.lab.simkernel import uapi as n
 from failoverd.lab.simkernel.linkwatch import LinkWatch
 from failoverd.lab.simkernel.state import Device, Refused, Route
+from failoverd.lab.simkernel.tcstate import Mirred
 from failoverd.lab.simkernel.timers import Timers
 from failoverd.lab.simkernel.wire import Message
 
@@ -97,6 +98,7 @@ class Net:
         self.kinds: dict[str, Kind] = {}
         self.devices: dict[int, Device] = {}
         self.routes: list[Route] = []
+        self.mirreds: dict[int, Mirred] = {}
         self.sockets: list[Listener] = []
         self.chain: list[Notifier] = []
         self.urgent: list[Callable[[], None]] = []
@@ -140,9 +142,9 @@ class Net:
         for notifier in self.chain:
             notifier(self, event, device)
 
-    def publish(self, group: int, message: Message) -> None:
-        """Send a message to everybody in a group, each in a datagram of its own."""
-        packed = message.pack()
+    def publish(self, group: int, *messages: Message) -> None:
+        """Send everybody in a group a datagram of one message, or of several."""
+        packed = b"".join(message.pack() for message in messages)
         for sock in self.sockets:
             if group in sock.groups:
                 sock.deliver(packed)

@@ -155,7 +155,8 @@ class SimSocket:
         if self._dump is not None:
             raise Refused(errno.EBUSY)
         rows = self._server.start_dump(request)
-        flags = n.NLM_F_MULTI | (n.NLM_F_DUMP_FILTERED if request.strict and len(request.body) > 12 else 0)
+        filtered = request.strict and len(request.body) > 12 and request.type < n.RTM_NEWQDISC
+        flags = n.NLM_F_MULTI | (n.NLM_F_DUMP_FILTERED if filtered else 0)
         self._dump = Dump(rows, message.seq, self.pid, flags)
         try:
             self._go_on(self._dump)

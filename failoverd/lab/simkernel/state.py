@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from failoverd.lab.simkernel import uapi as n
+from failoverd.lab.simkernel.tcstate import Qdisc
 from failoverd.lab.simkernel.timers import Timer
 
 
@@ -82,7 +83,7 @@ class Device:
 
     `operstate` follows the carrier only when the link watch has run. `assigned` tells how the device came by its
     MAC (addr_assign_type): "permanent", "random", "set" by someone, or "stolen" from a slave.
-    `lower` and `vlan_id` are a VLAN's.
+    `lower` and `vlan_id` are a VLAN's. `gen_mode` is IN6_ADDR_GEN_MODE_*, `xdp` XDP_ATTACHED_*.
     """
 
     index: int
@@ -115,6 +116,12 @@ class Device:
     forwarding: bool = False
     lower: Device | None = None
     vlan_id: int = 0
+    gen_mode: int = n.IN6_ADDR_GEN_MODE_EUI64
+    xdp: int = n.XDP_ATTACHED_NONE
+    xdp_program: int = 0
+    root: Qdisc = field(default_factory=Qdisc)
+    ingress: Qdisc = field(default_factory=Qdisc)
+    ingress_queue: bool = False
     v4: list[Address] = field(default_factory=list)
     v6: list[Address] = field(default_factory=list)
 
