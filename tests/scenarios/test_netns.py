@@ -17,14 +17,21 @@ from failoverd.lab.story import Scenario
 
 CANNOT_TELL = 3
 
-
 STORIES = [load(path) for path in sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))]
+DATAPATHS = ("tc", "bond") if Path("/sys/module/bonding").exists() else ("tc",)
+TOLD = [
+    pytest.param(story, datapath, id=f"{story.name}-{datapath}")
+    for story in STORIES
+    for datapath in DATAPATHS
+    if not why_not(story) and datapath in (story.datapaths or DATAPATHS)
+]
 
 
-@pytest.mark.parametrize("story", [story for story in STORIES if not why_not(story)], ids=lambda story: story.name)
-def test_a_story_comes_out_as_told(story: Scenario) -> None:
+@pytest.mark.parametrize(("story", "datapath"), TOLD)
+def test_a_story_comes_out_as_told(story: Scenario, datapath: str) -> None:
+    command = [sys.executable, "-m", "failoverd.cli.lab", "run", story.file, "--in", "netns", "--datapath", datapath]
     told = subprocess.run(
-        [sys.executable, "-m", "failoverd.cli.lab", "run", story.file, "--in", "netns", "--quiet"],
+        [*command, "--quiet"],
         capture_output=True,
         text=True,
         timeout=story.length + 60,
