@@ -148,16 +148,21 @@ class Driver:
                 self.memory[mac] = str(what)
             case AskUdev(ifindex, _):
                 self.events.append(UdevDone(ifindex))
+            case WakeAt(at):
+                self.wake = at
+            case Peek(ifindex):
+                self._peek(ifindex)
+            case _:
+                self._note(action)
+
+    def _note(self, action: Emit | Say | Announce) -> None:
+        match action:
             case Emit(signal):
                 self.signals.append(signal)
             case Say(_, text):
                 self.said.append(text)
-            case WakeAt(at):
-                self.wake = at
             case Announce():
                 self.announced.append(action)
-            case Peek(ifindex):
-                self._peek(ifindex)
 
     def _peek(self, ifindex: int) -> None:
         """Only an answer that is news is told."""

@@ -2,7 +2,8 @@
 
 It refuses what the kernel refuses, and it loses what the kernel loses: a device that goes down loses its IPv6 addresses
 and its routes; a rename and an enslaving need a device that is down; a gateway needs a route to it. A filter that
-redirects to a device that goes stays, leads nowhere from then on, and nobody is told. (The simulated kernel of the lab is the real judge, but it speaks netlink; here thousands of histories have to be cheap.)
+redirects to a device that goes stays, leads nowhere from then on, and nobody is told. (The simulated kernel of the lab
+is the real judge, but it speaks netlink; here thousands of histories have to be cheap.)
 """
 
 from __future__ import annotations
@@ -166,6 +167,21 @@ class ToyKernel:
 
     def _dispatch(self, request: Request) -> None:
         match request:
+            case AddAddress(found):
+                self._add_address(found)
+            case DropAddress(found):
+                self._drop_address(found)
+            case AddRoute(found):
+                self._add_route(found)
+            case AddClsact() | DropClsact() | AddRedirect() | DropRedirect():
+                self._redirect(request)
+            case CreateBond() | DeleteLink() | SetMaster() | SetActive():
+                self._join(request)
+            case _:
+                self._set(request)
+
+    def _join(self, request: CreateBond | DeleteLink | SetMaster | SetActive) -> None:
+        match request:
             case CreateBond():
                 self._create(request)
             case DeleteLink(ifindex):
@@ -176,16 +192,6 @@ class ToyKernel:
                 if self.links[slave].master != ifindex or not self.links[slave].carrier:
                     raise RefusedError(errno.EINVAL)
                 self._activate(ifindex, slave)
-            case AddAddress(found):
-                self._add_address(found)
-            case DropAddress(found):
-                self._drop_address(found)
-            case AddRoute(found):
-                self._add_route(found)
-            case AddClsact() | DropClsact() | AddRedirect() | DropRedirect():
-                self._redirect(request)
-            case _:
-                self._set(request)
 
     def _redirect(self, request: AddClsact | DropClsact | AddRedirect | DropRedirect) -> None:
         tc = self.links[request.ifindex].tc
@@ -225,21 +231,16 @@ class ToyKernel:
     ) -> None:
         link = self.links[request.ifindex]
         match request:
-            case SetAllMulticast(_, on):
-                self._put(replace(link, all_multicast=on))
-            case SetLinkLocal(_, on):
-                self._put(replace(link, link_local=on))
             case SetUp(ifindex, up):
                 self.set_up(ifindex, up)
             case SetMtu(ifindex, mtu):
                 self._set_mtu(ifindex, mtu)
-            case Rename(_, name):
-                if link.up and not self.live_renames:
-                    raise RefusedError(errno.EBUSY)
-                if name != link.name:
-                    self._free_name(name)
-                self._put(replace(link, name=name))
-                self._relabel(link.ifindex, name)
+            case Rename(ifindex, name):
+                self._rename(ifindex, name)
+            case SetAllMulticast(_, on):
+                self._put(replace(link, all_multicast=on))
+            case SetLinkLocal(_, on):
+                self._put(replace(link, link_local=on))
             case AddAltname(_, name):
                 self._free_name(name)
                 self._put(replace(link, altnames=link.altnames | {name}))
@@ -247,6 +248,15 @@ class ToyKernel:
                 if name not in link.altnames:
                     raise RefusedError(errno.ENOENT)
                 self._put(replace(link, altnames=link.altnames - {name}))
+
+    def _rename(self, ifindex: int, name: str) -> None:
+        link = self.links[ifindex]
+        if link.up and not self.live_renames:
+            raise RefusedError(errno.EBUSY)
+        if name != link.name:
+            self._free_name(name)
+        self._put(replace(link, name=name))
+        self._relabel(ifindex, name)
 
     def _create(self, request: CreateBond) -> None:
         if not self.bonding:

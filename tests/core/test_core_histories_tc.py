@@ -188,7 +188,13 @@ twice = st.frozensets(st.integers(0, 60), max_size=2)
     st.sampled_from([16, 22, 19, 1]),
 )
 def test_with_any_accidents(
-    shape: Shape, way: str, foreign: bool, kills: frozenset[int], losses: frozenset[int], refused: frozenset[int], no: int
+    shape: Shape,
+    way: str,
+    foreign: bool,
+    kills: frozenset[int],
+    losses: frozenset[int],
+    refused: frozenset[int],
+    no: int,
 ) -> None:
     driver = drive(shape, way, foreign, kill_at=kills, lose_at=losses)
     driver.kernel.refuse = refusing_but(refused, no, CreateBond, DropAddress)

@@ -268,7 +268,7 @@ def test_a_vlan_on_the_master_is_no_reason_to_have_none_where_there_is_no_bondin
 
 
 def test_what_the_vf_had_of_its_own_in_ipv6_goes_to_the_master() -> None:
-    """The kernel has one IPv6 route to a place at a metric, whatever the device: it cannot be added before it is gone."""
+    """The kernel has one IPv6 route to a place at a metric, whatever the device: the old one has to go first."""
     driver = drive(SHAPES["vf-own"])
     driver.kernel.inet[VF] = replace(
         driver.kernel.inet[VF], routes=(*driver.kernel.inet[VF].routes, route("2001:db8:77::/48", VF, "2001:db8:9::1"))

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from failoverd.datapaths.base import standing
+from failoverd.datapaths.bond import DATAPATH
 from failoverd.model.links import Bond, Link
-from failoverd.policy.election import MTU_GRACE, Rule, Seen, elect, is_unlike, why_unfit
+from failoverd.policy.election import MTU_GRACE, Rule, Seen, Standing, elect, why_unfit
 
 RULE = Rule(hold_down=1.0, automatic=True)
 STANDBY = Link(2, "ens3nsby", up=True, carrier=True, master=9)
@@ -17,8 +19,10 @@ VF = Link(3, "ens4", up=True, carrier=True, master=9)
 NOW = 100.0
 
 
-def master(active: int) -> Link:
-    return Link(9, "ens3", kind="bond", up=True, carrier=True, bond=Bond(mode=1, active=active))
+def stands(active: int, primary: Link | None, standby: Link | None) -> Standing:
+    """A pair in a bond, with this active slave."""
+    master = Link(9, "ens3", kind="bond", up=True, carrier=True, bond=Bond(mode=1, active=active))
+    return standing(DATAPATH, master, primary, standby)
 
 
 @pytest.mark.parametrize(
@@ -32,64 +36,64 @@ def master(active: int) -> Link:
     ],
 )
 def test_who_is_fit(slave: Link | None, why: str) -> None:
-    assert why_unfit(slave, master(2)) == why
+    assert why_unfit(slave, joined=slave is not None and slave.master == 9) == why
 
 
 def test_the_standby_takes_over_at_once() -> None:
     for bad in (None, replace(VF, carrier=False), replace(VF, up=False)):
-        choice = elect(master(3), bad, STANDBY, Seen(), RULE, NOW)
+        choice = elect(stands(3, bad, STANDBY), Seen(), RULE, NOW)
         assert choice.slave == 2
         assert choice.at is None
 
 
 def test_the_vf_has_to_be_steady_first() -> None:
-    held = elect(master(2), VF, STANDBY, Seen(fit_since=NOW - 0.4), RULE, NOW)
+    held = elect(stands(2, VF, STANDBY), Seen(fit_since=NOW - 0.4), RULE, NOW)
     assert (held.slave, held.at) == (0, NOW + 0.6)
-    assert elect(master(2), VF, STANDBY, Seen(), RULE, NOW).at == NOW + 1
-    assert elect(master(2), VF, STANDBY, Seen(fit_since=NOW - 1), RULE, NOW).slave == 3
+    assert elect(stands(2, VF, STANDBY), Seen(), RULE, NOW).at == NOW + 1
+    assert elect(stands(2, VF, STANDBY), Seen(fit_since=NOW - 1), RULE, NOW).slave == 3
 
 
 def test_a_vf_that_carries_is_left_alone_whatever_happened_before() -> None:
-    assert elect(master(3), VF, STANDBY, Seen(fit_since=NOW), RULE, NOW).slave == 0
+    assert elect(stands(3, VF, STANDBY), Seen(fit_since=NOW), RULE, NOW).slave == 0
 
 
 def test_without_a_standby_there_is_no_hold_down() -> None:
-    assert elect(master(0), VF, None, Seen(), RULE, NOW).slave == 3
-    assert elect(master(3), VF, None, Seen(), RULE, NOW).slave == 0
+    assert elect(stands(0, VF, None), Seen(), RULE, NOW).slave == 3
+    assert elect(stands(3, VF, None), Seen(), RULE, NOW).slave == 0
 
 
 def test_going_back_can_be_left_to_the_administrator() -> None:
-    choice = elect(master(2), VF, STANDBY, Seen(fit_since=0), replace(RULE, automatic=False), NOW)
+    choice = elect(stands(2, VF, STANDBY), Seen(fit_since=0), replace(RULE, automatic=False), NOW)
     assert choice.slave == 0
     assert "administrator" in choice.reason
 
 
 def test_nobody_can_carry() -> None:
-    choice = elect(master(0), None, None, Seen(), RULE, NOW)
+    choice = elect(stands(0, None, None), Seen(), RULE, NOW)
     assert choice.slave == 0
     assert choice.reason == "nobody can carry: the VF: it is unplugged; the standby: it is unplugged"
 
 
 def test_a_slave_the_bond_takes_for_dead_cannot_be_chosen_yet() -> None:
-    choice = elect(master(3), None, replace(STANDBY, mii_up=False), Seen(), RULE, NOW)
+    choice = elect(stands(3, None, replace(STANDBY, mii_up=False)), Seen(), RULE, NOW)
     assert choice.slave == 0
     assert "the bond has not yet seen the link of ens3nsby" in choice.reason
 
 
 def test_an_mtu_unlike_the_masters_is_given_a_moment() -> None:
     vf = replace(VF, mtu=9000)
-    assert is_unlike(vf, master(3))
-    assert not is_unlike(None, master(3))
-    assert elect(master(3), vf, STANDBY, Seen(), RULE, NOW).at == NOW + MTU_GRACE
-    choice = elect(master(3), vf, STANDBY, Seen(unlike_since=NOW - MTU_GRACE), RULE, NOW)
+    assert not stands(3, None, STANDBY).unlike
+    assert elect(stands(3, vf, STANDBY), Seen(), RULE, NOW).at == NOW + MTU_GRACE
+    choice = elect(stands(3, vf, STANDBY), Seen(unlike_since=NOW - MTU_GRACE), RULE, NOW)
     assert choice.slave == 2
     assert "its MTU is 9000 and the master's 1500" in choice.reason
-    alone = elect(master(3), vf, None, Seen(unlike_since=NOW - MTU_GRACE), RULE, NOW)
+    alone = elect(stands(3, vf, None), Seen(unlike_since=NOW - MTU_GRACE), RULE, NOW)
     assert alone.slave == 0
 
 
 def test_something_that_is_no_bond_has_no_active_slave() -> None:
-    assert elect(replace(master(3), bond=None), VF, None, Seen(), RULE, NOW).slave == 3
+    nothing = standing(DATAPATH, Link(9, "ens3", up=True), VF, None)
+    assert elect(nothing, Seen(), RULE, NOW).slave == 3
 
 
 slaves = st.none() | st.builds(
@@ -111,11 +115,45 @@ def test_only_the_fit_are_chosen_and_choosing_comes_to_rest(
 ) -> None:
     standby = replace(standby, ifindex=2) if standby else None
     rule = Rule(1.0, automatic)
-    choice = elect(master(active), primary, standby, Seen(fit, unlike), rule, NOW)
+    choice = elect(stands(active, primary, standby), Seen(fit, unlike), rule, NOW)
     if choice.slave:
         chosen = primary if choice.slave == 3 else standby
-        assert not why_unfit(chosen, master(active))
-        again = elect(master(choice.slave), primary, standby, Seen(fit, unlike), rule, NOW)
+        assert not why_unfit(chosen, joined=chosen is not None and chosen.master == 9)
+        again = elect(stands(choice.slave, primary, standby), Seen(fit, unlike), rule, NOW)
         assert again.slave == 0
     assert choice.at is None or choice.at > NOW
     assert choice.reason
+
+
+whys = st.sampled_from(["", "it is in the way"])
+STANDINGS = st.builds(
+    Standing,
+    st.sampled_from([0, 2, 3, 77]),
+    st.none() | st.just(VF),
+    st.none() | st.just(STANDBY),
+    bad_primary=whys,
+    bad_standby=whys,
+    unlike=whys,
+).map(
+    lambda s: replace(
+        s,
+        bad_primary=s.bad_primary if s.primary else "it is unplugged",
+        bad_standby=s.bad_standby if s.standby else "it is unplugged",
+    )
+)
+
+
+@given(STANDINGS, times, times, st.booleans())
+def test_in_whatever_words_a_datapath_says_it(
+    stands: Standing, fit: float | None, unlike: float | None, automatic: bool
+) -> None:
+    """Nobody bad is chosen, the VF with another MTU only where nobody else can carry, and who carries is not chosen."""
+    choice = elect(stands, Seen(fit, unlike), Rule(1.0, automatic), NOW)
+    bad = {2: stands.bad_standby, 3: stands.bad_primary}
+    assert choice.slave in (0, 2, 3)
+    assert not choice.slave or not bad[choice.slave]
+    assert not choice.slave or choice.slave != stands.active
+    if choice.slave == 3:
+        assert stands.bad_standby or not stands.unlike
+    if stands.bad_primary and not stands.bad_standby:
+        assert 2 in (choice.slave, stands.active), "the standby takes over at once"

@@ -1,0 +1,113 @@
+"""What the tc datapath asks for, to the letter. That it is enough is in test_datapaths_contract."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from toykernel import HANDLE, MAC, PREFERENCE
+
+from failoverd.config.spec import Config
+from failoverd.datapaths.base import standing
+from failoverd.datapaths.tc import DATAPATH
+from failoverd.model.links import Filter, Link, Tc
+from failoverd.model.requests import DropClsact, DropRedirect, SetAllMulticast, SetLinkLocal, SetMtu
+from failoverd.policy.election import Standing
+
+OUT = Filter("egress", PREFERENCE, HANDLE, "u32", 3, ours=True)
+IN = Filter("ingress", PREFERENCE, HANDLE, "u32", 2, ours=True)
+NIC = Link(2, "ens3", MAC, MAC, up=True, carrier=True, tc=Tc("clsact", "", frozenset({OUT})))
+VF = Link(3, "ens4", MAC, MAC, up=True, carrier=True, all_multicast=True, tc=Tc("clsact", "", frozenset({IN})))
+
+
+def with_filters(link: Link, *filters: Filter) -> Link:
+    return replace(link, tc=replace(link.tc, filters=frozenset(filters)))
+
+
+def test_the_master_is_there_already() -> None:
+    assert DATAPATH.create(MAC, NIC, Config()) == []
+    assert DATAPATH.attach(NIC, NIC) == []
+    assert DATAPATH.detach(NIC) == []
+
+
+def test_who_carries_is_where_the_master_leads() -> None:
+    assert DATAPATH.active(NIC, VF, NIC) == 3
+    assert DATAPATH.active(with_filters(NIC), VF, NIC) == 2
+    assert DATAPATH.active(with_filters(NIC, replace(OUT, redirect=0)), None, NIC) == 0
+    assert DATAPATH.active(with_filters(NIC, replace(OUT, ours=False)), VF, NIC) == 2
+
+
+def test_who_is_joined() -> None:
+    assert DATAPATH.holds(VF, NIC)
+    assert DATAPATH.holds(NIC, NIC)
+    assert not DATAPATH.holds(with_filters(VF), NIC)
+    assert not DATAPATH.holds(with_filters(VF, replace(IN, redirect=9)), NIC)
+    assert not DATAPATH.holds(with_filters(VF, replace(IN, ours=False)), NIC)
+
+
+def test_a_filter_beside_one_of_the_same_priority_goes_alone() -> None:
+    beside = replace(OUT, handle=HANDLE + 1, ours=False)
+    assert DATAPATH.switch(NIC, 2) == [DropRedirect(2, "egress")]
+    assert DATAPATH.switch(with_filters(NIC, OUT, beside), 2) == [DropRedirect(2, "egress", shared=True)]
+    assert DATAPATH.switch(with_filters(NIC, beside), 2) == []
+    assert DropClsact(2) not in DATAPATH.remove(with_filters(NIC, OUT, beside))
+
+
+def test_what_the_vf_has_to_be_like() -> None:
+    config = Config()
+    assert DATAPATH.mend(NIC, VF, NIC, config) == []
+    assert DATAPATH.mend(NIC, None, NIC, config) == []
+    assert DATAPATH.mend(NIC, replace(with_filters(VF), all_multicast=False), NIC, config) == []
+    assert DATAPATH.mend(NIC, replace(VF, all_multicast=False), NIC, config) == [SetAllMulticast(3, on=True)]
+    assert DATAPATH.mend(NIC, replace(VF, link_local=True), NIC, config) == [SetLinkLocal(3, on=False)]
+    assert DATAPATH.mend(NIC, replace(VF, mtu=1280), NIC, config) == [SetMtu(3, 1500)]
+    assert DATAPATH.mend(NIC, replace(VF, mtu=9000), NIC, config) == []
+
+
+def test_only_a_smaller_vf_is_unlike() -> None:
+    assert DATAPATH.unlike(VF, NIC) == DATAPATH.unlike(replace(VF, mtu=9000), NIC) == ""
+    assert DATAPATH.unlike(replace(VF, mtu=1280), NIC) == "its MTU is 1280 and the master's 1500"
+
+
+def foreign(link: Link, hook: str, kind: str) -> Link:
+    return with_filters(link, *link.tc.filters, Filter(hook, 1, 1, kind))
+
+
+@pytest.mark.parametrize(
+    ("vf", "nic", "words"),
+    [
+        (VF, NIC, ""),
+        (foreign(VF, "egress", "bpf"), foreign(NIC, "ingress", "bpf"), ""),
+        (replace(VF, tc=replace(VF.tc, slot="ingress", root="fq"), xdp=True), NIC, ""),
+        (VF, replace(NIC, tc=Tc()), ""),
+        (replace(VF, mac="02:00:00:00:00:01"), NIC, f"its MAC is 02:00:00:00:00:01 and that of ens3 {MAC}"),
+        (foreign(VF, "ingress", "bpf"), NIC, "ens4 has a bpf filter on its ingress that traffic would pass by"),
+        (
+            VF,
+            foreign(foreign(NIC, "egress", "u32"), "egress", "flower"),
+            "ens3 has a flower, u32 filter on its egress that traffic would pass by",
+        ),
+        (VF, replace(NIC, tc=Tc("ingress")), "ens3 has an ingress qdisc where clsact would have to be"),
+        (VF, replace(NIC, tc=Tc("clsact", "htb")), "ens3 has a htb qdisc that traffic would pass by"),
+        (VF, replace(NIC, xdp=True), "ens3 has an XDP program that traffic would pass by"),
+    ],
+)
+def test_what_of_others_is_in_the_way(vf: Link, nic: Link, words: str) -> None:
+    assert DATAPATH.conflict(vf, nic) == words
+    stands = standing(DATAPATH, nic, vf, nic)
+    assert stands.bad_primary == words
+    assert DATAPATH.flaws(nic, vf, nic) == ""
+
+
+def test_how_a_pair_stands() -> None:
+    assert standing(DATAPATH, NIC, VF, NIC) == Standing(3, VF, NIC, "", "")
+    assert standing(DATAPATH, NIC, None, NIC).bad_primary == "it is unplugged"
+    assert standing(DATAPATH, NIC, with_filters(VF), NIC).bad_primary == "it is not enslaved"
+    dead = replace(VF, carrier=False)
+    assert standing(DATAPATH, NIC, dead, NIC).bad_primary == "it has no carrier"
+    assert standing(DATAPATH, replace(NIC, xdp=True), dead, NIC).bad_primary == "it has no carrier"
+    out = replace(with_filters(VF), mac="02:00:00:00:00:01", carrier=False)
+    assert "its MAC is" in standing(DATAPATH, NIC, out, NIC).bad_primary
+    assert standing(DATAPATH, NIC, replace(VF, mtu=1280), NIC).unlike
+    lame = replace(NIC, carrier=False)
+    assert standing(DATAPATH, lame, VF, lame).bad_standby == "it has no carrier"
