@@ -1,7 +1,7 @@
 # failoverd's commands; `make` alone lists them. All of them set up what they need first.
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-guest test lint bench-guest docs clean setup setup-guest
+.PHONY: help demo demo-guest test lint bench-guest bench-netns docs clean setup setup-guest
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,7 +12,7 @@ demo: setup ## Take a VF away and back under traffic, on this kernel and beside 
 demo-guest: setup-guest ## The same in a real guest, which is live-migrated, too
 	@$(BIN)/failoverd-lab demo --in vm
 
-test: setup ## Pass the tests: lint, unit, simulated, contract, guest. TIERS="lint unit" picks some
+test: setup ## Pass the tests: lint, unit, simulated, netns, contract, guest. TIERS="lint unit" picks some
 	@$(BIN)/python tools/tiers.py $(TIERS)
 
 lint: setup ## Style, types and floors only
@@ -20,6 +20,9 @@ lint: setup ## Style, types and floors only
 
 bench-guest: setup-guest ## Measure failoverd, net_failover and a bare bond in the same guest
 	@$(BIN)/python bench/guest.py
+
+bench-netns: setup ## Measure the tc datapath on this kernel, in namespaces
+	@$(BIN)/python bench/netns.py
 
 docs: setup ## Write the reference pages that are made from the code
 	@$(BIN)/python -m failoverd.config.reference > docs/reference/configuration.md

@@ -20,6 +20,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ENTER = """
+from failoverd.lab import namespaces, world
+try:
+    namespaces.enter()
+except world.CannotTell as why:
+    exit(str(why))
+"""
+"""Tells by its exit status whether a process can have a network namespace of its own, and if not, why."""
+
 ROOT = Path(__file__).resolve().parents[1]
 NO_TESTS = 5
 """What pytest ends with when it found no test."""
@@ -33,6 +42,12 @@ def guest_needs() -> str:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     missing = [command for command in commands if not shutil.which(command, path=path)]
     return f"{', '.join(missing)} not found" if missing else ""
+
+
+def namespace_needs() -> str:
+    """Why no network namespace is to be had here, or ""."""
+    done = subprocess.run([sys.executable, "-c", ENTER], cwd=ROOT, capture_output=True, text=True)
+    return done.stderr.strip().splitlines()[-1] if done.returncode else ""
 
 
 def nothing() -> str:
@@ -56,7 +71,8 @@ UNIT = [f"--ignore=tests/{folder}" for folder in ("lint", "scenarios", "contract
 TIERS = [
     Tier("lint", ["tests/lint"]),
     Tier("unit", ["tests"], [*UNIT, "-m", "not vm", "-q"], covered=True),
-    Tier("simulated", ["tests/scenarios"]),
+    Tier("simulated", ["tests/scenarios/test_sim.py"]),
+    Tier("netns", ["tests/scenarios/test_netns.py"], needs=namespace_needs),
     Tier("contract", ["tests/contract"]),
     Tier("guest", ["tests"], ["-m", "vm", "--ignore=tests/lint", "-v"], needs=guest_needs, minutes=60),
 ]
@@ -108,7 +124,7 @@ def main(names: Sequence[str]) -> int:
 
 def run(tier: Tier, result: Result) -> None:
     """Run one tier and note in `result` what came of it."""
-    absent = [folder for folder in tier.folders if not (ROOT / folder).is_dir()]
+    absent = [folder for folder in tier.folders if not (ROOT / folder).exists()]
     result.could_not = f"there is no {', '.join(absent)}" if absent else tier.needs()
     if result.could_not:
         return

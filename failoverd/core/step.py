@@ -59,6 +59,7 @@ HARMLESS: dict[type[Request], tuple[int, ...]] = {
     AddRoute: (errno.EEXIST,),
     AddAltname: (errno.EEXIST,),
     AddClsact: (errno.EEXIST,),
+    AddRedirect: (errno.EEXIST, errno.ENOSPC),
     DropRedirect: (errno.ENOENT,),
     DropClsact: (errno.ENOENT, errno.EINVAL),
     DropAddress: (errno.EADDRNOTAVAIL,),

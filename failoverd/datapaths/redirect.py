@@ -23,7 +23,7 @@ def drop(link: Link, hook: str) -> list[Request]:
     if mine is None:
         return []
     shared = any(not f.ours and (f.hook, f.pref) == (hook, mine.pref) for f in link.tc.filters)
-    return [DropRedirect(link.ifindex, hook, shared)]
+    return [DropRedirect(link.ifindex, hook, mine.handle if shared else 0)]
 
 
 def clean(link: Link, hook: str) -> list[Request]:

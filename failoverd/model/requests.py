@@ -149,11 +149,11 @@ class AddRedirect:
 
 @dataclass(frozen=True, slots=True)
 class DropRedirect:
-    """Take failoverd's filter off a hook. `shared`: somebody else has a filter of the same priority there."""
+    """Take failoverd's filter off a hook: all of its priority, or the one of this handle where it is not alone there."""
 
     ifindex: int
     hook: str
-    shared: bool = False
+    handle: int = 0
 
 
 Request = (

@@ -177,7 +177,7 @@ WRITERS: dict[type[Request], Callable[[Any, int], bytes]] = {
     AddClsact: lambda r, seq: tc.add_clsact(r.ifindex, seq),
     DropClsact: lambda r, seq: tc.drop_clsact(r.ifindex, seq),
     AddRedirect: lambda r, seq: tc.add_redirect(r.ifindex, r.hook, r.target, seq),
-    DropRedirect: lambda r, seq: tc.drop_redirect(r.ifindex, r.hook, r.shared, seq),
+    DropRedirect: lambda r, seq: tc.drop_redirect(r.ifindex, r.hook, r.handle, seq),
     DropAddress: lambda r, seq: build(RTM_DELADDR, NLM_F_ACK, seq, write_address(without_label(r.address))),
 }
 """One row a kind of request. A test holds that no kind is missing."""

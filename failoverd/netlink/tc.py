@@ -41,7 +41,9 @@ NAMES = {parent: hook for hook, parent in HOOKS.items()}
 
 PREFERENCE = 64_023
 """The priority of our filters: behind everybody else's."""
-HANDLE = 0x80000001
+HANDLE = 1
+"""The first key of the priority's own table, whichever that is: the hooks of a clsact share the numbers of their tables
+(net/sched/cls_u32.c, tc_u_common_find). The same key again is refused (ENOSPC)."""
 ETH_P_ALL = struct.unpack("=H", struct.pack("!H", 3))[0]
 INFO = PREFERENCE << 16 | ETH_P_ALL
 COOKIE = b"failoverd"
@@ -153,10 +155,10 @@ def add_redirect(ifindex: int, hook: str, target: int, seq: int) -> bytes:
     return build(RTM_NEWTFILTER, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, seq, body)
 
 
-def drop_redirect(ifindex: int, hook: str, shared: bool, seq: int) -> bytes:
-    """Our filter and nobody else's. Where it has its priority for itself, that goes with it: u32 would leave an empty
-    one behind while there is another u32 filter on the hook (net/sched/cls_u32.c, u32_delete)."""
-    body = TCMSG.pack(0, ifindex, HANDLE if shared else 0, HOOKS[hook], INFO) + attribute(TCA_KIND, b"u32\0")
+def drop_redirect(ifindex: int, hook: str, handle: int, seq: int) -> bytes:
+    """All of our priority, or with a handle only that filter. u32 would leave an empty priority behind while there is
+    another u32 filter on the device (net/sched/cls_u32.c, u32_delete)."""
+    body = TCMSG.pack(0, ifindex, handle, HOOKS[hook], INFO) + attribute(TCA_KIND, b"u32\0")
     return build(RTM_DELTFILTER, NLM_F_ACK, seq, body)
 
 

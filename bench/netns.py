@@ -1,0 +1,198 @@
+"""How long is traffic silent where traffic control joins the pair? Measured on this kernel, in namespaces, with veths.
+
+    VF deleted | its carrier lost | its carrier lost 0.1 s after another link's carrier event | it is set down
+    each: the way out, and the way back to it
+    the daemon killed with the VF carrying, the VF deleted, the daemon started again at once
+
+The third is the hard one for the carrier: the kernel tells of carrier losses in batches, one a second for the whole
+system (net/core/link_watch.c), and that other link's event has just used this second's. What is measured is the longest
+silence and the probes lost in each direction, from just before the event to the next one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from signal import SIGKILL
+
+import trio
+
+from failoverd.lab import judge, namespaces
+from failoverd.lab.netnsstage import Stage, open_stage
+from failoverd.lab.story import DIRECTIONS, Nic
+from failoverd.lab.world import Probe
+from failoverd.model.requests import SetUp
+
+MAC, OTHER = "52:54:00:fa:11:01", "52:54:00:fa:11:99"
+NICS = (Nic("pv", "virtio", MAC), Nic("vf", "pci", MAC), Nic("other", "pci", OTHER))
+CONFIG = {"master": {"datapath": "tc"}}
+SETTLE = 0.5
+"""Seconds after an event that belong to it."""
+BOUND = 0.030
+PATIENCE = 20.0
+
+Act = Callable[[Stage], Awaitable[None]]
+
+
+@dataclass
+class Row:
+    """One kind of event: a silence (seconds) and the lost probes of each run, both directions together."""
+
+    silence: list[float] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
+
+    def add(self, probes: Sequence[Probe], window: tuple[float, float]) -> None:
+        self.silence.append(max(judge.silence(probes, way, *window).length for way in DIRECTIONS))
+        self.lost.append(sum(judge.lost(probes, way, *window) for way in DIRECTIONS))
+
+
+async def delete(stage: Stage) -> None:
+    await stage.unplug("vf")
+
+
+async def replug(stage: Stage) -> None:
+    await stage.plug("vf")
+
+
+async def cut(stage: Stage) -> None:
+    await stage.set_link("vf", False)
+
+
+async def cut_after_another(stage: Stage) -> None:
+    await stage.set_link("other", False)
+    await trio.sleep(0.1)
+    await stage.set_link("vf", False)
+
+
+async def mend(stage: Stage) -> None:
+    await stage.set_link("vf", True)
+    await stage.set_link("other", True)
+
+
+async def set_down(stage: Stage) -> None:
+    await stage.guest.ask(SetUp(stage.ifindexes["vf"], up=False))
+
+
+async def set_up(stage: Stage) -> None:
+    await stage.guest.ask(SetUp(stage.ifindexes["vf"], up=True))
+
+
+async def kill(stage: Stage) -> None:
+    await stage.daemon.end(SIGKILL)
+    await stage.unplug("vf")
+
+
+EVENTS: Mapping[str, tuple[Act, Act]] = {
+    "VF deleted": (delete, replug),
+    "carrier lost": (cut, mend),
+    "carrier lost, another's 0.1 s before": (cut_after_another, mend),
+    "set down": (set_down, set_up),
+}
+RESTART = "killed, VF deleted, started again"
+
+
+async def until(stage: Stage, state: str) -> None:
+    """Wait for the daemon's word for the master's state."""
+    with trio.fail_after(PATIENCE):
+        while True:
+            masters = (await stage.daemon.ask("status") or {"masters": []})["masters"]
+            if masters and masters[0]["state"] == state:
+                return
+            await trio.sleep(0.02)
+
+
+async def measure(runs: int, rate: int, say: Callable[[str], None]) -> tuple[dict[str, Row], list[float]]:
+    """Every event so many times. Returns the rows, and what each restart took to READY (seconds)."""
+    windows: list[tuple[str, float, float]] = []
+    restarts: list[float] = []
+    async with open_stage(NICS, CONFIG) as stage, trio.open_nursery() as nursery:
+        for nic in ("pv", "vf", "other"):
+            await stage.plug(nic)
+        await stage.configure("pv")
+        await stage.guest.ask(SetUp(stage.ifindexes["other"], up=True))
+        await stage.daemon.start()
+        await stage.start_traffic(rate, nursery)
+        await until(stage, "accelerated")
+        begun = time.monotonic()
+
+        async def window(name: str, act: Act, state: str) -> None:
+            start = time.monotonic() - begun
+            await act(stage)
+            await until(stage, state)
+            await trio.sleep(SETTLE)
+            windows.append((name, start, time.monotonic() - begun))
+
+        async def idle(_stage: Stage) -> None:
+            await trio.sleep(1.0)
+
+        async def restart(_stage: Stage) -> None:
+            await kill(stage)
+            start = time.monotonic()
+            await stage.daemon.start()
+            restarts.append(time.monotonic() - start)
+
+        for number in range(runs):
+            say(f"run {number + 1} of {runs}")
+            await window("idle", idle, "accelerated")
+            for name, (away, back) in EVENTS.items():
+                await window(name, away, "on-standby")
+                await window(f"{name}: back", back, "accelerated")
+            await window(RESTART, restart, "on-standby")
+            await window(f"{RESTART}: back", replug, "accelerated")
+        guest = await stage.stop_traffic()
+        probes = judge.probes(stage.peer.diary, guest, begun, one_clock=True)
+        nursery.cancel_scope.cancel()
+    rows: dict[str, Row] = {}
+    for name, start, end in windows:
+        rows.setdefault(name, Row()).add(probes, (start, end))
+    return rows, restarts
+
+
+def table(rows: Mapping[str, Row]) -> str:
+    """Markdown, milliseconds."""
+    lines = ["| event | worst silence, ms | median, ms | probes lost, worst | in all |", "|---|---|---|---|---|"]
+    for name, row in rows.items():
+        silence = [value * 1000 for value in row.silence]
+        cells = [f"{max(silence):.0f}", f"{statistics.median(silence):.0f}", str(max(row.lost)), str(sum(row.lost))]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def verdicts(rows: Mapping[str, Row], restarts: Sequence[float]) -> list[tuple[bool, str]]:
+    """What was promised, and whether it held in this run."""
+    found = []
+    for name in EVENTS:
+        worst, lost = max(rows[name].silence), sum(rows[f"{name}: back"].lost)
+        found.append((worst < BOUND, f"{name}: worst silence {worst * 1000:.0f} ms, promised under {BOUND * 1000:.0f}"))
+        found.append((lost == 0, f"{name}: back: {lost} probes lost, promised none"))
+    over = [silence - took for silence, took in zip(rows[RESTART].silence, restarts, strict=True)]
+    words = f"{RESTART}: traffic was back {max(over) * 1000:.0f} ms after the restart's own time at the worst"
+    found.append((max(over) <= 0.05, f"{words} (restart: {statistics.median(restarts):.2f} s), promised 50"))
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=20, help="how often each event is done (default: 20)")
+    parser.add_argument("--rate", type=int, default=1000, help="probes a second each way (default: 1000)")
+    options = parser.parse_args()
+    begun = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - begun:7.1f} s  {line}", file=sys.stderr, flush=True)
+
+    namespaces.enter()
+    rows, restarts = trio.run(measure, options.runs, options.rate, say)
+    print(table(rows))
+    print(f"\n{options.runs} runs of each, {options.rate} probes a second each way")
+    for held, words in verdicts(rows, restarts):
+        print(f"{words}: {'held' if held else 'NOT HELD'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
