@@ -68,11 +68,12 @@ class Tier:
 
 
 UNIT = [f"--ignore=tests/{folder}" for folder in ("lint", "scenarios", "contract")]
+NETNS = "tests/scenarios/test_netns.py"
 TIERS = [
     Tier("lint", ["tests/lint"]),
     Tier("unit", ["tests"], [*UNIT, "-m", "not vm", "-q"], covered=True),
-    Tier("simulated", ["tests/scenarios/test_sim.py"]),
-    Tier("netns", ["tests/scenarios/test_netns.py"], needs=namespace_needs),
+    Tier("simulated", ["tests/scenarios"], ["-m", "not vm", "-q", f"--ignore={NETNS}"]),
+    Tier("netns", [NETNS], needs=namespace_needs),
     Tier("contract", ["tests/contract"]),
     Tier("guest", ["tests"], ["-m", "vm", "--ignore=tests/lint", "-v"], needs=guest_needs, minutes=60),
 ]
