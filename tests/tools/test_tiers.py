@@ -133,4 +133,4 @@ def test_an_interrupted_run_still_ends_with_its_sum(project: Path) -> None:
 def test_an_unknown_tier_is_refused(project: Path) -> None:
     status, output, _ = tiers(project, "linty")
     assert status == 2
-    assert "no such tier: linty; the tiers are lint unit simulated contract guest" in output
+    assert "no such tier: linty; the tiers are lint unit simulated netns contract guest" in output
