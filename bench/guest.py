@@ -28,13 +28,13 @@ import trio
 from failoverd.lab import guestprobe, install, judge
 from failoverd.lab.guest import Guest, open_guest
 from failoverd.lab.image import image
+from failoverd.lab.lan import ADDRESS, PEER, PEER_MAC
 from failoverd.lab.machine import accelerator
 from failoverd.lab.nics import GuestNic
 from failoverd.lab.peer import Peer
 from failoverd.lab.story import DIRECTIONS
 from failoverd.lab.switch import open_switch
 from failoverd.lab.traffic import diary
-from failoverd.lab.vm import ADDRESS, PEER, PEER_MAC
 from failoverd.lab.world import Probe
 
 MAC = "52:54:00:fa:11:01"
