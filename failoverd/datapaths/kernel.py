@@ -15,9 +15,9 @@ kernel leaves out, none of which gets in its way:
 from __future__ import annotations
 
 from failoverd.config.spec import Config
-from failoverd.datapaths.redirect import clean, leads_to
+from failoverd.datapaths.redirect import clean, drop, leads_to
 from failoverd.model.links import Link
-from failoverd.model.requests import AddAltname, AddClsact, AddRedirect, Request
+from failoverd.model.requests import AddAltname, AddClsact, AddRedirect, DropRedirect, Request
 from failoverd.policy.election import why_unfit
 from failoverd.policy.naming import standby_name
 
@@ -60,13 +60,16 @@ class KernelDatapath:
         named: list[Request] = []
         if name != standby.name and name not in standby.altnames:
             named.append(AddAltname(standby.ifindex, name))
-        is_open = bool(_hole(master, primary)) and config.kernel_failover.close_hole
-        if not is_open:
+        if not config.kernel_failover.close_hole:
             return [*named, *clean(standby, "ingress")]
-        if leads_to(standby, "ingress", master):
-            return named
         slot: list[Request] = [] if standby.tc.slot else [AddClsact(standby.ifindex)]
-        return [*named, *slot, AddRedirect(standby.ifindex, "ingress", master.ifindex)]
+        close = AddRedirect(standby.ifindex, "ingress", master.ifindex)
+        if _hole(master, primary):
+            return named if leads_to(standby, "ingress", master) else [*named, *slot, close]
+        if slot:
+            # Once in vain, so that the kernel has its modules loaded by the time it matters.
+            return [*named, *slot, close, DropRedirect(standby.ifindex, "ingress")]
+        return [*named, *drop(standby, "ingress")]
 
     def holds(self, slave: Link, master: Link) -> bool:
         """IFLA_MASTER."""
