@@ -149,7 +149,7 @@ class AddRedirect:
 
 @dataclass(frozen=True, slots=True)
 class DropRedirect:
-    """Take failoverd's filter off a hook: all of its priority, or the one of this handle where it is not alone there."""
+    """Take failoverd's filter off a hook: all of its priority, or only this handle where others share that."""
 
     ifindex: int
     hook: str
