@@ -52,9 +52,13 @@ def judge(links: Mapping[int, Link], config: Pairing, in_place: bool = False) ->
             verdicts[link.ifindex] = reason
         else:
             groups[link.perm_mac].append(link)
-    pairs: dict[str, Pair] = {}
+    pairs = _adopted(links, verdicts)
     spare: dict[str, int] = {}
     for mac, group in groups.items():
+        if mac in pairs:
+            joined = links[pairs[mac].master].name
+            _refuse_all(group, f"the kernel has joined {mac} itself, as {joined}, and has not taken this NIC", verdicts)
+            continue
         master = masters.get(mac)
         stays = _slow(group, config) if in_place and master is None else []
         held = {link.ifindex: why_held(link, master, links, {} if link in stays else uppers) for link in group}
@@ -65,7 +69,6 @@ def judge(links: Mapping[int, Link], config: Pairing, in_place: bool = False) ->
             pairs[mac] = pair
         elif len(slow := [link for link in free if link in _slow(group, config)]) == 1:
             spare[mac] = slow[0].ifindex
-    _adopt(links, pairs, verdicts)
     for mac, master in masters.items():
         pairs.setdefault(mac, Pair(mac, master=master.ifindex))
         verdicts[master.ifindex] = Judgement(Verdict.PAIRED, f"the master failoverd made for {mac}")
@@ -77,8 +80,9 @@ def _is_kernels(link: Link) -> bool:
     return link.driver == KERNEL_FAILOVER and not link.kind
 
 
-def _adopt(links: Mapping[int, Link], pairs: dict[str, Pair], verdicts: dict[int, Judgement]) -> None:
+def _adopted(links: Mapping[int, Link], verdicts: dict[int, Judgement]) -> dict[str, Pair]:
     """The pairs the kernel has joined itself. The standby is the one whose hypervisor offers it as such."""
+    pairs: dict[str, Pair] = {}
     for master in links.values():
         if not _is_kernels(master):
             continue
@@ -91,6 +95,7 @@ def _adopt(links: Mapping[int, Link], pairs: dict[str, Pair], verdicts: dict[int
         pairs[mac] = Pair(mac, standby.ifindex, primary.ifindex if primary else 0, master.ifindex, adopted=True)
         for link in (master, standby, *([primary] if primary else [])):
             verdicts[link.ifindex] = Judgement(Verdict.PAIRED, f"the kernel has joined it itself, as {master.name}")
+    return pairs
 
 
 def _not_for_us(link: Link, links: Mapping[int, Link], config: Pairing) -> Judgement | None:
