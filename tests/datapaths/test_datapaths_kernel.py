@@ -59,11 +59,22 @@ def test_a_standby_is_given_its_name() -> None:
 
 
 def test_the_hole_is_closed_where_that_is_wanted_and_opened_again() -> None:
+    """What the kernel needs for it is loaded before; the qdisc stays for the next time, and goes with the setting."""
     kernel = ToyKernel(links={2: MASTER, 3: STANDBY, 4: DARK}, last=4)
-    kernel.do(tuple(DATAPATH.mend(MASTER, DARK, STANDBY, CLOSING)))
-    assert kernel.links[3].tc == CLOSED
-    assert DATAPATH.mend(MASTER, DARK, kernel.links[3], CLOSING) == []
-    kernel.do(tuple(DATAPATH.mend(MASTER, VF, kernel.links[3], CLOSING)))
+
+    def mend(vf: Link | None, config: Config = CLOSING) -> Tc:
+        answers = kernel.do(tuple(DATAPATH.mend(MASTER, vf, kernel.links[3], config)))
+        assert {number for number, _ in answers} <= {0}
+        return kernel.links[3].tc
+
+    assert mend(VF) == Tc("clsact")
+    assert DATAPATH.mend(MASTER, VF, kernel.links[3], CLOSING) == []
+    for _ in range(2):
+        assert mend(DARK) == CLOSED
+        assert DATAPATH.mend(MASTER, DARK, kernel.links[3], CLOSING) == []
+        assert mend(VF) == Tc("clsact")
+    assert mend(DARK) == CLOSED
+    assert mend(DARK, OPEN) == Tc()
     assert kernel.links[3] == STANDBY
 
 
@@ -102,4 +113,6 @@ def test_a_hole_is_told_of_until_it_is_closed(vf: Link, why: str) -> None:
 )
 def test_no_hole(master: Link, vf: Link | None) -> None:
     assert DATAPATH.flaws(master, vf, STANDBY) == ""
-    assert DATAPATH.mend(master, vf, STANDBY, CLOSING) == []
+    ready = replace(STANDBY, tc=Tc("clsact"))
+    assert DATAPATH.mend(master, vf, ready, CLOSING) == []
+    assert DATAPATH.mend(master, vf, replace(STANDBY, tc=CLOSED), CLOSING) == [DropRedirect(3, "ingress")]

@@ -48,7 +48,7 @@ def test_who_is_joined() -> None:
 def test_a_filter_beside_one_of_the_same_priority_goes_alone() -> None:
     beside = replace(OUT, handle=HANDLE + 1, ours=False)
     assert DATAPATH.switch(NIC, 2) == [DropRedirect(2, "egress")]
-    assert DATAPATH.switch(with_filters(NIC, OUT, beside), 2) == [DropRedirect(2, "egress", shared=True)]
+    assert DATAPATH.switch(with_filters(NIC, OUT, beside), 2) == [DropRedirect(2, "egress", HANDLE)]
     assert DATAPATH.switch(with_filters(NIC, beside), 2) == []
     assert DropClsact(2) not in DATAPATH.remove(with_filters(NIC, OUT, beside))
 
