@@ -104,8 +104,10 @@ class TcDatapath:
         return f"{master.name} has an XDP program that traffic would pass by" if master.xdp else ""
 
     def flaws(self, master: Link, primary: Link | None, standby: Link | None) -> str:
-        """Nothing beside its filters makes such a master."""
-        return ""
+        """The kernel redirects nothing to a device without carrier (net/sched/act_mirred.c)."""
+        if primary is None or master.carrier or self.active(master, primary, standby) != primary.ifindex:
+            return ""
+        return f"{master.name} has no carrier, and then the kernel drops all that {primary.name} receives for it"
 
 
 def _shape(slave: Link, master: Link) -> list[Request]:

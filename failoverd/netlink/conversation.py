@@ -21,7 +21,7 @@ from functools import partial
 
 from failoverd.model.events import Answered, Event, LinkGone, LinkSeen, Synced
 from failoverd.model.links import Link
-from failoverd.model.requests import AddAltname, DropAltname, Request, SetUp
+from failoverd.model.requests import AddAltname, DropAltname, Request, SetLinkLocal, SetUp
 from failoverd.netlink import tc
 from failoverd.netlink.dump import TRIES, Dump
 from failoverd.netlink.frames import (
@@ -81,12 +81,12 @@ class Conversation:
     def request(self, mac: str, requests: tuple[Request, ...], now: float) -> None:
         """Put a batch on its way: one datagram if it fits, which the kernel works through in one go.
 
-        Of alternative names the kernel tells nothing while a device is down (net/core/dev.c, netdev_state_change), and
-        of a carrier that a device had before it came up only with the next batch, up to a second later
+        Of alternative names and of the way link-local addresses are made the kernel tells nothing while a device is down
+        (net/core/dev.c, netdev_state_change), and of a carrier that a device had before it came up only with the next batch, up to a second later
         (net/core/link_watch.c; on newer kernels asking flushes it). So these devices are asked for behind them.
         """
         writers = [partial(write_request, request) for request in requests]
-        quiet = {r.ifindex for r in requests if isinstance(r, AddAltname | DropAltname | SetUp)}
+        quiet = {r.ifindex for r in requests if isinstance(r, AddAltname | DropAltname | SetLinkLocal | SetUp)}
         writers += [partial(get_link, ifindex) for ifindex in sorted(quiet)]
         seqs = tuple(self._next() for _ in writers)
         self._batches.append(Batch(mac, requests, seqs, now))
