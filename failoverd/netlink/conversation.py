@@ -81,9 +81,10 @@ class Conversation:
     def request(self, mac: str, requests: tuple[Request, ...], now: float) -> None:
         """Put a batch on its way: one datagram if it fits, which the kernel works through in one go.
 
-        Of alternative names and of the way link-local addresses are made the kernel tells nothing while a device is down
-        (net/core/dev.c, netdev_state_change), and of a carrier that a device had before it came up only with the next batch, up to a second later
-        (net/core/link_watch.c; on newer kernels asking flushes it). So these devices are asked for behind them.
+        Of alternative names and of the making of link-local addresses the kernel tells nothing while a device is down
+        (net/core/dev.c, netdev_state_change), and of a carrier that a device had before it came up only with the next
+        batch, up to a second later (net/core/link_watch.c; on newer kernels asking flushes it). So these devices are
+        asked for behind them.
         """
         writers = [partial(write_request, request) for request in requests]
         quiet = {r.ifindex for r in requests if isinstance(r, AddAltname | DropAltname | SetLinkLocal | SetUp)}
