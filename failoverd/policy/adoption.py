@@ -1,8 +1,8 @@
 """Pairs the kernel has joined by itself (net_failover), where the hypervisor offers the standby feature.
 
-Its master has no rtnl kind and is told by its driver's name. Its slaves are the virtio NIC that has the feature and, when
-it is there, the PCI NIC the kernel has taken in. Nobody else is looked at: a NIC of the same MAC that the kernel has
-not taken is none of ours either.
+Its master has no rtnl kind and is told by its driver's name. Its slaves are the virtio NIC that has the feature and,
+when it is there, the PCI NIC the kernel has taken in. Nobody else is looked at: a NIC of the same MAC that the kernel
+has not taken is none of ours either.
 """
 
 from __future__ import annotations
