@@ -15,6 +15,7 @@ import argparse
 import statistics
 import sys
 import time
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from signal import SIGKILL
@@ -32,6 +33,8 @@ NICS = (Nic("pv", "virtio", MAC), Nic("vf", "pci", MAC), Nic("other", "pci", OTH
 CONFIG = {"master": {"datapath": "tc"}}
 SETTLE = 0.5
 """Seconds after an event that belong to it."""
+UNDER_WAY = 1.0
+"""Seconds a probe that still arrives may have been on its way: those sent as long before a window are looked at, too."""
 BOUND = 0.030
 PATIENCE = 20.0
 
@@ -147,8 +150,11 @@ async def measure(runs: int, rate: int, say: Callable[[str], None]) -> tuple[dic
         probes = judge.probes(stage.peer.diary, guest, begun, one_clock=True)
         nursery.cancel_scope.cancel()
     rows: dict[str, Row] = {}
+    probes.sort(key=lambda probe: probe.sent)
+    moments = [probe.sent for probe in probes]
     for name, start, end in windows:
-        rows.setdefault(name, Row()).add(probes, (start, end))
+        near = probes[bisect_left(moments, start - UNDER_WAY) : bisect_left(moments, end)]
+        rows.setdefault(name, Row()).add(near, (start, end))
     return rows, restarts
 
 
