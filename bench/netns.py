@@ -35,7 +35,7 @@ CONFIG = {"master": {"datapath": "tc"}}
 SETTLE = 0.5
 """Seconds after an event that belong to it."""
 UNDER_WAY = 1.0
-"""Seconds a probe that still arrives may have been on its way: those sent as long before a window are looked at, too."""
+"""Seconds a probe may be on its way: those sent as long before a window are looked at, too."""
 BOUND = 0.030
 PATIENCE = 20.0
 
