@@ -99,6 +99,14 @@ def test_what_of_others_is_in_the_way(vf: Link, nic: Link, words: str) -> None:
     assert DATAPATH.flaws(nic, vf, nic) == ""
 
 
+def test_a_master_without_carrier_hears_nothing_by_the_vf() -> None:
+    dark = replace(NIC, carrier=False)
+    words = "ens3 has no carrier, and then the kernel drops all that ens4 receives for it"
+    assert DATAPATH.flaws(dark, VF, dark) == words
+    assert DATAPATH.flaws(dark, None, dark) == ""
+    assert DATAPATH.flaws(with_filters(dark), VF, dark) == ""
+
+
 def test_how_a_pair_stands() -> None:
     assert standing(DATAPATH, NIC, VF, NIC) == Standing(3, VF, NIC, "", "")
     assert standing(DATAPATH, NIC, None, NIC).bad_primary == "it is unplugged"

@@ -13,9 +13,9 @@ from failoverd.model.events import Answered, Event, LinkGone, LinkSeen, Synced
 from failoverd.model.links import Filter, Link, Tc
 from failoverd.model.requests import AddRedirect, SetMaster
 from failoverd.netlink import tc
-from failoverd.netlink.conversation import PEEKS
 from failoverd.netlink.dump import TRIES
 from failoverd.netlink.frames import split
+from failoverd.netlink.peeks import LIMIT
 
 MAC = "52:54:00:aa:bb:cc"
 CLSACT = (INGRESS_SLOT, b"clsact")
@@ -352,7 +352,7 @@ def test_a_peek_that_fails_is_passed_over(talk: Talk) -> None:
     synced_with(talk)
     assert talk.hear(kernel.ack(peek(talk), errno.ENODEV)) == []
     assert talk.talk.deadline(3.0) is None
-    for _ in range(2 * PEEKS):
+    for _ in range(2 * LIMIT):
         assert talk.hear(kernel.ack(peek(talk), errno.ENODEV)) == []
     assert len(talk.hear(nic(3, peek(talk)))) == 1
     assert talk.hear(nic(3, peek(talk))) == []
@@ -360,8 +360,8 @@ def test_a_peek_that_fails_is_passed_over(talk: Talk) -> None:
 
 def test_many_peeks_may_be_under_way(talk: Talk) -> None:
     synced_with(talk)
-    seqs = [peek(talk) for _ in range(PEEKS)]
-    assert [len(talk.hear(nic(3, seq))) for seq in seqs] == [1] + [0] * (PEEKS - 1)
+    seqs = [peek(talk) for _ in range(LIMIT)]
+    assert [len(talk.hear(nic(3, seq))) for seq in seqs] == [1] + [0] * (LIMIT - 1)
 
 
 def test_a_peek_is_no_row_of_a_dump_and_a_row_makes_the_next_peek_count(talk: Talk) -> None:
