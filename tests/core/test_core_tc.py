@@ -286,17 +286,30 @@ def test_the_vf_is_looked_at_as_often_as_configured() -> None:
     assert times == pytest.approx([begin + 0.05 * n for n in range(1, 21)])
 
 
-def test_it_is_looked_at_only_while_it_carries() -> None:
+def test_it_is_looked_at_only_while_it_carries_or_is_about_to() -> None:
     driver = joined(config=CONFIG)
     driver.kernel.wire(VF, False)
     driver.tell()
     assert peeks(driver, driver.now + 1) == []
     driver.kernel.wire(VF, True)
     driver.tell()
-    assert peeks(driver, driver.now + 0.9) == []
+    assert pair(driver).state == "on-standby"
+    assert peeks(driver, driver.now + 0.9), "a hold-down that does not see a flap holds nothing down"
+    assert pair(driver).state == "on-standby"
     assert peeks(driver, driver.now + 1)
+    assert pair(driver).state == "accelerated"
     driver.tell(ReleaseAsked(MAC))
     assert peeks(driver, driver.now + 1) == []
+
+
+def test_it_is_not_looked_at_where_the_way_back_is_the_administrators_and_the_hold_down_is_over() -> None:
+    config = replace(CONFIG, failback=Failback(automatic=False))
+    driver = joined(config=config)
+    driver.kernel.wire(VF, False)
+    driver.tell()
+    driver.kernel.wire(VF, True)
+    driver.settle(driver.now + 1.5)
+    assert peeks(driver, driver.now + 10) == []
 
 
 def test_many_events_are_no_reason_to_look_more_often() -> None:
