@@ -228,6 +228,23 @@ def test_a_master_that_is_down_is_degraded_and_left_as_it_is() -> None:
     assert not ours(driver.kernel.links[NIC])
 
 
+def test_a_flap_that_was_too_fast_to_be_seen_begins_the_hold_down_anew() -> None:
+    """The kernel counts it (IFLA_CARRIER_DOWN_COUNT)."""
+    driver = joined()
+    driver.kernel.wire(VF, False)
+    driver.tell()
+    driver.kernel.wire(VF, True)
+    driver.settle(driver.now + 0.5)
+    begin = driver.now = driver.now + 0.5
+    driver.kernel._put(replace(driver.kernel.links[VF], carrier_losses=1))
+    driver.settle(driver.now + 10)
+    assert driver.now == pytest.approx(begin + 1.0)
+    assert pair(driver).state == "accelerated"
+    driver.kernel._put(replace(driver.kernel.links[VF], carrier_losses=2))
+    driver.tell()
+    assert pair(driver).state == "accelerated", "who carries needs no hold-down"
+
+
 def test_going_back_is_left_to_the_administrator() -> None:
     driver = joined(config=Config(master=CONFIG.master, tc=Tc(carrier_poll=1e6), failback=Failback(automatic=False)))
     driver.kernel.wire(VF, False)
