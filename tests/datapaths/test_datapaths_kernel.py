@@ -20,6 +20,7 @@ VF = Link(4, "ens4", MAC, MAC, up=True, carrier=True, master=2, bus="pci")
 DARK = replace(VF, carrier=False)
 CLOSED = Tc("clsact", "", frozenset({Filter("ingress", PREFERENCE, HANDLE, "u32", 2, ours=True)}))
 NAME = AddAltname(3, "ens3nsby")
+MARK = AddAltname(3, "failoverd-tc-3")
 
 
 def test_nothing_is_done_that_the_kernel_does() -> None:
@@ -75,7 +76,8 @@ def test_the_hole_is_closed_where_that_is_wanted_and_opened_again() -> None:
         assert mend(VF) == Tc("clsact")
     assert mend(DARK) == CLOSED
     assert mend(DARK, OPEN) == Tc()
-    assert kernel.links[3] == STANDBY
+    mend(DARK, OPEN)
+    assert kernel.links[3] == STANDBY, "and the mark is gone, too"
 
 
 def test_the_filters_of_others_are_left_where_they_are() -> None:
@@ -101,10 +103,13 @@ def test_a_hole_is_told_of_until_it_is_closed(vf: Link, why: str) -> None:
     assert DATAPATH.flaws(MASTER, vf, STANDBY).endswith("set close_hole in [kernel_failover], or unplug the VF")
     assert DATAPATH.flaws(MASTER, vf, None)
     assert DATAPATH.flaws(MASTER, vf, replace(STANDBY, tc=CLOSED)) == ""
-    wanted = [AddClsact(3), AddRedirect(3, "ingress", 2)]
+    wanted = [MARK, AddClsact(3), AddRedirect(3, "ingress", 2)]
     assert DATAPATH.mend(MASTER, vf, STANDBY, CLOSING) == wanted
     assert DATAPATH.mend(MASTER, vf, STANDBY, OPEN) == []
-    assert DATAPATH.mend(MASTER, vf, replace(STANDBY, tc=CLOSED), OPEN) == [DropRedirect(3, "ingress"), DropClsact(3)]
+    marked = replace(STANDBY, altnames=frozenset({"failoverd-tc-3"}))
+    assert DATAPATH.mend(MASTER, vf, marked, CLOSING) == wanted[1:]
+    assert DATAPATH.mend(MASTER, vf, replace(marked, tc=CLOSED), OPEN) == [DropRedirect(3, "ingress"), DropClsact(3)]
+    assert DATAPATH.mend(MASTER, vf, replace(STANDBY, tc=CLOSED), OPEN) == [DropRedirect(3, "ingress")]
 
 
 @pytest.mark.parametrize(
