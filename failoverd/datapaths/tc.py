@@ -21,9 +21,19 @@ judge, take another way or come from nowhere. Nobody can tell whether that is ha
 from __future__ import annotations
 
 from failoverd.config.spec import Config
-from failoverd.datapaths.redirect import clean, drop, leads_to, ours
+from failoverd.datapaths.redirect import clean, drop, leads_to, ours, unmark
 from failoverd.model.links import Link
-from failoverd.model.requests import AddClsact, AddRedirect, Request, SetAllMulticast, SetLinkLocal, SetMtu, SetUp
+from failoverd.model.requests import (
+    AddAltname,
+    AddClsact,
+    AddRedirect,
+    Request,
+    SetAllMulticast,
+    SetLinkLocal,
+    SetMtu,
+    SetUp,
+)
+from failoverd.policy.naming import is_marked, is_touched, nic_mark
 
 
 class TcDatapath:
@@ -41,26 +51,26 @@ class TcDatapath:
         return []
 
     def attach(self, slave: Link, master: Link) -> list[Request]:
-        """Make the VF silent by itself, bring it up, catch what it receives: with its filter it is joined, and stays so
-        if an administrator takes it down."""
+        """First the marks, then the VF made silent by itself, and last brought up and caught what it receives: with its
+        filter it is joined, and everything else has to be so by then."""
         if slave.ifindex == master.ifindex or self.holds(slave, master):
             return []
-        requests = _shape(slave, master)
-        requests += [AddClsact(link.ifindex) for link in (master, slave) if not link.tc.slot]
-        requests += [SetUp(slave.ifindex, up=True)] if not slave.up else []
-        return [*requests, *drop(slave, "ingress"), AddRedirect(slave.ifindex, "ingress", master.ifindex)]
+        unmarked = [link for link in (master, slave) if not is_marked(link) and (link is slave or not link.tc.slot)]
+        if unmarked:
+            return [AddAltname(link.ifindex, nic_mark(link)) for link in unmarked]
+        shape = [*_shape(slave, master), *(AddClsact(link.ifindex) for link in (master, slave) if not link.tc.slot)]
+        shape += [SetUp(slave.ifindex, up=True)] if not slave.up else []
+        return shape or [*drop(slave, "ingress"), AddRedirect(slave.ifindex, "ingress", master.ifindex)]
 
     def detach(self, slave: Link) -> list[Request]:
         """Take the filter off the VF and give it back its own multicast and link-local ways; it is down afterwards."""
-        if ours(slave, "ingress") is None:
+        if not is_touched(slave):
             return []
-        down: list[Request] = [SetUp(slave.ifindex, up=False)] if slave.up else []
-        return [
-            *down,
-            *clean(slave, "ingress"),
-            SetAllMulticast(slave.ifindex, on=False),
-            SetLinkLocal(slave.ifindex, on=True),
-        ]
+        requests: list[Request] = [SetUp(slave.ifindex, up=False)] if slave.up else []
+        requests += clean(slave)
+        requests += [SetAllMulticast(slave.ifindex, on=False)] if slave.all_multicast else []
+        requests += [SetLinkLocal(slave.ifindex, on=True)] if not slave.link_local else []
+        return requests or unmark(slave)
 
     def switch(self, master: Link, slave: int) -> list[Request]:
         """Redirect what the master sends to the VF, or let the master send it itself. The announcing is ours."""
@@ -69,11 +79,14 @@ class TcDatapath:
 
     def remove(self, master: Link) -> list[Request]:
         """Leave nothing on the paravirtual NIC."""
-        return clean(master, "egress")
+        return clean(master) or unmark(master)
 
     def mend(self, master: Link, primary: Link | None, standby: Link | None, config: Config) -> list[Request]:
-        """The master's MTU may grow, and somebody may have given the VF ways of its own again."""
-        return _shape(primary, master) if primary is not None and self.holds(primary, master) else []
+        """The master's MTU may grow, and somebody may take its qdisc away, or give the VF ways of its own again."""
+        if primary is None or not self.holds(primary, master):
+            return []
+        slot: list[Request] = [] if master.tc.slot else [AddClsact(master.ifindex)]
+        return [*slot, *_shape(primary, master)]
 
     def holds(self, slave: Link, master: Link) -> bool:
         """The standby is the master itself; the VF is joined by its ingress filter."""
@@ -105,7 +118,8 @@ class TcDatapath:
 
     def flaws(self, master: Link, primary: Link | None, standby: Link | None) -> str:
         """The kernel redirects nothing to a device without carrier (net/sched/act_mirred.c)."""
-        if primary is None or master.carrier or self.active(master, primary, standby) != primary.ifindex:
+        is_deaf = master.up and not master.carrier
+        if primary is None or not is_deaf or self.active(master, primary, standby) != primary.ifindex:
             return ""
         return f"{master.name} has no carrier, and then the kernel drops all that {primary.name} receives for it"
 

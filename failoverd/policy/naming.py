@@ -37,6 +37,21 @@ def mark(mac: str) -> str:
     return f"failoverd-{flat(mac)}"
 
 
+def nic_mark(nic: Link) -> str:
+    """The alternative name that says: failoverd has changed how this NIC works, and has to give it back."""
+    return f"failoverd-tc-{nic.ifindex}"
+
+
+def is_marked(nic: Link) -> bool:
+    """Whether a NIC says so."""
+    return nic_mark(nic) in nic.altnames
+
+
+def is_touched(nic: Link) -> bool:
+    """Whether there is something of ours on this NIC: our mark, or a filter with our cookie."""
+    return is_marked(nic) or any(found.ours for found in nic.tc.filters)
+
+
 def our_mac(link: Link) -> str:
     """The pair a bond was made for, as its mark says; "" if failoverd did not make this device.
 

@@ -20,7 +20,7 @@ from failoverd.model.links import ETHER, Link
 from failoverd.model.pairs import Judgement, Pair, Verdict
 from failoverd.policy.adoption import adopted, is_kernels
 from failoverd.policy.holding import standing_on, why_held
-from failoverd.policy.naming import our_mac
+from failoverd.policy.naming import is_touched, our_mac
 
 NO_MAC = ("", "00:00:00:00:00:00")
 
@@ -60,7 +60,8 @@ def judge(links: Mapping[int, Link], config: Pairing, in_place: bool = False) ->
             _refuse_all(group, f"the kernel has joined {mac} itself, as {joined}, and has not taken this NIC", verdicts)
             continue
         master = masters.get(mac)
-        stays = _slow(group, config) if in_place and master is None else []
+        is_in_place = master is None and (in_place or any(map(is_touched, group)))
+        stays = _slow(group, config) if is_in_place else []
         held = {link.ifindex: why_held(link, master, links, {} if link in stays else uppers) for link in group}
         verdicts |= {ifindex: Judgement(Verdict.REFUSED, why) for ifindex, why in held.items() if why}
         free = [link for link in group if not held[link.ifindex]]
