@@ -61,11 +61,11 @@ class KernelDatapath:
         if name != standby.name and name not in standby.altnames:
             named.append(AddAltname(standby.ifindex, name))
         if not config.kernel_failover.close_hole:
-            return named + (clean(standby) or unmark(standby))
+            return named + (clean(standby, "pv") or unmark(standby, "pv"))
         close = AddRedirect(standby.ifindex, "ingress", master.ifindex)
         slot: list[Request] = [] if standby.tc.slot else [AddClsact(standby.ifindex)]
-        if slot and not is_marked(standby):
-            slot.insert(0, AddAltname(standby.ifindex, nic_mark(standby)))
+        if slot and not is_marked(standby, "pv"):
+            slot.insert(0, AddAltname(standby.ifindex, nic_mark(standby, "pv")))
         if _hole(master, primary):
             return named if leads_to(standby, "ingress", master) else [*named, *slot, close]
         if slot:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from failoverd.model.links import Filter, Link
 from failoverd.model.requests import DropAltname, DropClsact, DropRedirect, Request
-from failoverd.policy.naming import is_marked, nic_mark
+from failoverd.policy.naming import Role, is_marked, nic_mark
 
 
 def ours(link: Link, hook: str) -> Filter | None:
@@ -31,15 +31,15 @@ def drop(link: Link, hook: str) -> list[Request]:
     return [DropRedirect(link.ifindex, hook, mine.handle if shared else 0)]
 
 
-def clean(link: Link) -> list[Request]:
+def clean(link: Link, role: Role) -> list[Request]:
     """Our filters away, and the qdisc with them where we have put it there and nobody else has a filter on it."""
     requests = [*drop(link, "egress"), *drop(link, "ingress")]
     others = any(not found.ours for found in link.tc.filters)
-    if is_marked(link) and link.tc.slot == "clsact" and not others:
+    if is_marked(link, role) and link.tc.slot == "clsact" and not others:
         requests.append(DropClsact(link.ifindex))
     return requests
 
 
-def unmark(link: Link) -> list[Request]:
+def unmark(link: Link, role: Role) -> list[Request]:
     """Last of all."""
-    return [DropAltname(link.ifindex, nic_mark(link))] if is_marked(link) else []
+    return [DropAltname(link.ifindex, nic_mark(link, role))] if is_marked(link, role) else []

@@ -33,7 +33,7 @@ from failoverd.model.requests import (
     SetMtu,
     SetUp,
 )
-from failoverd.policy.naming import is_marked, is_touched, nic_mark
+from failoverd.policy.naming import is_marked, nic_mark
 
 
 class TcDatapath:
@@ -55,22 +55,26 @@ class TcDatapath:
         filter it is joined, and everything else has to be so by then."""
         if slave.ifindex == master.ifindex or self.holds(slave, master):
             return []
-        unmarked = [link for link in (master, slave) if not is_marked(link) and (link is slave or not link.tc.slot)]
-        if unmarked:
-            return [AddAltname(link.ifindex, nic_mark(link)) for link in unmarked]
+        marks: list[Request] = []
+        if not master.tc.slot and not is_marked(master, "pv"):
+            marks.append(AddAltname(master.ifindex, nic_mark(master, "pv")))
+        if not is_marked(slave, "vf"):
+            marks.append(AddAltname(slave.ifindex, nic_mark(slave, "vf")))
+        if marks:
+            return marks
         shape = [*_shape(slave, master), *(AddClsact(link.ifindex) for link in (master, slave) if not link.tc.slot)]
         shape += [SetUp(slave.ifindex, up=True)] if not slave.up else []
         return shape or [*drop(slave, "ingress"), AddRedirect(slave.ifindex, "ingress", master.ifindex)]
 
     def detach(self, slave: Link) -> list[Request]:
         """Take the filter off the VF and give it back its own multicast and link-local ways; it is down afterwards."""
-        if not is_touched(slave):
+        if not is_marked(slave, "vf") and ours(slave, "ingress") is None:
             return []
         requests: list[Request] = [SetUp(slave.ifindex, up=False)] if slave.up else []
-        requests += clean(slave)
+        requests += clean(slave, "vf")
         requests += [SetAllMulticast(slave.ifindex, on=False)] if slave.all_multicast else []
         requests += [SetLinkLocal(slave.ifindex, on=True)] if not slave.link_local else []
-        return requests or unmark(slave)
+        return requests or unmark(slave, "vf")
 
     def switch(self, master: Link, slave: int) -> list[Request]:
         """Redirect what the master sends to the VF, or let the master send it itself. The announcing is ours."""
@@ -79,7 +83,7 @@ class TcDatapath:
 
     def remove(self, master: Link) -> list[Request]:
         """Leave nothing on the paravirtual NIC."""
-        return clean(master) or unmark(master)
+        return clean(master, "pv") or unmark(master, "pv")
 
     def mend(self, master: Link, primary: Link | None, standby: Link | None, config: Config) -> list[Request]:
         """The master's MTU may grow, and somebody may take its qdisc away, or give the VF ways of its own again."""
