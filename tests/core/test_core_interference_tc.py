@@ -259,23 +259,18 @@ def test_a_vlan_on_the_master_is_still_led_after_a_restart() -> None:
     assert_way(driver)
 
 
-def test_a_vlan_on_the_master_is_no_reason_to_have_none_where_there_is_no_bonding() -> None:
-    driver = drive(SHAPES["vf"], "auto")
-    driver.kernel._put(Link(99, "ens3.7", MAC, kind="vlan", link=NIC))
-    driver.settle()
-    assert driver.state.pairs[MAC].state == "accelerated"
-
-
-def test_what_the_vf_had_of_its_own_in_ipv6_goes_to_the_master() -> None:
-    """The kernel has one IPv6 route to a place at a metric, whatever the device: the old one has to go first."""
+def test_a_vf_with_ipv6_routes_of_its_own_keeps_them_and_is_not_joined() -> None:
+    """The kernel has one IPv6 route to a place at a metric, whatever the device: it cannot be on the master first."""
     driver = drive(SHAPES["vf-own"])
     driver.kernel.inet[VF] = replace(
         driver.kernel.inet[VF], routes=(*driver.kernel.inet[VF].routes, route("2001:db8:77::/48", VF, "2001:db8:9::1"))
     )
     driver.precious = driver.configured()
     driver.settle()
-    assert driver.on("ens3") >= driver.precious
-    assert driver.on("ens4") == frozenset()
+    assert driver.configured() >= driver.precious
+    assert "IPv6 routes of its own" in driver.state.pairs[MAC].reason
+    driver.kernel.inet[VF] = replace(driver.kernel.inet[VF], routes=())
+    driver.settle(driver.now + 400)
 
 
 def test_a_master_that_comes_back_as_another_device_gets_its_vf_again() -> None:

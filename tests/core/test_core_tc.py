@@ -147,7 +147,7 @@ def test_a_conflict_leads_the_traffic_back_before_the_vf_is_let_go() -> None:
     driver = joined()
     driver.kernel.filter_by_others(NIC, "egress")
     driver.settle(driver.now + 100)
-    first, second = driver.sent
+    first, second, *_ = driver.sent
     assert first == (DropRedirect(NIC, "egress"),)
     assert DropRedirect(VF, "ingress") in second
     assert "filter on its egress that traffic would pass by" in failovers(driver)[0][2]
