@@ -7,7 +7,7 @@ empty qdisc is somebody else's.
 from __future__ import annotations
 
 from failoverd.model.links import Filter, Link
-from failoverd.model.requests import DropAltname, DropClsact, DropRedirect, Request
+from failoverd.model.requests import AddAltname, AddClsact, DropAltname, DropClsact, DropRedirect, Request
 from failoverd.policy.naming import Role, is_marked, nic_mark
 
 
@@ -31,15 +31,26 @@ def drop(link: Link, hook: str) -> list[Request]:
     return [DropRedirect(link.ifindex, hook, mine.handle if shared else 0)]
 
 
-def clean(link: Link, role: Role) -> list[Request]:
+def clean(link: Link) -> list[Request]:
     """Our filters away, and the qdisc with them where we have put it there and nobody else has a filter on it."""
     requests = [*drop(link, "egress"), *drop(link, "ingress")]
     others = any(not found.ours for found in link.tc.filters)
-    if is_marked(link, role) and link.tc.slot == "clsact" and not others:
+    if is_marked(link, "qdisc") and link.tc.slot == "clsact" and not others:
         requests.append(DropClsact(link.ifindex))
     return requests
 
 
-def unmark(link: Link, role: Role) -> list[Request]:
-    """Last of all."""
-    return [DropAltname(link.ifindex, nic_mark(link, role))] if is_marked(link, role) else []
+def make_slot(link: Link) -> list[Request]:
+    """Its clsact, and before that the mark that says whose it is; nothing where there is a qdisc in the slot."""
+    if link.tc.slot:
+        return []
+    if not is_marked(link, "qdisc"):
+        return [AddAltname(link.ifindex, nic_mark(link, "qdisc"))]
+    return [AddClsact(link.ifindex)]
+
+
+def unmark(link: Link) -> list[Request]:
+    """Last of all, one after the other: as long as there is one, there is something left to do."""
+    roles: tuple[Role, ...] = ("qdisc", "vf")
+    marks: list[Request] = [DropAltname(link.ifindex, nic_mark(link, role)) for role in roles if is_marked(link, role)]
+    return marks[:1]

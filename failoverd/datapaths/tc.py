@@ -21,11 +21,10 @@ judge, take another way or come from nowhere. Nobody can tell whether that is ha
 from __future__ import annotations
 
 from failoverd.config.spec import Config
-from failoverd.datapaths.redirect import clean, drop, leads_to, ours, unmark
+from failoverd.datapaths.redirect import clean, drop, leads_to, make_slot, ours, unmark
 from failoverd.model.links import Link
 from failoverd.model.requests import (
     AddAltname,
-    AddClsact,
     AddRedirect,
     Request,
     SetAllMulticast,
@@ -55,14 +54,9 @@ class TcDatapath:
         filter it is joined, and everything else has to be so by then."""
         if slave.ifindex == master.ifindex or self.holds(slave, master):
             return []
-        marks: list[Request] = []
-        if not master.tc.slot and not is_marked(master, "pv"):
-            marks.append(AddAltname(master.ifindex, nic_mark(master, "pv")))
         if not is_marked(slave, "vf"):
-            marks.append(AddAltname(slave.ifindex, nic_mark(slave, "vf")))
-        if marks:
-            return marks
-        shape = [*_shape(slave, master), *(AddClsact(link.ifindex) for link in (master, slave) if not link.tc.slot)]
+            return [AddAltname(slave.ifindex, nic_mark(slave, "vf"))]
+        shape = [*make_slot(master), *make_slot(slave), *_shape(slave, master)]
         shape += [SetUp(slave.ifindex, up=True)] if not slave.up else []
         return shape or [*drop(slave, "ingress"), AddRedirect(slave.ifindex, "ingress", master.ifindex)]
 
@@ -71,10 +65,10 @@ class TcDatapath:
         if not is_marked(slave, "vf") and ours(slave, "ingress") is None:
             return []
         requests: list[Request] = [SetUp(slave.ifindex, up=False)] if slave.up else []
-        requests += clean(slave, "vf")
+        requests += clean(slave)
         requests += [SetAllMulticast(slave.ifindex, on=False)] if slave.all_multicast else []
         requests += [SetLinkLocal(slave.ifindex, on=True)] if not slave.link_local else []
-        return requests or unmark(slave, "vf")
+        return requests or unmark(slave)
 
     def switch(self, master: Link, slave: int) -> list[Request]:
         """Redirect what the master sends to the VF, or let the master send it itself. The announcing is ours."""
@@ -83,14 +77,13 @@ class TcDatapath:
 
     def remove(self, master: Link) -> list[Request]:
         """Leave nothing on the paravirtual NIC."""
-        return clean(master, "pv") or unmark(master, "pv")
+        return clean(master) or unmark(master)
 
     def mend(self, master: Link, primary: Link | None, standby: Link | None, config: Config) -> list[Request]:
         """The master's MTU may grow, and somebody may take its qdisc away, or give the VF ways of its own again."""
         if primary is None or not self.holds(primary, master):
             return []
-        slot: list[Request] = [] if master.tc.slot else [AddClsact(master.ifindex)]
-        return [*slot, *_shape(primary, master)]
+        return [*make_slot(master), *_shape(primary, master)]
 
     def holds(self, slave: Link, master: Link) -> bool:
         """The standby is the master itself; the VF is joined by its ingress filter."""

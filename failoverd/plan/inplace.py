@@ -52,6 +52,8 @@ def _attach(s: Situation, vf: Link, master: Link) -> Next:
     if moving.adds_to(Inet(), seen) and not master.up:
         up = SetUp(master.ifindex, up=True)
         return s.rest([up], f"bring {master.name} up, for {vf.name} was in use") or Wait(f"{master.name} stays down")
+    if moving.adds_to(Inet(), seen) and not master.carrier:
+        return Wait(f"{vf.name} is in use, and {master.name} would hear nothing without a carrier")
     moved = moving.add_others(moving.to_device(seen, master.ifindex), s.seen(master), master.up)
     if refusal := s.refusal(moved):
         return Wait(f"{vf.name} keeps what {master.name} cannot have: {refusal}")
@@ -59,4 +61,8 @@ def _attach(s: Situation, vf: Link, master: Link) -> Next:
         return Do(tuple(moved), f"give {master.name} what {vf.name} has of its own")
     silence = [*moving.drop_all(seen), *moving.drop_links_local(seen)]
     join = Do(tuple(requests), f"join {vf.name} to {master.name}")
-    return s.rest(silence, f"take the addresses off {vf.name}") or join
+    if step := s.rest(silence, f"take the addresses off {vf.name}"):
+        return step
+    if vf.up and moving.is_advertised_to(seen) and (down := s.may([SetUp(vf.ifindex, up=False)])):
+        return Do(down, f"flush the routes a router has given {vf.name}")
+    return join

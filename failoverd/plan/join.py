@@ -18,6 +18,7 @@ from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import AddAltname, DropAltname, Rename, Request, SetMtu, SetUp
 from failoverd.plan import moving
 from failoverd.plan.inplace import join_in_place
+from failoverd.plan.release import afterwards
 from failoverd.plan.situation import Do, Finish, GiveUp, Next, Rest, Situation, Wait, Write
 from failoverd.policy.naming import mark, own_altnames, why_not_a_name
 
@@ -25,7 +26,8 @@ from failoverd.policy.naming import mark, own_altnames, why_not_a_name
 def join(s: Situation) -> Next:
     """Name the next step toward a joined pair."""
     if s.datapath.in_place:
-        return join_in_place(s)
+        # What a bond had begun to move is given back first.
+        return afterwards(s, s.journal) if s.journal is not None else join_in_place(s)
     if s.master is None:
         return _create(s)
     if mark(s.mac) not in s.master.altnames:

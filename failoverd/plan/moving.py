@@ -149,6 +149,11 @@ def has_own_routes6(inet: Inet) -> bool:
     return any(r.family == AF_INET6 and r.protocol not in (RTPROT_KERNEL, RTPROT_RA) for r in inet.routes)
 
 
+def is_advertised_to(inet: Inet) -> bool:
+    """Whether a router advertisement has left routes. They outlive the last address, until the device is down."""
+    return any(r.family == AF_INET6 and r.protocol == RTPROT_RA for r in inet.routes)
+
+
 def why_not_movable(inet: Inet) -> str:
     """What of this configuration could not be given back on another device, in words, or ""."""
     if any(kind == RTA_NH_ID for route in inet.routes for kind, _ in route.attrs):

@@ -23,10 +23,10 @@ from failoverd.policy.naming import own_altnames, passing_name
 def release(s: Situation) -> Next:
     """Name the next step toward two NICs on their own."""
     if s.datapath.in_place:
-        return release_in_place(s)
+        return afterwards(s, s.journal) if s.journal is not None else release_in_place(s)
     journal = s.journal
     if s.master is None:
-        return _afterwards(s, journal) if journal else Rest()
+        return afterwards(s, journal) if journal else Rest()
     is_preparing = journal is not None and journal.toward is Goal.JOINED
     if (s.is_passing() or is_preparing) and (journal is None or not journal.cut):
         return _abandon(s, s.master)
@@ -94,8 +94,8 @@ def _configure(s: Situation, nic: Link, journal: Journal) -> list[Request]:
     return requests + moving.add_others(wanted, there, journal.up)
 
 
-def _afterwards(s: Situation, journal: Journal) -> Next:
-    """The master is gone: see to it that nothing was lost on the way."""
+def afterwards(s: Situation, journal: Journal) -> Next:
+    """The bond is gone: see to it that nothing was lost on the way."""
     nic = s.nic
     if not journal.cut and not journal.extra.addresses:
         return Finish()

@@ -38,7 +38,8 @@ def mark(mac: str) -> str:
     return f"failoverd-{flat(mac)}"
 
 
-Role = Literal["pv", "vf"]
+Role = Literal["qdisc", "vf"]
+"""What of a NIC is ours: its clsact qdisc; how a VF behaves."""
 
 
 def nic_mark(nic: Link, role: Role) -> str:
@@ -53,7 +54,7 @@ def is_marked(nic: Link, role: Role) -> bool:
 
 def is_touched(nic: Link) -> bool:
     """Whether there is something of ours on this NIC: our mark, or a filter with our cookie."""
-    return is_marked(nic, "pv") or is_marked(nic, "vf") or any(found.ours for found in nic.tc.filters)
+    return is_marked(nic, "qdisc") or is_marked(nic, "vf") or any(found.ours for found in nic.tc.filters)
 
 
 def our_mac(link: Link) -> str:

@@ -96,7 +96,8 @@ def test_the_hole_is_said_and_nothing_is_done_unless_it_is_wanted() -> None:
 def test_the_hole_is_closed_and_opened_again() -> None:
     driver = machine(close_hole=True)
     close, reopen = AddRedirect(STANDBY, "ingress", MASTER), DropRedirect(STANDBY, "ingress")
-    assert driver.sent == [(AddAltname(STANDBY, f"failoverd-pv-{STANDBY}"), AddClsact(STANDBY), close, reopen)]
+    mark = AddAltname(STANDBY, f"failoverd-qdisc-{STANDBY}")
+    assert driver.sent == [(mark,), (AddClsact(STANDBY), close, reopen)]
     driver.sent.clear()
     driver.kernel.wire(VF, False)
     driver.tell()

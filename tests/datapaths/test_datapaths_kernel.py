@@ -20,7 +20,7 @@ VF = Link(4, "ens4", MAC, MAC, up=True, carrier=True, master=2, bus="pci")
 DARK = replace(VF, carrier=False)
 CLOSED = Tc("clsact", "", frozenset({Filter("ingress", PREFERENCE, HANDLE, "u32", 2, ours=True)}))
 NAME = AddAltname(3, "ens3nsby")
-MARK = AddAltname(3, "failoverd-pv-3")
+MARK = AddAltname(3, "failoverd-qdisc-3")
 
 
 def test_nothing_is_done_that_the_kernel_does() -> None:
@@ -68,6 +68,7 @@ def test_the_hole_is_closed_where_that_is_wanted_and_opened_again() -> None:
         assert {number for number, _ in answers} <= {0}
         return kernel.links[3].tc
 
+    mend(VF)  # the mark
     assert mend(VF) == Tc("clsact")
     assert DATAPATH.mend(MASTER, VF, kernel.links[3], CLOSING) == []
     for _ in range(2):
@@ -103,11 +104,10 @@ def test_a_hole_is_told_of_until_it_is_closed(vf: Link, why: str) -> None:
     assert DATAPATH.flaws(MASTER, vf, STANDBY).endswith("set close_hole in [kernel_failover], or unplug the VF")
     assert DATAPATH.flaws(MASTER, vf, None)
     assert DATAPATH.flaws(MASTER, vf, replace(STANDBY, tc=CLOSED)) == ""
-    wanted = [MARK, AddClsact(3), AddRedirect(3, "ingress", 2)]
-    assert DATAPATH.mend(MASTER, vf, STANDBY, CLOSING) == wanted
+    assert DATAPATH.mend(MASTER, vf, STANDBY, CLOSING) == [MARK]
     assert DATAPATH.mend(MASTER, vf, STANDBY, OPEN) == []
-    marked = replace(STANDBY, altnames=frozenset({"failoverd-pv-3"}))
-    assert DATAPATH.mend(MASTER, vf, marked, CLOSING) == wanted[1:]
+    marked = replace(STANDBY, altnames=frozenset({"failoverd-qdisc-3"}))
+    assert DATAPATH.mend(MASTER, vf, marked, CLOSING) == [AddClsact(3), AddRedirect(3, "ingress", 2)]
     assert DATAPATH.mend(MASTER, vf, replace(marked, tc=CLOSED), OPEN) == [DropRedirect(3, "ingress"), DropClsact(3)]
     assert DATAPATH.mend(MASTER, vf, replace(STANDBY, tc=CLOSED), OPEN) == [DropRedirect(3, "ingress")]
 

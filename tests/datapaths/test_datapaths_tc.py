@@ -65,23 +65,27 @@ def test_a_filter_beside_one_of_the_same_priority_goes_alone() -> None:
 
 def test_only_a_qdisc_on_a_marked_nic_is_ours() -> None:
     """And the mark goes last."""
-    marked = replace(NIC, altnames=frozenset({"failoverd-pv-2", "enp1s0"}))
+    marked = replace(NIC, altnames=frozenset({"failoverd-qdisc-2", "enp1s0"}))
     assert DATAPATH.remove(NIC) == [DropRedirect(2, "egress")]
     assert DATAPATH.remove(with_filters(NIC)) == []
     assert DATAPATH.remove(marked) == [DropRedirect(2, "egress"), DropClsact(2)]
     assert DATAPATH.remove(with_filters(marked)) == [DropClsact(2)]
-    assert DATAPATH.remove(replace(marked, tc=Tc())) == [DropAltname(2, "failoverd-pv-2")]
-    assert DATAPATH.remove(replace(marked, tc=Tc("ingress"))) == [DropAltname(2, "failoverd-pv-2")]
+    assert DATAPATH.remove(replace(marked, tc=Tc())) == [DropAltname(2, "failoverd-qdisc-2")]
+    assert DATAPATH.remove(replace(marked, tc=Tc("ingress"))) == [DropAltname(2, "failoverd-qdisc-2")]
 
 
 def test_a_join_is_asked_for_in_parts() -> None:
     """The filter says that it is joined, so all else has to be seen to be so before."""
     nic, vf = replace(NIC, tc=Tc()), Link(3, "ens4", MAC, MAC, link_local=True)
-    marks = [AddAltname(2, "failoverd-pv-2"), AddAltname(3, "failoverd-vf-3")]
-    assert DATAPATH.attach(vf, nic) == marks
-    assert DATAPATH.attach(vf, NIC) == marks[1:]
-    nic, vf = replace(nic, altnames=frozenset({"failoverd-pv-2"})), replace(vf, altnames=frozenset({"failoverd-vf-3"}))
-    shape = [SetLinkLocal(3, on=False), SetAllMulticast(3, on=True), AddClsact(2), AddClsact(3), SetUp(3, up=True)]
+    assert DATAPATH.attach(vf, nic) == [AddAltname(3, "failoverd-vf-3")]
+    vf = replace(vf, altnames=frozenset({"failoverd-vf-3"}))
+    own = [SetLinkLocal(3, on=False), SetAllMulticast(3, on=True), SetUp(3, up=True)]
+    marks = [AddAltname(2, "failoverd-qdisc-2"), AddAltname(3, "failoverd-qdisc-3")]
+    assert DATAPATH.attach(vf, nic) == [*marks, *own]
+    assert DATAPATH.attach(vf, NIC) == [marks[1], *own]
+    nic = replace(nic, altnames=frozenset({"failoverd-qdisc-2"}))
+    vf = replace(vf, altnames=vf.altnames | {"failoverd-qdisc-3"})
+    shape = [AddClsact(2), AddClsact(3), *own]
     assert DATAPATH.attach(vf, nic) == shape
     last = replace(vf, up=True, link_local=False, all_multicast=True, tc=Tc("clsact"))
     assert DATAPATH.attach(last, NIC) == [AddRedirect(3, "ingress", 2)]
