@@ -125,7 +125,7 @@ class Service:
         foreign = [cause for cause in causes if not isinstance(cause, LOST + LOST_STREAM)]
         if foreign:
             raise error
-        text = "; ".join(dict.fromkeys(str(cause) or type(cause).__name__ for cause in causes))
+        text = "; ".join(dict.fromkeys(_text(cause) for cause in causes))
         if was_named:
             log.warning("the bus is gone (%s); failoverd goes on without it and comes back with it", text)
         elif text != self._said:
@@ -180,6 +180,10 @@ class Service:
             connection.send(message)
         except ValueError as error:
             self._complaints.warn("D-Bus: %s of %s is not sent: %s", message.member, message.path, error)
+
+
+def _text(error: BaseException) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -6,7 +6,8 @@ The engine only leaves a mark: nothing is computed while it works, and where the
 stay one mark. After a short pause this task makes the status document, compares it with what clients were told, and
 sends the difference; so a burst of steps costs one comparison. Who reads in the meantime gets what is true by then:
 every call begins with that comparison, if there was a step. Signals that tell of an event wait in a queue that has a
-bound; what does not fit, or happens while there is no bus, is dropped and counted.
+bound; what does not fit is dropped and counted. The objects cannot miss anything: they wait for the bus, and then the
+difference is sent.
 
 Who may call what is the bus's policy, in org.failoverd1.conf: reading is everybody's, changing is root's, and a group's
 if that file says so. The bus denies what no file allows. failoverd adds who it was to its log.
@@ -92,8 +93,10 @@ class Presence:
         self._woken.set()
 
     def signalled(self, signal: Signal) -> None:
-        """The kernel confirmed something that has a signal."""
-        if len(self._events) >= EVENTS or not self.service.is_connected:
+        """The kernel confirmed something. Nobody is told later of what happened while there was no bus."""
+        if not self.service.is_connected or not isinstance(signal, FailedOver | LinkRenamed):
+            return
+        if len(self._events) >= EVENTS:
             self.lost += 1
             return
         self._events.append((signal, self._master_of(signal)))
@@ -123,7 +126,7 @@ class Presence:
             await self.service.room()
         if self.lost > self._lost_before:
             lost, self._lost_before = self.lost - self._lost_before, self.lost
-            self._complaints.warn("D-Bus: %d signals had nobody to take them, as the bus was gone or too slow", lost)
+            self._complaints.warn("D-Bus: %d signals were dropped, as the bus does not take them", lost)
 
     async def _look_at_speeds(self) -> None:
         before = [self._speeds.of(ifindex) for ifindex in self._ifindexes()]

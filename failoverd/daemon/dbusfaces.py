@@ -90,7 +90,7 @@ MASTER = Face(
         Property("Name", "s", "Its name."),
         Property("Ifindex", "u", "Its ifindex, 0 while there is no master."),
         Property("Mac", "s", "The permanent MAC both NICs of the pair have.", constant=True),
-        Property("Datapath", "s", "How the pair is joined: bond, tc or kernel."),
+        Property("Datapath", "s", "How the pair is joined: bond, tc or net_failover."),
         Property("State", "s", "alone, joining, accelerated, on-standby, degraded, releasing or released."),
         Property("Reason", "s", "Why it is in this state, in words."),
         Property("Active", "o", "The slave that carries the traffic, / for none."),
