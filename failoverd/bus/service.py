@@ -15,7 +15,7 @@ from typing import Any
 import trio
 from dbus_next import AuthError, InvalidAddressError, Message, MessageFlag, RequestNameReply
 
-from failoverd.bus.connection import Connection, system_bus
+from failoverd.bus.connection import PATIENCE, Connection, system_bus
 from failoverd.bus.dispatch import ERROR, Asked, answer
 from failoverd.bus.faces import BusError, signature
 from failoverd.bus.seldom import Seldom
@@ -183,6 +183,8 @@ class Service:
 
 
 def _text(error: BaseException) -> str:
+    if isinstance(error, trio.TooSlowError):
+        return f"it has not answered for {PATIENCE:g} s"
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 

@@ -53,6 +53,8 @@ PAUSE = 0.1
 """Seconds between a step and what is told of it: so long do bursts last."""
 SHORT_PAUSE = 0.02
 """The same where something happened that has a signal of its own."""
+AGAIN = 10.0
+"""Seconds until it is begun anew after a mistake of our own."""
 EVENTS = 1000
 """Signals that may wait for the bus."""
 
@@ -104,7 +106,17 @@ class Presence:
         self._hurried.set()
 
     async def run(self) -> None:
-        """Be on the bus whenever there is one, until cancelled."""
+        """Be on the bus whenever there is one, until cancelled. What breaks here may not end the failing over."""
+        while True:
+            try:
+                await self._live()
+            except Exception:
+                log.exception("D-Bus broke down and is begun anew in %g s; traffic has no part in it", AGAIN)
+                self._events.clear()
+                await trio.sleep(AGAIN)
+                self._woken.set()
+
+    async def _live(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.service.run)
             while True:
@@ -143,10 +155,10 @@ class Presence:
         """Bring the objects up to the state, and tell clients what is different."""
         if self._state is None or not self._is_new:
             return
-        self._is_new = False
         self._document = status(self._state)
         for message in self.service.tree.replace(objects(self._document, self._moment, self._speeds.of)):
             self.service.emit(message)
+        self._is_new = False
 
     def _moment(self, at: float) -> int:
         """From trio's clock, which begins anywhere, to CLOCK_MONOTONIC in microseconds."""

@@ -23,6 +23,7 @@ from failoverd.bus import service
 from failoverd.bus.connection import BOUND
 from failoverd.config.spec import Config
 from failoverd.core.calls import CallError
+from failoverd.daemon import dbus
 from failoverd.daemon.dbus import EVENTS, Presence
 from failoverd.daemon.dbusfaces import FACES, NAME, ROOT
 from failoverd.daemon.engine import Engine, Outside
@@ -415,6 +416,30 @@ def test_a_call_that_breaks_is_an_answer_and_one_line(bus: PrivateBus, caplog: p
 
     on_a_machine(bus, body)
     assert [record.exc_info for record in caplog.records if "failed" in record.message] == [None]
+
+
+def test_a_mistake_of_ours_ends_neither_the_engine_nor_the_bus_for_good(
+    bus: PrivateBus, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dbus, "AGAIN", 0.1)
+    mistakes = [KeyError("a mistake")]
+    right = dbus.objects
+
+    def wrong(*arguments: Any) -> Any:
+        if mistakes:
+            raise mistakes.pop()
+        return right(*arguments)
+
+    monkeypatch.setattr(dbus, "objects", wrong)
+
+    async def body(machine: Machine) -> None:
+        await machine.until(lambda: "D-Bus broke down" in caplog.text, "the mistake")
+        machine.unplug()
+        await machine.until(lambda: machine.engine.state.pairs[MAC].state == "on-standby", "the failover")
+        await machine.ready()
+        assert await machine.get("State") == "on-standby"
+
+    on_a_machine(bus, body)
 
 
 def test_a_second_failoverd_waits_for_the_name(bus: PrivateBus, caplog: pytest.LogCaptureFixture) -> None:
