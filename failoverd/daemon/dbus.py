@@ -124,6 +124,8 @@ class Presence:
                 with trio.move_on_after(PAUSE):
                     await self._hurried.wait()
                     await trio.sleep(SHORT_PAUSE)
+                if not self.service.is_connected:
+                    self._events.clear()
                 await self.service.room()
                 self._woken, self._hurried = trio.Event(), trio.Event()
                 self._refresh()
