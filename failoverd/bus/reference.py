@@ -55,4 +55,4 @@ def _described(args: tuple[Arg, ...]) -> Iterator[str]:
     if args:
         yield ""
     for arg in args:
-        yield from textwrap.wrap(f"- `{arg.name}`: {arg.doc}", WIDTH, subsequent_indent="  ")
+        yield from textwrap.wrap(f"- `{arg.name}`: {arg.doc}", WIDTH, subsequent_indent="  ", break_on_hyphens=False)

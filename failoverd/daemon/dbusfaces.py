@@ -83,7 +83,7 @@ MASTER = Face(
             "Release",
             "Give the pair's devices back as they were before. Returns when this has begun; State tells the end.",
             changes=True,
-            errors=("AlreadyReleased", "JoinedByKernel"),
+            errors=("AlreadyReleased", "JoinedByKernel", "NoSuchPair"),
         ),
     ),
     properties=(
