@@ -211,13 +211,14 @@ class Driver:
         return any(self.carries(link) and word in self.on(link.name) for link in self.kernel.links.values())
 
     def carries(self, link: Link) -> bool:
-        """Whether what this device sends goes out, and what is meant for it comes in."""
+        """Whether what this device sends goes out, and what is meant for it comes in. The kernel redirects nothing to a
+        device without carrier (net/sched/act_mirred.c), so the master needs its own in any case."""
         out = next((f.redirect for f in link.tc.filters if f.ours and f.hook == "egress"), None)
         if out is None:
             return link.up and link.carrier and not link.master
         way = self.kernel.links.get(out)
         back = [f.redirect for f in way.tc.filters if f.ours and f.hook == "ingress"] if way else []
-        return link.up and way is not None and way.up and way.carrier and back == [link.ifindex]
+        return link.up and link.carrier and way is not None and way.up and way.carrier and back == [link.ifindex]
 
 
 def words(many: Iterable[Inet]) -> frozenset[str]:

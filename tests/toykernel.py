@@ -44,7 +44,7 @@ RTA_DST, RTA_GATEWAY, RTA_PRIORITY = 1, 5, 6
 IFA_LABEL = 3
 KERNEL, STATIC = 2, 4
 PREFERENCE, HANDLE = 64_023, 0x80000001
-"""Where failoverd's filters are."""
+"""Where failoverd's filters are, and what the kernel makes of the handle they ask for: the first key of a table."""
 
 
 def address(text: str, ifindex: int, flags: int = 0, label: str = "") -> Address:
@@ -206,9 +206,9 @@ class ToyKernel:
                 self._put_tc(ifindex, replace(tc, slot="", filters=frozenset()))
             case AddRedirect(ifindex, hook, target):
                 self._put_tc(ifindex, replace(tc, filters=tc.filters | {self._new_filter(tc, hook, target)}))
-            case DropRedirect(ifindex, hook, shared):
+            case DropRedirect(ifindex, hook, handle):
                 there = {f for f in tc.filters if (f.hook, f.pref) == (hook, PREFERENCE)}
-                gone = {f for f in there if f.handle == HANDLE} if shared else there
+                gone = {f for f in there if handle in (0, f.handle)}
                 if not gone:
                     raise RefusedError(errno.ENOENT if tc.slot else errno.EINVAL)
                 self._put_tc(ifindex, replace(tc, filters=tc.filters - gone))
@@ -223,7 +223,7 @@ class ToyKernel:
         if any(f.kind != "u32" for f in there):
             raise RefusedError(errno.EINVAL)
         if any(f.handle == HANDLE for f in there):
-            raise RefusedError(errno.EEXIST)
+            raise RefusedError(errno.ENOSPC)
         return Filter(hook, PREFERENCE, HANDLE, "u32", target, ours=True)
 
     def _set(

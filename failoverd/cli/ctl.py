@@ -64,12 +64,13 @@ def _masters(masters: list[dict[str, Any]]) -> list[str]:
             row["active"] or "-",
             row["primary"]["name"] if row["primary"] else "-",
             row["standby"]["name"] if row["standby"] else "-",
+            row["datapath"],
             row["mac"],
             row["reason"],
         ]
         for row in masters
     ]
-    return table(["MASTER", "STATE", "ACTIVE", "PRIMARY", "STANDBY", "MAC", "WHY"], rows)
+    return table(["MASTER", "STATE", "ACTIVE", "PRIMARY", "STANDBY", "DATAPATH", "MAC", "WHY"], rows)
 
 
 def _exit_code(document: dict[str, Any]) -> int:

@@ -13,6 +13,7 @@ from failoverd.core.state import PairState, State
 from failoverd.datapaths import bond, kernel, tc
 from failoverd.datapaths.base import Datapath
 from failoverd.model.pairs import Pair
+from failoverd.policy.naming import is_touched
 from failoverd.policy.pairing import judge
 
 DATAPATHS: Mapping[str, Datapath] = {one.name: one for one in (bond.DATAPATH, tc.DATAPATH, kernel.DATAPATH)}
@@ -52,6 +53,6 @@ def _with_master(state: State, pair: Pair, known: PairState) -> Pair:
 
 
 def _is_redirected(state: State, pair: Pair) -> bool:
-    """Whether a filter of ours is on one of the two."""
+    """Whether something of ours is on one of the two."""
     links = (state.link(pair.nic), state.link(pair.vf))
-    return any(found.ours for link in links if link is not None for found in link.tc.filters)
+    return any(is_touched(link) for link in links if link is not None)

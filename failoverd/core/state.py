@@ -31,14 +31,14 @@ class Refusal:
 class PairState:
     """What is remembered of one pair, by its permanent MAC.
 
-    `sent` is the batch that is with the kernel, `looking` says an IP configuration is being fetched, `unsure` that
-    answers were lost and the devices were not seen since. `inet` is what was just looked at; it is only good for the
-    step that brings it. `held` means an administrator released the pair; `undo_until` that joining it failed and when
-    to try anew. `because` is the reason of the switch that was last asked for, `leaving` a failover the signal for
-    which waits for its reason. `active` is who carried when last seen, None before, `lost_at` since when that one
-    cannot carry, `former` the VF that went last, `peek_at` when the carrier of the VF is to be looked at next. Until
-    `pause_until` nothing is done, because the journal could not be written; `journal_before` is the one that holds
-    then. `losses` are those of its carrier the VF had when last seen.
+    `sent` is the batch that is with the kernel, `switching` the switch that is, `looking` says an IP configuration is
+    being fetched, `unsure` that answers were lost and the devices were not seen since. `inet` is what was just looked
+    at; it is only good for the step that brings it. `held` means an administrator released the pair; `undo_until`
+    that joining it failed and when to try anew. `because` is the reason of the switch that was last asked for,
+    `leaving` a failover the signal for which waits for its reason. `active` is who carried when last seen, None
+    before, `lost_at` since when that one cannot carry, `former` the VF that went last, `peek_at` when the carrier of
+    the VF is to be looked at next. Until `pause_until` nothing is done, because the journal could not be written;
+    `journal_before` is the one that holds then. `losses` are those of its carrier the VF had when last seen.
     """
 
     mac: str
@@ -48,6 +48,7 @@ class PairState:
     journal_before: Journal | None = None
     inet: Mapping[int, Inet] = field(default_factory=dict)
     sent: tuple[Request, ...] = ()
+    switching: tuple[Request, ...] = ()
     looking: bool = False
     unsure: bool = False
     refusals: dict[Request, Refusal] = field(default_factory=dict)

@@ -33,9 +33,11 @@ def nics(state: State) -> list[Document]:
         if link is None or link.name == "lo":
             continue
         pair = state.pairs.get(link.perm_mac)
-        reason = judgement.reason
-        if judgement.verdict is Verdict.PAIRED and pair is not None:
+        verdict, reason = judgement.verdict, judgement.reason
+        if verdict is Verdict.PAIRED and pair is not None:
             reason = "; ".join([reason, *_troubles(pair, link)])
+            if conflict := _conflict(state, pair, link):
+                verdict, reason = Verdict.REFUSED, conflict
         rows.append(
             {
                 "name": link.name,
@@ -43,7 +45,7 @@ def nics(state: State) -> list[Document]:
                 "mac": link.perm_mac or link.mac,
                 "driver": link.driver,
                 "bus": link.bus,
-                "verdict": judgement.verdict.value,
+                "verdict": verdict.value,
                 "reason": reason,
             }
         )
@@ -52,6 +54,13 @@ def nics(state: State) -> list[Document]:
 
 def _is_shown(pair: PairState, found: Pair) -> bool:
     return bool(found.master) or pair.state not in ("alone",)
+
+
+def _conflict(state: State, pair: PairState, link: Link) -> str:
+    """Why this VF is not joined as long as things are as somebody else has set them up, or ""."""
+    found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+    master = state.link(found.master)
+    return pair.datapath.conflict(link, master) if master is not None and link.ifindex == found.vf else ""
 
 
 def _troubles(pair: PairState, link: Link) -> list[str]:

@@ -60,7 +60,7 @@ HARMLESS: dict[type[Request], tuple[int, ...]] = {
     AddAltname: (errno.EEXIST,),
     AddClsact: (errno.EEXIST,),
     AddRedirect: (errno.EEXIST, errno.ENOSPC),
-    DropRedirect: (errno.ENOENT,),
+    DropRedirect: (errno.ENOENT, errno.EINVAL),
     DropClsact: (errno.ENOENT, errno.EINVAL),
     DropAddress: (errno.EADDRNOTAVAIL,),
     DropAltname: (errno.ENOENT,),
@@ -143,6 +143,8 @@ def _for_pair(state: State, pair: PairState, event: AboutPair, now: float) -> li
 def _answered(state: State, pair: PairState, event: Answered, now: float) -> list[Action]:
     if event.requests == pair.sent:
         pair.sent = ()
+    if event.requests == pair.switching:
+        pair.switching = ()
     if event.answers is None:
         pair.because, pair.unsure = "", True
         return [Say("warning", f"{pair.mac}: the kernel's answers were lost; looking at all devices again")]
@@ -151,7 +153,7 @@ def _answered(state: State, pair: PairState, event: Answered, now: float) -> lis
     for request, (number, text) in zip(event.requests, event.answers, strict=True):
         if number and isinstance(request, SetActive | AddRedirect | DropRedirect):
             pair.because = ""
-        if number == errno.EOPNOTSUPP and isinstance(request, CreateBond) and not state.no_bonding:
+        if number == errno.EOPNOTSUPP and isinstance(request, CreateBond):
             state.no_bonding = True
             rejudge(state)
             if pair.datapath.in_place:

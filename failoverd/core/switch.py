@@ -7,8 +7,9 @@ from dataclasses import replace
 from failoverd.core.state import PairState, State
 from failoverd.datapaths.base import standing
 from failoverd.model.actions import Action, Peek, Send
+from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Pair
-from failoverd.policy.election import Rule, Seen, Standing, elect
+from failoverd.policy.election import Choice, Rule, Seen, Standing, elect
 
 
 def stand(state: State, pair: PairState, found: Pair) -> Standing | None:
@@ -43,7 +44,11 @@ def switch(
 ) -> float | None:
     """Ask the election, and let the chosen slave carry. Returns when to ask again."""
     master = state.link(found.master)
-    if stands is None or master is None or pair.goal(now) is not Goal.JOINED or not master.up:
+    if stands is None or master is None or pair.goal(now) is not Goal.JOINED:
+        return None
+    if pair.datapath.in_place and not pair.datapath.adopted and stands.active not in (found.nic, found.vf):
+        return _ask_for(state, pair, actions, master, Choice(found.nic, "what carried is gone"), now)
+    if not master.up:
         return None
     if pair.datapath.adopted:
         pair.election = "the kernel chooses"
@@ -54,11 +59,17 @@ def switch(
         stands = replace(stands, bad_primary="failoverd ends, and the kernel would not leave it by itself")
     choice = elect(stands, seen, rule, now)
     pair.election = choice.reason
+    return _ask_for(state, pair, actions, master, choice, now)
+
+
+def _ask_for(
+    state: State, pair: PairState, actions: list[Action], master: Link, choice: Choice, now: float
+) -> float | None:
     if choice.slave:
         requests = tuple(pair.datapath.switch(master, choice.slave))
         blocked = any(r in pair.refusals and now < pair.refusals[r].until for r in requests)
-        if not blocked and pair.because != choice.reason:
-            pair.because = choice.reason
+        if not blocked and pair.because != choice.reason and requests != pair.switching:
+            pair.because, pair.switching = choice.reason, requests
             actions.append(Send(pair.mac, requests, f"{state.name(choice.slave)} carries: {choice.reason}"))
     return choice.at
 

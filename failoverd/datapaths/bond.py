@@ -32,6 +32,8 @@ class BondDatapath:
 
     def attach(self, slave: Link, master: Link) -> list[Request]:
         """Down, then enslave."""
+        if self.holds(slave, master):
+            return []
         down: list[Request] = [SetUp(slave.ifindex, up=False)] if slave.up else []
         return [*down, SetMaster(slave.ifindex, master.ifindex)]
 

@@ -15,11 +15,11 @@ kernel leaves out, none of which gets in its way:
 from __future__ import annotations
 
 from failoverd.config.spec import Config
-from failoverd.datapaths.redirect import clean, drop, leads_to
+from failoverd.datapaths.redirect import clean, drop, leads_to, unmark
 from failoverd.model.links import Link
 from failoverd.model.requests import AddAltname, AddClsact, AddRedirect, DropRedirect, Request
 from failoverd.policy.election import why_unfit
-from failoverd.policy.naming import standby_name
+from failoverd.policy.naming import is_marked, nic_mark, standby_name
 
 
 class KernelDatapath:
@@ -61,9 +61,11 @@ class KernelDatapath:
         if name != standby.name and name not in standby.altnames:
             named.append(AddAltname(standby.ifindex, name))
         if not config.kernel_failover.close_hole:
-            return [*named, *clean(standby, "ingress")]
-        slot: list[Request] = [] if standby.tc.slot else [AddClsact(standby.ifindex)]
+            return named + (clean(standby, "pv") or unmark(standby, "pv"))
         close = AddRedirect(standby.ifindex, "ingress", master.ifindex)
+        slot: list[Request] = [] if standby.tc.slot else [AddClsact(standby.ifindex)]
+        if slot and not is_marked(standby, "pv"):
+            slot.insert(0, AddAltname(standby.ifindex, nic_mark(standby, "pv")))
         if _hole(master, primary):
             return named if leads_to(standby, "ingress", master) else [*named, *slot, close]
         if slot:

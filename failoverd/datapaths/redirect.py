@@ -1,9 +1,14 @@
-"""Failoverd's own filters on a device, as the datapaths that use traffic control see them."""
+"""What failoverd has put on a NIC, as the datapaths that use traffic control see it.
+
+A filter of ours bears our cookie. A qdisc bears nothing, so a NIC is marked before it gets one: without the mark, an
+empty qdisc is somebody else's.
+"""
 
 from __future__ import annotations
 
 from failoverd.model.links import Filter, Link
-from failoverd.model.requests import DropClsact, DropRedirect, Request
+from failoverd.model.requests import DropAltname, DropClsact, DropRedirect, Request
+from failoverd.policy.naming import Role, is_marked, nic_mark
 
 
 def ours(link: Link, hook: str) -> Filter | None:
@@ -26,9 +31,15 @@ def drop(link: Link, hook: str) -> list[Request]:
     return [DropRedirect(link.ifindex, hook, mine.handle if shared else 0)]
 
 
-def clean(link: Link, hook: str) -> list[Request]:
-    """Our filter away, and the qdisc with it where nobody else has a filter on it."""
-    requests = drop(link, hook)
+def clean(link: Link, role: Role) -> list[Request]:
+    """Our filters away, and the qdisc with them where we have put it there and nobody else has a filter on it."""
+    requests = [*drop(link, "egress"), *drop(link, "ingress")]
     others = any(not found.ours for found in link.tc.filters)
-    keep = not requests or others or link.tc.slot != "clsact"
-    return requests if keep else [*requests, DropClsact(link.ifindex)]
+    if is_marked(link, role) and link.tc.slot == "clsact" and not others:
+        requests.append(DropClsact(link.ifindex))
+    return requests
+
+
+def unmark(link: Link, role: Role) -> list[Request]:
+    """Last of all."""
+    return [DropAltname(link.ifindex, nic_mark(link, role))] if is_marked(link, role) else []

@@ -21,9 +21,19 @@ judge, take another way or come from nowhere. Nobody can tell whether that is ha
 from __future__ import annotations
 
 from failoverd.config.spec import Config
-from failoverd.datapaths.redirect import clean, drop, leads_to, ours
+from failoverd.datapaths.redirect import clean, drop, leads_to, ours, unmark
 from failoverd.model.links import Link
-from failoverd.model.requests import AddClsact, AddRedirect, Request, SetAllMulticast, SetLinkLocal, SetMtu, SetUp
+from failoverd.model.requests import (
+    AddAltname,
+    AddClsact,
+    AddRedirect,
+    Request,
+    SetAllMulticast,
+    SetLinkLocal,
+    SetMtu,
+    SetUp,
+)
+from failoverd.policy.naming import is_marked, nic_mark
 
 
 class TcDatapath:
@@ -41,26 +51,30 @@ class TcDatapath:
         return []
 
     def attach(self, slave: Link, master: Link) -> list[Request]:
-        """Make the VF silent by itself, bring it up, catch what it receives: with its filter it is joined, and stays so
-        if an administrator takes it down."""
+        """First the marks, then the VF made silent by itself, and last brought up and caught what it receives: with its
+        filter it is joined, and everything else has to be so by then."""
         if slave.ifindex == master.ifindex or self.holds(slave, master):
             return []
-        requests = _shape(slave, master)
-        requests += [AddClsact(link.ifindex) for link in (master, slave) if not link.tc.slot]
-        requests += [SetUp(slave.ifindex, up=True)] if not slave.up else []
-        return [*requests, *drop(slave, "ingress"), AddRedirect(slave.ifindex, "ingress", master.ifindex)]
+        marks: list[Request] = []
+        if not master.tc.slot and not is_marked(master, "pv"):
+            marks.append(AddAltname(master.ifindex, nic_mark(master, "pv")))
+        if not is_marked(slave, "vf"):
+            marks.append(AddAltname(slave.ifindex, nic_mark(slave, "vf")))
+        if marks:
+            return marks
+        shape = [*_shape(slave, master), *(AddClsact(link.ifindex) for link in (master, slave) if not link.tc.slot)]
+        shape += [SetUp(slave.ifindex, up=True)] if not slave.up else []
+        return shape or [*drop(slave, "ingress"), AddRedirect(slave.ifindex, "ingress", master.ifindex)]
 
     def detach(self, slave: Link) -> list[Request]:
         """Take the filter off the VF and give it back its own multicast and link-local ways; it is down afterwards."""
-        if ours(slave, "ingress") is None:
+        if not is_marked(slave, "vf") and ours(slave, "ingress") is None:
             return []
-        down: list[Request] = [SetUp(slave.ifindex, up=False)] if slave.up else []
-        return [
-            *down,
-            *clean(slave, "ingress"),
-            SetAllMulticast(slave.ifindex, on=False),
-            SetLinkLocal(slave.ifindex, on=True),
-        ]
+        requests: list[Request] = [SetUp(slave.ifindex, up=False)] if slave.up else []
+        requests += clean(slave, "vf")
+        requests += [SetAllMulticast(slave.ifindex, on=False)] if slave.all_multicast else []
+        requests += [SetLinkLocal(slave.ifindex, on=True)] if not slave.link_local else []
+        return requests or unmark(slave, "vf")
 
     def switch(self, master: Link, slave: int) -> list[Request]:
         """Redirect what the master sends to the VF, or let the master send it itself. The announcing is ours."""
@@ -69,11 +83,14 @@ class TcDatapath:
 
     def remove(self, master: Link) -> list[Request]:
         """Leave nothing on the paravirtual NIC."""
-        return clean(master, "egress")
+        return clean(master, "pv") or unmark(master, "pv")
 
     def mend(self, master: Link, primary: Link | None, standby: Link | None, config: Config) -> list[Request]:
-        """The master's MTU may grow, and somebody may have given the VF ways of its own again."""
-        return _shape(primary, master) if primary is not None and self.holds(primary, master) else []
+        """The master's MTU may grow, and somebody may take its qdisc away, or give the VF ways of its own again."""
+        if primary is None or not self.holds(primary, master):
+            return []
+        slot: list[Request] = [] if master.tc.slot else [AddClsact(master.ifindex)]
+        return [*slot, *_shape(primary, master)]
 
     def holds(self, slave: Link, master: Link) -> bool:
         """The standby is the master itself; the VF is joined by its ingress filter."""
@@ -104,8 +121,11 @@ class TcDatapath:
         return f"{master.name} has an XDP program that traffic would pass by" if master.xdp else ""
 
     def flaws(self, master: Link, primary: Link | None, standby: Link | None) -> str:
-        """Nothing beside its filters makes such a master."""
-        return ""
+        """The kernel redirects nothing to a device without carrier (net/sched/act_mirred.c)."""
+        is_deaf = master.up and not master.carrier
+        if primary is None or not is_deaf or self.active(master, primary, standby) != primary.ifindex:
+            return ""
+        return f"{master.name} has no carrier, and then the kernel drops all that {primary.name} receives for it"
 
 
 def _shape(slave: Link, master: Link) -> list[Request]:

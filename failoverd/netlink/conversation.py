@@ -21,7 +21,7 @@ from functools import partial
 
 from failoverd.model.events import Answered, Event, LinkGone, LinkSeen, Synced
 from failoverd.model.links import Link
-from failoverd.model.requests import AddAltname, DropAltname, Request, SetUp
+from failoverd.model.requests import AddAltname, DropAltname, Request, SetLinkLocal, SetUp
 from failoverd.netlink import tc
 from failoverd.netlink.dump import TRIES, Dump
 from failoverd.netlink.frames import (
@@ -36,6 +36,7 @@ from failoverd.netlink.frames import (
     split,
 )
 from failoverd.netlink.links import AF_UNSPEC, IFF_LOWER_UP, IFF_UP, RTM_DELLINK, RTM_NEWLINK, head, read_link
+from failoverd.netlink.peeks import Peeks
 from failoverd.netlink.requests import dump_links, get_link, peek_link, write_request
 from failoverd.netlink.tc import Table
 
@@ -44,9 +45,6 @@ log = logging.getLogger("failoverd")
 LARGEST = 1 << 16
 """Longest datagram sent, in bytes. The kernel takes none that is longer than its send buffer (212,992 by default), and
 the routes of one device can be more than that."""
-
-PEEKS = 8
-"""Answers to a peek that may be under way. One that fails has none."""
 
 Complete = Callable[[Link], Link]
 """Adds to a device what is not in its message: its driver, its virtio features."""
@@ -70,8 +68,7 @@ class Conversation:
         self._complete = complete
         self._known: dict[int, Link] = {}
         self._tables: dict[int, Table] = {}
-        self._peeked: dict[int, bytes] = {}
-        self._peeks: set[int] = set()
+        self._peeks = Peeks()
         self._is_behind = False
         self._seq = 0
         self._batches: list[Batch] = []
@@ -81,12 +78,13 @@ class Conversation:
     def request(self, mac: str, requests: tuple[Request, ...], now: float) -> None:
         """Put a batch on its way: one datagram if it fits, which the kernel works through in one go.
 
-        Of alternative names the kernel tells nothing while a device is down (net/core/dev.c, netdev_state_change), and
-        of a carrier that a device had before it came up only with the next batch, up to a second later
-        (net/core/link_watch.c; on newer kernels asking flushes it). So these devices are asked for behind them.
+        Of alternative names and of the making of link-local addresses the kernel tells nothing while a device is down
+        (net/core/dev.c, netdev_state_change), and of a carrier that a device had before it came up only with the next
+        batch, up to a second later (net/core/link_watch.c; on newer kernels asking flushes it). So these devices are
+        asked for behind them.
         """
         writers = [partial(write_request, request) for request in requests]
-        quiet = {r.ifindex for r in requests if isinstance(r, AddAltname | DropAltname | SetUp)}
+        quiet = {r.ifindex for r in requests if isinstance(r, AddAltname | DropAltname | SetLinkLocal | SetUp)}
         writers += [partial(get_link, ifindex) for ifindex in sorted(quiet)]
         seqs = tuple(self._next() for _ in writers)
         self._batches.append(Batch(mac, requests, seqs, now))
@@ -95,7 +93,7 @@ class Conversation:
     def peek(self, ifindex: int) -> None:
         """Ask how a device is now. An answer that is like the last one is not told again."""
         seq = self._next()
-        self._peeks = {seq} if len(self._peeks) > PEEKS else self._peeks | {seq}
+        self._peeks.ask(seq)
         self.out.append(peek_link(ifindex, seq))
 
     def resync(self, now: float, tries: int = TRIES) -> None:
@@ -175,11 +173,11 @@ class Conversation:
                 dump.links.pop(ifindex, None)
                 dump.tables.pop(ifindex, None)
             self._tables.pop(ifindex, None)
-            self._peeked.pop(ifindex, None)
+            self._peeks.forget(ifindex)
             self._known.pop(ifindex, None)
             yield LinkGone(ifindex)
             return
-        if self._is_old_news(message, ifindex):
+        if self._peeks.is_old_news(message, ifindex):
             return
         is_row = dump is not None and message.seq == dump.seq
         if not is_row:
@@ -209,16 +207,6 @@ class Conversation:
         up = bool(flags & IFF_UP)
         self._known[ifindex] = replace(known, up=up, carrier=False)
         yield LinkSeen(self._known[ifindex])
-
-    def _is_old_news(self, message: Message, ifindex: int) -> bool:
-        """Whether this answers a peek, and says what the last answer said while nothing else was said since."""
-        if message.seq not in self._peeks:
-            self._peeked.pop(ifindex, None)
-            return False
-        self._peeks.discard(message.seq)
-        same = self._peeked.get(ifindex) == message.payload
-        self._peeked[ifindex] = message.payload
-        return same
 
     def _traffic_control(self, message: Message, now: float) -> Iterator[Event]:
         """What happens while a dump comes in holds for what was known and for what the dump has told so far."""

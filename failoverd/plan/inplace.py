@@ -1,12 +1,14 @@
 """Joining and releasing where the paravirtual NIC is the master itself: nothing moves, so there is no journal.
 
-What the VF has of its own goes to the master, as everywhere; here it is one datagram, which a crash of ours finds done
-or not begun.
+What the VF has of its own goes to the master, as everywhere. Each part is seen to be done before the next is asked for,
+so it is always somewhere, whatever is refused and whenever we are cut off.
 """
 
 from __future__ import annotations
 
 from failoverd.model.links import Link
+from failoverd.model.pairs import Inet
+from failoverd.model.requests import SetUp
 from failoverd.plan import moving
 from failoverd.plan.situation import Do, Next, Rest, Situation, Wait
 
@@ -34,16 +36,27 @@ def release_in_place(s: Situation) -> Next:
 
 
 def _attach(s: Situation, vf: Link, master: Link) -> Next:
+    """What the VF has of its own is on the master before it is taken away, and gone before the VF is joined."""
     if vf.ifindex not in s.ready:
         return Wait(f"udev is not done with {vf.name} yet")
     requests = s.datapath.attach(vf, master)
-    if refusal := s.refusal(requests):
-        return Wait(refusal)
+    if s.refusal(requests):
+        return Rest()
     if look := s.look_at(vf, master):
         return look
     seen = s.seen(vf)
     if reason := moving.why_not_movable(seen):
         return Wait(f"{vf.name}: {reason}; take that route away or write it without the object")
+    if moving.has_own_routes6(seen):
+        return Wait(f"{vf.name} has IPv6 routes of its own, which {master.name} cannot have beside it; take them away")
+    if moving.adds_to(Inet(), seen) and not master.up:
+        up = SetUp(master.ifindex, up=True)
+        return s.rest([up], f"bring {master.name} up, for {vf.name} was in use") or Wait(f"{master.name} stays down")
     moved = moving.add_others(moving.to_device(seen, master.ifindex), s.seen(master), master.up)
+    if refusal := s.refusal(moved):
+        return Wait(f"{vf.name} keeps what {master.name} cannot have: {refusal}")
+    if moved:
+        return Do(tuple(moved), f"give {master.name} what {vf.name} has of its own")
     silence = [*moving.drop_all(seen), *moving.drop_links_local(seen)]
-    return Do((*moved, *silence, *requests), f"join {vf.name} to {master.name}")
+    join = Do(tuple(requests), f"join {vf.name} to {master.name}")
+    return s.rest(silence, f"take the addresses off {vf.name}") or join

@@ -143,6 +143,12 @@ def is_in(part: Inet, whole: Inet) -> bool:
     return not routes and not _missing_addresses(part, whole)
 
 
+def has_own_routes6(inet: Inet) -> bool:
+    """Whether somebody has set IPv6 routes. Of those there is one to a place at a metric, whatever the device
+    (net/ipv6/ip6_fib.c, fib6_add_rt2node), so it cannot be on another one first."""
+    return any(r.family == AF_INET6 and r.protocol not in (RTPROT_KERNEL, RTPROT_RA) for r in inet.routes)
+
+
 def why_not_movable(inet: Inet) -> str:
     """What of this configuration could not be given back on another device, in words, or ""."""
     if any(kind == RTA_NH_ID for route in inet.routes for kind, _ in route.attrs):

@@ -36,7 +36,8 @@ def why_held(link: Link, master: Link | None, links: Mapping[int, Link], uppers:
         holder = links[link.master].name if link.master in links else f"the device with ifindex {link.master}"
         return f"it is already a slave of {holder}"
     if upper := uppers.get(link.ifindex):
-        return f"{upper} stands on it and would lose its traffic; take {upper} away until there is a master"
+        way_out = f"take {upper} away until there is a master, or set datapath to tc"
+        return f"{upper} stands on it and would lose its traffic; {way_out}"
     return ""
 
 

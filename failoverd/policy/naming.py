@@ -9,6 +9,7 @@ lost, an ifindex could be used again, and a bond that merely looks right may be 
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from failoverd.model.links import IFNAMSIZ, Link
 
@@ -35,6 +36,24 @@ def is_passing_name(name: str) -> bool:
 def mark(mac: str) -> str:
     """The alternative name that says: failoverd made this."""
     return f"failoverd-{flat(mac)}"
+
+
+Role = Literal["pv", "vf"]
+
+
+def nic_mark(nic: Link, role: Role) -> str:
+    """The alternative name that says: failoverd has changed how this NIC works, and has to give it back."""
+    return f"failoverd-{role}-{nic.ifindex}"
+
+
+def is_marked(nic: Link, role: Role) -> bool:
+    """Whether a NIC says so."""
+    return nic_mark(nic, role) in nic.altnames
+
+
+def is_touched(nic: Link) -> bool:
+    """Whether there is something of ours on this NIC: our mark, or a filter with our cookie."""
+    return is_marked(nic, "pv") or is_marked(nic, "vf") or any(found.ours for found in nic.tc.filters)
 
 
 def our_mac(link: Link) -> str:

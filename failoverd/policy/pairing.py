@@ -18,11 +18,11 @@ from fnmatch import fnmatchcase
 from failoverd.config.spec import Pairing
 from failoverd.model.links import ETHER, Link
 from failoverd.model.pairs import Judgement, Pair, Verdict
+from failoverd.policy.adoption import adopted, is_kernels
 from failoverd.policy.holding import standing_on, why_held
-from failoverd.policy.naming import our_mac
+from failoverd.policy.naming import is_touched, our_mac
 
 NO_MAC = ("", "00:00:00:00:00:00")
-KERNEL_FAILOVER = "net_failover"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,8 @@ def judge(links: Mapping[int, Link], config: Pairing, in_place: bool = False) ->
             _refuse_all(group, f"the kernel has joined {mac} itself, as {joined}, and has not taken this NIC", verdicts)
             continue
         master = masters.get(mac)
-        stays = _slow(group, config) if in_place and master is None else []
+        is_in_place = master is None and (in_place or any(map(is_touched, group)))
+        stays = _slow(group, config) if is_in_place else []
         held = {link.ifindex: why_held(link, master, links, {} if link in stays else uppers) for link in group}
         verdicts |= {ifindex: Judgement(Verdict.REFUSED, why) for ifindex, why in held.items() if why}
         free = [link for link in group if not held[link.ifindex]]
@@ -75,39 +76,26 @@ def judge(links: Mapping[int, Link], config: Pairing, in_place: bool = False) ->
     return Judgements(pairs, spare, verdicts)
 
 
-def _is_kernels(link: Link) -> bool:
-    """Whether this is a master the kernel's own failover has made. It has no rtnl kind."""
-    return link.driver == KERNEL_FAILOVER and not link.kind
-
-
 def _adopted(links: Mapping[int, Link], verdicts: dict[int, Judgement]) -> dict[str, Pair]:
-    """The pairs the kernel has joined itself. The standby is the one whose hypervisor offers it as such."""
+    """The pairs the kernel has joined itself."""
     pairs: dict[str, Pair] = {}
-    for master in links.values():
-        if not _is_kernels(master):
-            continue
-        slaves = [link for link in links.values() if link.master == master.ifindex and not _is_kernels(link)]
-        standby = next((link for link in slaves if link.standby_feature), None)
-        if standby is None or standby.perm_mac in pairs:
-            continue
-        mac = standby.perm_mac
-        primary = next((link for link in slaves if link is not standby and link.perm_mac == mac), None)
-        pairs[mac] = Pair(mac, standby.ifindex, primary.ifindex if primary else 0, master.ifindex, adopted=True)
-        for link in (master, standby, *([primary] if primary else [])):
-            verdicts[link.ifindex] = Judgement(Verdict.PAIRED, f"the kernel has joined it itself, as {master.name}")
+    for pair, members in adopted(links):
+        pairs[pair.mac] = pair
+        joined = Judgement(Verdict.PAIRED, f"the kernel has joined it itself, as {members[0].name}")
+        verdicts |= {link.ifindex: joined for link in members}
     return pairs
 
 
 def _not_for_us(link: Link, links: Mapping[int, Link], config: Pairing) -> Judgement | None:
     """Why this device can be in no pair, whatever the others are."""
     above = links.get(link.master)
-    if _is_kernels(link):
+    if is_kernels(link):
         return Judgement(Verdict.LEFT_ALONE, "the kernel's own failover master (net_failover) joins its NICs itself")
     if link.kind:
         return Judgement(Verdict.IGNORED, f"it is a {link.kind} device; only hardware NICs are paired")
     if link.hardware != ETHER:
         return Judgement(Verdict.IGNORED, "it is not an Ethernet device")
-    if above is not None and _is_kernels(above):
+    if above is not None and is_kernels(above):
         return Judgement(Verdict.LEFT_ALONE, f"the kernel's own failover has joined it to {above.name}")
     if link.standby_feature:
         return Judgement(Verdict.LEFT_ALONE, "its hypervisor offers the kernel's own failover (VIRTIO_NET_F_STANDBY)")

@@ -22,6 +22,7 @@ def master(state: str = "accelerated", **more: Any) -> dict[str, Any]:
         "name": "ens3",
         "mac": "52:54:00:00:00:01",
         "state": state,
+        "datapath": "bond",
         "reason": "",
         "active": "ens4",
         "primary": VF,
@@ -84,9 +85,9 @@ def test_status_is_what_is_told_without_a_command(
     with daemon(tmp_path, status(master(), bare), monkeypatch) as asked:
         assert main([]) == 5
     assert capsys.readouterr().out.splitlines() == [
-        "MASTER  STATE        ACTIVE  PRIMARY  STANDBY   MAC                WHY",
-        "ens3    accelerated  ens4    ens4     ens3nsby  52:54:00:00:00:01  -",
-        "\\x1b7   degraded     -       -        -         52:54:00:00:00:01  no slave can carry",
+        "MASTER  STATE        ACTIVE  PRIMARY  STANDBY   DATAPATH  MAC                WHY",
+        "ens3    accelerated  ens4    ens4     ens3nsby  bond      52:54:00:00:00:01  -",
+        "\\x1b7   degraded     -       -        -         bond      52:54:00:00:00:01  no slave can carry",
     ]
     assert json.loads(asked[0]) == {"call": "status", "argument": ""}
 

@@ -258,3 +258,11 @@ def test_progress_keeps_quiet_when_told_to_or_when_done_in_time() -> None:
     quick.close()
     silent.close()
     assert stream.getvalue() == ""
+
+
+def test_a_story_is_told_only_with_a_datapath_it_holds_for(capsys: pytest.CaptureFixture[str]) -> None:
+    story = Path("scenarios/good.toml")
+    story.write_text(story.read_text().replace("\n[[nic]]", '\ndatapaths = ["tc"]\n\n[[nic]]', 1))
+    assert main(["run", "good"]) == 3
+    assert "this story is one of tc, and pairs are joined by bond here" in capsys.readouterr().err
+    assert main(["run", "good", "--datapath", "tc", "--quiet"]) == 0

@@ -53,7 +53,7 @@ def test_later_documents_override_key_by_key() -> None:
         ("[boond]\nmiimon = 1", "f1:1: [boond]: no such section; did you mean [bond]?"),
         (
             "[zz]",
-            "f1:1: [zz]: no such section; the sections are [master], [bond], [failback], [join],",
+            "f1:1: [zz]: no such section; the sections are [master], [bond], [tc], [announce], [kernel_failover],",
         ),
         ("\nmiimon = 1", "f1:2: miimon: stands outside every section; put it below [bond]"),
         ("lgo = 1", "f1:1: lgo: stands outside every section; did you mean [log]?"),

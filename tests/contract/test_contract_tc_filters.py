@@ -56,6 +56,10 @@ async def drop(stage: Stage, index: int, handle: int, prio: int, parent: int = E
 @contract
 async def test_a_filter_is_told_after_its_chain_and_before_the_acknowledgement(stage: Stage) -> None:
     nic, target = await pair(stage)
+    # The first filter of all has the kernel load a module and start over, which tells of the chain twice.
+    await add(stage.client, u32(nic, EGRESS, target))
+    await drop(stage, nic, 0, 0)
+    take(stage.client)
     await add(stage.client, u32(nic, EGRESS, target))
     chain, told = take(stage.client)
     assert (chain.type, chain.index, chain.parent, chain.info) == (n.RTM_NEWCHAIN, nic, n.TC_H_CLSACT_HANDLE, 0)
@@ -401,3 +405,20 @@ async def test_an_ingress_qdisc_takes_filters_for_any_of_its_minors(stage: Stage
     await add(stage.client, u32(nic, EGRESS, nic))
     for parent in (INGRESS, EGRESS, n.TC_H_CLSACT_HANDLE):
         assert [row.handle for row in await filters(stage.client, nic, parent)] == [0, TABLE, OURS]
+
+
+@contract
+async def test_asking_for_one_that_is_not_there(stage: Stage) -> None:
+    nic, target = await pair(stage)
+    refused, client = stage.client.refused, stage.client
+
+    async def one(handle: int, info: int) -> None:
+        await client.ask(n.RTM_GETTFILTER, 0, tcmsg(nic, handle, EGRESS, info))
+
+    zero = (errno.ENOENT, "Invalid filter command with priority of zero")
+    assert await refused(one(OURS, 0)) == zero
+    assert await refused(add(client, u32(nic, EGRESS, target, prio=0), 0)) == zero
+    assert await refused(one(OURS, at(1))) == (errno.EINVAL, "Cannot find specified filter chain")
+    await add(client, u32(nic, EGRESS, target))
+    assert await refused(one(OURS + 1, at(1))) == (errno.ENOENT, "Specified filter handle not found")
+    assert await refused(one(OURS, at(2))) == NOT_FOUND

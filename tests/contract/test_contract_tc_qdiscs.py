@@ -9,6 +9,7 @@ from tcclient import EGRESS, INGRESS, NEW, add, clsact, filters, kind, qdiscs, t
 from worlds import Stage, contract
 
 from failoverd.lab.simkernel import uapi as n
+from failoverd.lab.simkernel import wire
 
 SLOT, HANDLE, ROOT = n.TC_H_CLSACT, n.TC_H_CLSACT_HANDLE, n.TC_H_ROOT
 WRONG_KIND = "Invalid qdisc name"
@@ -205,3 +206,32 @@ async def test_a_root_without_handle_gets_one(stage: Stage) -> None:
     await ask(stage, NEW, nic, 0, ROOT, "pfifo")
     (row,) = await qdiscs(stage.client, nic)
     assert row.handle & 0x8000FFFF == 0x80000000
+
+
+@contract
+async def test_a_qdisc_is_changed_by_its_handle_alone(stage: Stage) -> None:
+    nic = await listening(stage)
+    await clsact(stage.client, nic)
+    await ask(stage, 0, nic, HANDLE, 0, "clsact")
+    assert [(told.what, told.parent) for told in take(stage.client)] == [((n.RTM_NEWQDISC, HANDLE), 0)]
+    refused, client = stage.client.refused, stage.client
+    missing = await refused(ask(stage, 0, nic, 0x10000, 0, "pfifo"))
+    assert missing == (errno.ENOENT, "Specified qdisc not found")
+    assert await refused(client.ask(n.RTM_DELQDISC, 0, tcmsg(nic, HANDLE))) == (errno.EINVAL, "Classid cannot be zero")
+    options = wire.nest(n.TCA_OPTIONS, wire.u32(1, 1))
+    changed = client.ask(n.RTM_NEWQDISC, 0, tcmsg(nic, HANDLE, SLOT), kind("clsact"), options)
+    assert (await refused(changed))[0] == errno.EINVAL
+
+
+@contract
+async def test_parents_and_handles_that_fit_nothing(stage: Stage) -> None:
+    nic = await listening(stage)
+    await clsact(stage.client, nic)
+    refused, client = stage.client.refused, stage.client
+    below = await refused(ask(stage, NEW, nic, 0, 0x10001, "pfifo"))
+    assert below == (errno.ENOENT, "Failed to find specified qdisc")
+    moved = await refused(ask(stage, NEW, nic, HANDLE, ROOT, "clsact"))
+    assert moved == (errno.EINVAL, "Cannot move an existing qdisc to a different parent")
+    below = await refused(client.ask(n.RTM_DELQDISC, 0, tcmsg(nic, 0, 0x10001)))
+    assert below == (errno.ENOENT, "Failed to find qdisc with specified classid")
+    assert (await refused(ask(stage, NEW, nic, 0, ROOT, "clsact")))[0] == errno.EOPNOTSUPP

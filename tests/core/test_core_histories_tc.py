@@ -20,6 +20,7 @@ from failoverd.config.spec import Config, Master, Tc
 from failoverd.model.events import AdoptAsked, ReleaseAsked
 from failoverd.model.links import Link
 from failoverd.model.requests import CreateBond, DropAddress
+from failoverd.policy.naming import own_altnames
 
 SHAPES = {
     "vf": Shape(),
@@ -62,7 +63,7 @@ def nics(driver: Driver) -> tuple[Link, Link | None]:
 def assert_joined(driver: Driver) -> None:
     nic, vf = nics(driver)
     assert len(driver.kernel.links) == (2 if vf else 1)
-    assert (nic.name, nic.mtu, nic.altnames) == ("ens3", 1400, {"enp1s0"})
+    assert (nic.name, nic.mtu, own_altnames(nic)) == ("ens3", 1400, ("enp1s0",))
     assert driver.on("ens3") >= driver.precious
     assert not driver.journals
     assert driver.memory == {MAC: "joined"}

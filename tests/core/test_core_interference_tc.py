@@ -86,10 +86,9 @@ def with_hand(shape: Shape, way: str, hand: Hand, number: int) -> Driver:
 
 
 def assert_way(driver: Driver) -> None:
-    """The master's traffic goes out and comes in, or else neither of its NICs could do it."""
+    """The master's traffic goes out and comes in, or else the master itself could not, nor by anybody else."""
     nic, vf = nics(driver)
-    able = [link for link in (nic, vf) if link is not None and link.up and link.carrier]
-    assert driver.carries(nic) or not able, (nic, vf, driver.state.pairs[MAC])
+    assert driver.carries(nic) or not (nic.up and nic.carrier), (nic, vf, driver.state.pairs[MAC])
     assert driver.on(nic.name) >= driver.precious
 
 
@@ -260,23 +259,18 @@ def test_a_vlan_on_the_master_is_still_led_after_a_restart() -> None:
     assert_way(driver)
 
 
-def test_a_vlan_on_the_master_is_no_reason_to_have_none_where_there_is_no_bonding() -> None:
-    driver = drive(SHAPES["vf"], "auto")
-    driver.kernel._put(Link(99, "ens3.7", MAC, kind="vlan", link=NIC))
-    driver.settle()
-    assert driver.state.pairs[MAC].state == "accelerated"
-
-
-def test_what_the_vf_had_of_its_own_in_ipv6_goes_to_the_master() -> None:
-    """The kernel has one IPv6 route to a place at a metric, whatever the device: the old one has to go first."""
+def test_a_vf_with_ipv6_routes_of_its_own_keeps_them_and_is_not_joined() -> None:
+    """The kernel has one IPv6 route to a place at a metric, whatever the device: it cannot be on the master first."""
     driver = drive(SHAPES["vf-own"])
     driver.kernel.inet[VF] = replace(
         driver.kernel.inet[VF], routes=(*driver.kernel.inet[VF].routes, route("2001:db8:77::/48", VF, "2001:db8:9::1"))
     )
     driver.precious = driver.configured()
     driver.settle()
-    assert driver.on("ens3") >= driver.precious
-    assert driver.on("ens4") == frozenset()
+    assert driver.configured() >= driver.precious
+    assert "IPv6 routes of its own" in driver.state.pairs[MAC].reason
+    driver.kernel.inet[VF] = replace(driver.kernel.inet[VF], routes=())
+    driver.settle(driver.now + 400)
 
 
 def test_a_master_that_comes_back_as_another_device_gets_its_vf_again() -> None:
@@ -309,6 +303,16 @@ def test_a_dhcp_client_may_go_on_with_the_master() -> None:
         driver = with_hand(SHAPES["vf"], "tc", hand, number)
         driver.settle()
         assert "10.7.7.7/24" in driver.on("ens3")
+
+
+def test_what_leads_nowhere_is_taken_away_also_where_nobody_else_can_carry() -> None:
+    """The master's carrier may come back while nobody is there to lead the traffic to it."""
+    driver = drive(SHAPES["vf"])
+    driver.settle()
+    driver.kernel.wire(NIC, False)
+    driver.kernel.unplug(VF)
+    driver.settle(driver.now + 10)
+    assert not ours(driver.kernel.links[NIC])
 
 
 moments = st.dictionaries(st.integers(0, 60), st.sampled_from(sorted(HANDS)), max_size=5)

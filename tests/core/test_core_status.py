@@ -208,3 +208,9 @@ def test_a_refusal_is_told_of_the_device_it_is_about() -> None:
     refuse(state.pairs[MAC])
     assert "EBUSY" in row(state, "ens4")["reason"]
     assert "EBUSY" not in row(state, "ens3nsby")["reason"]
+
+
+def test_only_what_carries_and_would_be_cut_off_without_us_is_at_risk() -> None:
+    assert not seen(NIC, VF, MASTER).at_risk()
+    assert not seen(replace(NIC, master=0), replace(VF, master=0)).at_risk(), "not joined yet"
+    assert not seen().at_risk()

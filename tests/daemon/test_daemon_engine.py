@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -76,6 +76,9 @@ class Machine:
     due_already: bool = False
     asked_udev: list[int] = field(default_factory=list)
     inet_errors: list[Exception] = field(default_factory=list)
+    announced: list[tuple[float, Mapping[int, str]]] = field(default_factory=list)
+    announce_takes: float = 0.0
+    announce_says: list[str | Exception] = field(default_factory=list)
     on_look: Callable[[], None] = lambda: None
     stepped: trio.Event = field(default_factory=trio.Event)
     engine: Engine = field(init=False)
@@ -86,6 +89,14 @@ class Machine:
             while not condition(self.engine.state):
                 self.stepped = trio.Event()
                 await self.stepped.wait()
+
+    async def announce(self, devices: Mapping[int, str]) -> Sequence[str]:
+        await trio.sleep(self.announce_takes)
+        self.announced.append((trio.current_time(), dict(devices)))
+        said = self.announce_says.pop(0) if self.announce_says else ""
+        if isinstance(said, Exception):
+            raise said
+        return [said] if said else []
 
     def is_udev_done(self, ifindex: int) -> bool:
         self.asked_udev.append(ifindex)
@@ -138,13 +149,14 @@ def on_a_machine(
         machine.engine = Engine(
             config or Config(),
             Outside(
-                machine.link_socket,
-                machine.open_inet,
-                machine.complete,
-                machine.is_udev_done,
-                machine.store,
-                machine.signals.append,
-                machine.on_step,
+                link_socket=machine.link_socket,
+                open_inet=machine.open_inet,
+                complete=machine.complete,
+                is_udev_done=machine.is_udev_done,
+                store=machine.store,
+                announce=machine.announce,
+                on_signal=machine.signals.append,
+                on_step=machine.on_step,
             ),
         )
         is_ready = trio.Event()

@@ -20,6 +20,7 @@ VF = Link(4, "ens4", MAC, MAC, up=True, carrier=True, master=2, bus="pci")
 DARK = replace(VF, carrier=False)
 CLOSED = Tc("clsact", "", frozenset({Filter("ingress", PREFERENCE, HANDLE, "u32", 2, ours=True)}))
 NAME = AddAltname(3, "ens3nsby")
+MARK = AddAltname(3, "failoverd-pv-3")
 
 
 def test_nothing_is_done_that_the_kernel_does() -> None:
@@ -59,12 +60,24 @@ def test_a_standby_is_given_its_name() -> None:
 
 
 def test_the_hole_is_closed_where_that_is_wanted_and_opened_again() -> None:
+    """What the kernel needs for it is loaded before; the qdisc stays for the next time, and goes with the setting."""
     kernel = ToyKernel(links={2: MASTER, 3: STANDBY, 4: DARK}, last=4)
-    kernel.do(tuple(DATAPATH.mend(MASTER, DARK, STANDBY, CLOSING)))
-    assert kernel.links[3].tc == CLOSED
-    assert DATAPATH.mend(MASTER, DARK, kernel.links[3], CLOSING) == []
-    kernel.do(tuple(DATAPATH.mend(MASTER, VF, kernel.links[3], CLOSING)))
-    assert kernel.links[3] == STANDBY
+
+    def mend(vf: Link | None, config: Config = CLOSING) -> Tc:
+        answers = kernel.do(tuple(DATAPATH.mend(MASTER, vf, kernel.links[3], config)))
+        assert {number for number, _ in answers} <= {0}
+        return kernel.links[3].tc
+
+    assert mend(VF) == Tc("clsact")
+    assert DATAPATH.mend(MASTER, VF, kernel.links[3], CLOSING) == []
+    for _ in range(2):
+        assert mend(DARK) == CLOSED
+        assert DATAPATH.mend(MASTER, DARK, kernel.links[3], CLOSING) == []
+        assert mend(VF) == Tc("clsact")
+    assert mend(DARK) == CLOSED
+    assert mend(DARK, OPEN) == Tc()
+    mend(DARK, OPEN)
+    assert kernel.links[3] == STANDBY, "and the mark is gone, too"
 
 
 def test_the_filters_of_others_are_left_where_they_are() -> None:
@@ -90,10 +103,13 @@ def test_a_hole_is_told_of_until_it_is_closed(vf: Link, why: str) -> None:
     assert DATAPATH.flaws(MASTER, vf, STANDBY).endswith("set close_hole in [kernel_failover], or unplug the VF")
     assert DATAPATH.flaws(MASTER, vf, None)
     assert DATAPATH.flaws(MASTER, vf, replace(STANDBY, tc=CLOSED)) == ""
-    wanted = [AddClsact(3), AddRedirect(3, "ingress", 2)]
+    wanted = [MARK, AddClsact(3), AddRedirect(3, "ingress", 2)]
     assert DATAPATH.mend(MASTER, vf, STANDBY, CLOSING) == wanted
     assert DATAPATH.mend(MASTER, vf, STANDBY, OPEN) == []
-    assert DATAPATH.mend(MASTER, vf, replace(STANDBY, tc=CLOSED), OPEN) == [DropRedirect(3, "ingress"), DropClsact(3)]
+    marked = replace(STANDBY, altnames=frozenset({"failoverd-pv-3"}))
+    assert DATAPATH.mend(MASTER, vf, marked, CLOSING) == wanted[1:]
+    assert DATAPATH.mend(MASTER, vf, replace(marked, tc=CLOSED), OPEN) == [DropRedirect(3, "ingress"), DropClsact(3)]
+    assert DATAPATH.mend(MASTER, vf, replace(STANDBY, tc=CLOSED), OPEN) == [DropRedirect(3, "ingress")]
 
 
 @pytest.mark.parametrize(
@@ -102,4 +118,6 @@ def test_a_hole_is_told_of_until_it_is_closed(vf: Link, why: str) -> None:
 )
 def test_no_hole(master: Link, vf: Link | None) -> None:
     assert DATAPATH.flaws(master, vf, STANDBY) == ""
-    assert DATAPATH.mend(master, vf, STANDBY, CLOSING) == []
+    ready = replace(STANDBY, tc=Tc("clsact"))
+    assert DATAPATH.mend(master, vf, ready, CLOSING) == []
+    assert DATAPATH.mend(master, vf, replace(STANDBY, tc=CLOSED), CLOSING) == [DropRedirect(3, "ingress")]

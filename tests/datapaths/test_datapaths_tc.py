@@ -11,7 +11,18 @@ from failoverd.config.spec import Config
 from failoverd.datapaths.base import standing
 from failoverd.datapaths.tc import DATAPATH
 from failoverd.model.links import Filter, Link, Tc
-from failoverd.model.requests import DropClsact, DropRedirect, SetAllMulticast, SetLinkLocal, SetMtu
+from failoverd.model.requests import (
+    AddAltname,
+    AddClsact,
+    AddRedirect,
+    DropAltname,
+    DropClsact,
+    DropRedirect,
+    SetAllMulticast,
+    SetLinkLocal,
+    SetMtu,
+    SetUp,
+)
 from failoverd.policy.election import Standing
 
 OUT = Filter("egress", PREFERENCE, HANDLE, "u32", 3, ours=True)
@@ -27,7 +38,6 @@ def with_filters(link: Link, *filters: Filter) -> Link:
 def test_the_master_is_there_already() -> None:
     assert DATAPATH.create(MAC, NIC, Config()) == []
     assert DATAPATH.attach(NIC, NIC) == []
-    assert DATAPATH.detach(NIC) == []
 
 
 def test_who_carries_is_where_the_master_leads() -> None:
@@ -48,9 +58,40 @@ def test_who_is_joined() -> None:
 def test_a_filter_beside_one_of_the_same_priority_goes_alone() -> None:
     beside = replace(OUT, handle=HANDLE + 1, ours=False)
     assert DATAPATH.switch(NIC, 2) == [DropRedirect(2, "egress")]
-    assert DATAPATH.switch(with_filters(NIC, OUT, beside), 2) == [DropRedirect(2, "egress", shared=True)]
+    assert DATAPATH.switch(with_filters(NIC, OUT, beside), 2) == [DropRedirect(2, "egress", HANDLE)]
     assert DATAPATH.switch(with_filters(NIC, beside), 2) == []
-    assert DropClsact(2) not in DATAPATH.remove(with_filters(NIC, OUT, beside))
+    assert DATAPATH.remove(with_filters(NIC, OUT, beside)) == [DropRedirect(2, "egress", HANDLE)]
+
+
+def test_only_a_qdisc_on_a_marked_nic_is_ours() -> None:
+    """And the mark goes last."""
+    marked = replace(NIC, altnames=frozenset({"failoverd-pv-2", "enp1s0"}))
+    assert DATAPATH.remove(NIC) == [DropRedirect(2, "egress")]
+    assert DATAPATH.remove(with_filters(NIC)) == []
+    assert DATAPATH.remove(marked) == [DropRedirect(2, "egress"), DropClsact(2)]
+    assert DATAPATH.remove(with_filters(marked)) == [DropClsact(2)]
+    assert DATAPATH.remove(replace(marked, tc=Tc())) == [DropAltname(2, "failoverd-pv-2")]
+    assert DATAPATH.remove(replace(marked, tc=Tc("ingress"))) == [DropAltname(2, "failoverd-pv-2")]
+
+
+def test_a_join_is_asked_for_in_parts() -> None:
+    """The filter says that it is joined, so all else has to be seen to be so before."""
+    nic, vf = replace(NIC, tc=Tc()), Link(3, "ens4", MAC, MAC, link_local=True)
+    marks = [AddAltname(2, "failoverd-pv-2"), AddAltname(3, "failoverd-vf-3")]
+    assert DATAPATH.attach(vf, nic) == marks
+    assert DATAPATH.attach(vf, NIC) == marks[1:]
+    nic, vf = replace(nic, altnames=frozenset({"failoverd-pv-2"})), replace(vf, altnames=frozenset({"failoverd-vf-3"}))
+    shape = [SetLinkLocal(3, on=False), SetAllMulticast(3, on=True), AddClsact(2), AddClsact(3), SetUp(3, up=True)]
+    assert DATAPATH.attach(vf, nic) == shape
+    last = replace(vf, up=True, link_local=False, all_multicast=True, tc=Tc("clsact"))
+    assert DATAPATH.attach(last, NIC) == [AddRedirect(3, "ingress", 2)]
+    astray = with_filters(last, replace(IN, redirect=9))
+    assert DATAPATH.attach(astray, NIC) == [DropRedirect(3, "ingress"), AddRedirect(3, "ingress", 2)]
+    assert DATAPATH.attach(VF, NIC) == []
+
+
+def test_a_vf_that_was_never_touched_is_left_alone() -> None:
+    assert DATAPATH.detach(Link(3, "ens4", MAC, MAC, up=True, all_multicast=True)) == []
 
 
 def test_what_the_vf_has_to_be_like() -> None:
@@ -97,6 +138,14 @@ def test_what_of_others_is_in_the_way(vf: Link, nic: Link, words: str) -> None:
     stands = standing(DATAPATH, nic, vf, nic)
     assert stands.bad_primary == words
     assert DATAPATH.flaws(nic, vf, nic) == ""
+
+
+def test_a_master_without_carrier_hears_nothing_by_the_vf() -> None:
+    dark = replace(NIC, carrier=False)
+    words = "ens3 has no carrier, and then the kernel drops all that ens4 receives for it"
+    assert DATAPATH.flaws(dark, VF, dark) == words
+    assert DATAPATH.flaws(dark, None, dark) == ""
+    assert DATAPATH.flaws(with_filters(dark), VF, dark) == ""
 
 
 def test_how_a_pair_stands() -> None:

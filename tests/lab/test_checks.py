@@ -27,7 +27,7 @@ MASTER = {
     "ifindex": 10,
     "state": "accelerated",
     "active": "ens9",
-    "standby": {"name": "ens3nsby"},
+    "standby": {"name": "ens3nsby", "ifindex": 2},
     "reason": "",
 }
 NICS = [
@@ -209,3 +209,10 @@ def test_an_announcement_counts_for_the_nic_it_left_by() -> None:
     assert listen({"announced": "pv"}, 5, 6) == (True, "gratuitous ARP by pv at 5.150 s")
     assert not listen({"announced": "vf"}, 5, 6)[0]
     assert listen({"announced": "pv"}, 6, 7) == (False, "no announcement")
+
+
+def test_a_standby_that_is_the_master_has_no_other_name() -> None:
+    master = {**MASTER, "standby": {"name": "ens3", "ifindex": 10}}
+    look = Look({"masters": [master], "nics": NICS}, LINKS, Memory())
+    [answer] = see({"standby_name": "{master}nsby"}, look)
+    assert (answer.ok, answer.seen) == (True, "ens3")

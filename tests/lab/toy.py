@@ -31,6 +31,10 @@ class ToyWorld:
         self.changes: list[tuple[float, str]] = []
         self.outages: list[tuple[float, float]] = []
 
+    def joined_by(self, scenario: Scenario) -> str:
+        """See failoverd.lab.world.World."""
+        return scenario.joined_by("bond")
+
     async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
         self.scenario = scenario
         self.here = {nic.id for nic in scenario.nics if nic.plugged}

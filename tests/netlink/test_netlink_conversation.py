@@ -297,7 +297,7 @@ MESSAGES = st.one_of(
     st.binary(max_size=80),
     st.builds(
         kernel.message,
-        st.sampled_from([2, 3, 4, 16, 17, 20]),
+        st.sampled_from([2, 3, 4, 16, 17, 20, 36, 37, 44, 45]),
         st.binary(max_size=80),
         st.integers(0, 5),
         st.integers(0, 0xFFFF),
@@ -312,6 +312,7 @@ def test_garbage_raises_nothing_but_the_kernels_refusal_to_list(datagrams: list[
     talk = Talk()
     talk.talk.resync(0.0)
     talk.talk.request(MAC, (ENSLAVE, SetUp(7, True)), 0.0)
+    talk.talk.peek(7)
     for datagram in datagrams:
         try:
             events = talk.hear(datagram)

@@ -81,6 +81,22 @@ def test_a_device_below_that_is_in_another_namespace_is_none_of_ours() -> None:
     assert read(kernel.link(7, b"mv0", below, kernel.number(37, 0))).link == 0
 
 
+def test_what_the_redirection_has_to_know_of_a_device() -> None:
+    def inet6(mode: int) -> bytes:
+        """IFLA_AF_SPEC: AF_INET with its settings, AF_INET6 with its flags and IFLA_INET6_ADDR_GEN_MODE."""
+        own = kernel.attr(10, kernel.number(1, 7) + kernel.attr(8, bytes([mode])))
+        return kernel.attr(26, kernel.attr(2, bytes(8)) + own)
+
+    assert [read(kernel.link(7, b"ens4", inet6(mode))).link_local for mode in range(4)] == [True, False, True, True]
+    assert not read(kernel.link(7, b"ens4", kernel.attr(26, kernel.attr(2, bytes(8))))).link_local, "it has no IPv6"
+    assert not read(kernel.link(7, b"ens4")).link_local
+    assert read(kernel.link(7, b"ens4", state=0x200)).all_multicast
+    assert not read(kernel.link(7, b"ens4", state=0x10101)).all_multicast
+    assert read(kernel.link(7, b"ens4", kernel.attr(43, kernel.attr(2, b"\1") + kernel.number(1, 5)))).xdp
+    assert not read(kernel.link(7, b"ens4", kernel.attr(43, kernel.attr(2, b"\0")))).xdp
+    assert read(kernel.link(7, b"ens4", kernel.number(48, 12))).carrier_losses == 12
+
+
 def test_a_message_too_short_for_a_device() -> None:
     with pytest.raises(NetlinkError):
         head(Message(16, 0, 0, kernel.message(16, b"1234")))

@@ -21,6 +21,8 @@ from failoverd.model.requests import (
     Rename,
     Request,
     SetActive,
+    SetAllMulticast,
+    SetLinkLocal,
     SetMaster,
     SetMtu,
     SetUp,
@@ -71,6 +73,19 @@ def test_only_bringing_a_device_up_or_down_touches_its_flags(request_: Request) 
     assert flags == (1 if isinstance(request_, SetUp) and request_.up else 0)
 
 
+@pytest.mark.parametrize("on", [True, False])
+def test_all_multicast_is_a_flag_and_nothing_else_is_touched(on: bool) -> None:
+    (message,) = split(write_request(SetAllMulticast(7, on), 1))
+    assert struct.unpack("=BxHiII", message.payload) == (0, 0, 7, 0x200 if on else 0, 0x200)
+
+
+@pytest.mark.parametrize(("on", "mode"), [(True, b"\0"), (False, b"\1")])
+def test_a_link_local_address_is_a_matter_of_ipv6(on: bool, mode: bytes) -> None:
+    (message,) = split(write_request(SetLinkLocal(7, on), 1))
+    assert struct.unpack_from("=BxHiII", message.payload) == (0, 0, 7, 0, 0)
+    assert nested(message.payload[16:], 26, 10) == {8: mode}
+
+
 async def do(*requests: Request) -> tuple[tuple[tuple[int, str], ...], dict[int, Link]]:
     """The kernel's answers, and the devices as they are then."""
     sock = await KernelSocket.open()
@@ -101,6 +116,18 @@ def test_a_real_device_is_renamed_resized_and_brought_up() -> None:
         assert (found.name, found.mtu, found.up, found.kind, found.link) == ("ens3", 1400, True, "veth", second)
         answers, links = await do(SetUp(first, False))
         assert (answers, links[first].up) == ((OK,), False)
+
+    trio.run(change)
+
+
+@private_net
+def test_a_real_device_is_made_silent_and_all_ears_and_back() -> None:
+    async def change() -> None:
+        first, _ = await make_veth("v0", "v1")
+        for on in (False, True):
+            answers, links = await do(SetLinkLocal(first, on), SetAllMulticast(first, not on))
+            assert answers == (OK, OK)
+            assert (links[first].link_local, links[first].all_multicast) == (on, not on)
 
     trio.run(change)
 

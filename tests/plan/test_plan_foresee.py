@@ -8,21 +8,28 @@ import pytest
 from pairdriver import Driver
 from toykernel import MAC, ToyKernel, address, route
 
-from failoverd.config.spec import Config, Master
+from failoverd.config.spec import Config, Master, Tc
 from failoverd.model.events import ReleaseAsked
-from failoverd.model.links import Bond, Link
+from failoverd.model.links import Bond, Filter, Link
+from failoverd.model.links import Tc as LinkTc
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import (
     AddAddress,
     AddAltname,
+    AddClsact,
+    AddRedirect,
     AddRoute,
     CreateBond,
     DeleteLink,
     DropAddress,
     DropAltname,
+    DropClsact,
+    DropRedirect,
     Rename,
     Request,
     SetActive,
+    SetAllMulticast,
+    SetLinkLocal,
     SetMaster,
     SetMtu,
     SetUp,
@@ -40,7 +47,7 @@ def world(*links: Link) -> Foreseen:
     return Foreseen({link.ifindex: link for link in links})
 
 
-def machine() -> Driver:
+def machine(datapath: str = "bond") -> Driver:
     """A NIC with an address, a route and an alternative name, and its VF."""
     kernel = ToyKernel()
     nic = kernel.plug("ens3", "virtio", up=True)
@@ -48,14 +55,21 @@ def machine() -> Driver:
     kernel.links[nic] = replace(kernel.links[nic], altnames=frozenset({"enp1s0"}))
     kernel.do_all(address("10.0.0.2/24", nic), address("10.0.0.3/24", nic), route("0.0.0.0/0", nic, "10.0.0.1"))
     kernel.news.clear()
-    return Driver(kernel, Config(master=Master(create="always")))
+    return Driver(kernel, Config(master=Master(create="always", datapath=datapath), tc=Tc(carrier_poll=1e6)))
 
 
 def shape(links: dict[int, Link]) -> dict[int, tuple[object, ...]]:
     """What the planner looks at in a device, but for what only the wire knows."""
     return {
-        i: (x.name, x.kind, x.up, x.mtu, x.master, x.altnames, x.bond.active if x.bond else 0) for i, x in links.items()
+        i: (x.name, x.kind, x.up, x.mtu, x.master, x.altnames, x.bond.active if x.bond else 0, *ways(x))
+        for i, x in links.items()
     }
+
+
+def ways(link: Link) -> tuple[object, ...]:
+    """What a redirection changes; the numbers of a filter are the kernel's business."""
+    filters = {(f.hook, f.redirect, f.ours) for f in link.tc.filters}
+    return (link.tc.slot, filters, link.all_multicast, link.link_local)
 
 
 def fours(inet: dict[int, Inet], links: dict[int, Link]) -> dict[int, set[bytes]]:
@@ -72,6 +86,16 @@ def test_what_is_foreseen_of_a_join_and_a_release_is_what_a_kernel_does() -> Non
     driver.events.append(ReleaseAsked(MAC))
     apply_all(foreseen, driver)
     assert not any(link.kind == "bond" for link in foreseen.links.values())
+
+
+def test_what_is_foreseen_of_a_redirection_is_what_a_kernel_does() -> None:
+    driver = machine("tc")
+    foreseen = Foreseen(dict(driver.kernel.links), dict(driver.kernel.inet))
+    apply_all(foreseen, driver)
+    assert {f.redirect for link in foreseen.links.values() for f in link.tc.filters} == {2, 3}
+    driver.events.append(ReleaseAsked(MAC))
+    apply_all(foreseen, driver)
+    assert not any(link.tc.filters for link in foreseen.links.values())
 
 
 def apply_all(foreseen: Foreseen, driver: Driver) -> None:
@@ -137,12 +161,28 @@ def test_a_deleted_bond_lets_all_of_its_slaves_go() -> None:
         (Rename(2, "ens3nsby"), replace(NIC, name="ens3nsby")),
         (AddAltname(2, "enp1s0"), replace(NIC, altnames=frozenset({"enp1s0"}))),
         (DropAltname(2, "enp1s0"), NIC),
+        (SetAllMulticast(2, on=True), replace(NIC, all_multicast=True)),
+        (SetLinkLocal(2, on=True), replace(NIC, link_local=True)),
+        (AddClsact(2), replace(NIC, tc=LinkTc("clsact"))),
+        (DropClsact(2), NIC),
+        (DropRedirect(2, "egress"), NIC),
     ],
 )
 def test_a_device_is_changed_and_tells_of_it(request_: Request, after: Link) -> None:
     foreseen = world(NIC, VF)
     assert foreseen.apply(request_) == (2,)
     assert foreseen.links == {2: after, 3: VF}
+
+
+def test_only_our_filter_on_that_hook_is_dropped() -> None:
+    theirs = Filter("egress", 1, 1, "bpf")
+    foreseen = world(replace(NIC, tc=LinkTc("clsact", "", frozenset({theirs}))), VF)
+    foreseen.apply(AddRedirect(2, "egress", 3))
+    foreseen.apply(AddRedirect(2, "ingress", 3))
+    foreseen.apply(DropRedirect(2, "egress"))
+    assert {(f.hook, f.ours) for f in foreseen.links[2].tc.filters} == {("egress", False), ("ingress", True)}
+    foreseen.apply(DropClsact(2))
+    assert foreseen.links[2].tc == LinkTc()
 
 
 def test_a_carrier_is_not_expected_of_a_device_that_had_none() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from toykernel import MAC, address, route
 
 from failoverd.config.spec import Config, Naming
+from failoverd.datapaths import tc
 from failoverd.datapaths.bond import DATAPATH
 from failoverd.model.links import Bond, Link
 from failoverd.model.pairs import Goal, Inet, Journal
@@ -206,3 +207,9 @@ def test_what_was_only_the_vfs_is_not_lost_with_the_master_that_was_never_used()
     answer = release(here)
     assert isinstance(answer, Do)
     assert [type(request).__name__ for request in answer.requests] == ["AddAddress"]
+
+
+def test_in_place_there_is_nothing_to_do_while_nobody_is_the_master() -> None:
+    alone = replace(situation(nic=NIC), datapath=tc.DATAPATH)
+    assert join(alone) == Rest()
+    assert release(alone) == Rest()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from failoverd.config.spec import Pairing
-from failoverd.model.links import Bond, Link
+from failoverd.model.links import Bond, Filter, Link, Tc
 from failoverd.model.pairs import Pair, Verdict
 from failoverd.policy.holding import upper_of
 from failoverd.policy.naming import mark
@@ -24,8 +24,8 @@ BRIDGE = Link(8, "br0", MAC, kind="bridge")
 VLAN = Link(7, "ens3.5", MAC, kind="vlan", link=2)
 
 
-def judged(*links: Link, config: Pairing | None = None) -> Judgements:
-    return judge({link.ifindex: link for link in links}, config or Pairing())
+def judged(*links: Link, config: Pairing | None = None, in_place: bool = False) -> Judgements:
+    return judge({link.ifindex: link for link in links}, config or Pairing(), in_place)
 
 
 def reason(found: Judgements, link: Link) -> str:
@@ -187,3 +187,37 @@ def test_whatever_there_is_everyone_gets_a_verdict_and_nobody_is_in_two_pairs(ma
         for ifindex in (pair.nic, pair.vf):
             assert not ifindex or links[ifindex].perm_mac == pair.mac
             assert not ifindex or links[ifindex].master in (0, pair.master)
+
+
+# Pairs that are joined in place
+
+
+OURS = Filter("ingress", 64_023, 0x80000001, "u32", 2, ours=True)
+
+
+def test_what_stands_on_the_nic_does_no_harm_where_it_stays_the_master() -> None:
+    found = judged(NIC, VF, VLAN, in_place=True)
+    assert found.pairs == {MAC: Pair(MAC, nic=2, vf=3)}
+    on_the_vf = judged(NIC, VF, replace(VLAN, link=3), in_place=True)
+    assert on_the_vf.pairs == {MAC: Pair(MAC, nic=2)}
+    assert reason(on_the_vf, VF).startswith("ens3.5 stands on it")
+    enslaved = judged(BRIDGE, replace(NIC, master=8), VF, in_place=True)
+    assert enslaved.pairs == {}
+    assert reason(enslaved, NIC) == "it is already a slave of br0"
+
+
+def test_a_nic_in_a_bond_of_ours_is_held_to_the_bonds_rules_also_where_others_are_joined_in_place() -> None:
+    found = judged(BOND, NIC, VF, VLAN, in_place=True)
+    assert found.pairs == {MAC: Pair(MAC, vf=3, master=9)}
+
+
+def test_a_vf_that_is_redirected_already_stays_joined_when_another_turns_up() -> None:
+    joined = replace(VF, tc=Tc("clsact", "", frozenset({OURS})))
+    for in_place in (True, False):
+        found = judged(NIC, joined, VF2, in_place=in_place)
+        assert found.pairs == {MAC: Pair(MAC, nic=2, vf=3)}
+        assert reason(found, VF2) == f"{MAC} has its pair already"
+    leads_out = replace(NIC, tc=Tc("clsact", "", frozenset({replace(OURS, hook="egress", redirect=4)})))
+    assert judged(leads_out, VF, VF2).pairs == {MAC: Pair(MAC, nic=2, vf=4)}
+    strangers = replace(VF, tc=Tc("clsact", "", frozenset({replace(OURS, ours=False)})))
+    assert judged(NIC, strangers, VF2).pairs == {}

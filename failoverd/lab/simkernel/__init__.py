@@ -1,9 +1,9 @@
 """A simulated kernel, at the datagram seam: what goes into a NETLINK_ROUTE socket, and what comes out.
 
 A daemon that talks to it cannot tell it from Linux by anything failoverd does. It knows devices (NICs that are plugged
-and unplugged, bonds, VLANs, bridges, dummies), addresses and routes of both families, multicast groups, dumps,
-overruns; it refuses what the kernel refuses, with the same errno and text, and tells what the kernel tells, in the
-same order.
+and unplugged, bonds, VLANs, bridges, dummies), addresses and routes of both families, clsact and u32 with mirred,
+multicast groups, dumps, overruns; it refuses what the kernel refuses, with the same errno and text, and tells what the
+kernel tells, in the same order.
 tests/contract/ holds it to that: the same assertions run on this and on the real kernel.
 
 Why not real namespaces alone: they need a kernel with bonding, have no VF to unplug, and pass time at its own pace.
@@ -14,7 +14,8 @@ Replies are built with struct (wire.py), not with the project's codec: an error 
 
 Where it is less than the kernel: of the bond modes only active-backup has an active slave, its updelay, downdelay and
 ARP monitor do nothing; a bridge forwards nothing; there are no rules, no neighbours, no multicast addresses, no VRFs,
-no other namespaces; sysctls are at their defaults.
+no other namespaces; sysctls are at their defaults. Of tc, qdiscs other than clsact and ingress, and filters other
+than u32, are only names: there are no classes, no chains but the first, no hash tables but roots, no action but mirred.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ from failoverd.lab.simkernel.wire import mac_bytes
 
 
 class SimKernel:
-    """One network namespace of one kernel. `clock` gives seconds; `release` decides what differs between releases,
-    `without` names kinds of device that it cannot make, such as "bond".
+    """One network namespace of one kernel. `clock` gives seconds; `release` decides what differs between releases;
+    kinds of device that are in `without`, such as "bond", it cannot make.
 
     Nothing here waits or starts anything: who owns the clock calls `tick` when `due` says so (see clockwork.py).
     """

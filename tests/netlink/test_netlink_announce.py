@@ -1,0 +1,148 @@
+"""Announcements: what they say, of which addresses they tell, and that they leave by their device."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from privatenet import private_net
+from veths import make_veth
+
+from failoverd.lab import frames as lab
+from failoverd.model.events import Answered
+from failoverd.model.inet import Address
+from failoverd.model.requests import AddAddress, Request, SetUp
+from failoverd.netlink.announce import announce, frames, gratuitous_arp, unsolicited_na
+from failoverd.netlink.conversation import Conversation
+from failoverd.netlink.transport import KernelSocket
+
+MAC = bytes.fromhex("525400aabbcc")
+FOUR, SIX = socket.inet_aton("192.0.2.1"), socket.inet_pton(socket.AF_INET6, "2001:db8::1")
+TENTATIVE, DADFAILED, OPTIMISTIC, PERMANENT = 0x40, 0x08, 0x04, 0x80
+
+
+def four(flags: int = 0) -> Address:
+    return Address(2, 2, 24, 0, flags, FOUR)
+
+
+def six(flags: int = 0) -> Address:
+    return Address(2, 10, 64, 0, flags, SIX)
+
+
+def test_a_gratuitous_arp_is_one_to_the_peer() -> None:
+    frame = gratuitous_arp(MAC, FOUR)
+    said = lab.parse(frame)
+    assert isinstance(said, lab.Neighbour)
+    assert (said.kind, said.request, said.sender_mac, said.announcement) == ("arp", True, MAC, True)
+    assert said.sender is not None
+    assert said.sender.packed == said.target.packed == FOUR
+    assert (frame[:6], frame[6:12], len(frame)) == (b"\xff" * 6, MAC, 42)
+
+
+def test_an_unsolicited_advertisement_is_one_to_the_peer() -> None:
+    frame = unsolicited_na(MAC, SIX)
+    said = lab.parse(frame)
+    assert isinstance(said, lab.Neighbour)
+    assert (said.kind, said.request, said.sender_mac, said.announcement) == ("nd", False, MAC, True)
+    assert said.target.packed == SIX
+    header, icmp = frame[14:54], frame[54:]
+    assert (frame[:6], frame[6:12]) == (bytes.fromhex("333300000001"), MAC)
+    assert header[38:40] + header[24:26] == b"\0\1\xff\x02"
+    assert header[7] == 255, "another hop limit is passed over (RFC 4861, 7.1.2)"
+    assert struct.unpack_from("!H", header, 4) == (len(icmp),)
+    assert icmp[4] == 0x20, "override, and neither solicited nor from a router"
+
+
+@given(st.binary(min_size=6, max_size=6), st.binary(min_size=16, max_size=16))
+def test_the_checksum_holds_whatever_is_announced(mac: bytes, address: bytes) -> None:
+    """The sum of the pseudo-header and the whole message, its checksum included, is nothing (RFC 1071)."""
+    frame = unsolicited_na(mac, address)
+    source, to, icmp = frame[22:38], frame[38:54], frame[54:]
+    assert lab.checksum(source + to + struct.pack("!II", len(icmp), 58) + icmp) == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "kinds"),
+    [
+        (four(), [0x0806]),
+        (four(PERMANENT), [0x0806]),
+        (six(), [0x86DD]),
+        (six(PERMANENT), [0x86DD]),
+        (six(TENTATIVE), []),
+        (six(TENTATIVE | OPTIMISTIC), []),
+        (six(DADFAILED), []),
+        (Address(2, 7, 8, 0, 0, b"\1\2\3"), []),
+    ],
+)
+def test_only_what_is_surely_ours_is_announced(address: Address, kinds: list[int]) -> None:
+    assert [struct.unpack_from("!H", frame, 12)[0] for frame in frames(MAC, [address])] == kinds
+
+
+def test_every_address_has_its_own() -> None:
+    assert frames(MAC, [four(), six(TENTATIVE), six()]) == [gratuitous_arp(MAC, FOUR), unsolicited_na(MAC, SIX)]
+
+
+async def open_inet() -> KernelSocket:
+    return await KernelSocket.open(strict=True)
+
+
+async def do(*requests: Request) -> None:
+    sock = await KernelSocket.open()
+    talk = Conversation(lambda link: link)
+    talk.request("", requests, 0.0)
+    for datagram in talk.out:
+        await sock.send(datagram)
+    answered = False
+    while not answered:
+        for event in talk.feed(await sock.recv(), 0.0):
+            if isinstance(event, Answered):
+                assert event.answers is not None
+                assert {number for number, _ in event.answers} == {0}
+                answered = True
+    sock.close()
+
+
+@private_net
+def test_the_real_kernel_sends_them_by_their_device_and_a_gone_one_is_told_of() -> None:
+    """IFA_F_NODAD (0x02) makes an address sure at once."""
+
+    async def main() -> tuple[list[bytes], list[str]]:
+        first, second = await make_veth("v0", "v1")
+        parts = [
+            AddAddress(Address(first, 2, 24, 0, 0, FOUR, ((1, FOUR), (2, FOUR)))),
+            AddAddress(Address(first, 10, 64, 0, 0x02, SIX, ((1, SIX),))),
+        ]
+        await do(SetUp(second, True), SetUp(first, True), *parts)
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as ear:
+            ear.bind(("v1", 0))
+            ear.settimeout(10)
+            troubles = await announce(open_inet, {first: "52:54:00:aa:bb:cc", 99: "52:54:00:aa:bb:cc"})
+            heard: list[bytes] = []
+            while len(heard) < 2:
+                frame = ear.recv(2000)
+                if frame[6:12] == MAC:
+                    heard.append(frame)
+        return heard, troubles
+
+    heard, troubles = trio.run(main)
+    assert sorted(heard) == sorted([gratuitous_arp(MAC, FOUR), unsolicited_na(MAC, SIX)])
+    assert troubles == []
+
+
+@private_net
+def test_what_cannot_be_sent_is_said_and_the_rest_is_sent() -> None:
+    async def main() -> list[str]:
+        first, second = await make_veth("v0", "v1")
+        parts = [AddAddress(Address(i, 2, 24, 0, 0, FOUR, ((1, FOUR), (2, FOUR)))) for i in (first, second)]
+        await do(SetUp(second, True), *parts)
+        return await announce(open_inet, {first: "52:54:00:aa:bb:cc"})
+
+    (trouble,) = trio.run(main)
+    assert trouble.startswith("cannot announce by the device with ifindex ")
+    assert "down" in trouble
+
+

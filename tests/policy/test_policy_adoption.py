@@ -1,0 +1,73 @@
+"""Pairs the kernel has joined by itself: whose devices they are, and what everybody else is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from failoverd.config.spec import Pairing
+from failoverd.model.links import Link
+from failoverd.model.pairs import Pair, Verdict
+from failoverd.policy.adoption import adopted
+from failoverd.policy.pairing import Judgements, judge
+
+MAC, OTHER = "52:54:00:aa:bb:cc", "52:54:00:aa:bb:dd"
+MASTER = Link(2, "ens3", MAC, driver="net_failover", bus="virtio")
+STANDBY = Link(3, "ens3nsby", MAC, MAC, master=2, bus="virtio", driver="virtio_net", standby_feature=True)
+VF = Link(4, "ens4", MAC, MAC, master=2, bus="pci", driver="mlx5_core")
+
+
+def judged(*links: Link) -> Judgements:
+    return judge({link.ifindex: link for link in links}, Pairing())
+
+
+def found(*links: Link) -> list[Pair]:
+    return [pair for pair, _ in adopted({link.ifindex: link for link in links})]
+
+
+def test_the_kernels_pair_is_a_pair() -> None:
+    judgements = judged(MASTER, STANDBY, VF)
+    assert judgements.pairs == {MAC: Pair(MAC, nic=3, vf=4, master=2, adopted=True)}
+    told = {(judgement.verdict, judgement.reason) for judgement in judgements.verdicts.values()}
+    assert told == {(Verdict.PAIRED, "the kernel has joined it itself, as ens3")}
+
+
+def test_a_pair_without_its_vf() -> None:
+    assert found(MASTER, STANDBY) == [Pair(MAC, nic=3, master=2, adopted=True)]
+
+
+def test_a_nic_the_kernel_has_not_taken_is_refused() -> None:
+    """With the second VF of a MAC it does as it does with the first, and is refused (EINVAL)."""
+    judgements = judged(MASTER, STANDBY, VF, replace(VF, ifindex=5, name="ens5", master=0))
+    assert judgements.pairs[MAC].vf == 4
+    assert judgements.verdicts[5].verdict is Verdict.REFUSED
+    assert judgements.verdicts[5].reason.endswith("itself, as ens3, and has not taken this NIC")
+    late = judged(MASTER, STANDBY, replace(VF, master=0))
+    assert late.pairs == {MAC: Pair(MAC, nic=3, master=2, adopted=True)}
+
+
+def test_a_master_without_a_standby_that_is_one_is_left_alone() -> None:
+    for slave in (None, replace(STANDBY, standby_feature=False), replace(STANDBY, master=0)):
+        links = (MASTER, slave, VF) if slave is not None else (MASTER, VF)
+        judgements = judged(*links)
+        assert judgements.pairs == {}
+        assert judgements.verdicts[2].verdict is Verdict.LEFT_ALONE
+
+
+def test_a_nic_of_another_mac_under_the_master_is_not_its_primary() -> None:
+    assert found(MASTER, STANDBY, replace(VF, perm_mac=OTHER)) == [Pair(MAC, nic=3, master=2, adopted=True)]
+
+
+def test_a_device_of_a_kind_is_no_master_of_the_kernels_whatever_its_driver() -> None:
+    assert found(replace(MASTER, kind="team"), STANDBY, VF) == []
+
+
+def test_two_masters_of_one_mac_are_one_pair() -> None:
+    second = (replace(MASTER, ifindex=12, name="ens13"), replace(STANDBY, ifindex=13, master=12))
+    assert found(MASTER, STANDBY, VF, *second) == [Pair(MAC, nic=3, vf=4, master=2, adopted=True)]
+
+
+def test_other_pairs_are_joined_as_ever() -> None:
+    nic, vf = Link(7, "ens7", OTHER, OTHER, bus="virtio"), Link(8, "ens8", OTHER, OTHER, bus="pci")
+    judgements = judged(MASTER, STANDBY, VF, nic, vf)
+    assert judgements.pairs[OTHER] == Pair(OTHER, nic=7, vf=8)
+    assert judgements.pairs[MAC].adopted
