@@ -14,7 +14,7 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -25,17 +25,20 @@ from failoverd.core.calls import CALLS, CallError
 from failoverd.core.choice import rejudge
 from failoverd.core.state import State
 from failoverd.daemon import control
-from failoverd.daemon.dbus import Presence
 from failoverd.daemon.engine import Engine, Outside
 from failoverd.daemon.notify import Notifier, watchdog_period
 from failoverd.daemon.places import Places, StartError
 from failoverd.daemon.store import DiskStore
 from failoverd.model.events import Event, TimePassed
+from failoverd.model.signals import Signal
 from failoverd.netlink.announce import announce
 from failoverd.netlink.conversation import Complete
 from failoverd.netlink.devices import Devices
 from failoverd.netlink.transport import EVENTS, KernelSocket
 from failoverd.netlink.udev import Udev
+
+if TYPE_CHECKING:
+    from failoverd.daemon.dbus import Presence
 
 log = logging.getLogger("failoverd")
 
@@ -82,11 +85,16 @@ async def _live(
     def reload() -> Awaitable[list[str]]:
         return _reload(engine, load, notifier, link_socket)
 
-    presence = Presence(serve, reload)
+    presence = _presence(serve, reload) if config.dbus.enabled else None
 
     def on_step(state: State) -> None:
         _after_step(state, notifier)
-        presence.stepped(state)
+        if presence is not None:
+            presence.stepped(state)
+
+    def on_signal(signal: Signal) -> None:
+        if presence is not None:
+            presence.signalled(signal)
 
     outside = Outside(
         link_socket=link_socket,
@@ -95,7 +103,7 @@ async def _live(
         is_udev_done=udev.is_done,
         announce=partial(announce, partial(KernelSocket.open, strict=True)),
         store=DiskStore(places.runtime, places.state),
-        on_signal=presence.signalled,
+        on_signal=on_signal,
         on_step=on_step,
     )
     engine = Engine(config, outside)
@@ -104,7 +112,8 @@ async def _live(
             nursery.start_soon(engine.run, partial(_ready, engine, notifier))
             nursery.start_soon(_listen_to_udev, udev, engine)
             nursery.start_soon(_serve, places.control, serve)
-            nursery.start_soon(presence.run)
+            if presence is not None:
+                nursery.start_soon(presence.run)
             nursery.start_soon(_keep_stepping, engine, period)
             async for number in signals:
                 if number == signal.SIGHUP:
@@ -116,6 +125,15 @@ async def _live(
                 await engine.retire()
                 nursery.cancel_scope.cancel()
                 break
+
+
+def _presence(
+    serve: Callable[[str, str], Awaitable[dict[str, Any]]], reload: Callable[[], Awaitable[list[str]]]
+) -> Presence:
+    """failoverd on the system bus. Its modules take a while to load, which is spared where nobody wants them."""
+    from failoverd.daemon.dbus import Presence
+
+    return Presence(serve, reload)
 
 
 def _ready(engine: Engine, notifier: Notifier) -> None:
