@@ -27,6 +27,7 @@ bench-netns: setup ## Measure the tc datapath on this kernel, in namespaces
 docs: setup ## Write the reference pages that are made from the code
 	@$(BIN)/python -m failoverd.config.reference > docs/reference/configuration.md
 	@$(BIN)/python -m failoverd.config.reference --example > docs/reference/failoverd.toml.example
+	@$(BIN)/python -m failoverd.daemon.dbusreference > docs/reference/dbus.md
 
 clean: ## Remove what the other commands made in this folder
 	rm -rf .venv build *.egg-info .coverage .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

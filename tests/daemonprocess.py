@@ -77,8 +77,9 @@ class Daemon:
 
 
 def places(where: Path) -> dict[str, str]:
-    """The environment that gives a daemon and its clients their directories below `where`."""
+    """The environment that gives a daemon and its clients their directories below `where`, and no bus."""
     return {
+        "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={where / 'bus'}",
         "RUNTIME_DIRECTORY": str(where / "run"),
         "STATE_DIRECTORY": str(where / "state"),
         "FAILOVERD_CONTROL": str(where / "run" / "control"),

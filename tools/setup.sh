@@ -19,6 +19,7 @@ has mmdebstrap mmdebstrap
 has mke2fs e2fsprogs
 has ip iproute2
 has systemd-analyze systemd
+has dbus-daemon dbus-daemon
 [ "$(id -u)" = 0 ] || has newuidmap uidmap
 
 # Run a command with its output in build/NAME.log, which is only shown when the command fails.

@@ -220,6 +220,20 @@ class Naming:
 
 
 @dataclass(frozen=True, slots=True)
+class Dbus:
+    """The system bus."""
+
+    enabled: Annotated[
+        bool,
+        Key(
+            Flag(),
+            "Whether failoverd is on the system bus as org.failoverd1. Off unless asked for: the bus lets nobody have "
+            "that name until its policy, org.failoverd1.conf, is installed. Looked at when failoverd starts.",
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What is logged."""
 
@@ -242,4 +256,5 @@ class Config:
     pairing: Pairing = field(default_factory=Pairing)
     netlink: Netlink = field(default_factory=Netlink)
     naming: Naming = field(default_factory=Naming)
+    dbus: Dbus = field(default_factory=Dbus)
     log: Log = field(default_factory=Log)

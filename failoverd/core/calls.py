@@ -1,5 +1,5 @@
-"""The table of calls: everything that can be asked of a running failoverd. The control socket and the command line
-both derive from it, so that a call that is added here is there for both, with the same words and the same errors.
+"""The table of calls: everything that can be asked of a running failoverd. The control socket, the command line and
+D-Bus derive from it, so that what a call does, and the words with which it is refused, are the same in all of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from failoverd.model.pairs import Pair
 
 
 class CallError(Exception):
-    """The call cannot be done; the text says why and what to do."""
+    """The call cannot be done; the text says why and what to do, `kind` is one word for programs."""
+
+    def __init__(self, text: str, kind: str = "Failed") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 Answer = tuple[Document, Sequence[Event]]
@@ -38,16 +42,19 @@ def _explain(state: State, argument: str) -> Answer:
     if argument:
         rows = [row for row in rows if argument in _words_for(state, row["ifindex"])]
         if not rows:
-            raise CallError(f"there is no device {argument!r} here; failoverctl explain lists those there are")
+            text = f"there is no device {argument!r} here; failoverctl explain lists those there are"
+            raise CallError(text, "NoSuchDevice")
     return {"nics": rows}, ()
 
 
 def _release(state: State, argument: str) -> Answer:
     pair = _pair(state, argument)
     if pair.datapath.adopted:
-        raise CallError(f"{argument} was joined by the kernel itself (net_failover), which lets nobody take it apart")
+        text = f"{argument} was joined by the kernel itself (net_failover), which lets nobody take it apart"
+        raise CallError(text, "JoinedByKernel")
     if pair.held:
-        raise CallError(f"{argument} is released already; failoverctl adopt {argument} joins it again")
+        text = f"{argument} is released already; failoverctl adopt {argument} joins it again"
+        raise CallError(text, "AlreadyReleased")
     return {"mac": pair.mac}, (ReleaseAsked(pair.mac),)
 
 
@@ -74,11 +81,11 @@ def _words_for(state: State, ifindex: int) -> set[str]:
 def _pair(state: State, argument: str) -> PairState:
     """The pair somebody means by a device's name, alternative name, MAC or ifindex."""
     if not argument:
-        raise CallError("name the master, one of its slaves, or their MAC")
+        raise CallError("name the master, one of its slaves, or their MAC", "NoSuchPair")
     for mac, found in state.judgements.pairs.items():
         if argument in _all_words(state, mac, found):
             return state.pairs[mac]
-    raise CallError(f"{argument!r} belongs to no pair; failoverctl explain says why")
+    raise CallError(f"{argument!r} belongs to no pair; failoverctl explain says why", "NoSuchPair")
 
 
 def _all_words(state: State, mac: str, found: Pair) -> set[str]:

@@ -36,9 +36,9 @@ class PairState:
     at; it is only good for the step that brings it. `held` means an administrator released the pair; `undo_until`
     that joining it failed and when to try anew. `because` is the reason of the switch that was last asked for,
     `leaving` a failover the signal for which waits for its reason. `active` is who carried when last seen, None
-    before, `former` the VF that went last, `peek_at` when the carrier of the VF is to be looked at next. Until
-    `pause_until` nothing is done, because the journal could not be written; `journal_before` is the one that holds
-    then. `losses` are those of its carrier the VF had when last seen.
+    before, `lost_at` since when that one cannot carry, `former` the VF that went last, `peek_at` when the carrier of
+    the VF is to be looked at next. Until `pause_until` nothing is done, because the journal could not be written;
+    `journal_before` is the one that holds then. `losses` are those of its carrier the VF had when last seen.
     """
 
     mac: str
@@ -65,6 +65,7 @@ class PairState:
     former: Link | None = None
     peek_at: float = 0.0
     active: int | None = None
+    lost_at: float | None = None
     joined: bool = False
     state: str = "alone"
     reason: str = ""

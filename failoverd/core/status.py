@@ -109,4 +109,4 @@ def _last(pair: PairState) -> Document | None:
     if pair.last is None:
         return None
     last = pair.last
-    return {"from": last.old, "to": last.new, "reason": last.reason, "monotonic": last.at}
+    return {"from": last.old, "to": last.new, "reason": last.reason, "monotonic": last.at, "silence": last.silence}

@@ -98,7 +98,7 @@ def _take_in(state: State, event: Event, now: float) -> list[Action]:
         case LinkSeen(link):
             return see(state, link, now)
         case LinkGone(ifindex):
-            return gone(state, ifindex)
+            return gone(state, ifindex, now)
         case Synced(links):
             return sync(state, links, now)
         case UdevDone(ifindex):

@@ -5,6 +5,8 @@ A signal is made here and nowhere else, from what the kernel said, so that it ca
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from failoverd.core.choice import rejudge
 from failoverd.core.state import PairState, State
 from failoverd.core.words import devices
@@ -29,12 +31,13 @@ def see(state: State, link: Link, now: float) -> list[Action]:
         actions += _new(state, link, now)
     elif old.name != link.name:
         actions += _renamed(state, old, link)
+    _watch_carrier(state, link.ifindex, link.up and link.carrier, now)
     if old is None or _identity(old) != _identity(link):
         rejudge(state)
     return actions
 
 
-def gone(state: State, ifindex: int) -> list[Action]:
+def gone(state: State, ifindex: int, now: float) -> list[Action]:
     """A device is no more. If it comes back it has another ifindex, and what was refused for this one is void."""
     for pair in state.pairs.values():
         for request in [request for request in pair.refusals if ifindex in devices(request)]:
@@ -44,6 +47,7 @@ def gone(state: State, ifindex: int) -> list[Action]:
     state.asked.pop(ifindex, None)
     if link is None:
         return []
+    _watch_carrier(state, ifindex, False, now)
     actions: list[Action] = []
     for pair in state.pairs.values():
         if pair.leaving is not None and pair.leaving.old == link.name:
@@ -58,7 +62,7 @@ def sync(state: State, links: tuple[Link, ...], now: float) -> list[Action]:
     """A whole dump. What is in it is as it says, what is not in it is gone; events before it may have been lost."""
     actions: list[Action] = []
     for ifindex in set(state.links) - {link.ifindex for link in links}:
-        actions += gone(state, ifindex)
+        actions += gone(state, ifindex, now)
     for link in links:
         actions += see(state, link, now)
     state.synced = True
@@ -76,6 +80,8 @@ def noticed(state: State, pair: PairState, now: float) -> list[Action]:
     if master is None or was is None or pair.active is None or was == pair.active:
         return []
     because, pair.because = pair.because, ""
+    lost_at = pair.lost_at
+    pair.lost_at = None if pair.active else now if lost_at is None else lost_at
     if not pair.joined:
         return []
     actions = settle_signal(pair, "")
@@ -84,7 +90,17 @@ def noticed(state: State, pair: PairState, now: float) -> list[Action]:
     reason = because or (_what_is_wrong_with(old) if was else "no slave could carry before")
     if old is None and pair.former is not None and pair.former.ifindex == was:
         old, reason = pair.former, UNPLUGGED
-    pair.leaving = FailedOver(master.name, old.name if old else "", state.name(pair.active), reason, now)
+    pair.leaving = FailedOver(
+        master.name,
+        old.name if old else "",
+        state.name(pair.active),
+        reason,
+        now,
+        pair.mac,
+        was,
+        pair.active,
+        now - lost_at if lost_at is not None else 0.0,
+    )
     may_be_leaving = was in state.links and not state.links[was].up
     actions += _announce(state, pair, master)
     return actions if may_be_leaving else actions + settle_signal(pair, reason)
@@ -96,7 +112,7 @@ def settle_signal(pair: PairState, reason: str) -> list[Action]:
     if signal is None:
         return []
     pair.leaving = None
-    final = FailedOver(signal.master, signal.old, signal.new, reason or signal.reason, signal.at)
+    final = replace(signal, reason=reason or signal.reason)
     pair.last = final
     return [Emit(final)]
 
@@ -108,6 +124,13 @@ def overdue(state: State, now: float) -> list[Action]:
         if pair.leaving is not None and now >= pair.leaving.at + REASON_WAIT:
             actions += settle_signal(pair, "")
     return actions
+
+
+def _watch_carrier(state: State, ifindex: int, carries: bool, now: float) -> None:
+    """Remember since when the slave that is active for the kernel cannot carry: from then on it is silent."""
+    for pair in state.pairs.values():
+        if pair.active == ifindex:
+            pair.lost_at = None if carries else now if pair.lost_at is None else pair.lost_at
 
 
 def _new(state: State, link: Link, now: float) -> list[Action]:

@@ -1,1 +1,1 @@
-"""The shell: the nursery, the engine loop, sdnotify, the state directories, the control socket."""
+"""The shell: the nursery, the engine loop, sdnotify, the state directories, the control socket, D-Bus."""

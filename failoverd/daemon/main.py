@@ -1,4 +1,4 @@
-"""The daemon: the nursery that holds the engine, udev's monitor, the control socket, the watchdog and the signals.
+"""The daemon: the nursery that holds the engine, udev's monitor, the control socket, D-Bus, the watchdog, the signals.
 
 Ending is quick. A bond goes on without us and is not touched; where traffic control leads the traffic to a VF, nobody
 but us would notice if that went, so it is led back first. Only one failoverd runs in a network namespace, held
@@ -11,10 +11,10 @@ from __future__ import annotations
 import gc
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -30,11 +30,15 @@ from failoverd.daemon.notify import Notifier, watchdog_period
 from failoverd.daemon.places import Places, StartError
 from failoverd.daemon.store import DiskStore
 from failoverd.model.events import Event, TimePassed
+from failoverd.model.signals import Signal
 from failoverd.netlink.announce import announce
 from failoverd.netlink.conversation import Complete
 from failoverd.netlink.devices import Devices
 from failoverd.netlink.transport import EVENTS, KernelSocket
 from failoverd.netlink.udev import Udev
+
+if TYPE_CHECKING:
+    from failoverd.daemon.dbus import Presence
 
 log = logging.getLogger("failoverd")
 
@@ -74,6 +78,24 @@ async def _live(
 ) -> None:
     period = watchdog_period()
     notifier = Notifier(period)
+
+    def serve(call: str, argument: str) -> Awaitable[dict[str, Any]]:
+        return _carry_out(engine, call, argument)
+
+    def reload() -> Awaitable[list[str]]:
+        return _reload(engine, load, notifier, link_socket)
+
+    presence = _presence(serve, reload) if config.dbus.enabled else None
+
+    def on_step(state: State) -> None:
+        _after_step(state, notifier)
+        if presence is not None:
+            presence.stepped(state)
+
+    def on_signal(signal: Signal) -> None:
+        if presence is not None:
+            presence.signalled(signal)
+
     outside = Outside(
         link_socket=link_socket,
         open_inet=partial(KernelSocket.open, strict=True),
@@ -81,18 +103,21 @@ async def _live(
         is_udev_done=udev.is_done,
         announce=partial(announce, partial(KernelSocket.open, strict=True)),
         store=DiskStore(places.runtime, places.state),
-        on_step=lambda state: _after_step(state, notifier),
+        on_signal=on_signal,
+        on_step=on_step,
     )
     engine = Engine(config, outside)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(engine.run, partial(_ready, engine, notifier))
             nursery.start_soon(_listen_to_udev, udev, engine)
-            nursery.start_soon(_serve, places.control, engine)
+            nursery.start_soon(_serve, places.control, serve)
+            if presence is not None:
+                nursery.start_soon(presence.run)
             nursery.start_soon(_keep_stepping, engine, period)
             async for number in signals:
                 if number == signal.SIGHUP:
-                    await _reload(engine, load, notifier, link_socket)
+                    await reload()
                     continue
                 name = signal.Signals(number).name
                 log.info("ending on %s; the masters and their traffic stay as they are", name)
@@ -100,6 +125,15 @@ async def _live(
                 await engine.retire()
                 nursery.cancel_scope.cancel()
                 break
+
+
+def _presence(
+    serve: Callable[[str, str], Awaitable[dict[str, Any]]], reload: Callable[[], Awaitable[list[str]]]
+) -> Presence:
+    """failoverd on the system bus. Its modules take a while to load, which is spared where nobody wants them."""
+    from failoverd.daemon.dbus import Presence
+
+    return Presence(serve, reload)
 
 
 def _ready(engine: Engine, notifier: Notifier) -> None:
@@ -119,38 +153,39 @@ async def _listen_to_udev(udev: Udev, engine: Engine) -> None:
         log.warning("cannot listen to udev: %s; new NICs wait for their deadline", error)
 
 
-async def _serve(path: Path, engine: Engine) -> None:
+async def _serve(path: Path, serve: control.Serve) -> None:
     """The control socket. Without it failoverd does its work all the same."""
     try:
         listener = control.listen(path)
     except OSError as error:
         log.error("%s: %s; failoverctl will not reach this daemon", path, error)
         return
+    await control.serve(listener, serve)
 
-    async def carry_out(call: str, argument: str) -> dict[str, Any]:
-        send, receive = trio.open_memory_channel[dict[str, Any] | CallError](1)
 
-        def command(state: State, _now: float) -> Sequence[Event]:
-            try:
-                document, events = CALLS[call].run(state, argument)
-            except CallError as error:
-                send.send_nowait(error)
-                return ()
-            except Exception:
-                # Whoever asks must not be able to end a daemon that others depend on.
-                log.exception("the call %s %r failed; please report this", call, argument)
-                send.send_nowait(CallError("failoverd failed over this call; its log says more"))
-                return ()
-            send.send_nowait(document)
-            return events
+async def _carry_out(engine: Engine, call: str, argument: str) -> dict[str, Any]:
+    """Have the engine carry out a call between two of its steps. Raises CallError."""
+    send, receive = trio.open_memory_channel[dict[str, Any] | CallError](1)
 
-        await engine.tell(command)
-        answer = await receive.receive()
-        if isinstance(answer, CallError):
-            raise answer
-        return answer
+    def command(state: State, _now: float) -> Sequence[Event]:
+        try:
+            document, events = CALLS[call].run(state, argument)
+        except CallError as error:
+            send.send_nowait(error)
+            return ()
+        except Exception:
+            # Whoever asks must not be able to end a daemon that others depend on.
+            log.exception("the call %s %r failed; please report this", call, argument)
+            send.send_nowait(CallError("failoverd failed over this call; its log says more"))
+            return ()
+        send.send_nowait(document)
+        return events
 
-    await control.serve(listener, carry_out)
+    await engine.tell(command)
+    answer = await receive.receive()
+    if isinstance(answer, CallError):
+        raise answer
+    return answer
 
 
 async def _keep_stepping(engine: Engine, period: float | None) -> None:
@@ -175,8 +210,10 @@ def _sentence(state: State) -> str:
     return ", ".join(parts) or "no pair found yet"
 
 
-async def _reload(engine: Engine, load: Callable[[], Config], notifier: Notifier, link_socket: KernelSocket) -> None:
-    """Take a new configuration, or keep the old one where the new one is wrong."""
+async def _reload(
+    engine: Engine, load: Callable[[], Config], notifier: Notifier, link_socket: KernelSocket
+) -> list[str]:
+    """Take a new configuration, or keep the old one where the new one is wrong. Gives what is wrong with it."""
     notifier.reloading()
     try:
         config = load()
@@ -184,7 +221,7 @@ async def _reload(engine: Engine, load: Callable[[], Config], notifier: Notifier
         for problem in error.problems:
             log.error("the configuration stays as it was: %s", problem)
         notifier.ready(_sentence(engine.state))
-        return
+        return [str(problem) for problem in error.problems]
 
     def take(state: State, _now: float) -> Sequence[Event]:
         for line in diff(state.config, config):
@@ -197,3 +234,4 @@ async def _reload(engine: Engine, load: Callable[[], Config], notifier: Notifier
         return (TimePassed(),)
 
     await engine.tell(take)
+    return []

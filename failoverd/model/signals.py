@@ -7,13 +7,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FailedOver:
-    """A master's active slave changed; names as they are now, "" for none. `at` is the engine's clock in seconds."""
+    """A master's active slave changed; names as they are now, "" for none. `at` is the engine's clock in seconds.
+
+    `mac` is the pair's, `old_ifindex` and `new_ifindex` are the slaves', 0 for none. `silence` is for how long nobody
+    carried, as far as the kernel told: seconds from the old slave's loss, as we heard of it, to this; 0 where the old
+    one could have gone on.
+    """
 
     master: str
     old: str
     new: str
     reason: str
     at: float
+    mac: str = ""
+    old_ifindex: int = 0
+    new_ifindex: int = 0
+    silence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

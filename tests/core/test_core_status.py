@@ -157,7 +157,7 @@ def test_the_last_failover() -> None:
     state = seen(NIC, VF, MASTER)
     pair = state.pairs[MAC]
     pair.failovers = 2
-    pair.last = FailedOver("ens3", "ens3nsby", "ens4", "the VF has been steady", 12.5)
+    pair.last = FailedOver("ens3", "ens3nsby", "ens4", "the VF has been steady", 12.5, silence=0.002)
     master = only_master(state)
     assert master["failovers"] == 2
     assert master["last_failover"] == {
@@ -165,6 +165,7 @@ def test_the_last_failover() -> None:
         "to": "ens4",
         "reason": "the VF has been steady",
         "monotonic": 12.5,
+        "silence": 0.002,
     }
 
 

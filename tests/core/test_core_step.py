@@ -193,6 +193,40 @@ def test_a_bond_that_was_faster_than_the_daemon() -> None:
         assert the_pair(driver).last.reason == reason
 
 
+def switched(driver: Driver, active: int, now: float) -> FailedOver:
+    """The kernel says that another slave carries."""
+    master = driver.state.links[master_of(driver).ifindex]
+    assert master.bond is not None
+    seen = LinkSeen(replace(master, bond=replace(master.bond, active=active)))
+    [signal] = [action.signal for action in step(driver.state, seen, now) if isinstance(action, Emit)]
+    assert isinstance(signal, FailedOver)
+    return signal
+
+
+def test_the_silence_is_from_the_loss_to_the_switch_as_the_kernel_told_of_them() -> None:
+    driver = joined()
+    vf = driver.state.links[VF]
+    step(driver.state, LinkSeen(replace(vf, carrier=False)), 10.0)
+    step(driver.state, LinkSeen(replace(vf, carrier=False, mtu=1399)), 10.125)
+    signal = switched(driver, NIC, 10.25)
+    assert (signal.mac, signal.old_ifindex, signal.new_ifindex, signal.silence) == (MAC, VF, NIC, 0.25)
+    step(driver.state, LinkSeen(vf), 11.0)
+    assert switched(driver, VF, 20.0).silence == 0.0, "the standby could have gone on"
+    step(driver.state, LinkSeen(replace(vf, carrier=False)), 30.0)
+    step(driver.state, LinkSeen(vf), 31.0)
+    assert switched(driver, NIC, 32.0).silence == 0.0, "the carrier was back"
+
+
+def test_the_silence_goes_on_while_nobody_carries() -> None:
+    driver = joined()
+    step(driver.state, LinkSeen(replace(driver.state.links[VF], carrier=False)), 10.0)
+    signal = switched(driver, 0, 10.5)
+    assert (signal.new_ifindex, signal.silence) == (0, 0.5)
+    assert switched(driver, NIC, 13.0).silence == 3.0
+    assert switched(driver, 0, 20.0).silence == 0.0
+    assert switched(driver, NIC, 21.0).silence == 1.0
+
+
 def test_a_strangers_bond_fails_over_without_us() -> None:
     driver = joined()
     bond = Link(50, "bond0", kind="bond", bond=Bond(mode=1, active=7))

@@ -135,7 +135,13 @@ def test_the_status_after_a_failover_and_without_a_vf(driver: Driver) -> None:
     driver.settle(driver.now + 1)
     [master] = status(driver.state)["masters"]
     assert master["primary"] is None
-    assert master["last_failover"] == {"from": "ens4", "to": "ens3nsby", "reason": "it was unplugged", "monotonic": 0.0}
+    assert master["last_failover"] == {
+        "from": "ens4",
+        "to": "ens3nsby",
+        "reason": "it was unplugged",
+        "monotonic": 0.0,
+        "silence": 0.0,
+    }
 
 
 def test_a_released_pair_is_shown_under_its_nic(driver: Driver) -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from daemonprocess import PATIENCE, Daemon, places
+from privatebus import PrivateBus
 from privatenet import inside
 
+from failoverd import __version__
 from failoverd.cli import client
 
 
@@ -302,3 +304,29 @@ def test_the_lock_is_the_kernels_and_not_the_files(tmp_path: Path) -> None:
         assert failoverd(tmp_path).returncode == 1
     with Daemon(tmp_path) as daemon:
         daemon.hears("READY=1")
+
+
+def test_it_is_on_the_bus_and_reloads_from_there(tmp_path: Path) -> None:
+    config = tmp_path / "failoverd.toml"
+    on_bus = "[dbus]\nenabled = true\n[failback]\n"
+    config.write_text(f"{on_bus}hold_down = 2.0\n")
+
+    def ask(*words: str) -> subprocess.CompletedProcess[str]:
+        command = ["busctl", f"--address={bus.address}", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    def reload() -> subprocess.CompletedProcess[str]:
+        return ask("call", "org.failoverd1", "/org/failoverd1", "org.failoverd1.Manager", "Reload")
+
+    address = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path / 'bus'}"}
+    with PrivateBus(tmp_path) as bus, Daemon(tmp_path, "--config", str(config), environment=address) as daemon:
+        daemon.says("on the bus as org.failoverd1")
+        version = ask("get-property", "org.failoverd1", "/org/failoverd1", "org.failoverd1.Manager", "Version")
+        assert version.stdout == f's "{__version__}"\n'
+        config.write_text(f"{on_bus}hold_down = 3.0\n")
+        assert reload().returncode == 0
+        daemon.says("configuration: [failback] hold_down: 2.0 -> 3.0")
+        config.write_text(f"{on_bus}hold_down = -1\n")
+        wrong = reload()
+        assert f"{config}:4: [failback] hold_down: -1 is too small" in wrong.stderr
+        assert daemon.end() == 0

@@ -1,0 +1,149 @@
+"""Answers to calls: the standard interfaces here, an object's own methods by whoever offers them.
+
+Every refusal names the place: the member, the object, what it was given and what it takes. What somebody else's mistake
+causes is an answer to him and no line in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dbus_next import Message, Variant
+
+from failoverd.bus.faces import BusError, Method, signature
+from failoverd.bus.introspect import introspect
+from failoverd.bus.tree import OBJECT_MANAGER, PROPERTIES, Tree
+
+ERROR = "org.freedesktop.DBus.Error"
+INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
+PEER = "org.freedesktop.DBus.Peer"
+MACHINE_ID = Path("/etc/machine-id")
+
+Body = list[Any]
+STANDARD: dict[str, dict[str, tuple[str, str]]] = {
+    INTROSPECTABLE: {"Introspect": ("", "s")},
+    PEER: {"Ping": ("", ""), "GetMachineId": ("", "s")},
+    PROPERTIES: {"Get": ("ss", "v"), "GetAll": ("s", "a{sv}"), "Set": ("ssv", "")},
+    OBJECT_MANAGER: {"GetManagedObjects": ("", "a{oa{sa{sv}}}")},
+}
+"""The members of the standard interfaces: what they take and what they give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call of an object's own method, checked against its face: who asks what of which object."""
+
+    path: str
+    face: str
+    method: Method
+    arguments: list[Any]
+    sender: str
+
+
+def answer(tree: Tree, call: Message) -> tuple[str, Body] | Asked:
+    """The answer's signature and body, or what is to be carried out. Raises BusError."""
+    if call.interface in STANDARD or (call.interface is None and _standard(call.member)):
+        return _standard_answer(tree, call.interface or _standard(call.member), call)
+    found = _own(tree, call)
+    if found is None:
+        raise BusError(f"{ERROR}.UnknownMethod", _unknown(tree, call))
+    face, method = found
+    _check(call, signature(method.takes))
+    return Asked(call.path, face, method, call.body, call.sender or "")
+
+
+def _standard(member: str) -> str:
+    return next((name for name, members in STANDARD.items() if member in members), "")
+
+
+def _own(tree: Tree, call: Message) -> tuple[str, Method] | None:
+    for name in tree.objects.get(call.path, {}):
+        method = tree.faces[name].method(call.member)
+        if method is not None and call.interface in (None, name):
+            return name, method
+    return None
+
+
+def _unknown(tree: Tree, call: Message) -> str:
+    faces = tree.objects.get(call.path)
+    if faces is None:
+        return f"there is no object {call.path}; GetManagedObjects of {tree.root} gives those there are"
+    if call.interface is not None and call.interface not in faces:
+        return f"{call.path} has no interface {call.interface}; it has {', '.join(faces)}"
+    methods = [f"{name}.{method.name}" for name in faces for method in tree.faces[name].methods]
+    return f"{call.path} has no method {call.member}; it has {', '.join(methods) or 'none'}"
+
+
+def _check(call: Message, takes: str) -> None:
+    if call.signature != takes:
+        text = f"{call.member} at {call.path} takes ({takes}) and was given ({call.signature})"
+        raise BusError(f"{ERROR}.InvalidArgs", text)
+
+
+def _standard_answer(tree: Tree, interface: str, call: Message) -> tuple[str, Body]:
+    members = STANDARD[interface]
+    if call.member not in members or (interface == OBJECT_MANAGER and call.path != tree.root):
+        where = tree.root if interface == OBJECT_MANAGER else "every object"
+        raise BusError(
+            f"{ERROR}.UnknownMethod",
+            f"{call.path} has no method {interface}.{call.member}; {where} has {', '.join(members)}",
+        )
+    takes, gives = members[call.member]
+    _check(call, takes)
+    if interface != PEER and call.path not in tree.objects and not tree.children(call.path):
+        raise BusError(f"{ERROR}.UnknownObject", _unknown(tree, call))
+    return gives, ANSWERS[call.member](tree, call)
+
+
+def _managed(tree: Tree, _call: Message) -> Body:
+    return [tree.managed()]
+
+
+def _introspect(tree: Tree, call: Message) -> Body:
+    return [introspect(tree, call.path)]
+
+
+def _machine_id(_tree: Tree, call: Message) -> Body:
+    try:
+        return [MACHINE_ID.read_text(encoding="ascii").strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise BusError(f"{ERROR}.Failed", f"{call.member}: {MACHINE_ID} cannot be read") from error
+
+
+def _get_all(tree: Tree, call: Message) -> Body:
+    face = call.body[0]
+    if face in STANDARD:
+        return [{}]
+    faces = tree.objects.get(call.path, {})
+    if face not in faces:
+        text = f"{call.path} has no interface {face}; it has {', '.join(faces) or 'none'}"
+        raise BusError(f"{ERROR}.UnknownInterface", text)
+    return [tree.variants(face, faces[face])]
+
+
+def _get(tree: Tree, call: Message) -> Body:
+    values: dict[str, Variant] = _get_all(tree, call)[0]
+    name = call.body[1]
+    if name not in values:
+        text = f"{call.body[0]} at {call.path} has no property {name}; it has {', '.join(values) or 'none'}"
+        raise BusError(f"{ERROR}.UnknownProperty", text)
+    return [values[name]]
+
+
+def _set(tree: Tree, call: Message) -> Body:
+    _get(tree, call)
+    raise BusError(f"{ERROR}.PropertyReadOnly", f"{call.body[0]}.{call.body[1]} at {call.path} can only be read")
+
+
+ANSWERS: dict[str, Callable[[Tree, Message], Body]] = {
+    "Introspect": _introspect,
+    "Ping": lambda _tree, _call: [],
+    "GetMachineId": _machine_id,
+    "Get": _get,
+    "GetAll": _get_all,
+    "Set": _set,
+    "GetManagedObjects": _managed,
+}

@@ -1,0 +1,63 @@
+"""Introspection: what an object can do, in the XML that every D-Bus tool reads, with our documentation in it.
+
+The annotations are those that GLib's tools write and read: org.gtk.GDBus.DocString for prose, and the specification's
+EmitsChangedSignal for properties.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+from dbus_next import introspection as intr
+
+from failoverd.bus.faces import Arg, Face
+from failoverd.bus.tree import OBJECT_MANAGER, Tree
+
+DOC = "org.gtk.GDBus.DocString"
+EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
+DOCTYPE = (
+    '<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"\n'
+    '"http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">\n'
+)
+
+
+def introspect(tree: Tree, path: str) -> str:
+    """The XML for this path, which is an object's or leads to one."""
+    node = ET.Element("node")
+    for interface in intr.Node.default().interfaces:
+        if interface.name != OBJECT_MANAGER or path == tree.root:
+            node.append(interface.to_xml())
+    for name in tree.objects.get(path, {}):
+        node.append(_face(tree.faces[name]))
+    for child in tree.children(path):
+        ET.SubElement(node, "node", name=child)
+    ET.indent(node)
+    return DOCTYPE + ET.tostring(node, encoding="unicode") + "\n"
+
+
+def _face(face: Face) -> ET.Element:
+    element = ET.Element("interface", name=face.name)
+    _annotate(element, DOC, face.doc)
+    for method in face.methods:
+        inner = ET.SubElement(element, "method", name=method.name)
+        _annotate(inner, DOC, method.doc)
+        _args(inner, method.takes, direction="in")
+        _args(inner, method.gives, direction="out")
+    for found in face.properties:
+        inner = ET.SubElement(element, "property", name=found.name, type=found.signature, access="read")
+        _annotate(inner, DOC, found.doc)
+        _annotate(inner, EMITS, "const" if found.constant else "true")
+    for signal in face.signals:
+        inner = ET.SubElement(element, "signal", name=signal.name)
+        _annotate(inner, DOC, signal.doc)
+        _args(inner, signal.args)
+    return element
+
+
+def _args(element: ET.Element, args: tuple[Arg, ...], **more: str) -> None:
+    for arg in args:
+        _annotate(ET.SubElement(element, "arg", {"name": arg.name, "type": arg.signature, **more}), DOC, arg.doc)
+
+
+def _annotate(element: ET.Element, name: str, value: str) -> None:
+    ET.SubElement(element, "annotation", name=name, value=value)
