@@ -13,7 +13,8 @@ INTRODUCTION = """\
 <!-- Made by `make docs` from failoverd/daemon/dbusfaces.py and dbusreference.py; edit those. -->
 
 With `enabled = true` in `[dbus]`, failoverd is on the system bus ($DBUS_SYSTEM_BUS_ADDRESS, or
-`/run/dbus/system_bus_socket`) as `org.failoverd1`. Copy `units/org.failoverd1.conf` to `/usr/share/dbus-1/system.d` first.
+`/run/dbus/system_bus_socket`) as `org.failoverd1`. Before that, `units/org.failoverd1.conf` has to be in
+`/usr/share/dbus-1/system.d`.
 
 | object | interface |
 |---|---|

@@ -44,25 +44,32 @@ def _attach(s: Situation, vf: Link, master: Link) -> Next:
         return Rest()
     if look := s.look_at(vf, master):
         return look
+    return _move(s, vf, master) or _silence(s, vf) or Do(tuple(requests), f"join {vf.name} to {master.name}")
+
+
+def _move(s: Situation, vf: Link, master: Link) -> Next | None:
+    """Give the master what the VF has of its own, if it can be given."""
     seen = s.seen(vf)
     if reason := moving.why_not_movable(seen):
         return Wait(f"{vf.name}: {reason}; take that route away or write it without the object")
     if moving.has_own_routes6(seen):
         return Wait(f"{vf.name} has IPv6 routes of its own, which {master.name} cannot have beside it; take them away")
-    if moving.adds_to(Inet(), seen) and not master.up:
+    in_use = moving.adds_to(Inet(), seen)
+    if in_use and not master.up:
         up = SetUp(master.ifindex, up=True)
         return s.rest([up], f"bring {master.name} up, for {vf.name} was in use") or Wait(f"{master.name} stays down")
-    if moving.adds_to(Inet(), seen) and not master.carrier:
+    if in_use and not master.carrier:
         return Wait(f"{vf.name} is in use, and {master.name} would hear nothing without a carrier")
     moved = moving.add_others(moving.to_device(seen, master.ifindex), s.seen(master), master.up)
     if refusal := s.refusal(moved):
         return Wait(f"{vf.name} keeps what {master.name} cannot have: {refusal}")
-    if moved:
-        return Do(tuple(moved), f"give {master.name} what {vf.name} has of its own")
-    silence = [*moving.drop_all(seen), *moving.drop_links_local(seen)]
-    join = Do(tuple(requests), f"join {vf.name} to {master.name}")
-    if step := s.rest(silence, f"take the addresses off {vf.name}"):
+    return Do(tuple(moved), f"give {master.name} what {vf.name} has of its own") if moved else None
+
+
+def _silence(s: Situation, vf: Link) -> Next | None:
+    """Take the VF's addresses away, and what routers have given it."""
+    seen = s.seen(vf)
+    if step := s.rest([*moving.drop_all(seen), *moving.drop_links_local(seen)], f"take the addresses off {vf.name}"):
         return step
-    if vf.up and moving.is_advertised_to(seen) and (down := s.may([SetUp(vf.ifindex, up=False)])):
-        return Do(down, f"flush the routes a router has given {vf.name}")
-    return join
+    down = s.may([SetUp(vf.ifindex, up=False)]) if vf.up and moving.is_advertised_to(seen) else ()
+    return Do(down, f"flush the routes a router has given {vf.name}") if down else None
