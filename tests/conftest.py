@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
-# A deadline for each example measures the machine, not the code.
-hypothesis.settings.register_profile("failoverd", deadline=None)
+# A deadline for each example measures the machine, not the code. A run that decides has the same examples every time;
+# all others look for new ones.
+DECIDES = bool(os.environ.get("FAILOVERD_REQUIRE_ALL"))
+hypothesis.settings.register_profile("failoverd", deadline=None, derandomize=DECIDES)
 hypothesis.settings.load_profile("failoverd")
 
 
