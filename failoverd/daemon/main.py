@@ -120,7 +120,7 @@ async def _live(
                     await reload()
                     continue
                 name = signal.Signals(number).name
-                log.info("ending on %s; the masters and their traffic stay as they are", name)
+                log.info("ending on %s; the pairs stay joined", name)
                 notifier.stopping()
                 await engine.retire()
                 nursery.cancel_scope.cancel()

@@ -52,7 +52,7 @@ def judge(links: Mapping[int, Link], config: Pairing, in_place: bool = False) ->
             verdicts[link.ifindex] = reason
         else:
             groups[link.perm_mac].append(link)
-    pairs = _adopted(links, verdicts)
+    pairs = _adopted(links, config, verdicts)
     spare: dict[str, int] = {}
     for mac, group in groups.items():
         if mac in pairs:
@@ -76,10 +76,12 @@ def judge(links: Mapping[int, Link], config: Pairing, in_place: bool = False) ->
     return Judgements(pairs, spare, verdicts)
 
 
-def _adopted(links: Mapping[int, Link], verdicts: dict[int, Judgement]) -> dict[str, Pair]:
-    """The pairs the kernel has joined itself."""
+def _adopted(links: Mapping[int, Link], config: Pairing, verdicts: dict[int, Judgement]) -> dict[str, Pair]:
+    """The pairs the kernel has joined itself, but for those that are not to be touched."""
     pairs: dict[str, Pair] = {}
     for pair, members in adopted(links):
+        if any(_ignored(link, config) for link in members):
+            continue
         pairs[pair.mac] = pair
         joined = Judgement(Verdict.PAIRED, f"the kernel has joined it itself, as {members[0].name}")
         verdicts |= {link.ifindex: joined for link in members}

@@ -49,7 +49,7 @@ def test_a_life(tmp_path: Path) -> None:
         assert daemon.end() == 0
         daemon._manager.settimeout(5)
         assert daemon._manager.recv(100) == b"STOPPING=1"
-    assert daemon.text() == "INFO: ending on SIGTERM; the masters and their traffic stay as they are\n"
+    assert daemon.text() == "INFO: ending on SIGTERM; the pairs stay joined\n"
     assert ctl(tmp_path).returncode == 3
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["control", "lock", "log", "notify", "run"]
 

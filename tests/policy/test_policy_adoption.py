@@ -71,3 +71,11 @@ def test_other_pairs_are_joined_as_ever() -> None:
     judgements = judged(MASTER, STANDBY, VF, nic, vf)
     assert judgements.pairs[OTHER] == Pair(OTHER, nic=7, vf=8)
     assert judgements.pairs[MAC].adopted
+
+
+def test_what_the_configuration_says_is_ignored_is_not_adopted() -> None:
+    links = {link.ifindex: link for link in (MASTER, STANDBY, VF)}
+    for config in (Pairing(ignore=("ens3",)), Pairing(ignore=(MAC,)), Pairing(ignore_drivers=("virtio_net",))):
+        judgements = judge(links, config)
+        assert judgements.pairs == {}
+        assert Verdict.PAIRED not in {judgement.verdict for judgement in judgements.verdicts.values()}
