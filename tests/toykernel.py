@@ -13,7 +13,7 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from failoverd.model.events import Event, LinkGone, LinkSeen
+from failoverd.model.events import AddressSeen, Event, LinkGone, LinkSeen
 from failoverd.model.inet import Address, Route
 from failoverd.model.links import Bond, Filter, Link, Tc
 from failoverd.model.pairs import Inet
@@ -29,6 +29,8 @@ from failoverd.model.requests import (
     DropAltname,
     DropClsact,
     DropRedirect,
+    DropRoute,
+    HearAll,
     Rename,
     Request,
     SetActive,
@@ -36,9 +38,11 @@ from failoverd.model.requests import (
     SetLinkLocal,
     SetMaster,
     SetMtu,
+    SetPromiscuous,
     SetUp,
 )
 
+Hearing = SetAllMulticast | SetPromiscuous
 MAC = "52:54:00:fa:11:01"
 RTA_DST, RTA_GATEWAY, RTA_PRIORITY = 1, 5, 6
 IFA_LABEL = 3
@@ -114,6 +118,11 @@ class ToyKernel:
             self.set_up(self.last, True)
         return self.last
 
+    @property
+    def hearing(self) -> set[int]:
+        """The bonds that take in what comes to any slave."""
+        return {link.ifindex for link in self.links.values() if link.bond is not None and link.bond.hears_both}
+
     def unplug(self, ifindex: int) -> None:
         """The kernel closes it, unlinks it from its bond, and says it is gone."""
         self.set_up(ifindex, False)
@@ -173,6 +182,8 @@ class ToyKernel:
                 self._drop_address(found)
             case AddRoute(found):
                 self._add_route(found)
+            case DropRoute(found):
+                self._drop_route(found)
             case AddClsact() | DropClsact() | AddRedirect() | DropRedirect():
                 self._redirect(request)
             case CreateBond() | DeleteLink() | SetMaster() | SetActive():
@@ -227,7 +238,7 @@ class ToyKernel:
         return Filter(hook, PREFERENCE, HANDLE, "u32", target, ours=True)
 
     def _set(
-        self, request: SetUp | SetMtu | Rename | AddAltname | DropAltname | SetAllMulticast | SetLinkLocal
+        self, request: SetUp | SetMtu | Rename | AddAltname | DropAltname | Hearing | SetLinkLocal | HearAll
     ) -> None:
         link = self.links[request.ifindex]
         match request:
@@ -237,8 +248,10 @@ class ToyKernel:
                 self._set_mtu(ifindex, mtu)
             case Rename(ifindex, name):
                 self._rename(ifindex, name)
-            case SetAllMulticast(_, on):
-                self._put(replace(link, all_multicast=on))
+            case HearAll(ifindex, on):
+                self._put(replace(link, bond=replace(link.bond or Bond(), hears_both=on)))
+            case SetAllMulticast() | SetPromiscuous():
+                self._put(_hearing(link, request))
             case SetLinkLocal(_, on):
                 self._put(replace(link, link_local=on))
             case AddAltname(_, name):
@@ -387,6 +400,7 @@ class ToyKernel:
                 raise RefusedError(errno.EEXIST)
         self.inet[found.ifindex] = replace(inet, addresses=(*inet.addresses, found))
         self._prefix_route(found)
+        self.news.append(AddressSeen(found.ifindex))
 
     def _relabel(self, ifindex: int, name: str) -> None:
         """Labels follow the name (net/ipv4/devinet.c, inetdev_changename)."""
@@ -415,6 +429,12 @@ class ToyKernel:
         self.inet[found.ifindex] = Inet(kept, routes)
         for left in kept if up else ():
             self._prefix_route(left)
+
+    def _drop_route(self, found: Route) -> None:
+        inet = self.inet.get(found.ifindex, Inet())
+        if found not in inet.routes:
+            raise RefusedError(errno.ESRCH)
+        self.inet[found.ifindex] = replace(inet, routes=tuple(r for r in inet.routes if r != found))
 
     def _add_route(self, found: Route) -> None:
         if not self.links[found.ifindex].up:
@@ -446,3 +466,10 @@ class ToyKernel:
 def _without_target(tc: Tc, ifindex: int) -> frozenset[Filter]:
     """net/sched/act_mirred.c, mirred_device_event: the action forgets its device and drops what comes."""
     return frozenset(replace(f, redirect=0) if f.redirect == ifindex else f for f in tc.filters)
+
+
+def _hearing(link: Link, request: Hearing) -> Link:
+    if isinstance(request, SetAllMulticast):
+        return replace(link, all_multicast=request.on)
+    more = request.on - link.promiscuous
+    return replace(link, promiscuous=request.on, promiscuity=link.promiscuity + more)

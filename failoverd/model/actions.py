@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from failoverd.model.orders import Drain
 from failoverd.model.pairs import Journal
 from failoverd.model.requests import Request
 from failoverd.model.signals import Signal
@@ -50,6 +52,22 @@ class Remember:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepDrain:
+    """Keep over a restart of failoverd, not over a reboot, that this pair is drained; None: forget it."""
+
+    mac: str
+    drain: Drain | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepMarks:
+    """These are the files udev's rules read for NICs with this MAC, by name, to be written in this order; no others."""
+
+    mac: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class AskUdev:
     """Say UdevDone as soon as udev is done with this device."""
 
@@ -90,14 +108,28 @@ class Peek:
 class Announce:
     """Tell the neighbours of these devices' addresses, `times` times, for the frames take another way from now on.
 
-    A device is its ifindex and its MAC.
+    A device is its ifindex and its MAC. `ports` are those of them that are a bridge's port, with the bridge: who is
+    behind it goes the same way. Announced comes back.
     """
 
     mac: str
     devices: tuple[tuple[int, str], ...]
     times: int
+    ports: tuple[tuple[int, int], ...] = ()
 
 
 Action = (
-    Send | FetchInet | SaveJournal | DropJournal | Remember | AskUdev | Emit | Say | WakeAt | Peek | Announce
+    Send
+    | FetchInet
+    | SaveJournal
+    | DropJournal
+    | Remember
+    | KeepDrain
+    | KeepMarks
+    | AskUdev
+    | Emit
+    | Say
+    | WakeAt
+    | Peek
+    | Announce
 )

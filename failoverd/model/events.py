@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from failoverd.model.links import Link
+from failoverd.model.orders import Drain, Renaming
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import Request
 
@@ -20,6 +21,13 @@ class LinkSeen:
 @dataclass(frozen=True, slots=True)
 class LinkGone:
     """RTM_DELLINK: a device is no more."""
+
+    ifindex: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSeen:
+    """RTM_NEWADDR: a NIC has got an address. Which one is looked up where it matters."""
 
     ifindex: int
 
@@ -50,9 +58,13 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class UdevDone:
-    """udev has finished with a device: it may be brought up without spoiling its rename."""
+    """udev has finished with a device: it may be brought up without spoiling its rename.
+
+    `name`: what udev wanted to call it where it could not, and nobody else has named it since; "" otherwise.
+    """
 
     ifindex: int
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,44 @@ class ReleaseAsked:
 @dataclass(frozen=True, slots=True)
 class AdoptAsked:
     """An administrator wants a released pair joined again."""
+
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainAsked:
+    """An administrator wants the traffic off the VF."""
+
+    mac: str
+    drain: Drain
+
+
+@dataclass(frozen=True, slots=True)
+class UndrainAsked:
+    """An administrator wants a drain ended."""
+
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class VfAsked:
+    """An administrator wants the VF to carry now, steady or not, if it can."""
+
+    mac: str
+    vf: int
+
+
+@dataclass(frozen=True, slots=True)
+class RenameAsked:
+    """An administrator wants a device of the pair renamed."""
+
+    mac: str
+    order: Renaming
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What an Announce asked for is done, or cannot be done."""
 
     mac: str
 
@@ -86,5 +136,6 @@ class TimePassed:
     """A WakeAt came due."""
 
 
-AboutPair = InetSeen | Answered | ReleaseAsked | AdoptAsked | NotSaved
-Event = LinkSeen | LinkGone | Synced | UdevDone | Ending | TimePassed | AboutPair
+Order = DrainAsked | UndrainAsked | VfAsked | RenameAsked
+AboutPair = InetSeen | Answered | ReleaseAsked | AdoptAsked | NotSaved | Announced | Order
+Event = LinkSeen | LinkGone | AddressSeen | Synced | UdevDone | Ending | TimePassed | AboutPair

@@ -16,7 +16,8 @@ class Bond:
     """A bond's options, as IFLA_INFO_DATA tells them (linux/if_link.h, IFLA_BOND_*).
 
     `active` is the ifindex of the active slave, 0 for none; `miimon` is in milliseconds; `mode` 1 is
-    active-backup; `fail_over_mac` 1 is "active": the bond follows its slaves and writes no slave's MAC.
+    active-backup; `fail_over_mac` 1 is "active": the bond follows its slaves and writes no slave's MAC. `hears_both`:
+    it takes in what comes to a slave that does not carry, too.
     """
 
     mode: int = 0
@@ -24,6 +25,7 @@ class Bond:
     miimon: int = 0
     fail_over_mac: int = 0
     primary: int = 0
+    hears_both: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class Link:
     is what ethtool calls it. `link` is the device below (a VLAN's, a macvlan's), `master` the one above; 0 for
     none. `mii_up` is the bond's own opinion of a slave (IFLA_BOND_SLAVE_MII_STATUS), true for anything else.
     `carrier_losses` is how often it has lost its carrier (IFLA_CARRIER_DOWN_COUNT), seen or not. `link_local` says that
-    the kernel gives it an IPv6 link-local address by itself, `xdp` that an XDP program is on it.
+    the kernel gives it an IPv6 link-local address by itself, `xdp` that an XDP program is on it. `promiscuous` is what
+    an administrator asked for, `promiscuity` for how many it takes in every frame: a capture, a bridge.
     """
 
     ifindex: int
@@ -86,6 +89,8 @@ class Link:
     standby_feature: bool = False
     carrier_losses: int = 0
     all_multicast: bool = False
+    promiscuous: bool = False
+    promiscuity: int = 0
     link_local: bool = False
     xdp: bool = False
     tc: Tc = field(default_factory=Tc)

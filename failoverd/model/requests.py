@@ -72,6 +72,14 @@ class SetActive:
 
 
 @dataclass(frozen=True, slots=True)
+class HearAll:
+    """Whether a bond takes in what comes to slaves that do not carry (IFLA_BOND_ALL_SLAVES_ACTIVE)."""
+
+    ifindex: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AddAltname:
     """Add an alternative name (RTM_NEWLINKPROP)."""
 
@@ -109,8 +117,23 @@ class AddRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class DropRoute:
+    """Remove a route through `route.ifindex`."""
+
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
 class SetAllMulticast:
     """Set or clear IFF_ALLMULTI: take in every multicast frame."""
+
+    ifindex: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetPromiscuous:
+    """Set or clear IFF_PROMISC: take in every frame, whoever it is for."""
 
     ifindex: int
     on: bool
@@ -164,12 +187,15 @@ Request = (
     | Rename
     | SetMaster
     | SetActive
+    | HearAll
     | AddAltname
     | DropAltname
     | AddAddress
     | DropAddress
     | AddRoute
+    | DropRoute
     | SetAllMulticast
+    | SetPromiscuous
     | SetLinkLocal
     | AddClsact
     | DropClsact

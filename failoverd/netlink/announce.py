@@ -1,4 +1,5 @@
-"""Telling the neighbours which way leads to this machine now: gratuitous ARP, unsolicited neighbour advertisements.
+"""Telling the neighbours which way leads to this machine now: gratuitous ARP, unsolicited neighbour advertisements,
+multicast reports, and for who has no address here a frame with his MAC.
 
 The kernel has no call for it that works for every device; bonding does it by itself, everybody else has to. A frame is
 put on the device that has the address, so it takes the way that traffic takes: out by the NIC that carries.
@@ -16,7 +17,10 @@ import struct
 from collections.abc import Iterable, Mapping
 
 from failoverd.model.inet import Address
+from failoverd.netlink.behind import fetch_behind, rarp
+from failoverd.netlink.checksum import internet_checksum
 from failoverd.netlink.fetch import Opener, fetch_addresses
+from failoverd.netlink.groups import Groups, of_all, reports
 
 ETH_P_ARP, ETH_P_IPV6 = 0x0806, 0x86DD
 BROADCAST = b"\xff" * 6
@@ -27,35 +31,53 @@ TARGET_LINK_LAYER = b"\x02\x01"
 ICMPV6 = 58
 IFA_F_UNSURE = 0x40 | 0x08 | 0x04
 """IFA_F_TENTATIVE, IFA_F_DADFAILED, IFA_F_OPTIMISTIC: nobody can say yet whose address this is."""
+NOBODY = "00:00:00:00:00:00"
 
 
-async def announce(open_socket: Opener, devices: Mapping[int, str]) -> list[str]:
-    """Announce every address of these devices (ifindex: MAC). Returns what could not be sent, in words.
+async def announce(open_socket: Opener, devices: Mapping[int, str], ports: Mapping[int, int]) -> list[str]:
+    """Announce every address of these devices (ifindex: MAC), their groups, and who is behind a bridge (the port's
+    ifindex: the bridge's). Returns what could not be sent, in words.
 
     Raises OSError, NetlinkError and InterruptedDumpError where the addresses cannot be read.
     """
     addresses = await fetch_addresses(open_socket, devices)
-    troubles = []
+    behind = {port: await fetch_behind(open_socket, bridge, port) for port, bridge in ports.items()}
+    groups, trouble = of_all(devices)
+    troubles = [trouble] if trouble else []
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as sock:
         for ifindex, mac in devices.items():
-            for frame in frames(bytes.fromhex(mac.replace(":", "")), addresses[ifindex]):
-                try:
-                    sock.bind((socket.if_indextoname(ifindex), 0))
-                    sock.send(frame)
-                except OSError as error:
-                    troubles.append(f"cannot announce by the device with ifindex {ifindex}: {error}")
+            own = bytes.fromhex((mac or NOBODY).replace(":", ""))
+            told = [*frames(own, addresses[ifindex]), *map(rarp, behind.get(ifindex, ()))]
+            told += reports(own, addresses[ifindex], groups.get(ifindex, Groups()))
+            troubles += _send(sock, ifindex, told)
     return troubles
 
 
+def _send(sock: socket.socket, ifindex: int, told: Iterable[bytes]) -> list[str]:
+    """What could not be sent; the first failure of a device stands for the rest."""
+    try:
+        name = socket.if_indextoname(ifindex)
+    except OSError:
+        return []
+    troubles = []
+    for frame in told:
+        try:
+            sock.bind((name, 0))
+            sock.send(frame)
+        except OSError as error:
+            troubles.append(f"cannot announce by the device with ifindex {ifindex}: {error}")
+    return troubles[:1]
+
+
 def frames(mac: bytes, addresses: Iterable[Address]) -> list[bytes]:
-    """One announcement for each address, as Ethernet frames."""
+    """One announcement for each address, as Ethernet frames; of a device that has none for sure, its MAC."""
     found = []
     for address in addresses:
         if len(address.local) == 4:
             found.append(gratuitous_arp(mac, address.local))
         elif len(address.local) == 16 and not address.flags & IFA_F_UNSURE:
             found.append(unsolicited_na(mac, address.local))
-    return found
+    return found or [rarp(mac)]
 
 
 def gratuitous_arp(mac: bytes, address: bytes) -> bytes:
@@ -68,15 +90,6 @@ def unsolicited_na(mac: bytes, address: bytes) -> bytes:
     """This address is at this MAC, whatever you know."""
     icmp = struct.pack("!BBHI", ADVERT, 0, 0, OVERRIDE << 24) + address + TARGET_LINK_LAYER + mac
     pseudo = address + ALL_NODES + struct.pack("!II", len(icmp), ICMPV6)
-    total = _checksum(pseudo + icmp)
-    icmp = icmp[:2] + struct.pack("!H", total) + icmp[4:]
+    icmp = icmp[:2] + struct.pack("!H", internet_checksum(pseudo + icmp)) + icmp[4:]
     header = struct.pack("!IHBB", 6 << 28, len(icmp), ICMPV6, 255) + address + ALL_NODES
     return ALL_NODES_MAC + mac + struct.pack("!H", ETH_P_IPV6) + header + icmp
-
-
-def _checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071) of an even number of bytes."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from failoverd.model.events import Answered, Event, LinkGone, LinkSeen, Synced
+from failoverd.model.events import AddressSeen, Answered, Event, LinkGone, LinkSeen, Synced
 from failoverd.model.links import Link
 from failoverd.model.requests import AddAltname, DropAltname, Request, SetLinkLocal, SetUp
 from failoverd.netlink import tc
@@ -35,6 +35,7 @@ from failoverd.netlink.frames import (
     read_error,
     split,
 )
+from failoverd.netlink.inet import IFADDR, RTM_NEWADDR
 from failoverd.netlink.links import AF_UNSPEC, IFF_LOWER_UP, IFF_UP, RTM_DELLINK, RTM_NEWLINK, head, read_link
 from failoverd.netlink.peeks import Peeks
 from failoverd.netlink.requests import dump_links, get_link, peek_link, write_request
@@ -148,6 +149,8 @@ class Conversation:
             return []
         if message.type in (RTM_NEWLINK, RTM_DELLINK):
             return self._device(message, now)
+        if message.type == RTM_NEWADDR:
+            return self._address(message)
         if message.type in tc.MESSAGES:
             return self._traffic_control(message, now)
         if message.type == NLMSG_ERROR:
@@ -195,6 +198,14 @@ class Conversation:
             dump.take(link, message, now)
         if not is_row:
             yield LinkSeen(link)
+
+    def _address(self, message: Message) -> Iterator[Event]:
+        """Only hardware can be a slave, and a master gets its addresses anew with every router advertisement."""
+        if len(message.payload) < IFADDR.size:
+            raise NetlinkError(f"an address message of {len(message.payload)} bytes")
+        known = self._known.get(IFADDR.unpack_from(message.payload)[4])
+        if known is not None and known.perm_mac and not known.kind:
+            yield AddressSeen(known.ifindex)
 
     def _lost_link(self, ifindex: int, flags: int) -> Iterator[Event]:
         """Tell that a slave is down or has no carrier ahead of everything else its message says.

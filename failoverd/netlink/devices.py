@@ -58,12 +58,14 @@ class Devices:
 def read_driver(ifindex: int, name: str) -> str:
     """The driver's name, "" where the device has none to tell, has another name or is gone by now.
 
-    The ioctl goes by name, and while NICs are being renamed a name can be another device's by the time it is asked for.
+    The kernel takes an ioctl about a device on any socket (net/socket.c, sock_do_ioctl): a Unix one, as the daemon's
+    sandbox has no AF_INET. It goes by name, and while NICs are being renamed a name can be another device's by the time
+    it is asked for.
     """
     info = array.array("B", struct.pack("=I", ETHTOOL_GDRVINFO).ljust(DRVINFO_SIZE, b"\0"))
     raw = name.encode("utf-8", "surrogateescape")
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
             fcntl.ioctl(sock, SIOCETHTOOL, IFREQ.pack(raw, info.buffer_info()[0]))
             if socket.if_nametoindex(name) != ifindex:
                 return ""

@@ -62,6 +62,15 @@ async def fetch_inet(open_socket: Opener, ifindexes: Iterable[int]) -> dict[int,
     return await _retried(open_socket, _fetch, tuple(ifindexes))
 
 
+async def dump_once(open_socket: Opener, ask: bytes) -> list[Message]:
+    """The answer to one dump request with the sequence number 1. Raises as fetch_inet does."""
+
+    async def collect(sock: Transport, _nothing: tuple[int, ...]) -> list[Message]:
+        return [message async for message in _dump(sock, ask, 1)]
+
+    return await _retried(open_socket, collect, ())
+
+
 async def _retried(
     open_socket: Opener, ask: Callable[[Transport, tuple[int, ...]], Awaitable[T]], wanted: tuple[int, ...]
 ) -> T:

@@ -15,6 +15,7 @@ RTM_GETLINK = 18
 AF_UNSPEC = 0
 IFF_UP = 0x1
 IFF_LOWER_UP = 0x10000
+IFF_PROMISC = 0x100
 IFF_ALLMULTI = 0x200
 AF_INET6 = 10
 IFLA_INET6_ADDR_GEN_MODE = 8
@@ -68,6 +69,8 @@ def read_link(message: Message) -> Link:
         altnames=_altnames(attrs.get("PROP_LIST")),
         carrier_losses=_number(attrs, "CARRIER_DOWN_COUNT"),
         all_multicast=bool(flags & IFF_ALLMULTI),
+        promiscuous=bool(flags & IFF_PROMISC),
+        promiscuity=_number(attrs, "PROMISCUITY"),
         link_local=_makes_link_local(attrs.get("AF_SPEC", b"")),
         xdp=any(dict(attributes(attrs.get("XDP", b""))).get(IFLA_XDP_ATTACHED, b"")),
     )
@@ -122,6 +125,7 @@ def _bond(data: dict[str, Any]) -> Bond:
         miimon=_number(data, "MIIMON"),
         fail_over_mac=_number(data, "FAIL_OVER_MAC"),
         primary=_number(data, "PRIMARY"),
+        hears_both=bool(_number(data, "ALL_SLAVES_ACTIVE")),
     )
 
 

@@ -27,6 +27,7 @@ class BondData(nla):  # type: ignore[misc, unused-ignore]
         (12, "PRIMARY_RESELECT", "uint8"),
         (13, "FAIL_OVER_MAC", "uint8"),
         (16, "NUM_PEER_NOTIF", "uint8"),
+        (17, "ALL_SLAVES_ACTIVE", "uint8"),
     )
 
 
@@ -86,6 +87,7 @@ class LinkMessage(nlmsg):  # type: ignore[misc, unused-ignore]
         (10, "MASTER", "uint32"),
         (18, "LINKINFO", "link_info"),
         (26, "AF_SPEC", "cdata"),
+        (30, "PROMISCUITY", "uint32"),
         (37, "LINK_NETNSID", "int32"),
         (43, "XDP", "cdata"),
         (48, "CARRIER_DOWN_COUNT", "uint32"),

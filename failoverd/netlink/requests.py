@@ -19,6 +19,8 @@ from failoverd.model.requests import (
     DropAltname,
     DropClsact,
     DropRedirect,
+    DropRoute,
+    HearAll,
     Rename,
     Request,
     SetActive,
@@ -26,6 +28,7 @@ from failoverd.model.requests import (
     SetLinkLocal,
     SetMaster,
     SetMtu,
+    SetPromiscuous,
     SetUp,
 )
 from failoverd.netlink import tc
@@ -42,6 +45,7 @@ from failoverd.netlink.frames import (
 from failoverd.netlink.inet import (
     AF_INET6,
     RTM_DELADDR,
+    RTM_DELROUTE,
     RTM_NEWADDR,
     RTM_NEWROUTE,
     without_label,
@@ -50,6 +54,7 @@ from failoverd.netlink.inet import (
 )
 from failoverd.netlink.links import (
     IFF_ALLMULTI,
+    IFF_PROMISC,
     IFF_UP,
     IFLA_INET6_ADDR_GEN_MODE,
     IN6_ADDR_GEN_MODE_NONE,
@@ -65,7 +70,7 @@ RTM_SETLINK = 19
 RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
 IFLA_LINKINFO = 18
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
-IFLA_BOND_ACTIVE_SLAVE = 2
+IFLA_BOND_ACTIVE_SLAVE, IFLA_BOND_ALL_SLAVES_ACTIVE = 2, 17
 ACTIVE_BACKUP = 1
 FOLLOW_ACTIVE = 1
 ON_FAILURE = 2
@@ -130,14 +135,20 @@ def _create_bond(request: CreateBond, seq: int) -> bytes:
 
 def _set_active(request: SetActive, seq: int) -> bytes:
     """By hand: this one is waited for while traffic is lost, and the codec takes twenty times as long."""
-    data = attribute(IFLA_INFO_DATA, attribute(IFLA_BOND_ACTIVE_SLAVE, struct.pack("=I", request.slave)))
-    info = attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, b"bond\0") + data)
-    return build(RTM_NEWLINK, NLM_F_ACK, seq, INFO.pack(0, 0, request.ifindex, 0, 0) + info)
+    return _bond_option(request.ifindex, attribute(IFLA_BOND_ACTIVE_SLAVE, struct.pack("=I", request.slave)), seq)
 
 
-def _all_multicast(request: SetAllMulticast, seq: int) -> bytes:
-    flags = IFF_ALLMULTI if request.on else 0
-    return build(RTM_SETLINK, NLM_F_ACK, seq, INFO.pack(0, 0, request.ifindex, flags, IFF_ALLMULTI))
+def _hear_all(request: HearAll, seq: int) -> bytes:
+    return _bond_option(request.ifindex, attribute(IFLA_BOND_ALL_SLAVES_ACTIVE, bytes([request.on])), seq)
+
+
+def _bond_option(ifindex: int, option: bytes, seq: int) -> bytes:
+    info = attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, b"bond\0") + attribute(IFLA_INFO_DATA, option))
+    return build(RTM_NEWLINK, NLM_F_ACK, seq, INFO.pack(0, 0, ifindex, 0, 0) + info)
+
+
+def _flag(ifindex: int, flag: int, on: bool, seq: int) -> bytes:
+    return build(RTM_SETLINK, NLM_F_ACK, seq, INFO.pack(0, 0, ifindex, flag if on else 0, flag))
 
 
 def _link_local(request: SetLinkLocal, seq: int) -> bytes:
@@ -161,6 +172,7 @@ def _add_route(request: AddRoute, seq: int) -> bytes:
 WRITERS: dict[type[Request], Callable[[Any, int], bytes]] = {
     CreateBond: _create_bond,
     SetActive: _set_active,
+    HearAll: _hear_all,
     AddRoute: _add_route,
     DeleteLink: lambda r, seq: _link(RTM_DELLINK, 0, seq, r.ifindex, []),
     SetUp: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [], up=r.up),
@@ -169,15 +181,15 @@ WRITERS: dict[type[Request], Callable[[Any, int], bytes]] = {
     SetMaster: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [("MASTER", r.master)]),
     AddAltname: lambda r, seq: _altname(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND, r, seq),
     DropAltname: lambda r, seq: _altname(RTM_DELLINKPROP, 0, r, seq),
-    AddAddress: lambda r, seq: build(
-        RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, seq, write_address(r.address)
-    ),
-    SetAllMulticast: _all_multicast,
+    AddAddress: lambda r, seq: build(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, seq, write_address(r.address)),
+    SetAllMulticast: lambda r, seq: _flag(r.ifindex, IFF_ALLMULTI, r.on, seq),
+    SetPromiscuous: lambda r, seq: _flag(r.ifindex, IFF_PROMISC, r.on, seq),
     SetLinkLocal: _link_local,
     AddClsact: lambda r, seq: tc.add_clsact(r.ifindex, seq),
     DropClsact: lambda r, seq: tc.drop_clsact(r.ifindex, seq),
     AddRedirect: lambda r, seq: tc.add_redirect(r.ifindex, r.hook, r.target, seq),
     DropRedirect: lambda r, seq: tc.drop_redirect(r.ifindex, r.hook, r.handle, seq),
     DropAddress: lambda r, seq: build(RTM_DELADDR, NLM_F_ACK, seq, write_address(without_label(r.address))),
+    DropRoute: lambda r, seq: build(RTM_DELROUTE, NLM_F_ACK, seq, write_route(r.route)),
 }
 """One row a kind of request. A test holds that no kind is missing."""

@@ -5,15 +5,18 @@ that rename fail, so failoverd waits. udev is done when the device's record in /
 it was initialised) and no ID_RENAMING; it sends a message to its monitor group then. So: subscribe, then read, then
 read again at every message. Where no udevd runs (a container), every device is ready at once.
 
-The monitor's messages: struct monitor_netlink_header in systemd's src/libsystemd/sd-device/device-monitor.c. Only their
-magic and their sender are looked at; what they say is read from the record.
+The monitor's messages: struct monitor_netlink_header in systemd's src/libsystemd/sd-device/device-monitor.c. What they
+say is read from the record, but for one thing. A rename that the kernel refuses is an end, too; systemd 252 (Debian 12)
+then leaves a record that says ID_RENAMING for ever and nothing of the name. But its message says it, and is sent when
+the rename has been tried: where the device is not called so by then, it failed. (Newer ones complete the record.)
 """
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import trio
@@ -24,27 +27,75 @@ NETLINK_KOBJECT_UEVENT = 15
 UDEV_GROUP = 2
 PREFIX = b"libudev\0"
 MAGIC = struct.pack(">I", 0xFEEDCAFE)
+HEADER = struct.Struct("=16xII")
+"""Of it, where the properties begin and how many bytes they have."""
 SO_PASSCRED = 16
 UCRED = struct.Struct("=iII")
 LARGEST = 1 << 17
 RUN = Path("/run/udev")
+DEVICES = Path("/sys/class/net")
+KERNELS = "1"
 
 
 class Udev:
     """udev as failoverd needs it."""
 
-    def __init__(self, run: Path = RUN) -> None:
+    def __init__(self, run: Path = RUN, devices: Path = DEVICES) -> None:
         self._run = run
+        self._devices = devices
+        self._renaming: dict[int, str] = {}
 
     def is_done(self, ifindex: int) -> bool:
-        """Whether udev has finished with this device, or there is no udev to wait for."""
+        """Whether udev has finished with this device or given it up, or there is no udev to wait for."""
+        return self.recorded(ifindex) is not None or self._given_up(ifindex) != ""
+
+    def recorded(self, ifindex: int) -> Mapping[str, str] | None:
+        """The properties of a device udev has finished with, None of one it has not. Without udev nothing has any."""
         if not (self._run / "control").exists():
-            return True
+            return {}
         try:
-            lines = (self._run / "data" / f"n{ifindex}").read_bytes().splitlines()
+            text = (self._run / "data" / f"n{ifindex}").read_text("utf-8", "surrogateescape")
         except OSError:
-            return False
-        return any(line.startswith(b"I:") for line in lines) and b"E:ID_RENAMING=1" not in lines
+            return None
+        lines = text.split("\n")
+        found = dict(line[2:].split("=", 1) for line in lines if line.startswith("E:") and "=" in line)
+        return found if any(line.startswith("I:") for line in lines) and found.get("ID_RENAMING") != "1" else None
+
+    def wanted_name(self, ifindex: int, name: str) -> str:
+        """What udev wanted to call a device that still has the name the kernel gave it, "" where it wanted nothing.
+
+        A name that somebody has given since is not the kernel's any more (the device's name_assign_type: NET_NAME_ENUM
+        is 1, and kernels that do not tell refuse to say).
+        """
+        wanted = self._given_up(ifindex) or (self.recorded(ifindex) or {}).get("ID_NET_NAME", "")
+        if wanted in ("", name):
+            return ""
+        try:
+            kind = (self._devices / name / "name_assign_type").read_text("ascii").strip()
+        except OSError as error:
+            kind = KERNELS if error.errno == errno.EINVAL else ""
+        return wanted if kind == KERNELS else ""
+
+    def note(self, properties: Mapping[str, str]) -> None:
+        """Take in a message: the one of an `add` says what the device is being renamed to."""
+        ifindex = properties.get("IFINDEX", "")
+        is_renaming = properties.get("ACTION") == "add" and properties.get("ID_RENAMING") == "1"
+        if ifindex.isdecimal():
+            self._renaming.pop(int(ifindex), None)
+            self._renaming |= {int(ifindex): properties.get("ID_NET_NAME", "")} if is_renaming else {}
+
+    def _given_up(self, ifindex: int) -> str:
+        """The name udev has tried to give this device in vain, "" for none. It has tried when it says so."""
+        wanted = self._renaming.get(ifindex, "")
+        try:
+            found = (self._devices / wanted / "ifindex").read_text("ascii").strip() if wanted else ""
+        except OSError:
+            found = ""
+        return wanted if found != str(ifindex) else ""
+
+    def is_idle(self) -> bool:
+        """Whether udev has nothing to do, or there is no udev: it keeps this file while it has."""
+        return not (self._run / "control").exists() or not (self._run / "queue").exists()
 
     async def messages(self) -> AsyncIterator[None]:
         """One item for every message of udev's monitor. Raises OSError where the socket cannot be had."""
@@ -62,7 +113,17 @@ class Udev:
                     yield None
                     continue
                 if is_from_udev(data, ancillary, sender):
+                    self.note(properties(data))
                     yield None
+
+
+def properties(data: bytes) -> Mapping[str, str]:
+    """What a message of udev's monitor says; nothing where it is cut."""
+    if len(data) < HEADER.size:
+        return {}
+    start, size = HEADER.unpack_from(data)
+    lines = data[start : start + size].decode("utf-8", "surrogateescape").split("\0")
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def is_from_udev(data: bytes, ancillary: list[tuple[int, int, bytes]], sender: object) -> bool:

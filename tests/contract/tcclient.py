@@ -106,12 +106,16 @@ class Tc:
 
 def tc_of(message: Message) -> Tc:
     """Read a message."""
+    _, ifindex, handle, parent, info = struct.unpack_from("=BxxxiIII", message.body)
     return Tc(
         message.type,
         message.flags,
         message.seq,
         message.pid,
-        *struct.unpack_from("=BxxxiIII", message.body)[1:],
+        ifindex,
+        handle,
+        parent,
+        info,
         wire.table(message.body[20:]),
     )
 

@@ -138,3 +138,33 @@ async def test_a_device_is_found_by_name_and_by_alternative_name(stage: Stage) -
     assert await stage.client.refused(get(stage, named("nobody"))) == (errno.ENODEV, "")
     assert await stage.client.refused(get(stage)) == (errno.EINVAL, "")
     assert await stage.client.refused(stage.client.link(4711)) == (errno.ENODEV, "")
+
+
+@contract
+async def test_a_name_it_has_as_an_alternative_one_becomes_its_own_once_that_is_dropped(stage: Stage) -> None:
+    """Where the rename is refused, adding it again brings the alternative name back; else that is refused."""
+    nic = await stage.nic("nic0")
+    for up in (False, True):
+        name = f"other{int(up)}"
+        await add_names(stage, nic, name)
+        await stage.client.set_link(nic, up=up)
+        await drop_name(stage, nic, name)
+        rename = stage.client.set_link(nic, named(name))
+        if up and stage.world.release < (6, 2):
+            assert await stage.client.refused(rename) == (errno.EBUSY, "")
+            await add_names(stage, nic, name)
+            assert (await stage.client.link(nic)).altnames == {name}
+        else:
+            await rename
+            assert await stage.client.refused(add_names(stage, nic, name)) == (errno.EEXIST, "")
+            assert (await stage.client.link(nic)).altnames == set()
+
+
+@contract
+async def test_two_names_are_swapped_and_each_rename_is_told_of_its_own_index(stage: Stage) -> None:
+    one, two = await stage.nic("nic0"), await stage.nic("nic1")
+    stage.client.take_links(one)
+    for nic, name in ((one, "passing"), (two, "nic0"), (one, "nic1")):
+        await stage.client.set_link(nic, named(name))
+    told = [(link_of(m).index, link_of(m).name) for m in stage.client.heard if link_of(m).index in (one, two)]
+    assert told == [(one, "passing"), (two, "nic0"), (one, "nic1")]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failoverd.model.events import Answered, Event, LinkGone, LinkSeen, Synced
+from failoverd.model.events import AddressSeen, Answered, Event, LinkGone, LinkSeen, Synced
 from failoverd.model.inet import Address
 from failoverd.model.links import Link
 from failoverd.model.requests import AddAddress, AddAltname, SetMaster, SetUp
@@ -305,6 +305,23 @@ MESSAGES = st.one_of(
     st.builds(kernel.done, st.integers(0, 5), st.integers(0, 120)),
     st.builds(kernel.ack, st.integers(0, 5), st.integers(0, 120), st.text(max_size=5).filter(lambda t: "\0" not in t)),
 )
+
+
+def new_address(index: int, family: int = 2) -> bytes:
+    """RTM_NEWADDR of 10.0.0.2/24, or as short as it can be."""
+    return kernel.message(20, struct.pack("=BBBBI", family, 24, 0, 0, index) + kernel.attr(1, bytes([10, 0, 0, 2])))
+
+
+def test_an_address_is_told_of_where_hardware_gets_it(talk: Talk) -> None:
+    bond = kernel.attr(18 | 0x8000, kernel.attr(1, b"bond\0"))
+    talk.hear(kernel.nic(7, b"ens4", MAC, b"pci"), kernel.link(9, b"ens3", bond), kernel.link(1, b"lo"))
+    assert talk.hear(new_address(9), new_address(1), new_address(99), new_address(7)) == [AddressSeen(7)]
+    assert talk.hear(new_address(7, family=10)) == [AddressSeen(7)]
+
+
+def test_an_address_message_that_is_too_short_is_garbage(talk: Talk) -> None:
+    assert talk.hear(kernel.message(20, b"abcd")) == []
+    assert len(talk.sent()) == 1, "it asks for everything again"
 
 
 @given(st.lists(MESSAGES, max_size=30))

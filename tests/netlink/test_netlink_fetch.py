@@ -9,6 +9,7 @@ import pytest
 import trio
 from privatenet import private_net
 
+from failoverd.model.events import Answered
 from failoverd.model.inet import Address, Route
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import AddAddress, AddRoute, Request, SetUp
@@ -118,10 +119,12 @@ async def do(*requests: Request) -> None:
         talk = Conversation(lambda link: link)
         talk.request("", requests, 0.0)
         await sock.send(talk.out.pop())
-        answered = []
+        answered: list[Answered] = []
         while not answered:
-            answered = [event for event in talk.feed(await sock.recv(), 0.0) if hasattr(event, "answers")]
-        assert {number for number, _ in answered[0].answers} == {0}, answered
+            answered = [event for event in talk.feed(await sock.recv(), 0.0) if isinstance(event, Answered)]
+        answers = answered[0].answers
+        assert answers is not None
+        assert {number for number, _ in answers} == {0}, answers
     finally:
         sock.close()
 

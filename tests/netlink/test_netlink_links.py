@@ -92,6 +92,9 @@ def test_what_the_redirection_has_to_know_of_a_device() -> None:
     assert not read(kernel.link(7, b"ens4")).link_local
     assert read(kernel.link(7, b"ens4", state=0x200)).all_multicast
     assert not read(kernel.link(7, b"ens4", state=0x10101)).all_multicast
+    assert read(kernel.link(7, b"ens4", state=0x100)).promiscuous
+    assert not read(kernel.link(7, b"ens4", state=0x10201)).promiscuous
+    assert read(kernel.link(7, b"ens4", kernel.number(30, 2))).promiscuity == 2
     assert read(kernel.link(7, b"ens4", kernel.attr(43, kernel.attr(2, b"\1") + kernel.number(1, 5)))).xdp
     assert not read(kernel.link(7, b"ens4", kernel.attr(43, kernel.attr(2, b"\0")))).xdp
     assert read(kernel.link(7, b"ens4", kernel.number(48, 12))).carrier_losses == 12

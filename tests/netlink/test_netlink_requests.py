@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from typing import get_args
 
@@ -9,15 +10,18 @@ import kernelbytes as kernel
 import pytest
 import trio
 from privatenet import private_net
+from toykernel import route
 from veths import make_veth
 
 from failoverd.model.events import Answered
 from failoverd.model.links import Link
 from failoverd.model.requests import (
     AddAltname,
+    AddRoute,
     CreateBond,
     DeleteLink,
     DropAltname,
+    DropRoute,
     Rename,
     Request,
     SetActive,
@@ -25,6 +29,7 @@ from failoverd.model.requests import (
     SetLinkLocal,
     SetMaster,
     SetMtu,
+    SetPromiscuous,
     SetUp,
 )
 from failoverd.netlink.conversation import Conversation
@@ -75,8 +80,9 @@ def test_only_bringing_a_device_up_or_down_touches_its_flags(request_: Request) 
 
 @pytest.mark.parametrize("on", [True, False])
 def test_all_multicast_is_a_flag_and_nothing_else_is_touched(on: bool) -> None:
-    (message,) = split(write_request(SetAllMulticast(7, on), 1))
-    assert struct.unpack("=BxHiII", message.payload) == (0, 0, 7, 0x200 if on else 0, 0x200)
+    for request, flag in ((SetAllMulticast(7, on), 0x200), (SetPromiscuous(7, on), 0x100)):
+        (message,) = split(write_request(request, 1))
+        assert struct.unpack("=BxHiII", message.payload) == (0, 0, 7, flag if on else 0, flag)
 
 
 @pytest.mark.parametrize(("on", "mode"), [(True, b"\0"), (False, b"\1")])
@@ -121,13 +127,30 @@ def test_a_real_device_is_renamed_resized_and_brought_up() -> None:
 
 
 @private_net
+def test_a_real_route_is_dropped() -> None:
+    async def change() -> None:
+        first, second = await make_veth("v0", "v1")
+        await do(SetUp(first, True), SetUp(second, True))
+        there, other = route("2001:db8:9::/64", first, metric=7), route("2001:db8:9::/64", second, metric=8)
+        answers, _ = await do(AddRoute(there), AddRoute(other), DropRoute(there), DropRoute(other))
+        assert answers == (OK,) * 4
+        answers, _ = await do(DropRoute(there))
+        assert answers[0][0] == errno.ESRCH
+
+    trio.run(change)
+
+
+@private_net
 def test_a_real_device_is_made_silent_and_all_ears_and_back() -> None:
     async def change() -> None:
         first, _ = await make_veth("v0", "v1")
         for on in (False, True):
-            answers, links = await do(SetLinkLocal(first, on), SetAllMulticast(first, not on))
-            assert answers == (OK, OK)
-            assert (links[first].link_local, links[first].all_multicast) == (on, not on)
+            requests = (SetLinkLocal(first, on), SetAllMulticast(first, not on), SetPromiscuous(first, not on))
+            answers, links = await do(*requests)
+            assert answers == (OK, OK, OK)
+            link = links[first]
+            assert (link.link_local, link.all_multicast, link.promiscuous) == (on, not on, not on)
+            assert link.promiscuity == (not on)
 
     trio.run(change)
 

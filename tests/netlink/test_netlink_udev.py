@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import os
 import socket
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import trio
 from privatenet import private_net
 
-from failoverd.netlink.udev import MAGIC, PREFIX, Udev, is_from_udev
+from failoverd.netlink.udev import MAGIC, PREFIX, Udev, is_from_udev, properties
 
 ROOTS = [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, struct.pack("=iII", 300, 0, 0))]
 MESSAGE = PREFIX + MAGIC + bytes(28)
@@ -38,8 +40,80 @@ def test_when_udev_is_done(run: Path, record: bytes | None, done: bool) -> None:
     assert Udev(run).is_done(7) is done
 
 
+def test_what_udev_has_on_record(run: Path) -> None:
+    assert Udev(run).recorded(7) is None
+    (run / "data" / "n7").write_bytes(b"I:12345\nE:A=b=c\x0bd\nE:ID_NAME=\xff\nE:odd\nG:systemd\nQ:systemd\nV:1\n")
+    assert Udev(run).recorded(7) == {"A": "b=c\x0bd", "ID_NAME": "\udcff"}
+
+
 def test_without_udevd_every_device_is_ready(tmp_path: Path) -> None:
     assert Udev(tmp_path).is_done(7)
+    assert Udev(tmp_path).recorded(7) == {}
+
+
+@pytest.mark.parametrize(
+    ("record", "kind", "wanted"),
+    [
+        (b"I:1\nE:ID_NET_NAME=ens4\n", "1\n", "ens4"),
+        (b"I:1\nE:ID_NET_NAME=ens4\n", "4\n", ""),
+        (b"I:1\nE:ID_NET_NAME=ens4\n", None, ""),
+        (b"I:1\nE:ID_NET_NAME=eth1\n", "1\n", ""),
+        (b"I:1\nE:ID_BUS=pci\n", "1\n", ""),
+        (b"E:ID_NET_NAME=ens4\n", "1\n", ""),
+    ],
+)
+def test_the_name_udev_could_not_give(run: Path, record: bytes, kind: str | None, wanted: str) -> None:
+    (run / "data" / "n7").write_bytes(record)
+    if kind is not None:
+        (run / "class" / "eth1").mkdir(parents=True)
+        (run / "class" / "eth1" / "name_assign_type").write_text(kind)
+    assert Udev(run, run / "class").wanted_name(7, "eth1") == wanted
+
+
+def test_a_kernel_that_does_not_say_who_named_a_device_did(run: Path) -> None:
+    """Reading what it does not know it answers with EINVAL; so it does for the stand-in, which can only be written."""
+    stand_in = Path("/proc/self/clear_refs")
+    if not os.access(stand_in, os.R_OK):
+        pytest.skip("only root may open what cannot be read")
+    (run / "data" / "n7").write_bytes(b"I:1\nE:ID_NET_NAME=ens4\n")
+    (run / "class" / "eth1").mkdir(parents=True)
+    (run / "class" / "eth1" / "name_assign_type").symlink_to(stand_in)
+    assert Udev(run, run / "class").wanted_name(7, "eth1") == "ens4"
+
+
+def message(**said: str) -> bytes:
+    body = b"".join(f"{key}={value}\0".encode() for key, value in said.items())
+    return PREFIX + MAGIC + struct.pack("=7I", 40, 40, len(body), 0, 0, 0, 0) + body
+
+
+@pytest.mark.parametrize(
+    ("said", "named", "wanted"),
+    [
+        ({"ACTION": "add", "IFINDEX": "7", "ID_RENAMING": "1", "ID_NET_NAME": "ens4"}, "eth1", "ens4"),
+        ({"ACTION": "add", "IFINDEX": "7", "ID_RENAMING": "1", "ID_NET_NAME": "ens4"}, "ens4", ""),
+        ({"ACTION": "move", "IFINDEX": "7", "ID_RENAMING": "1", "ID_NET_NAME": "ens4"}, "eth1", ""),
+        ({"ACTION": "add", "IFINDEX": "7", "ID_NET_NAME": "ens4"}, "eth1", ""),
+        ({"ACTION": "add", "IFINDEX": "8", "ID_RENAMING": "1", "ID_NET_NAME": "ens4"}, "eth1", ""),
+        ({"ACTION": "add", "IFINDEX": "x", "ID_RENAMING": "1", "ID_NET_NAME": "ens4"}, "eth1", ""),
+        ({"ACTION": "add", "ID_RENAMING": "1"}, "eth1", ""),
+    ],
+)
+def test_a_rename_that_failed_is_an_end_too(run: Path, said: Mapping[str, str], named: str, wanted: str) -> None:
+    (run / "data" / "n7").write_bytes(b"E:ID_RENAMING=1\n")
+    (run / "class" / named).mkdir(parents=True)
+    (run / "class" / named / "ifindex").write_text("7\n")
+    (run / "class" / named / "name_assign_type").write_text("1\n" if named == "eth1" else "4\n")
+    udev = Udev(run, run / "class")
+    udev.note(properties(message(**said)))
+    assert udev.wanted_name(7, named) == wanted
+    assert udev.is_done(7) is (wanted != "")
+    udev.note({"ACTION": "move", "IFINDEX": "7"})
+    assert not udev.is_done(7)
+
+
+@pytest.mark.parametrize("data", [b"", MESSAGE[:20], message(A="b")[:-3], b"\xff" * 60])
+def test_a_message_that_is_cut_says_what_it_says(data: bytes) -> None:
+    assert set(properties(data)) <= {"A"}
 
 
 @pytest.mark.parametrize(

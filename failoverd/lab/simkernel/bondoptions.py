@@ -98,5 +98,6 @@ SETTERS: dict[int, Callable[[Net, Device, int], None]] = {
     n.IFLA_BOND_PRIMARY_RESELECT: _primary_reselect,
     n.IFLA_BOND_FAIL_OVER_MAC: _fail_over_mac,
     n.IFLA_BOND_NUM_PEER_NOTIF: _plain("num_peer_notif", 255),
+    n.IFLA_BOND_ALL_SLAVES_ACTIVE: _plain("all_slaves_active", 1),
 }
 """By attribute, in bond_changelink()'s order."""

@@ -145,6 +145,6 @@ def _bond_data(bond: Bond) -> list[bytes]:
         wire.u8(n.IFLA_BOND_FAIL_OVER_MAC, bond.fail_over_mac),
         wire.u32(n.IFLA_BOND_RESEND_IGMP, 1),
         wire.u8(n.IFLA_BOND_NUM_PEER_NOTIF, bond.num_peer_notif),
-        wire.u8(n.IFLA_BOND_ALL_SLAVES_ACTIVE, 0),
+        wire.u8(n.IFLA_BOND_ALL_SLAVES_ACTIVE, bond.all_slaves_active),
         *BOND_CONSTANTS,
     ]

@@ -57,6 +57,7 @@ class Bond:
     downdelay: int = 0
     fail_over_mac: int = 0
     num_peer_notif: int = 1
+    all_slaves_active: int = 0
     peer_notif_delay: int = 0
     primary: Device | None = None
     primary_reselect: int = 0

@@ -1,0 +1,139 @@
+"""Telling the network again which multicast groups this machine is in, by the way that traffic takes now.
+
+Switches that listen to such reports (RFC 4541) send a group where they have heard of it, and would learn of the other
+NIC at their router's next question only, two minutes later. A bond makes the kernel report (NETDEV_RESEND_IGMP). Nobody
+else can ask it to: there is no request for it, so under traffic control the reports are made here. They are what the
+kernel's own would be: current-state records (RFC 3376, 4.2; RFC 3810, 5.2), or IGMPv1's and v2's where the kernel has
+heard a router that knows no better. The kernel does not say so of MLDv1.
+
+The groups are read from /proc/thread-self/net; by rtnetlink the kernel tells only those of IPv6, and those of IPv4 from
+6.15 on. A membership with a list of sources is reported as one without: what comes besides is dropped by the kernel.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from failoverd.model.inet import Address
+from failoverd.netlink.checksum import internet_checksum
+
+PROC = Path("/proc/thread-self/net")
+ALL_HOSTS, ALL_NODES = bytes([224, 0, 0, 1]), bytes.fromhex("ff02") + bytes(13) + b"\x01"
+"""Everybody is in them, and nobody reports them."""
+IGMP_ROUTERS, MLD_ROUTERS = bytes([224, 0, 0, 22]), bytes.fromhex("ff02") + bytes(13) + b"\x16"
+V1_REPORT, V2_REPORT, V3_REPORT, MLD2_REPORT = 0x12, 0x16, 0x22, 143
+OLD = {"V1": V1_REPORT, "V2": V2_REPORT}
+IS_EXCLUDE = 2
+LINK_SCOPE, SCOPE_LINK = 2, 253
+ETH_P_IPV4, ETH_P_IPV6, IGMP, ICMPV6, HOP_BY_HOP = 0x0800, 0x86DD, 2, 58, 0
+ALERT4, ALERT6 = bytes([0x94, 4, 0, 0]), bytes([ICMPV6, 0, 5, 2, 0, 0, 1, 0])
+"""Router alert: an IPv4 option (RFC 2113); a hop-by-hop header (RFC 2711) with its padding."""
+INTERNETWORK_CONTROL = 0xC0
+MOST4, MOST6 = 150, 60
+"""Records in a report, so that it fits into any Ethernet frame."""
+UNSURE = 0x40 | 0x08
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """A device's groups, in network byte order; `old` is the report of an old IGMP, 0 for version 3."""
+
+    four: tuple[bytes, ...] = ()
+    six: tuple[bytes, ...] = ()
+    old: int = 0
+
+
+def read_groups(ifindexes: Collection[int], proc: Path = PROC) -> dict[int, Groups]:
+    """The groups of these devices in this thread's network namespace. Raises OSError where they cannot be read."""
+    four, six = parse_igmp((proc / "igmp").read_text("latin-1")), _optional(proc / "igmp6")
+    found = {}
+    for ifindex in ifindexes:
+        groups, old = four.get(ifindex, ((), 0))
+        found[ifindex] = Groups(groups, parse_igmp6(six).get(ifindex, ()), old)
+    return found
+
+
+def _optional(path: Path) -> str:
+    """A kernel without IPv6 has no such file."""
+    return path.read_text("latin-1") if path.exists() else ""
+
+
+def parse_igmp(text: str) -> dict[int, tuple[tuple[bytes, ...], int]]:
+    """/proc/net/igmp: by ifindex the groups to report, and by what old report. A device's line is followed by its
+    groups', which are indented (net/ipv4/igmp.c, igmp_mc_seq_show)."""
+    found: dict[int, tuple[tuple[bytes, ...], int]] = {}
+    current = 0
+    for line in text.splitlines()[1:]:
+        words = line.split()
+        if not line[:1].isspace():
+            current = int(words[0])
+            found[current] = ((), OLD.get(words[-1], 0))
+            continue
+        group = struct.pack("=I", int(words[0], 16))
+        if group != ALL_HOSTS:
+            groups, old = found[current]
+            found[current] = ((*groups, group), old)
+    return found
+
+
+def parse_igmp6(text: str) -> dict[int, tuple[bytes, ...]]:
+    """/proc/net/igmp6: by ifindex the groups to report. Those that do not leave the machine are not (RFC 3810, 6)."""
+    found: dict[int, tuple[bytes, ...]] = {}
+    for words in map(str.split, text.splitlines()):
+        group = bytes.fromhex(words[2])
+        if group != ALL_NODES and group[1] & 0xF >= LINK_SCOPE:
+            found[int(words[0])] = (*found.get(int(words[0]), ()), group)
+    return found
+
+
+def reports(mac: bytes, addresses: Iterable[Address], groups: Groups) -> list[bytes]:
+    """The frames that report these groups, from a device with this MAC and these addresses."""
+    known = list(addresses)
+    four = next((a.local for a in known if len(a.local) == 4), bytes(4))
+    sure = (a for a in known if len(a.local) == 16 and a.scope == SCOPE_LINK and not a.flags & UNSURE)
+    six = next((a.local for a in sure), bytes(16))
+    if groups.old:
+        frames = [_igmp(mac, four, group, struct.pack("!BBH4s", groups.old, 0, 0, group)) for group in groups.four]
+    else:
+        frames = [_igmp(mac, four, IGMP_ROUTERS, _report(V3_REPORT, part)) for part in _parts(groups.four, MOST4)]
+    return frames + [_mld(mac, six, _report(MLD2_REPORT, part)) for part in _parts(groups.six, MOST6)]
+
+
+def _parts(groups: tuple[bytes, ...], most: int) -> list[tuple[bytes, ...]]:
+    return [groups[start : start + most] for start in range(0, len(groups), most)]
+
+
+def _report(kind: int, groups: tuple[bytes, ...]) -> bytes:
+    """IGMPv3's and MLDv2's report are the same but for the length of an address: every source of each of the groups."""
+    records = b"".join(struct.pack("!BBH", IS_EXCLUDE, 0, 0) + group for group in groups)
+    return struct.pack("!BxHxxH", kind, 0, len(groups)) + records
+
+
+def _igmp(mac: bytes, source: bytes, to: bytes, report: bytes) -> bytes:
+    report = _summed(report, 2, b"")
+    size = 20 + len(ALERT4) + len(report)
+    head = struct.pack("!BBHHHBBH", 0x46, INTERNETWORK_CONTROL, size, 0, 0x4000, 1, IGMP, 0) + source + to + ALERT4
+    multicast = bytes.fromhex("01005e") + bytes([to[1] & 0x7F]) + to[2:]
+    return multicast + mac + struct.pack("!H", ETH_P_IPV4) + _summed(head, 10, b"") + report
+
+
+def _mld(mac: bytes, source: bytes, report: bytes) -> bytes:
+    pseudo = source + MLD_ROUTERS + struct.pack("!II", len(report), ICMPV6)
+    body = ALERT6 + _summed(report, 2, pseudo)
+    head = struct.pack("!IHBB", 6 << 28, len(body), HOP_BY_HOP, 1) + source + MLD_ROUTERS
+    return b"\x33\x33" + MLD_ROUTERS[12:] + mac + struct.pack("!H", ETH_P_IPV6) + head + body
+
+
+def _summed(data: bytes, at: int, pseudo: bytes) -> bytes:
+    return data[:at] + struct.pack("!H", internet_checksum(pseudo + data)) + data[at + 2 :]
+
+
+def of_all(devices: Mapping[int, str], proc: Path = PROC) -> tuple[dict[int, Groups], str]:
+    """The groups of these devices, or none of them and why, in words."""
+    try:
+        return read_groups(devices, proc), ""
+    except OSError as error:
+        return {}, f"the multicast groups cannot be read: {error}"
