@@ -24,6 +24,8 @@ from failoverd.model.actions import (
     DropJournal,
     Emit,
     FetchInet,
+    KeepDrain,
+    KeepMarks,
     Peek,
     Remember,
     SaveJournal,
@@ -31,8 +33,19 @@ from failoverd.model.actions import (
     Send,
     WakeAt,
 )
-from failoverd.model.events import Answered, Event, InetSeen, LinkSeen, NotSaved, Synced, TimePassed, UdevDone
+from failoverd.model.events import (
+    Announced,
+    Answered,
+    Event,
+    InetSeen,
+    LinkSeen,
+    NotSaved,
+    Synced,
+    TimePassed,
+    UdevDone,
+)
 from failoverd.model.links import Link
+from failoverd.model.orders import Drain
 from failoverd.model.pairs import Inet, Journal
 from failoverd.model.requests import Request
 from failoverd.model.signals import Signal
@@ -46,7 +59,8 @@ class Driver:
     """One machine and its daemon.
 
     Actions are numbered. After those in `kill_at` the daemon is killed, the answers to those in `lose_at` are lost, for
-    those in `full_at` the disk is full. `on_action` is called after each action, `on_step` between two events.
+    those in `full_at` the disk is full. `lost_races` are names udev could not give, by those the kernel gave.
+    Where `udev_hangs` it is never done. `on_action` is called after each action, `on_step` between two events.
     """
 
     kernel: ToyKernel
@@ -59,16 +73,20 @@ class Driver:
     now: float = 0.0
     journals: dict[str, Journal] = field(default_factory=dict)
     memory: dict[str, str] = field(default_factory=dict)
+    drains: dict[str, Drain] = field(default_factory=dict)
     events: deque[Event | Callable[[], Event]] = field(default_factory=deque)
     signals: list[Signal] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     sent: list[tuple[Request, ...]] = field(default_factory=list)
     peeks: list[tuple[float, int]] = field(default_factory=list)
     announced: list[Announce] = field(default_factory=list)
+    marks: dict[str, str] = field(default_factory=dict)
     state: State = field(init=False)
     wake: float | None = None
     done: int = 0
     precious: frozenset[str] = frozenset()
+    lost_races: dict[str, str] = field(default_factory=dict)
+    udev_hangs: bool = False
 
     def __post_init__(self) -> None:
         self.precious = self.configured()
@@ -79,11 +97,15 @@ class Driver:
         self.state = State(self.config)
         for mac, journal in self.journals.items():
             self.state.pairs[mac] = PairState(mac, journal=journal)
+        for mac, drain in self.drains.items():
+            self.state.pairs.setdefault(mac, PairState(mac)).drain = drain
         for mac, word in self.memory.items():
             if word == "joined":
                 self.state.remembered.add(mac)
             else:
                 self.state.pairs.setdefault(mac, PairState(mac)).held = True
+        for mac in {name[:17] for name in self.marks}:
+            self.state.pairs.setdefault(mac, PairState(mac)).marks = None
         self.wake = None
         self.kernel.news.clear()
         self.events = deque([Synced(tuple(self.kernel.links.values()))])
@@ -146,23 +168,36 @@ class Driver:
                 self.journals.pop(mac, None)
             case Remember(mac, what):
                 self.memory[mac] = str(what)
-            case AskUdev(ifindex, _):
-                self.events.append(UdevDone(ifindex))
+            case AskUdev(ifindex, _) if not self.udev_hangs:
+                self.events.append(lambda: UdevDone(ifindex, self.udev_name(ifindex)))
             case WakeAt(at):
                 self.wake = at
             case Peek(ifindex):
                 self._peek(ifindex)
+            case KeepMarks(mac, files):
+                others = {name: text for name, text in self.marks.items() if not name.startswith(mac)}
+                self.marks = {**others, **files}
             case _:
                 self._note(action)
 
-    def _note(self, action: Emit | Say | Announce) -> None:
+    def udev_name(self, ifindex: int) -> str:
+        """What udev wanted where somebody was faster; the kernel's names are the keys of `lost_races`."""
+        link = self.kernel.links.get(ifindex)
+        return self.lost_races.get(link.name, "") if link is not None else ""
+
+    def _note(self, action: Emit | Say | Announce | KeepDrain | AskUdev) -> None:
         match action:
+            case KeepDrain(mac, None):
+                self.drains.pop(mac, None)
+            case KeepDrain(mac, drain) if drain is not None:
+                self.drains[mac] = drain
             case Emit(signal):
                 self.signals.append(signal)
             case Say(_, text):
                 self.said.append(text)
             case Announce():
                 self.announced.append(action)
+                self.events.append(Announced(action.mac))
 
     def _peek(self, ifindex: int) -> None:
         """Only an answer that is news is told."""

@@ -53,7 +53,8 @@ def show(value: object, longest: int = 60) -> str:
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
-def _wrong_type(value: object) -> RefusedError:
+def wrong_type(value: object) -> RefusedError:
+    """What is said of a value of another type."""
     name = _TYPE_NAMES.get(type(value))
     shown = show(value)
     if name is None:
@@ -67,7 +68,7 @@ class Flag:
 
     def take(self, value: object) -> bool:
         if not isinstance(value, bool):
-            raise _wrong_type(value)
+            raise wrong_type(value)
         return value
 
     def describe(self) -> str:
@@ -84,7 +85,7 @@ class Whole:
 
     def take(self, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise _wrong_type(value)
+            raise wrong_type(value)
         _within(value, self.low, self.high)
         return value
 
@@ -101,7 +102,7 @@ class Seconds:
 
     def take(self, value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise _wrong_type(value)
+            raise wrong_type(value)
         if isinstance(value, float) and math.isnan(value):
             raise RefusedError("nan is no span of time")
         _within(value, self.low, self.high)
@@ -119,7 +120,7 @@ class Choice:
 
     def take(self, value: object) -> str:
         if not isinstance(value, str):
-            raise _wrong_type(value)
+            raise wrong_type(value)
         if value not in self.words:
             raise RefusedError(f"{show(value)} is not known")
         return value
@@ -140,7 +141,7 @@ class Suffix:
 
     def take(self, value: object) -> str:
         if not isinstance(value, str):
-            raise _wrong_type(value)
+            raise wrong_type(value)
         size = len(value.encode(errors="surrogatepass"))
         if not 1 <= size <= self.longest:
             raise RefusedError(f"{show(value)} has {size} bytes")
@@ -161,12 +162,12 @@ class Words:
 
     def take(self, value: object) -> tuple[str, ...]:
         if not isinstance(value, (list, tuple)):
-            raise _wrong_type(value)
+            raise wrong_type(value)
         return tuple(self._word(item) for item in value)
 
     def _word(self, item: object) -> str:
         if not isinstance(item, str):
-            raise _wrong_type(item)
+            raise wrong_type(item)
         if not item:
             raise RefusedError(f"{show(item)} is empty")
         if bad := re.search(r"[\s\x00-\x1f\x7f]", item):

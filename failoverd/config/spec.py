@@ -13,6 +13,7 @@ from typing import Annotated
 
 from failoverd.config.keys import Key
 from failoverd.config.kinds import Choice, Flag, Seconds, Suffix, Whole, Words
+from failoverd.config.patterns import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,9 @@ class Master:
             'How a pair is joined. "bond": by the kernel\'s bonding driver, which carries on by itself while '
             'failoverd is away. "tc": the paravirtual NIC stays the master, and its traffic is redirected to the '
             'VF by traffic control; needs no bonding, and needs failoverd to be there when the VF goes. "auto": '
-            "bond, and tc where the kernel has no bonding. What is joined already stays as it is.",
+            "bond; and tc where the kernel has no bonding, or where who configures the machine could not follow to a "
+            "bond: NetworkManager is enabled or runs, a file of systemd-networkd matches a permanent MAC, or dhclient "
+            "runs. What is joined already stays as it is.",
         ),
     ] = "auto"
 
@@ -136,8 +139,7 @@ class Join:
         float,
         Key(
             Seconds(0, 3600),
-            "How long a VF may take to show a carrier before the join goes on with the paravirtual NIC "
-            "alone.",
+            "How long a VF may take to show a carrier before the join goes on with the paravirtual NIC alone.",
         ),
     ] = 5.0
     udev_wait: Annotated[
@@ -151,8 +153,7 @@ class Join:
         float,
         Key(
             Seconds(0.1, 3600),
-            "How long until a step that the kernel refused is tried again. Doubles each time up to "
-            "retry_max.",
+            "How long until a step that the kernel refused is tried again. Doubles each time up to retry_max.",
         ),
     ] = 10.0
     retry_max: Annotated[
@@ -207,16 +208,41 @@ class Netlink:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """Names of devices."""
+    """Names of devices. What failoverd has renamed gets its former name back when the pair is released."""
 
+    master: Annotated[
+        str,
+        Key(
+            Pattern(("nic", "mac")),
+            "What the master is called. {nic} is the name of the paravirtual NIC, {mac} their MAC without colons. With "
+            "the default it takes the NIC's name, so that all that names it goes on working.",
+        ),
+    ] = "{nic}"
     standby_suffix: Annotated[
         str,
         Key(
             Suffix(8),
             "What is put behind the master's name to name the standby: with the default, the NIC of master "
-            "ens3 is ens3nsby, as udev names it under the kernel's own failover.",
+            "ens3 is ens3nsby, as udev names it under the kernel's own failover. Where that is too long or taken, the "
+            "NIC is called fs and its MAC, and the name is an alternative one.",
         ),
     ] = "nsby"
+    primary: Annotated[
+        str,
+        Key(
+            Pattern(("master", "mac"), optional=True),
+            'What the VF is called, such as "{master}vf". Empty: as it is. A VF that somebody renames afterwards is '
+            "left as it is.",
+        ),
+    ] = ""
+    altnames: Annotated[
+        bool,
+        Key(
+            Flag(),
+            "Whether the slaves bear their roles as alternative names: of the master ens3 they are ens3-standby and "
+            "ens3-primary, whatever else they are called. Other alternative names of slaves that end so are removed.",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +253,10 @@ class Dbus:
         bool,
         Key(
             Flag(),
-            "Whether failoverd is on the system bus as org.failoverd1. Off unless asked for: the bus lets nobody have "
-            "that name until its policy, org.failoverd1.conf, is installed. Looked at when failoverd starts.",
+            "Whether failoverd is on the system bus as org.failoverd1. It works without a bus, too, and where the bus "
+            "does not let it have that name, as org.failoverd1.conf is not installed. Looked at when failoverd starts.",
         ),
-    ] = False
+    ] = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from failoverd.core.orders import rename
 from failoverd.core.state import HOPELESS, PairState, State
+from failoverd.core.strays import undo
 from failoverd.core.switch import stand, switch, take_time
+from failoverd.core.wishes import wish
 from failoverd.core.words import devices
+from failoverd.core.world import role_of
 from failoverd.model.actions import Action, DropJournal, Emit, FetchInet, Remember, SaveJournal, Say, Send
 from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Pair
@@ -19,7 +23,8 @@ from failoverd.model.requests import SetActive, SetMaster
 from failoverd.model.signals import Joined, Released
 from failoverd.plan.join import join
 from failoverd.plan.release import release
-from failoverd.plan.situation import Do, Finish, GiveUp, Look, Next, Situation, Wait, Write
+from failoverd.plan.situation import Do, Finish, GiveUp, Look, Next, Rest, Situation, Wait, Write
+from failoverd.policy.naming import formers
 
 ROUNDS = 16
 """More answers of the planner than one step can need before the kernel has to be asked: then it goes in circles."""
@@ -47,6 +52,12 @@ def advance(state: State, pair: PairState, now: float) -> tuple[list[Action], fl
         done, again = _carry_out(state, pair, found, goal, step, actions, now)
         wake = _sooner(wake, again)
         if done:
+            if isinstance(step, Rest) and goal is Goal.JOINED and pair.joined:
+                while not pair.sent and (said := wish(state, pair, found, now) or rename(state, pair, found)):
+                    actions += said
+                if not pair.sent:
+                    actions += undo(state, pair, found, now)
+                wake = _sooner(wake, pair.quiet_at if now < pair.quiet_at else None)
             break
     else:
         actions.append(Say("error", f"{pair.mac}: the plan goes in circles; please report this with the log"))
@@ -67,7 +78,8 @@ def _is_wanted(state: State, pair: PairState, found: Pair, now: float) -> bool:
     if found.master or (pair.journal is not None and pair.journal.cut):
         return True
     if pair.goal(now) is Goal.RELEASED:
-        return pair.journal is not None
+        is_owed = any(formers(state.links[i]) for i in (found.nic, found.vf) if i)
+        return pair.journal is not None or pair.joined or is_owed
     if found.nic and found.vf:
         return True
     create = state.config.master.create
@@ -93,6 +105,7 @@ def _situation(state: State, pair: PairState, found: Pair, now: float) -> Situat
         blocked=blocked,
         hopeless=frozenset(hopeless),
         vf_wait=pair.vf_wait,
+        udev_names=state.udev_names,
     )
 
 
@@ -141,9 +154,11 @@ def _lost(pair: PairState) -> list[Action]:
 def _at_rest(state: State, pair: PairState, found: Pair, goal: Goal, actions: list[Action]) -> None:
     if goal is Goal.RELEASED:
         pair.state, pair.reason = ("released", "") if pair.held else ("degraded", pair.undo_reason)
+        pair.tried.clear()
+        pair.named.clear()
         if pair.joined:
             pair.joined = False
-            actions.append(Emit(Released(state.name(found.nic), pair.mac)))
+            actions.append(Emit(Released(state.name(found.nic), pair.mac, found.nic)))
         return
     master = state.link(found.master)
     if master is None:
@@ -154,7 +169,9 @@ def _at_rest(state: State, pair: PairState, found: Pair, goal: Goal, actions: li
         if not pair.datapath.adopted:
             state.remembered.add(pair.mac)
             actions.append(Remember(pair.mac, "joined"))
-        actions.append(Emit(Joined(master.name, pair.mac)))
+        active = state.active(found)
+        role = role_of(found, active)
+        actions.append(Emit(Joined(master.name, pair.mac, found.master, state.name(active), active, role)))
     pair.state, pair.reason = _settled_state(state, pair, found, master)
 
 

@@ -7,87 +7,77 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from failoverd.core.state import PairState, State
-from failoverd.core.status import Document, nics, status
-from failoverd.model.events import AdoptAsked, Event, ReleaseAsked
-from failoverd.model.pairs import Pair
-
-
-class CallError(Exception):
-    """The call cannot be done; the text says why and what to do, `kind` is one word for programs."""
-
-    def __init__(self, text: str, kind: str = "Failed") -> None:
-        super().__init__(text)
-        self.kind = kind
-
-
-Answer = tuple[Document, Sequence[Event]]
+from failoverd.core import ordercalls
+from failoverd.core.answers import Answer, CallError, pair_of, words_for
+from failoverd.core.state import State
+from failoverd.core.status import nics, status
+from failoverd.model.events import AdoptAsked, ReleaseAsked
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: what it does in a line, whether it changes anything (root's alone), and its doing."""
+    """One call: what it does in a line, the names of its arguments ("?" behind those that may be left out), whether it
+    changes anything (root's alone), and its doing: state, arguments, the engine's clock in seconds."""
 
     summary: str
+    takes: tuple[str, ...]
     changes: bool
-    run: Callable[[State, str], Answer]
+    run: Callable[[State, Sequence[str], float], Answer]
 
 
-def _status(state: State, _argument: str) -> Answer:
-    return status(state), ()
+def _status(state: State, _arguments: Sequence[str], _now: float) -> Answer:
+    return Answer(status(state))
 
 
-def _explain(state: State, argument: str) -> Answer:
-    rows = nics(state)
-    if argument:
-        rows = [row for row in rows if argument in _words_for(state, row["ifindex"])]
+def _explain(state: State, arguments: Sequence[str], _now: float) -> Answer:
+    rows, nic = nics(state), arguments[0] if arguments else ""
+    if nic:
+        rows = [row for row in rows if nic in words_for(state, row["ifindex"])]
         if not rows:
-            text = f"there is no device {argument!r} here; failoverctl explain lists those there are"
+            text = f"there is no device {nic!r} here; failoverctl explain lists those there are"
             raise CallError(text, "NoSuchDevice")
-    return {"nics": rows}, ()
+    return Answer({"nics": rows})
 
 
-def _release(state: State, argument: str) -> Answer:
-    pair = _pair(state, argument)
+def _release(state: State, arguments: Sequence[str], _now: float) -> Answer:
+    pair = pair_of(state, arguments[0])
     if pair.datapath.adopted:
-        text = f"{argument} was joined by the kernel itself (net_failover), which lets nobody take it apart"
+        text = f"{arguments[0]} was joined by the kernel itself (net_failover), which lets nobody take it apart"
         raise CallError(text, "JoinedByKernel")
     if pair.held:
-        text = f"{argument} is released already; failoverctl adopt {argument} joins it again"
+        text = f"{arguments[0]} is released already; failoverctl adopt {arguments[0]} joins it again"
         raise CallError(text, "AlreadyReleased")
-    return {"mac": pair.mac}, (ReleaseAsked(pair.mac),)
+    return Answer({"mac": pair.mac}, (ReleaseAsked(pair.mac),))
 
 
-def _adopt(state: State, argument: str) -> Answer:
-    pair = _pair(state, argument)
-    return {"mac": pair.mac}, (AdoptAsked(pair.mac),)
+def _adopt(state: State, arguments: Sequence[str], _now: float) -> Answer:
+    pair = pair_of(state, arguments[0])
+    return Answer({"mac": pair.mac}, (AdoptAsked(pair.mac),))
+
+
+def _reload(_state: State, _arguments: Sequence[str], _now: float) -> Answer:
+    raise CallError("the configuration is read by the daemon, not by its engine")
 
 
 CALLS: Mapping[str, Call] = {
-    "status": Call("the masters, their slaves and who carries the traffic", changes=False, run=_status),
-    "explain": Call("what was made of every NIC, and why", changes=False, run=_explain),
-    "release": Call("give a pair's devices back as they were before", changes=True, run=_release),
-    "adopt": Call("join a pair now, also one that was released", changes=True, run=_adopt),
+    "status": Call("the masters, their slaves and who carries the traffic", (), changes=False, run=_status),
+    "explain": Call("what was made of every NIC, and why", ("nic?",), changes=False, run=_explain),
+    "release": Call("give a pair's devices back as they were before", ("nic",), changes=True, run=_release),
+    "adopt": Call("join a pair now, also one that was released", ("nic",), changes=True, run=_adopt),
+    "drain": Call("take the traffic off the VF", ("nic", "seconds?"), changes=True, run=ordercalls.drain),
+    "undrain": Call("let the VF carry again", ("nic",), changes=True, run=ordercalls.undrain),
+    "switch": Call("let this slave carry", ("nic", "slave"), changes=True, run=ordercalls.switch),
+    "rename": Call("give a device of a pair another name", ("nic", "name"), changes=True, run=ordercalls.rename),
+    "reload": Call("read the configuration anew", (), changes=True, run=_reload),
 }
 
 
-def _words_for(state: State, ifindex: int) -> set[str]:
-    link = state.link(ifindex)
-    if link is None:
-        return set()
-    return {link.name, *link.altnames, link.mac, link.perm_mac, str(ifindex)}
-
-
-def _pair(state: State, argument: str) -> PairState:
-    """The pair somebody means by a device's name, alternative name, MAC or ifindex."""
-    if not argument:
-        raise CallError("name the master, one of its slaves, or their MAC", "NoSuchPair")
-    for mac, found in state.judgements.pairs.items():
-        if argument in _all_words(state, mac, found):
-            return state.pairs[mac]
-    raise CallError(f"{argument!r} belongs to no pair; failoverctl explain says why", "NoSuchPair")
-
-
-def _all_words(state: State, mac: str, found: Pair) -> set[str]:
-    members = (found.master, found.nic, found.vf)
-    return {mac}.union(*(_words_for(state, ifindex) for ifindex in members))
+def check(name: str, arguments: Sequence[str]) -> None:
+    """Raises CallError where there is no such call, or it does not take that many arguments."""
+    call = CALLS.get(name)
+    if call is None:
+        raise CallError(f"there is no call {name!r}; there are {', '.join(CALLS)}")
+    least = sum(not word.endswith("?") for word in call.takes)
+    if not least <= len(arguments) <= len(call.takes):
+        takes = " ".join(call.takes) or "no argument"
+        raise CallError(f"{name} takes {takes}; given were {len(arguments)}", "BadArgument")

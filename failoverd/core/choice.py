@@ -1,7 +1,8 @@
 """Which datapath joins which pair, and the pairs that follow from it.
 
 What is joined stays as it is, whatever the configuration says by now: a bond of ours, or our filters. For the others
-the configuration chooses, and where it leaves it open the kernel does: without bonding it has to be tc.
+the configuration chooses, and where it leaves it open the machine does: without bonding it has to be tc, and where a
+bond would cost the machine its address (daemon/neighbours.py), too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from failoverd.core.marks import strangers
 from failoverd.core.state import PairState, State
 from failoverd.datapaths import bond, kernel, tc
 from failoverd.datapaths.base import Datapath
@@ -24,7 +26,7 @@ def rejudge(state: State) -> None:
     if not state.synced:
         return
     wanted = state.config.master.datapath
-    usual = DATAPATHS[("tc" if state.no_bonding else "bond") if wanted == "auto" else wanted]
+    usual = DATAPATHS[("tc" if state.no_bond else "bond") if wanted == "auto" else wanted]
     found = judge(state.links, state.config.pairing, usual.in_place)
     pairs = {}
     for mac, pair in found.pairs.items():
@@ -32,6 +34,13 @@ def rejudge(state: State) -> None:
         known.datapath = _joined_by(state, pair) or usual
         pairs[mac] = _with_master(state, pair, known)
     state.judgements = replace(found, pairs=pairs)
+    state.strangers = strangers(state.links, pairs)
+
+
+def why_tc(state: State, pair: PairState) -> str:
+    """Why this pair is joined by tc where the configuration leaves it open, or ""."""
+    is_chosen = state.config.master.datapath == "auto" and pair.datapath is tc.DATAPATH and state.no_bond
+    return f"joined by tc and not by a bond: {state.no_bond}" if is_chosen else ""
 
 
 def _joined_by(state: State, pair: Pair) -> Datapath | None:

@@ -9,6 +9,7 @@ from failoverd.config.spec import Config
 from failoverd.datapaths import bond
 from failoverd.datapaths.base import Datapath
 from failoverd.model.links import Link
+from failoverd.model.orders import Drain, Renaming
 from failoverd.model.pairs import Goal, Inet, Journal, Pair
 from failoverd.model.requests import Request
 from failoverd.model.signals import FailedOver
@@ -16,6 +17,8 @@ from failoverd.policy.pairing import Judgements
 
 HOPELESS = 3
 """How often the kernel may refuse an address or a route before the move is finished without it."""
+
+NO_BONDING = "this kernel has no bonding"
 
 
 @dataclass(slots=True)
@@ -38,7 +41,17 @@ class PairState:
     `leaving` a failover the signal for which waits for its reason. `active` is who carried when last seen, None
     before, `lost_at` since when that one cannot carry, `former` the VF that went last, `peek_at` when the carrier of
     the VF is to be looked at next. Until `pause_until` nothing is done, because the journal could not be written;
-    `journal_before` is the one that holds then. `losses` are those of its carrier the VF had when last seen.
+    `journal_before` is the one that holds then. `losses` are those of its carrier the VF had when last seen. `marks`
+    are the files for udev as they were last kept, None where others may be there.
+
+    What was ordered: `drain`, `renames` in their order, and with `vf_wanted` the ifindex of a VF that shall carry
+    without having been steady. `renaming` is the batch about names that is with the kernel; `announcing` counts the
+    announcements that are under way, and until `heard_until` both slaves are heard for a rename's sake; `hearing` is
+    whether that was asked for, None before. `tried` are requests about names that were made of our own accord, `named`
+    the devices somebody else has named since udev was done with them; none such is made before `quiet_at`.
+
+    What others do to slaves: `strays` may have got something of their own, `lowered` are down and since when, `undoing`
+    is the batch that undoes it.
     """
 
     mac: str
@@ -71,6 +84,20 @@ class PairState:
     reason: str = ""
     failovers: int = 0
     last: FailedOver | None = None
+    drain: Drain | None = None
+    renames: list[Renaming] = field(default_factory=list)
+    renaming: tuple[Request, ...] = ()
+    tried: set[Request] = field(default_factory=set)
+    named: set[int] = field(default_factory=set)
+    quiet_at: float = 0.0
+    vf_wanted: int = 0
+    announcing: int = 0
+    heard_until: float | None = None
+    hearing: bool | None = None
+    strays: set[int] = field(default_factory=set)
+    lowered: dict[int, float] = field(default_factory=dict)
+    undoing: tuple[Request, ...] = ()
+    marks: Mapping[str, str] | None = field(default_factory=dict)
 
     def goal(self, now: float) -> Goal:
         """Where the pair is on its way to. A way back that has begun is finished first."""
@@ -84,18 +111,22 @@ class PairState:
 @dataclass(slots=True)
 class State:
     """The machine as seen. `links` by ifindex; `ready` are the devices udev is done with, `asked` since when it is
-    waited for the others; `remembered` are the MACs that had a pair before. `no_bonding`: the kernel said so.
-    `ending`: nobody will be there to act on an event."""
+    waited for the others, `udev_names` what udev wanted to call one and could not; `remembered` are the MACs that had
+    a pair before; `strangers` are the parent devices of NICs that have a pair's MAC and are not in it. `no_bond` is why
+    no bond is made where the configuration leaves it open, "" for no reason. `ending`: nobody will be there to act on
+    an event."""
 
     config: Config
     links: dict[int, Link] = field(default_factory=dict)
     pairs: dict[str, PairState] = field(default_factory=dict)
     judgements: Judgements = field(default_factory=Judgements)
     remembered: set[str] = field(default_factory=set)
+    strangers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ready: set[int] = field(default_factory=set)
     asked: dict[int, float] = field(default_factory=dict)
+    udev_names: dict[int, str] = field(default_factory=dict)
     synced: bool = False
-    no_bonding: bool = False
+    no_bond: str = ""
     ending: bool = False
 
     def link(self, ifindex: int) -> Link | None:
@@ -119,3 +150,11 @@ class State:
             return 0
         datapath = self.pairs[found.mac].datapath
         return datapath.active(master, self.links.get(found.vf), self.links.get(found.nic))
+
+
+def is_settled(state: State) -> bool:
+    """Whether every pair has come as far as it can without something new happening."""
+    return not any(
+        pair.sent or pair.looking or pair.switching or (pair.state in ("joining", "releasing") and not pair.refusals)
+        for pair in state.pairs.values()
+    )

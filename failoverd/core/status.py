@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from failoverd import __version__
+from failoverd.core.choice import why_tc
 from failoverd.core.state import PairState, State
+from failoverd.core.wishes import why_so_called
 from failoverd.core.words import devices
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair, Verdict
@@ -35,7 +37,9 @@ def nics(state: State) -> list[Document]:
         pair = state.pairs.get(link.perm_mac)
         verdict, reason = judgement.verdict, judgement.reason
         if verdict is Verdict.PAIRED and pair is not None:
-            reason = "; ".join([reason, *_troubles(pair, link)])
+            found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+            chosen = [why] if link.ifindex == found.nic and (why := why_tc(state, pair)) else []
+            reason = "; ".join([reason, *chosen, *_troubles(pair, link), *why_so_called(state, pair, found, link)])
             if conflict := _conflict(state, pair, link):
                 verdict, reason = Verdict.REFUSED, conflict
         rows.append(
@@ -87,6 +91,7 @@ def _master(state: State, pair: PairState, found: Pair) -> Document:
         "mtu": master.mtu if master else 0,
         "failovers": pair.failovers,
         "last_failover": _last(pair),
+        "drain": {"until": pair.drain.until} if pair.drain is not None else None,
     }
 
 
@@ -100,6 +105,7 @@ def _slave(pair: PairState, link: Link | None, master: Link | None, is_standby: 
         "parent": link.parent,
         "up": link.up,
         "carrier": link.carrier,
+        "carrier_losses": link.carrier_losses,
         "mtu": link.mtu,
         "fit": not why_unfit(link, joined=True) and (is_standby or not pair.datapath.conflict(link, master)),
     }

@@ -9,18 +9,22 @@ does not matter whether an event was lost, came late or twice, or whether this i
 from __future__ import annotations
 
 import errno
-from typing import assert_never
 
 from failoverd.core.advance import advance
 from failoverd.core.choice import rejudge
-from failoverd.core.state import PairState, Refusal, State
+from failoverd.core.marks import with_marks
+from failoverd.core.orders import due, end_drain, hear, renamed, take_order, wakes
+from failoverd.core.state import NO_BONDING, PairState, Refusal, State
+from failoverd.core.strays import given, wakes_to_undo
 from failoverd.core.switch import watch
 from failoverd.core.words import devices, refusal_text
 from failoverd.core.world import REASON_WAIT, gone, noticed, overdue, see, sync
 from failoverd.model.actions import Action, Remember, Say, WakeAt
 from failoverd.model.events import (
     AboutPair,
+    AddressSeen,
     AdoptAsked,
+    Announced,
     Answered,
     Ending,
     Event,
@@ -45,6 +49,7 @@ from failoverd.model.requests import (
     DropAltname,
     DropClsact,
     DropRedirect,
+    DropRoute,
     Request,
     SetActive,
     SetMaster,
@@ -63,11 +68,12 @@ HARMLESS: dict[type[Request], tuple[int, ...]] = {
     DropRedirect: (errno.ENOENT, errno.EINVAL),
     DropClsact: (errno.ENOENT, errno.EINVAL),
     DropAddress: (errno.EADDRNOTAVAIL,),
+    DropRoute: (errno.ESRCH,),
     DropAltname: (errno.ENOENT,),
 }
 """Refusals that mostly say: it is so already. They are not worth a line in the log."""
 
-WATCHED = AddAddress | AddRoute | DropAddress | AddAltname | DropAltname
+WATCHED = AddAddress | AddRoute | DropAddress | DropRoute | AddAltname | DropAltname
 """Where a batch is nothing but these, it puts right what is not as it was left. Then they count as tried also where the
 kernel did them: another program may undo them, again and again."""
 
@@ -78,18 +84,18 @@ def step(state: State, event: Event, now: float) -> list[Action]:
     if not state.synced:
         return actions
     for pair in list(state.pairs.values()):
-        actions += noticed(state, pair, now)
+        actions += [*noticed(state, pair, now), *due(state, pair, now), *hear(state, pair, now)]
     actions += overdue(state, now)
-    wakes = [signal.at + REASON_WAIT for pair in state.pairs.values() if (signal := pair.leaving)]
+    times = [signal.at + REASON_WAIT for pair in state.pairs.values() if (signal := pair.leaving)]
     for pair in list(state.pairs.values()):
         done, wake = advance(state, pair, now)
-        actions += done
+        actions += with_marks(state, pair, done)
         peeks, again = watch(state, pair, now)
         actions += peeks
-        wakes += [at for at in (wake, again) if at is not None]
+        times += [*wakes(pair), *wakes_to_undo(pair, now), *(at for at in (wake, again) if at is not None)]
         pair.inet = {}
-    if wakes:
-        actions.append(WakeAt(min(wakes)))
+    if times:
+        actions.append(WakeAt(min(times)))
     return actions
 
 
@@ -99,20 +105,21 @@ def _take_in(state: State, event: Event, now: float) -> list[Action]:
             return see(state, link, now)
         case LinkGone(ifindex):
             return gone(state, ifindex, now)
+        case AddressSeen(ifindex):
+            given(state, ifindex, now)
         case Synced(links):
             return sync(state, links, now)
-        case UdevDone(ifindex):
+        case UdevDone(ifindex, name):
             state.asked.pop(ifindex, None)
             if ifindex in state.links:
                 state.ready.add(ifindex)
-        case Answered() | InetSeen() | ReleaseAsked() | AdoptAsked() | NotSaved():
-            return _for_pair(state, state.pairs.setdefault(event.mac, PairState(event.mac)), event, now)
+                state.udev_names |= {ifindex: name} if name else {}
         case Ending():
             state.ending = True
         case TimePassed():
             pass
         case _:
-            assert_never(event)
+            return _for_pair(state, state.pairs.setdefault(event.mac, PairState(event.mac)), event, now)
     return []
 
 
@@ -131,13 +138,18 @@ def _for_pair(state: State, pair: PairState, event: AboutPair, now: float) -> li
             pair.held = True
             state.remembered.discard(pair.mac)
             rejudge(state)
-            return [Remember(pair.mac, "released")]
-        case _:
+            return [Remember(pair.mac, "released"), *end_drain(pair, "the pair is released")]
+        case Announced():
+            pair.announcing -= 1
+            return []
+        case AdoptAsked():
             pair.held, pair.undo_until, pair.undo_reason = False, None, ""
             pair.refusals.clear()
             state.remembered.add(pair.mac)
             rejudge(state)
             return [Remember(pair.mac, "joined")]
+        case _:
+            return take_order(state, pair, event)
 
 
 def _answered(state: State, pair: PairState, event: Answered, now: float) -> list[Action]:
@@ -145,27 +157,42 @@ def _answered(state: State, pair: PairState, event: Answered, now: float) -> lis
         pair.sent = ()
     if event.requests == pair.switching:
         pair.switching = ()
+    is_rename = bool(pair.renaming) and event.requests == pair.renaming
+    actions = renamed(state, pair, event, now) if is_rename else []
     if event.answers is None:
         pair.because, pair.unsure = "", True
+        pair.tried -= {*event.requests}
         return [Say("warning", f"{pair.mac}: the kernel's answers were lost; looking at all devices again")]
+    if is_rename:
+        return actions
     is_repair = pair.journal is not None and all(isinstance(request, WATCHED) for request in event.requests)
-    actions: list[Action] = []
+    is_repair = is_repair or event.requests == pair.undoing
     for request, (number, text) in zip(event.requests, event.answers, strict=True):
         if number and isinstance(request, SetActive | AddRedirect | DropRedirect):
+            # Also where its device is gone: or the next one would never be switched to for the same reason.
             pair.because = ""
-        if number == errno.EOPNOTSUPP and isinstance(request, CreateBond):
-            state.no_bonding = True
-            rejudge(state)
-            if pair.datapath.in_place:
-                actions.append(Say("info", f"{pair.mac}: this kernel has no bonding; joining by {pair.datapath.name}"))
-                continue
-        if number == errno.ENODEV and not devices(request) <= state.links.keys():
-            continue
         if not number and not is_repair:
             pair.refusals.pop(request, None)
-            continue
-        actions += _in_vain(state, pair, request, number, text, now)
+        elif not number or not _is_void(state, request, number):
+            actions += _refused(state, pair, request, number, text, now)
     return actions
+
+
+def _is_void(state: State, request: Request, number: int) -> bool:
+    """Whether a request was refused because its device is gone, or has the name it was to have."""
+    if isinstance(request, AddAltname) and number == errno.EEXIST:
+        link = state.link(request.ifindex)
+        return link is not None and request.name in (link.name, *link.altnames)
+    return number == errno.ENODEV and not devices(request) <= state.links.keys()
+
+
+def _refused(state: State, pair: PairState, request: Request, number: int, text: str, now: float) -> list[Action]:
+    if number == errno.EOPNOTSUPP and isinstance(request, CreateBond):
+        state.no_bond = NO_BONDING
+        rejudge(state)
+        if pair.datapath.in_place:
+            return [Say("info", f"{pair.mac}: {state.no_bond}; joining by {pair.datapath.name}")]
+    return _in_vain(state, pair, request, number, text, now)
 
 
 def _in_vain(state: State, pair: PairState, request: Request, number: int, text: str, now: float) -> list[Action]:
@@ -176,7 +203,7 @@ def _in_vain(state: State, pair: PairState, request: Request, number: int, text:
     is_big = isinstance(request, CreateBond | DeleteLink | SetMaster)
     wait = min(config.retry * longer, config.retry_max) if is_big else min(SOON * longer, config.retry)
     words = refusal_text(request, number, text, state.name)
-    pair.refusals[request] = Refusal(times, words, now + wait if number else now)
+    pair.refusals[request] = Refusal(times, words, now + wait if number or pair.journal is None else now)
     if not number or number in HARMLESS.get(type(request), ()):
         return []
     return [Say("warning", f"{words}; trying again in {wait:g} s")]

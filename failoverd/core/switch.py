@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from failoverd.core.orders import why_not_vf
 from failoverd.core.state import PairState, State
 from failoverd.datapaths.base import standing
 from failoverd.model.actions import Action, Peek, Send
@@ -26,6 +27,8 @@ def take_time(state: State, pair: PairState, found: Pair, stands: Standing | Non
     if losses != pair.losses:
         # It flapped faster than the kernel tells of it.
         pair.fit_since, pair.losses = None, losses
+    if not fit or (stands is not None and stands.active == found.vf):
+        pair.vf_wanted = 0
     pair.fit_since = (pair.fit_since if pair.fit_since is not None else now) if fit else None
     unlike = stands is not None and stands.unlike
     pair.unlike_since = (pair.unlike_since if pair.unlike_since is not None else now) if unlike else None
@@ -53,10 +56,13 @@ def switch(
     if pair.datapath.adopted:
         pair.election = "the kernel chooses"
         return None
-    rule = Rule(state.config.failback.hold_down, state.config.failback.automatic)
+    is_told = found.vf != 0 and pair.vf_wanted == found.vf
+    rule = Rule(0 if is_told else state.config.failback.hold_down, state.config.failback.automatic or is_told)
     seen = Seen(pair.fit_since, pair.unlike_since)
     if state.ending and not pair.datapath.survives:
         stands = replace(stands, bad_primary="failoverd ends, and the kernel would not leave it by itself")
+    elif not stands.bad_primary and (why := why_not_vf(pair, found, stands)):
+        stands = replace(stands, bad_primary=why)
     choice = elect(stands, seen, rule, now)
     pair.election = choice.reason
     return _ask_for(state, pair, actions, master, choice, now)

@@ -19,6 +19,8 @@ from failoverd.model.requests import (
     DropAltname,
     DropClsact,
     DropRedirect,
+    DropRoute,
+    HearAll,
     Rename,
     Request,
     SetActive,
@@ -26,6 +28,7 @@ from failoverd.model.requests import (
     SetLinkLocal,
     SetMaster,
     SetMtu,
+    SetPromiscuous,
     SetUp,
 )
 
@@ -60,20 +63,24 @@ def describe(request: Request, name_of: NameOf) -> str:
             return f"enslave {name_of(ifindex)} to {name_of(master)}" if master else f"free {name_of(ifindex)}"
         case SetActive(ifindex, slave):
             return f"make {name_of(slave)} the active slave of {name_of(ifindex)}"
-        case AddAltname() | DropAltname() | AddAddress() | DropAddress() | AddRoute():
+        case AddAltname() | DropAltname() | AddAddress() | DropAddress() | AddRoute() | DropRoute():
             return _describe_parts(request, name_of)
         case _:
             return _describe_ways(request, name_of)
 
 
-Ways = SetAllMulticast | SetLinkLocal | AddClsact | DropClsact | AddRedirect | DropRedirect
+Ways = HearAll | SetAllMulticast | SetPromiscuous | SetLinkLocal | AddClsact | DropClsact | AddRedirect | DropRedirect
 
 
 def _describe_ways(request: Ways, name_of: NameOf) -> str:
     name = name_of(request.ifindex)
     match request:
+        case HearAll(_, on):
+            return f"{'let' if on else 'no longer let'} {name} take in what comes to the slave that does not carry"
         case SetAllMulticast(_, on):
             return f"{'let' if on else 'no longer let'} {name} take in all multicast"
+        case SetPromiscuous(_, on):
+            return f"{'let' if on else 'no longer let'} {name} take in every frame, whoever it is for"
         case SetLinkLocal(_, on):
             return f"{'let' if on else 'do not let'} the kernel make a link-local address for {name}"
         case AddClsact():
@@ -86,7 +93,10 @@ def _describe_ways(request: Ways, name_of: NameOf) -> str:
             return f"drop the redirection on the {request.hook} of {name}"
 
 
-def _describe_parts(request: AddAltname | DropAltname | AddAddress | DropAddress | AddRoute, name_of: NameOf) -> str:
+Parts = AddAltname | DropAltname | AddAddress | DropAddress | AddRoute | DropRoute
+
+
+def _describe_parts(request: Parts, name_of: NameOf) -> str:
     match request:
         case AddAltname(ifindex, name):
             return f"add the alternative name {name} to {name_of(ifindex)}"
@@ -96,6 +106,8 @@ def _describe_parts(request: AddAltname | DropAltname | AddAddress | DropAddress
             return f"add {address_text(address)} to {name_of(address.ifindex)}"
         case DropAddress(address):
             return f"drop {address_text(address)} from {name_of(address.ifindex)}"
+        case DropRoute(route):
+            return f"drop the route to {route_text(route)} through {name_of(route.ifindex)}"
         case _:
             route = request.route
             return f"add the route to {route_text(route)} through {name_of(route.ifindex)}"
@@ -108,7 +120,7 @@ def devices(request: Request) -> frozenset[int]:
             found = {0}
         case AddAddress(address) | DropAddress(address):
             found = {address.ifindex}
-        case AddRoute(route):
+        case AddRoute(route) | DropRoute(route):
             found = {route.ifindex}
         case SetMaster(ifindex, other) | SetActive(ifindex, other) | AddRedirect(ifindex, _, other):
             found = {ifindex, other}
@@ -119,6 +131,12 @@ def devices(request: Request) -> frozenset[int]:
 
 def refusal_text(request: Request, number: int, text: str, name_of: NameOf) -> str:
     """An error as an administrator wants it: device, action, the kernel's answer, the next step."""
+    if not number and isinstance(request, DropAddress | DropRoute):
+        what = address_text(request.address) if isinstance(request, DropAddress) else route_text(request.route)
+        name = name_of(next(iter(devices(request))))
+        return f"{what} was taken off {name}; if it comes back, look for a DHCP client or a network manager that has it"
+    if not number and isinstance(request, SetUp):
+        return f"{name_of(request.ifindex)} was set up again; if it is down, look for a network manager that has it"
     if not number:
         return f"{describe(request, name_of)} was done, and is undone again; look for another program that manages it"
     code = errno.errorcode.get(number, str(number))

@@ -9,15 +9,19 @@ from dataclasses import replace
 
 from failoverd.core.choice import rejudge
 from failoverd.core.state import PairState, State
+from failoverd.core.strays import set_up_or_down, suspect
+from failoverd.core.wishes import note_name
 from failoverd.core.words import devices
 from failoverd.model.actions import Action, Announce, AskUdev, Emit
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
 from failoverd.model.signals import FailedOver, LinkRenamed
-from failoverd.policy.holding import stacked_on
+from failoverd.policy.holding import BRIDGE, bridge_of, stacked_on
 from failoverd.policy.naming import our_mac
 
 UNPLUGGED = "it was unplugged"
+UNANNOUNCED = frozenset({BRIDGE, "macvtap"})
+"""Kinds of devices above a bond whose addresses it does not announce."""
 REASON_WAIT = 0.1
 """Seconds a failover signal waits for its reason: a VF that is unplugged is first closed, then unlinked, then gone."""
 
@@ -30,7 +34,10 @@ def see(state: State, link: Link, now: float) -> list[Action]:
     if old is None:
         actions += _new(state, link, now)
     elif old.name != link.name:
+        note_name(state, link, now)
         actions += _renamed(state, old, link)
+    if old is not None and old.up != link.up:
+        set_up_or_down(state, link, now)
     _watch_carrier(state, link.ifindex, link.up and link.carrier, now)
     if old is None or _identity(old) != _identity(link):
         rejudge(state)
@@ -45,12 +52,15 @@ def gone(state: State, ifindex: int, now: float) -> list[Action]:
     link = state.links.pop(ifindex, None)
     state.ready.discard(ifindex)
     state.asked.pop(ifindex, None)
+    state.udev_names.pop(ifindex, None)
     if link is None:
         return []
     _watch_carrier(state, ifindex, False, now)
     actions: list[Action] = []
     for pair in state.pairs.values():
-        if pair.leaving is not None and pair.leaving.old == link.name:
+        pair.tried = {request for request in pair.tried if ifindex not in devices(request)}
+        pair.named.discard(ifindex)
+        if pair.leaving is not None and pair.leaving.old_ifindex == ifindex:
             actions += settle_signal(pair, UNPLUGGED)
         if (found := state.judgements.pairs.get(pair.mac)) is not None and found.vf == ifindex:
             pair.former = link
@@ -67,6 +77,7 @@ def sync(state: State, links: tuple[Link, ...], now: float) -> list[Action]:
         actions += see(state, link, now)
     state.synced = True
     rejudge(state)
+    suspect(state, now)
     for pair in state.pairs.values():
         pair.unsure = False
     return actions
@@ -83,7 +94,8 @@ def noticed(state: State, pair: PairState, now: float) -> list[Action]:
     lost_at = pair.lost_at
     pair.lost_at = None if pair.active else now if lost_at is None else lost_at
     if not pair.joined:
-        return []
+        # A start found the traffic led nowhere. That is nobody's failover, and the way is new all the same.
+        return _announce(state, pair, master) if pair.datapath.in_place else []
     actions = settle_signal(pair, "")
     pair.failovers += 1
     old = state.link(was)
@@ -100,10 +112,16 @@ def noticed(state: State, pair: PairState, now: float) -> list[Action]:
         was,
         pair.active,
         now - lost_at if lost_at is not None else 0.0,
+        role_of(found, pair.active),
     )
     may_be_leaving = was in state.links and not state.links[was].up
     actions += _announce(state, pair, master)
     return actions if may_be_leaving else actions + settle_signal(pair, reason)
+
+
+def role_of(found: Pair, ifindex: int) -> str:
+    """What a slave is in its pair: "primary" or "standby", "" for no slave of it."""
+    return {found.vf: "primary", found.nic: "standby"}.get(ifindex, "") if ifindex else ""
 
 
 def settle_signal(pair: PairState, reason: str) -> list[Action]:
@@ -161,21 +179,31 @@ def _identity(link: Link) -> tuple[object, ...]:
 
 def _renamed(state: State, old: Link, new: Link) -> list[Action]:
     for pair in state.judgements.pairs.values():
-        roles = {pair.vf: "primary", pair.nic: "standby", pair.master: "master"}
-        role = roles.get(new.ifindex)
+        role = "master" if new.ifindex == pair.master else role_of(pair, new.ifindex)
         if role and pair.master:
             master = new.name if role == "master" else state.name(pair.master)
-            return [Emit(LinkRenamed(new.ifindex, old.name, new.name, old.up, master, role))]
+            return [Emit(LinkRenamed(new.ifindex, old.name, new.name, old.up, master, role, pair.mac))]
     return []
 
 
 def _announce(state: State, pair: PairState, master: Link) -> list[Action]:
-    """The neighbours learn the way by a frame that takes it; whatever stands on the master goes the same way."""
+    """The neighbours learn the way by a frame that takes it; whatever stands on the master goes the same way.
+
+    A bond announces itself, its VLANs and macvlans, and no farther (net/bridge/br.c hands on NETDEV_RESEND_IGMP alone;
+    a macvtap has no address here), so with one of those on it everything is announced."""
     times = state.config.announce.times
-    if pair.datapath.announces or not times:
+    is_leaving = pair.drain is not None or any(order.down for order in pair.renames)
+    if is_leaving:
+        # The VF goes down next: that the way is known by then is not left to a bond's next tick.
+        times = max(times, 1)
+    devices = [master, *(state.links[ifindex] for ifindex in stacked_on(master, state.links))]
+    if pair.datapath.announces and not is_leaving and not any(link.kind in UNANNOUNCED for link in devices):
         return []
-    above = (state.links[ifindex] for ifindex in stacked_on(master, state.links))
-    return [Announce(pair.mac, tuple((link.ifindex, link.mac) for link in (master, *above)), times)]
+    if not times:
+        return []
+    pair.announcing += 1
+    ports = tuple((link.ifindex, bridge) for link in devices if (bridge := bridge_of(link, state.links)))
+    return [Announce(pair.mac, tuple((link.ifindex, link.mac) for link in devices), times, ports)]
 
 
 def _what_is_wrong_with(link: Link | None) -> str:

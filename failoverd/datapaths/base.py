@@ -33,7 +33,8 @@ class Datapath(Protocol):
     polled: bool
 
     def create(self, mac: str, nic: Link, config: Config) -> Sequence[Request]:
-        """Make the master: down, nobody in it, with the pair's MAC and the NIC's MTU."""
+        """Make the master: down, nobody in it, with the pair's MAC and the NIC's MTU. In place: make the NIC ready to
+        be it, before it is to have what the VF has."""
 
     def attach(self, slave: Link, master: Link) -> Sequence[Request]:
         """Join a NIC to the master. It may be up; where it must not be, it is taken down for it."""
@@ -43,6 +44,12 @@ class Datapath(Protocol):
 
     def switch(self, master: Link, slave: int) -> Sequence[Request]:
         """Let the slave with this ifindex carry the traffic."""
+
+    def hear(self, master: Link, both: bool) -> Sequence[Request]:
+        """Take in what comes to either slave, or again only what comes to the one that carries."""
+
+    def widen(self, slave: Link, everything: bool) -> Sequence[Request]:
+        """Let a slave take in every frame, whoever it is for, or again only the master's; for what stands on that."""
 
     def remove(self, master: Link) -> Sequence[Request]:
         """Take the master away; whoever is still in it comes out down."""

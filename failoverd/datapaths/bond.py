@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from failoverd.config.spec import Config
 from failoverd.model.links import Link
-from failoverd.model.requests import CreateBond, DeleteLink, Request, SetActive, SetMaster, SetUp
+from failoverd.model.requests import CreateBond, DeleteLink, HearAll, Request, SetActive, SetMaster, SetUp
 from failoverd.policy.naming import passing_name
 
 ACTIVE_BACKUP = 1
@@ -44,6 +44,14 @@ class BondDatapath:
     def switch(self, master: Link, slave: int) -> list[Request]:
         """Choose the active slave; the kernel sends the gratuitous ARP and the unsolicited NA."""
         return [SetActive(master.ifindex, slave)]
+
+    def hear(self, master: Link, both: bool) -> list[Request]:
+        """A bond drops what comes to a slave that does not carry."""
+        return [HearAll(master.ifindex, both)]
+
+    def widen(self, slave: Link, everything: bool) -> list[Request]:
+        """Bonding hands on what the bond wants to hear: addresses, VLANs, promiscuity (bond_hw_addr_swap)."""
+        return []
 
     def remove(self, master: Link) -> list[Request]:
         """Delete the bond; the kernel lets its slaves go and closes them."""

@@ -19,7 +19,7 @@ from failoverd.datapaths.redirect import clean, drop, leads_to, make_slot, unmar
 from failoverd.model.links import Link
 from failoverd.model.requests import AddAltname, AddRedirect, DropRedirect, Request
 from failoverd.policy.election import why_unfit
-from failoverd.policy.naming import is_marked, standby_name
+from failoverd.policy.naming import is_marked
 
 
 class KernelDatapath:
@@ -48,6 +48,14 @@ class KernelDatapath:
         """The kernel sends by the VF whenever it has a carrier."""
         return []
 
+    def hear(self, master: Link, both: bool) -> list[Request]:
+        """Both are heard as it is."""
+        return []
+
+    def widen(self, slave: Link, everything: bool) -> list[Request]:
+        """The kernel hands on addresses and VLANs itself."""
+        return []
+
     def remove(self, master: Link) -> list[Request]:
         """The master is the kernel's."""
         return []
@@ -56,7 +64,7 @@ class KernelDatapath:
         """Name the standby, and close the hole where that is wanted."""
         if standby is None:
             return []
-        name = standby_name(master.name, config.naming.standby_suffix, master.mac)
+        name = master.name + config.naming.standby_suffix
         named: list[Request] = []
         if name != standby.name and name not in standby.altnames:
             named.append(AddAltname(standby.ifindex, name))

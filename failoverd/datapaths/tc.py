@@ -14,6 +14,14 @@ taken it away. That is what bonding does better, and why it is preferred where t
 everything, for matchall is missing in more kernels; they have a handle of their own, as a repeated add would stack a
 second one, and a cookie by which they are known again.
 
+What stands on P is heard through V, too. V has been told of none of P's VLANs, and of no MAC but its own; so as long
+as there is a VLAN, a macvlan or a capture on P, V takes in everything. (There is no request that registers a VLAN with
+a NIC, but to make a VLAN device on it.)
+
+A bridge with P as its port cannot be had in this way. Its broadcasts leave by V, the host's switch floods them to P as
+well, and the bridge learns from that that its own machines are out there. Bonding drops what comes by the slave that
+does not carry; here both are open. So P in a bridge carries by itself.
+
 Frames that P's own qdisc would shape, P's XDP program would see, or somebody's filter on one of the two hooks would
 judge, take another way or come from nowhere. Nobody can tell whether that is harmless, so such a pair is refused.
 """
@@ -30,6 +38,7 @@ from failoverd.model.requests import (
     SetAllMulticast,
     SetLinkLocal,
     SetMtu,
+    SetPromiscuous,
     SetUp,
 )
 from failoverd.policy.naming import is_marked, nic_mark
@@ -46,8 +55,10 @@ class TcDatapath:
     polled = True
 
     def create(self, mac: str, nic: Link, config: Config) -> list[Request]:
-        """The paravirtual NIC is the master already."""
-        return []
+        """The paravirtual NIC is the master already. It gets its qdisc while it does not carry, where it can be chosen:
+        for one that is put on it later the kernel drops what is sent (net/sched/sch_api.c, qdisc_graft, deactivates the
+        device; seen on 6.18: up to 10 ms)."""
+        return make_slot(nic)
 
     def attach(self, slave: Link, master: Link) -> list[Request]:
         """First the marks, then the VF made silent by itself, and last brought up and caught what it receives: with its
@@ -67,6 +78,7 @@ class TcDatapath:
         requests: list[Request] = [SetUp(slave.ifindex, up=False)] if slave.up else []
         requests += clean(slave)
         requests += [SetAllMulticast(slave.ifindex, on=False)] if slave.all_multicast else []
+        requests += self.widen(slave, everything=False)
         requests += [SetLinkLocal(slave.ifindex, on=True)] if not slave.link_local else []
         return requests or unmark(slave)
 
@@ -74,6 +86,14 @@ class TcDatapath:
         """Redirect what the master sends to the VF, or let the master send it itself. The announcing is ours."""
         away = drop(master, "egress")
         return away if slave == master.ifindex else [*away, AddRedirect(master.ifindex, "egress", slave)]
+
+    def hear(self, master: Link, both: bool) -> list[Request]:
+        """Both are heard as it is."""
+        return []
+
+    def widen(self, slave: Link, everything: bool) -> list[Request]:
+        """The VF is told nothing of what stands on the master, so it takes in all or its own."""
+        return [SetPromiscuous(slave.ifindex, everything)] if slave.promiscuous != everything else []
 
     def remove(self, master: Link) -> list[Request]:
         """Leave nothing on the paravirtual NIC."""
@@ -104,6 +124,9 @@ class TcDatapath:
         """See the module. Of the VF only what arrives is redirected, of the master only what leaves."""
         if slave.mac != master.mac:
             return f"its MAC is {slave.mac} and that of {master.name} {master.mac}"
+        if master.master and master.slave_kind != "vrf":
+            kind = master.slave_kind or "master"
+            return f"{master.name} is in a {kind}, and what that sends by {slave.name} would come back by {master.name}"
         for link, hook in ((master, "egress"), (slave, "ingress")):
             if kinds := sorted({found.kind for found in link.tc.filters if found.hook == hook and not found.ours}):
                 return f"{link.name} has a {', '.join(kinds)} filter on its {hook} that traffic would pass by"

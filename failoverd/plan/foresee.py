@@ -22,6 +22,8 @@ from failoverd.model.requests import (
     DropAltname,
     DropClsact,
     DropRedirect,
+    DropRoute,
+    HearAll,
     Rename,
     Request,
     SetActive,
@@ -29,6 +31,7 @@ from failoverd.model.requests import (
     SetLinkLocal,
     SetMaster,
     SetMtu,
+    SetPromiscuous,
     SetUp,
 )
 
@@ -58,7 +61,7 @@ class Foreseen:
                 return self._enslave(ifindex, master)
             case SetActive(ifindex, slave):
                 return self._activate(ifindex, slave)
-            case AddAddress() | DropAddress() | AddRoute():
+            case AddAddress() | DropAddress() | AddRoute() | DropRoute():
                 return self._configure(request)
             case AddClsact() | DropClsact() | AddRedirect() | DropRedirect():
                 link = self.links[request.ifindex]
@@ -90,10 +93,12 @@ class Foreseen:
         self.links[ifindex] = replace(link, carrier=True, bond=replace(link.bond or Bond(), active=slave))
         return (ifindex,)
 
-    def _configure(self, request: AddAddress | DropAddress | AddRoute) -> tuple[int, ...]:
-        if isinstance(request, AddRoute):
+    def _configure(self, request: AddAddress | DropAddress | AddRoute | DropRoute) -> tuple[int, ...]:
+        if isinstance(request, AddRoute | DropRoute):
             inet = self.inet.get(request.route.ifindex, Inet())
-            self.inet[request.route.ifindex] = replace(inet, routes=(*inet.routes, request.route))
+            routes = tuple(route for route in inet.routes if route != request.route)
+            new = (request.route,) if isinstance(request, AddRoute) else ()
+            self.inet[request.route.ifindex] = replace(inet, routes=(*routes, *new))
             return ()
         ifindex = request.address.ifindex
         inet = self.inet.get(ifindex, Inet())
@@ -116,13 +121,17 @@ def _redirected(tc: Tc, request: AddClsact | DropClsact | AddRedirect | DropRedi
             return replace(tc, filters=frozenset(kept))
 
 
-Change = SetUp | SetMtu | Rename | SetAllMulticast | SetLinkLocal | AddAltname | DropAltname
+Change = HearAll | SetUp | SetMtu | Rename | SetAllMulticast | SetPromiscuous | SetLinkLocal | AddAltname | DropAltname
 
 
 def _changed(link: Link, request: Change) -> Link:
     match request:
+        case HearAll():
+            return link
         case SetAllMulticast(_, on):
             return replace(link, all_multicast=on)
+        case SetPromiscuous(_, on):
+            return replace(link, promiscuous=on)
         case SetLinkLocal(_, on):
             return replace(link, link_local=on)
         case SetUp(_, up):

@@ -9,14 +9,17 @@ from __future__ import annotations
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import SetUp
-from failoverd.plan import moving
+from failoverd.plan import moving, names
 from failoverd.plan.situation import Do, Next, Rest, Situation, Wait
+from failoverd.policy.holding import wants_everything
 
 
 def join_in_place(s: Situation) -> Next:
     """Name the next step toward a VF that is joined to its master, and stays as it has to be."""
     if s.master is None:
         return Rest()
+    if s.nic is not None and s.nic.ifindex not in s.ready:
+        return Wait(f"udev is not done with {s.nic.name} yet")
     if s.vf is not None and not s.datapath.adopted:
         if s.datapath.conflict(s.vf, s.master):
             # The election has taken the traffic from it before, or does so with its next answer.
@@ -25,14 +28,18 @@ def join_in_place(s: Situation) -> Next:
             return Do(requests, f"let go of {s.vf.name}") if requests else Rest()
         if not s.is_in(s.vf):
             return _attach(s, s.vf, s.master)
-    return s.rest(s.datapath.mend(s.master, s.vf, s.nic, s.config), f"mend {s.master.name}") or Rest()
+    mended = list(s.datapath.mend(s.master, s.vf, s.nic, s.config))
+    mended += s.datapath.widen(s.vf, wants_everything(s.master, s.links)) if s.vf is not None else []
+    return s.rest(mended, f"mend {s.master.name}") or Rest()
 
 
 def release_in_place(s: Situation) -> Next:
     """Name the next step toward two NICs on their own. The traffic goes back to the master before anything else."""
     requests = list(s.datapath.remove(s.master)) if s.master is not None else []
     requests += s.datapath.detach(s.vf) if s.vf is not None else []
-    return s.rest(requests, f"take {s.mac} apart") or Rest()
+    if step := s.rest(requests, f"take {s.mac} apart"):
+        return step
+    return names.give_back(s) or Rest()
 
 
 def _attach(s: Situation, vf: Link, master: Link) -> Next:
@@ -55,6 +62,8 @@ def _move(s: Situation, vf: Link, master: Link) -> Next | None:
     if moving.has_own_routes6(seen):
         return Wait(f"{vf.name} has IPv6 routes of its own, which {master.name} cannot have beside it; take them away")
     in_use = moving.adds_to(Inet(), seen)
+    if in_use and (ready := s.may(s.datapath.create(s.mac, master, s.config))):
+        return Do(ready, f"make {master.name} ready for what {vf.name} has of its own")
     if in_use and not master.up:
         up = SetUp(master.ifindex, up=True)
         return s.rest([up], f"bring {master.name} up, for {vf.name} was in use") or Wait(f"{master.name} stays down")

@@ -59,10 +59,13 @@ def _advertised(routes: Iterable[Route]) -> list[Route]:
     The device's coming up makes the kernel ask for an advertisement, and it adds the same routes itself. Where it met
     ours with the same metric, it would set the expiry of ours to now (net/ipv6/ip6_fib.c, fib6_add_rt2node), and the
     machine would be without a default route until the next advertisement. So ours stands behind and fills the gap.
+
+    systemd-networkd asks, too, and since 256 its routes have a nexthop object, which goes with its device. The kernel
+    also says what is in the object (nexthop_compat_mode), and that is enough for as long as the gap lasts.
     """
     best: dict[object, Route] = {}
     for route in sorted((r for r in routes if r.protocol == RTPROT_RA), key=_metric):
-        rest = tuple((kind, data) for kind, data in route.attrs if kind != RTA_PRIORITY)
+        rest = tuple((kind, data) for kind, data in route.attrs if kind not in (RTA_PRIORITY, RTA_NH_ID))
         behind = (*rest, (RTA_PRIORITY, struct.pack("=I", min(_metric(route) + 1, 0xFFFFFFFF))))
         key = (route.family, route.dst_len, route.table, tuple(sorted(rest)))
         best.setdefault(key, replace(route, attrs=behind))
@@ -154,9 +157,15 @@ def is_advertised_to(inet: Inet) -> bool:
     return any(r.family == AF_INET6 and r.protocol == RTPROT_RA for r in inet.routes)
 
 
+def is_own_route6(route: Route) -> bool:
+    """Whether this is an IPv6 route that the kernel has not made for an address of the device."""
+    return route.family == AF_INET6 and route.protocol != RTPROT_KERNEL and not route.hops
+
+
 def why_not_movable(inet: Inet) -> str:
     """What of this configuration could not be given back on another device, in words, or ""."""
-    if any(kind == RTA_NH_ID for route in inet.routes for kind, _ in route.attrs):
+    lasting = [route for route in inet.routes if route.protocol != RTPROT_RA]
+    if any(kind == RTA_NH_ID for route in lasting for kind, _ in route.attrs):
         return "a route through it uses a nexthop object (ip nexthop), which failoverd cannot move"
     return ""
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import AddAltname, Rename, Request, SetMtu, SetUp
-from failoverd.plan import moving
+from failoverd.plan import moving, names
 from failoverd.plan.inplace import release_in_place
 from failoverd.plan.situation import Do, Finish, Next, Rest, Situation, Wait, Write
 from failoverd.policy.naming import own_altnames, passing_name
@@ -26,7 +26,7 @@ def release(s: Situation) -> Next:
         return afterwards(s, s.journal) if s.journal is not None else release_in_place(s)
     journal = s.journal
     if s.master is None:
-        return afterwards(s, journal) if journal else Rest()
+        return afterwards(s, journal) if journal else names.give_back(s) or Rest()
     is_preparing = journal is not None and journal.toward is Goal.JOINED
     if (s.is_passing() or is_preparing) and (journal is None or not journal.cut):
         return _abandon(s, s.master)
@@ -60,9 +60,10 @@ def _describe(s: Situation, master: Link, nic: Link) -> Journal:
     seen = Inet(moving.union(s.seen(master), s.seen(nic)).addresses, s.seen(master).routes)
     if begun is not None:
         whole = moving.union(moving.union(begun.inet, begun.extra), seen)
-        return replace(begun, toward=Goal.RELEASED, inet=whole, extra=Inet())
-    altnames = own_altnames(master)
-    return Journal(s.mac, Goal.RELEASED, master.name, master.up, master.mtu, altnames, seen, cut=True)
+        name = names.released_name(s, begun.name, nic)
+        return replace(begun, toward=Goal.RELEASED, name=name, inet=whole, extra=Inet())
+    name, altnames = names.released_name(s, master.name, nic), own_altnames(master)
+    return Journal(s.mac, Goal.RELEASED, name, master.up, master.mtu, altnames, seen, cut=True)
 
 
 def _give_back(s: Situation, master: Link, nic: Link, journal: Journal) -> Next:
@@ -80,7 +81,7 @@ def _give_back(s: Situation, master: Link, nic: Link, journal: Journal) -> Next:
     if nic.name != journal.name:
         requests += [SetUp(nic.ifindex, up=False)] if nic.up and not nic.master else []
         requests.append(Rename(nic.ifindex, journal.name))
-    requests += _configure(s, nic, journal)
+    requests += [*names.forget_roles(s, master.name), *_configure(s, nic, journal)]
     requests = [request for request in requests if request not in s.blocked]
     return Do((*requests, *remove), f"give {journal.name} back to its NIC")
 
@@ -101,7 +102,8 @@ def afterwards(s: Situation, journal: Journal) -> Next:
         return Finish()
     if nic is None:
         return Wait(f"{journal.name} is not there to take its addresses back; they are kept until it is")
-    rename: list[Request] = [Rename(nic.ifindex, journal.name)] if journal.cut and nic.name != journal.name else []
+    name = names.released_name(s, journal.name, nic)
+    rename: list[Request] = [Rename(nic.ifindex, name)] if journal.cut and nic.name != name else []
     if rename and rename[0] not in s.hopeless and s.may(rename):
         down: list[Request] = [SetUp(nic.ifindex, up=False)] if nic.up else []
         return Do((*down, *rename), f"give {nic.name} its name back")

@@ -16,7 +16,7 @@ from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import Request
 from failoverd.policy.election import why_unfit
 from failoverd.policy.holding import upper_of
-from failoverd.policy.naming import passing_name, standby_name
+from failoverd.policy.naming import passing_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Situation:
     `inet` is the IP configuration of the devices that have just been looked at, by ifindex. `links` are all devices
     of the machine. `blocked` are requests the kernel refused lately with its words, `hopeless` those it refused so
     often that the plan goes on without them. `vf_wait` is how long (the engine's clock) to wait for the VF's carrier.
+    `udev_names` are those udev wanted to give and could not, by ifindex.
     """
 
     mac: str
@@ -42,6 +43,7 @@ class Situation:
     blocked: Mapping[Request, str] = field(default_factory=dict)
     hopeless: frozenset[Request] = frozenset()
     vf_wait: float | None = None
+    udev_names: Mapping[int, str] = field(default_factory=dict)
 
     def may(self, requests: Iterable[Request]) -> tuple[Request, ...]:
         """The requests, or none of them where the kernel has refused one lately."""
@@ -86,24 +88,9 @@ class Situation:
         """Whether the master still (or again) has its passing name: then the configuration is not its own."""
         return self.master is not None and self.master.name == passing_name(self.mac)
 
-    def holder(self, name: str) -> int:
-        """The ifindex of the device with this name or alternative name, 0 for none."""
-        return next((i for i, link in self.links.items() if name == link.name or name in link.altnames), 0)
-
     def upper(self, master: Link) -> str:
         """The name of a device that stands on the master or has it as its slave, "" for none."""
         return upper_of(master, self.links)
-
-    def free_standby_name(self, master: str) -> str:
-        """The standby's name, or the one made of the MAC where somebody else has it."""
-        name = standby_name(master, self.config.naming.standby_suffix, self.mac)
-        mine = self.nic.ifindex if self.nic else 0
-        return name if self.holder(name) in (0, mine) else standby_name("", "", self.mac)
-
-    def master_name(self, nic: Link) -> str:
-        """The NIC's name, but for the suffix of a standby: its master was taken away under our hands then."""
-        name = nic.name.removesuffix(self.config.naming.standby_suffix)
-        return nic.name if not name or self.holder(name) else name
 
 
 @dataclass(frozen=True, slots=True)

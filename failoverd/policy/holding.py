@@ -10,7 +10,10 @@ from collections.abc import Mapping
 
 from failoverd.model.links import Link
 
+BRIDGE = "bridge"
 STACKING = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"})
+OF_ITS_OWN = frozenset({"vlan", "macvlan", "macvtap"})
+"""What stands on a device and hears frames that the device's own MAC and no VLAN would not bring."""
 
 
 def standing_on(links: Mapping[int, Link]) -> dict[int, str]:
@@ -19,13 +22,26 @@ def standing_on(links: Mapping[int, Link]) -> dict[int, str]:
 
 
 def stacked_on(link: Link, links: Mapping[int, Link]) -> list[int]:
-    """The ifindexes of what stands on a device, and on that, and so on."""
+    """The ifindexes of what stands on a device, bridges it is a port of included, and on that, and so on."""
     found: list[int] = []
     level = {link.ifindex}
     while level:
-        level = {i for i, upper in links.items() if upper.kind in STACKING and upper.link in level} - {*found}
+        masters = {links[i].master for i in level if i in links}
+        standing = {i for i, upper in links.items() if upper.kind in STACKING and upper.link in level}
+        bridges = {i for i in masters if i in links and links[i].kind == BRIDGE}
+        level = (standing | bridges) - {*found, link.ifindex}
         found += sorted(level)
     return found
+
+
+def bridge_of(link: Link, links: Mapping[int, Link]) -> int:
+    """The ifindex of the bridge this device is a port of, 0 for none."""
+    return link.master if link.master in links and links[link.master].kind == BRIDGE else 0
+
+
+def wants_everything(link: Link, links: Mapping[int, Link]) -> bool:
+    """Whether somebody on this device needs frames that are not for its own MAC, or are in a VLAN."""
+    return bool(link.promiscuity) or any(u.link == link.ifindex and u.kind in OF_ITS_OWN for u in links.values())
 
 
 def why_held(link: Link, master: Link | None, links: Mapping[int, Link], uppers: Mapping[int, str]) -> str:

@@ -14,6 +14,9 @@ from typing import Literal
 from failoverd.model.links import IFNAMSIZ, Link
 
 FORBIDDEN = set("/:%")
+PREFIX = "failoverd-"
+"""Of all alternative names that are ours."""
+WAS = f"{PREFIX}was-"
 OURS = re.compile("(?:fo|failoverd-)(?P<mac>[0-9a-f]{12})")
 
 
@@ -70,7 +73,17 @@ def our_mac(link: Link) -> str:
 
 def own_altnames(link: Link) -> tuple[str, ...]:
     """The device's alternative names but for the mark, in a steady order."""
-    return tuple(sorted(name for name in link.altnames if not name.startswith("failoverd-")))
+    return tuple(sorted(name for name in link.altnames if not name.startswith(PREFIX)))
+
+
+def was(name: str) -> str:
+    """The alternative name that says: failoverd has renamed this NIC, and owes it this name."""
+    return f"{WAS}{name}"
+
+
+def formers(link: Link) -> tuple[str, ...]:
+    """The names this NIC had before failoverd renamed it."""
+    return tuple(sorted(name.removeprefix(WAS) for name in link.altnames if name.startswith(WAS)))
 
 
 def why_not_a_name(name: str) -> str:
@@ -88,7 +101,6 @@ def why_not_a_name(name: str) -> str:
     return ""
 
 
-def standby_name(master: str, suffix: str, mac: str) -> str:
-    """`<master>nsby`; where that would be no valid name, one made of the MAC."""
-    name = master + suffix
-    return f"fs{flat(mac)}" if why_not_a_name(name) else name
+def spare_name(mac: str) -> str:
+    """What a standby is called where `<master>nsby` is not to be had."""
+    return f"fs{flat(mac)}"

@@ -63,6 +63,7 @@ def judge(links: Mapping[int, Link], config: Pairing, in_place: bool = False) ->
         is_in_place = master is None and (in_place or any(map(is_touched, group)))
         stays = _slow(group, config) if is_in_place else []
         held = {link.ifindex: why_held(link, master, links, {} if link in stays else uppers) for link in group}
+        held |= {link.ifindex: "" for link in stays if _keeps(link)}
         verdicts |= {ifindex: Judgement(Verdict.REFUSED, why) for ifindex, why in held.items() if why}
         free = [link for link in group if not held[link.ifindex]]
         pair = _pair(mac, group, free, master, config, verdicts)
@@ -164,6 +165,12 @@ def _is_joined(link: Link, master: Link | None, group: list[Link]) -> bool:
         return link.master == master.ifindex
     ours = [(one.ifindex, found.redirect) for one in group for found in one.tc.filters if found.ours]
     return any(link.ifindex in ends for ends in ours)
+
+
+def _keeps(link: Link) -> bool:
+    """Whether a NIC that stays what it is does so in its master, too: a VRF does no harm, and from another one a NIC
+    that is joined already is to be let go in good order."""
+    return link.slave_kind == "vrf" or is_touched(link)
 
 
 def _slow(group: list[Link], config: Pairing) -> list[Link]:

@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from failoverd.config.kinds import Choice, Flag, Kind, RefusedError, Seconds, Suffix, Whole, Words, show
+from failoverd.config.patterns import Pattern
 
 WHOLE = Whole(10, 10_000, "milliseconds")
 SECONDS = Seconds(0.5, 60)
 CHOICE = Choice(("low", "high", "off"))
 SUFFIX = Suffix(8)
 WORDS = Words("bus names")
-KINDS: list[Kind] = [Flag(), WHOLE, SECONDS, CHOICE, SUFFIX, WORDS]
+PATTERN = Pattern(("nic", "mac"))
+KINDS: list[Kind] = [Flag(), WHOLE, SECONDS, CHOICE, SUFFIX, WORDS, PATTERN]
 
 ANYTHING = st.recursive(
     st.none()

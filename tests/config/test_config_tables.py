@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from failoverd.config import reference
+from failoverd.config import manual, reference
 from failoverd.config.changes import Change, diff
 from failoverd.config.keys import Entry, table
 from failoverd.config.load import from_mapping
@@ -38,6 +38,11 @@ def test_the_documents_are_as_made(
     made = capsys.readouterr().out
     assert (DOCS / name).read_text() == made, "docs/reference is not up to date; run `make docs`"
     assert made == (example() if arguments else page())
+
+
+def test_the_manual_page_is_made_of_the_same_table(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(manual.__file__), run_name="__main__")
+    assert capsys.readouterr().out == manual.page()
 
 
 def test_the_example_says_the_defaults() -> None:

@@ -9,7 +9,8 @@ from pairdriver import Driver
 from toykernel import MAC, ToyKernel
 
 from failoverd.config.spec import Config, KernelFailover
-from failoverd.core.calls import CALLS, CallError
+from failoverd.core.answers import CallError
+from failoverd.core.calls import CALLS
 from failoverd.core.status import nics, status
 from failoverd.model.actions import Announce
 from failoverd.model.events import AdoptAsked, Ending, ReleaseAsked
@@ -44,7 +45,7 @@ def failovers(driver: Driver) -> list[tuple[str, str, str]]:
 
 def test_it_is_adopted_and_left_as_it_is() -> None:
     driver = machine()
-    assert driver.signals == [Joined("ens3", MAC)]
+    assert driver.signals == [Joined("ens3", MAC, MASTER, "ens4", VF, "primary")]
     assert driver.sent == []
     assert driver.memory == {}, "it needs no remembering: the kernel makes it anew at each boot"
     assert driver.state.pairs[MAC].state == "accelerated"
@@ -128,7 +129,7 @@ def test_a_setting_that_is_gone_takes_what_it_left_with_it() -> None:
 def test_it_cannot_be_taken_apart() -> None:
     driver = machine()
     with pytest.raises(CallError, match=r"ens3 was joined by the kernel itself \(net_failover\)"):
-        CALLS["release"].run(driver.state, "ens3")
+        CALLS["release"].run(driver.state, ("ens3",), 0.0)
     driver.tell(ReleaseAsked(MAC))
     driver.settle(driver.now + 100)
     assert driver.sent == []

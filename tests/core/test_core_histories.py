@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,9 +23,10 @@ from failoverd.config.spec import Config, Master
 from failoverd.model.events import AdoptAsked, ReleaseAsked
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import DropAddress, Request, SetActive
+from failoverd.plan.moving import union
 from failoverd.policy.naming import mark
 
-FOUR, SIX = "10.0.0.2/24", "2001:db8::2/64"
+FOUR, SIX, VFS = "10.0.0.2/24", "2001:db8::2/64", "10.9.0.4/24"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def machine(shape: Shape) -> ToyKernel:
     return kernel
 
 
-def drive(shape: Shape, **accidents: frozenset[int]) -> Driver:
+def drive(shape: Shape, **accidents: Any) -> Driver:
     return Driver(machine(shape), Config(master=Master(create="always")), **accidents)
 
 
@@ -159,6 +161,21 @@ def test_traffic_is_there_between_any_two_datagrams(shape: Shape) -> None:
 
     driver.on_action = see
     tell_all(driver)
+
+
+@pytest.mark.parametrize("name", ["vf-own", "vf-only"])
+def test_a_vf_that_is_in_use_is_reachable_between_any_two_datagrams(name: str) -> None:
+    """The root of a machine may come by the VF's own address, since its initramfs."""
+    driver = drive(SHAPES[name])
+    vf = driver.kernel.named("ens4")
+    assert vf is not None
+    six = route("2001:db8:a::/48", vf.ifindex, "2001:db8:9::1", metric=1024)
+    driver.kernel.inet[vf.ifindex] = union(driver.kernel.inet[vf.ifindex], Inet((), (six,)))
+    driver.precious = driver.configured()
+    driver.on_action = lambda _number: None if driver.is_reachable(VFS) else pytest.fail(f"after {driver.sent[-1:]}")
+    driver.settle()
+    assert_joined(driver)
+    assert len(driver.sent) < 10
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)

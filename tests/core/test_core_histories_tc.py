@@ -8,6 +8,7 @@ So at every rest the traffic has a way, and in the end nothing of ours is left a
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -39,7 +40,7 @@ QUIET = Tc(carrier_poll=1e6)
 """The polling never rests, and the toy kernel tells of a carrier at once."""
 
 
-def drive(shape: Shape, way: str = "tc", foreign: bool = False, **accidents: frozenset[int]) -> Driver:
+def drive(shape: Shape, way: str = "tc", foreign: bool = False, **accidents: Any) -> Driver:
     kernel = machine(shape)
     kernel.bonding = KERNELS[way]
     if foreign:
@@ -141,7 +142,8 @@ def test_with_one_accident_after_any_action(shape: Shape, way: str, accident: st
     whole = drive(shape, way)
     tell_all(whole)
     for number in range(whole.done):
-        tell_all(drive(shape, way, **{accident: frozenset({number})}))
+        accidents: dict[str, Any] = {accident: frozenset({number})}
+        tell_all(drive(shape, way, **accidents))
 
 
 @pytest.mark.parametrize(("shape", "way"), EVERY)

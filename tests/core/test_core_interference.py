@@ -338,7 +338,13 @@ def test_anything_at_any_moment(
     shape: Shape, hands: dict[int, Hand], kills: frozenset[int], losses: frozenset[int], back: bool
 ) -> None:
     driver = drive(shape, kill_at=kills, lose_at=losses)
-    driver.on_step = lambda done: [hands[number](driver) for number in done if number in hands] and None
+
+    def on_step(done: range) -> None:
+        for number in done:
+            if number in hands:
+                hands[number](driver)
+
+    driver.on_step = on_step
     driver.settle()
     if back:
         driver.tell(ReleaseAsked(MAC))

@@ -232,10 +232,14 @@ def test_an_ingress_qdisc_on_the_master_is_in_the_way_and_one_on_the_vf_is_not()
     assert driver.kernel.links[VF].tc.slot == "ingress"
 
 
+def plug_a_second(kernel: ToyKernel) -> None:
+    kernel.plug("ens5", "pci")
+
+
 def test_a_second_vf_at_any_moment_never_cuts_the_machine_off() -> None:
     """Pairing refuses both while none is joined, and who is joined stays so."""
     for number in range(count(SHAPES["vf"], "tc")):
-        driver = with_hand(SHAPES["vf"], "tc", lambda kernel: kernel.plug("ens5", "pci") and None, number)
+        driver = with_hand(SHAPES["vf"], "tc", plug_a_second, number)
         driver.settle()
         assert driver.is_reachable(FOUR)
         assert driver.is_reachable(SIX)

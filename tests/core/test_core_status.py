@@ -10,9 +10,9 @@ import pytest
 
 from failoverd import __version__
 from failoverd.config.spec import Config
+from failoverd.core.choice import rejudge
 from failoverd.core.state import PairState, Refusal, State
 from failoverd.core.status import nics, status
-from failoverd.core.world import rejudge
 from failoverd.model.links import Bond, Link
 from failoverd.model.requests import SetMaster
 from failoverd.model.signals import FailedOver
@@ -66,6 +66,7 @@ def test_a_joined_pair() -> None:
                 "parent": "0000:00:04.0",
                 "up": True,
                 "carrier": True,
+                "carrier_losses": 0,
                 "mtu": 1500,
                 "fit": True,
             },
@@ -76,12 +77,14 @@ def test_a_joined_pair() -> None:
                 "parent": "",
                 "up": True,
                 "carrier": True,
+                "carrier_losses": 0,
                 "mtu": 1500,
                 "fit": True,
             },
             "mtu": 1500,
             "failovers": 0,
             "last_failover": None,
+            "drain": None,
         }
     ]
 

@@ -181,16 +181,17 @@ def test_a_slave_that_is_gone_already_was_unplugged() -> None:
 
 def test_a_bond_that_was_faster_than_the_daemon() -> None:
     """Its news comes ahead of the slave's: then the slave's state is told as it was last seen."""
-    for bad, reason in (({"carrier": False}, "it has no carrier"), ({"up": False}, "it is down")):
+    for is_up, reason in ((True, "it has no carrier"), (False, "it is down")):
         driver = joined()
         master = master_of(driver)
         assert master.bond is not None
-        driver.state.links[VF] = replace(driver.state.links[VF], **bad)
+        driver.state.links[VF] = replace(driver.state.links[VF], carrier=False, up=is_up)
         step(driver.state, LinkSeen(replace(master, bond=replace(master.bond, active=NIC))), 0.0)
         signals = [a.signal for a in step(driver.state, TimePassed(), 1.0) if isinstance(a, Emit)]
         assert [the_pair(driver).last] == signals or not signals
-        assert the_pair(driver).last is not None
-        assert the_pair(driver).last.reason == reason
+        last = the_pair(driver).last
+        assert last is not None
+        assert last.reason == reason
 
 
 def switched(driver: Driver, active: int, now: float) -> FailedOver:
@@ -448,6 +449,15 @@ def test_a_plan_in_circles_is_stopped_and_reported(monkeypatch: pytest.MonkeyPat
     assert not [action for action in actions if isinstance(action, Send | FetchInet)]
 
 
-def test_an_event_of_no_kind_is_a_mistake_that_shows_at_once() -> None:
-    with pytest.raises(AssertionError):
-        step(State(Config()), object(), 0.0)  # type: ignore[arg-type]
+def test_udev_is_done_with_a_device_that_is_gone_by_then() -> None:
+    state = State(Config(), synced=True)
+    assert step(state, UdevDone(7), 0.0) == []
+    assert state.ready == set()
+
+
+def test_a_switch_to_a_vf_that_went_does_not_keep_the_next_from_being_switched_to() -> None:
+    driver = joined()
+    pair = the_pair(driver)
+    pair.because, pair.switching = "the VF has been steady", (SetActive(master_of(driver).ifindex, 99),)
+    driver.tell(Answered(MAC, pair.switching, ((errno.ENODEV, ""),)))
+    assert pair.because == ""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from pairdriver import Driver
-from test_core_histories import Shape
+from test_core_histories import Shape, machine
 from test_core_histories_tc import SHAPES, drive, ours
 from toykernel import MAC, ToyKernel, address
 
@@ -18,10 +18,10 @@ from failoverd.core.choice import rejudge
 from failoverd.core.state import PairState, State
 from failoverd.core.status import nics, status
 from failoverd.core.step import step
-from failoverd.model.actions import Announce, Peek, Send, WakeAt
+from failoverd.model.actions import Announce, Emit, Peek, Send, WakeAt
 from failoverd.model.events import Answered, Ending, LinkGone, LinkSeen, ReleaseAsked, Synced, TimePassed
 from failoverd.model.links import Link
-from failoverd.model.requests import AddRedirect, CreateBond, DropRedirect, SetMtu
+from failoverd.model.requests import AddRedirect, CreateBond, DropRedirect, SetMtu, SetPromiscuous
 from failoverd.model.signals import FailedOver, Joined, Released
 from failoverd.policy.election import MTU_GRACE
 
@@ -37,7 +37,7 @@ def joined(name: str = "vf", config: Config | None = None) -> Driver:
     pair(driver).peek_at = driver.now
     driver.tell(TimePassed())
     for log in (driver.signals, driver.sent, driver.announced, driver.peeks, driver.said):
-        log.clear()  # type: ignore[attr-defined]
+        log.clear()
     return driver
 
 
@@ -362,7 +362,7 @@ def test_every_switch_is_announced_on_the_master_and_on_what_stands_on_it() -> N
     others = (
         Link(20, "ens3.7", MAC, kind="vlan", link=NIC),
         Link(21, "mv0", "02:00:00:00:00:21", kind="macvlan", link=20),
-        Link(22, "br0", MAC, kind="bridge"),
+        Link(22, "br1", MAC, kind="bridge"),
         Link(23, "ens9.7", MAC, kind="vlan", link=99),
     )
     driver.tell(*map(LinkSeen, others))
@@ -373,6 +373,90 @@ def test_every_switch_is_announced_on_the_master_and_on_what_stands_on_it() -> N
     driver.kernel.wire(VF, True)
     driver.settle(driver.now + 10)
     assert driver.announced == [Announce(MAC, above, 1)] * 2
+
+
+def test_a_bridge_above_is_announced_with_its_port() -> None:
+    driver = joined()
+    vlan = Link(20, "ens3.7", MAC, kind="vlan", link=NIC, master=22)
+    driver.tell(*map(LinkSeen, (vlan, Link(22, "br0", kind="bridge"))))
+    driver.kernel.wire(VF, False)
+    driver.tell()
+    assert driver.announced == [Announce(MAC, ((NIC, MAC), (20, MAC), (22, "")), 1, ((20, 22),))]
+
+
+@pytest.mark.parametrize(("kind", "is_announced"), [("bridge", True), ("macvtap", True), ("vlan", False)])
+def test_a_bond_announces_itself_and_its_vlans_and_failoverd_the_rest(kind: str, is_announced: bool) -> None:
+    driver = Driver(ToyKernel(), Config())
+    driver.kernel.plug("ens3", "virtio", up=True)
+    driver.kernel.plug("ens4", "pci")
+    driver.settle()
+    bond = driver.state.links[driver.state.judgements.pairs[MAC].master]
+    upper = Link(40, "upper", "02:00:00:00:00:40", kind=kind, link=0 if kind == "bridge" else bond.ifindex)
+    driver.kernel.links[bond.ifindex] = replace(bond, master=40 if kind == "bridge" else 0)
+    driver.tell(LinkSeen(upper), LinkSeen(driver.kernel.links[bond.ifindex]))
+    driver.kernel.wire(VF, False)
+    driver.tell()
+    ports = ((bond.ifindex, 40),) if kind == "bridge" else ()
+    both = ((bond.ifindex, MAC), (40, "02:00:00:00:00:40"))
+    assert driver.announced == ([Announce(MAC, both, 1, ports)] if is_announced else [])
+
+
+@pytest.mark.parametrize("upper", [Link(20, "v7", MAC, kind="vlan", link=NIC), None])
+def test_the_vf_takes_in_everything_as_long_as_somebody_on_the_master_needs_it(upper: Link | None) -> None:
+    """A VLAN, or a capture."""
+    driver = joined()
+    nic = driver.kernel.links[NIC]
+    driver.tell(LinkSeen(upper or replace(nic, promiscuity=1)))
+    assert driver.sent[-1] == (SetPromiscuous(VF, on=True),)
+    assert driver.kernel.links[VF].promiscuous
+    driver.tell(LinkGone(20) if upper else LinkSeen(nic))
+    assert not driver.kernel.links[VF].promiscuous
+
+
+def test_a_vf_that_was_opened_is_given_back_closed() -> None:
+    driver = joined()
+    driver.tell(LinkSeen(Link(20, "v7", MAC, kind="vlan", link=NIC)))
+    driver.tell(ReleaseAsked(MAC))
+    driver.settle(driver.now + 10)
+    assert pair(driver).state == "released"
+    assert not driver.kernel.links[VF].promiscuous
+
+
+def test_a_master_that_is_put_into_a_bridge_carries_alone_and_says_why() -> None:
+    driver = joined()
+    driver.kernel.links[NIC] = replace(driver.kernel.links[NIC], master=22, slave_kind="bridge")
+    driver.tell(LinkSeen(Link(22, "br0", MAC, kind="bridge")), LinkSeen(driver.kernel.links[NIC]))
+    driver.settle(driver.now + 100)
+    pair = driver.state.pairs[MAC]
+    assert (pair.state, driver.kernel.links[VF].tc.filters, driver.kernel.links[NIC].tc.filters) == (
+        "on-standby",
+        frozenset(),
+        frozenset(),
+    )
+    assert "ens3 is in a bridge" in pair.reason
+    driver.kernel.links[NIC] = replace(driver.kernel.links[NIC], master=0, slave_kind="")
+    driver.tell(LinkSeen(driver.kernel.links[NIC]))
+    driver.settle(driver.now + 100)
+    assert pair.state == "accelerated"
+
+
+def test_a_start_that_finds_the_traffic_led_nowhere_announces_the_way() -> None:
+    driver = joined()
+    driver.kernel.unplug(VF)
+    driver.start()
+    driver.settle(driver.now + 10)
+    assert driver.announced == [Announce(MAC, ((NIC, MAC),), 1)]
+
+
+def test_a_way_that_changes_before_the_pair_is_seen_to_be_joined_is_announced_and_is_nobodys_failover() -> None:
+    """The kernel tells of the filter before it acknowledges the request, and with that the plan goes on."""
+    driver = joined()
+    pair(driver).joined = False
+    nic = driver.kernel.links[NIC]
+    without = replace(nic, tc=replace(nic.tc, filters=frozenset()))
+    actions = step(driver.state, LinkSeen(without), driver.now)
+    assert [action for action in actions if isinstance(action, Announce)] == [Announce(MAC, ((NIC, MAC),), 1)]
+    assert not [action for action in actions if isinstance(action, Emit) and isinstance(action.signal, FailedOver)]
 
 
 def test_announcements_are_as_many_as_configured_or_none() -> None:
@@ -408,6 +492,40 @@ def test_without_bonding_it_is_tc_and_no_warning() -> None:
     assert [batch for batch in driver.sent if isinstance(batch[0], CreateBond)] == driver.sent[:1]
 
 
+OTHERS = "NetworkManager runs"
+
+
+def test_where_a_bond_would_do_harm_it_is_tc_and_explained_once() -> None:
+    driver = auto(machine(SHAPES["vf"]))
+    driver.state.no_bond = OTHERS
+    driver.settle()
+    assert (pair(driver).datapath.name, pair(driver).state) == ("tc", "accelerated")
+    assert not any(isinstance(batch[0], CreateBond) for batch in driver.sent)
+    reasons = {row["name"]: row["reason"] for row in nics(driver.state)}
+    assert f"joined by tc and not by a bond: {OTHERS}" in reasons["ens3"]
+    assert OTHERS not in reasons["ens4"]
+
+
+def test_a_bond_that_is_wanted_is_made_whoever_else_is_there() -> None:
+    driver = Driver(machine(SHAPES["vf"]), Config(master=Master(datapath="bond")))
+    driver.state.no_bond = OTHERS
+    driver.settle()
+    assert pair(driver).datapath.name == "bond"
+    assert not any(OTHERS in row["reason"] for row in nics(driver.state))
+
+
+def test_what_is_joined_stays_joined_whoever_comes() -> None:
+    driver = auto(machine(SHAPES["vf"]))
+    driver.settle()
+    before = driver.kernel.links
+    driver.state.no_bond = OTHERS
+    rejudge(driver.state)
+    driver.settle(driver.now + 10)
+    assert (pair(driver).datapath.name, pair(driver).state) == ("bond", "accelerated")
+    assert driver.kernel.links == before
+    assert not any(OTHERS in row["reason"] for row in nics(driver.state))
+
+
 def test_without_bonding_every_pair_is_tcs_and_none_warns() -> None:
     """Both bonds may be asked for before the first is refused."""
     second = "52:54:00:fa:11:02"
@@ -431,7 +549,7 @@ def test_another_refusal_of_the_bond_is_no_reason_for_tc() -> None:
     driver.kernel.refuse = lambda request: errno.EPERM if isinstance(request, CreateBond) else 0
     driver.settle(30)
     assert pair(driver).datapath.name == "bond"
-    assert not driver.state.no_bonding
+    assert not driver.state.no_bond
 
 
 @pytest.mark.parametrize(("datapath", "paired"), [("tc", True), ("bond", False)])
@@ -533,7 +651,7 @@ def test_a_release_is_said_once() -> None:
     driver = joined()
     driver.tell(ReleaseAsked(MAC))
     driver.settle(driver.now + 10)
-    assert [signal for signal in driver.signals if isinstance(signal, Released)] == [Released("ens3", MAC)]
+    assert [signal for signal in driver.signals if isinstance(signal, Released)] == [Released("ens3", MAC, NIC)]
     assert failovers(driver) == [] or failovers(driver)[0][:2] == ("ens4", "ens3")
 
 

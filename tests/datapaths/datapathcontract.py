@@ -28,15 +28,21 @@ class Bench:
 
     datapath: Datapath
     vf_up: bool = False
+    others: bool = False
     kernel: ToyKernel = field(default_factory=ToyKernel)
     nic: int = 0
     vf: int = 0
     master: int = 0
     asked: int = 0
+    before: dict[int, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.nic = self.kernel.plug("ens3", "virtio", up=True)
         self.vf = self.kernel.plug("ens4", "pci", up=self.vf_up)
+        if self.others:
+            self.kernel.filter_by_others(self.nic, "ingress")
+            self.kernel.filter_by_others(self.vf, "egress")
+        self.before = self.traces()
         self.do(self.datapath.create(MAC, self.link(self.nic), Config()))
         self.master = max(self.kernel.links) if not self.datapath.in_place else self.nic
 
@@ -248,18 +254,12 @@ def leaves_nothing(datapath: Datapath) -> None:
     """Whoever carried, and what is others' stays."""
     for carries_by_vf in (True, False):
         for others in (False, True):
-            bench = Bench(datapath)
-            if others:
-                bench.kernel.filter_by_others(bench.nic, "ingress")
-                bench.kernel.filter_by_others(bench.vf, "egress")
-            before = bench.traces()
+            bench = Bench(datapath, others=others)
             bench.join()
             for slave in (bench.nic, bench.vf) if carries_by_vf else (bench.vf, bench.nic):
                 bench.switch(slave)
             bench.leave()
-            if not datapath.in_place:
-                before.pop(bench.master)
-            assert bench.traces() == before
+            assert bench.traces() == bench.before
             assert not bench.link(bench.vf).up
             assert not datapath.in_place or bench.link(bench.nic).up
 
@@ -273,12 +273,8 @@ def completes_a_release_that_was_disturbed(datapath: Datapath) -> None:
         bench.switch(bench.vf)
         return bench
 
-    wanted = Bench(datapath)
-    before = wanted.traces()
-    if not datapath.in_place:
-        before.pop(wanted.master)
     for bench, refused in troubled(joined, Bench.leave):
-        assert bench.traces() == before, f"without {refused}"
+        assert bench.traces() == bench.before, f"without {refused}"
         assert not bench.link(bench.vf).up, f"without {refused}"
 
 

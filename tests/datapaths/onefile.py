@@ -106,6 +106,12 @@ class OneFile:
             drop = []
         return [*slot, *drop, AddRedirect(master.ifindex, "egress", slave)]
 
+    def hear(self, master: Link, both: bool) -> list[Request]:
+        return []
+
+    def widen(self, slave: Link, everything: bool) -> list[Request]:
+        return []
+
     def remove(self, master: Link) -> list[Request]:
         if self._has("remove leaves a filter"):
             return []

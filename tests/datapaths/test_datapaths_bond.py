@@ -13,6 +13,11 @@ from failoverd.model.links import Bond, Link
 from failoverd.model.requests import CreateBond, DeleteLink, SetActive, SetMaster, SetUp
 
 
+def test_what_is_heard_is_the_bonds_own_business() -> None:
+    slave = Link(3, "ens4")
+    assert DATAPATH.widen(slave, everything=True) == DATAPATH.widen(slave, everything=False) == []
+
+
 def test_what_the_bond_is_made_with() -> None:
     config = Config(bond=BondSpec(miimon=50, peer_notifications=3))
     nic = Link(2, "ens3", MAC, MAC, mtu=9000)

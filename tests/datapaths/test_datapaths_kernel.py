@@ -26,7 +26,7 @@ MARK = AddAltname(3, "failoverd-qdisc-3")
 def test_nothing_is_done_that_the_kernel_does() -> None:
     assert DATAPATH.create(MAC, STANDBY, OPEN) == []
     assert DATAPATH.attach(VF, MASTER) == DATAPATH.detach(VF) == DATAPATH.remove(MASTER) == []
-    assert DATAPATH.switch(MASTER, 4) == []
+    assert DATAPATH.switch(MASTER, 4) == DATAPATH.hear(MASTER, both=True) == []
     assert DATAPATH.conflict(VF, MASTER) == DATAPATH.unlike(VF, MASTER) == ""
     assert DATAPATH.holds(VF, MASTER)
     assert not DATAPATH.holds(replace(VF, master=0), MASTER)

@@ -21,6 +21,7 @@ from failoverd.model.requests import (
     SetAllMulticast,
     SetLinkLocal,
     SetMtu,
+    SetPromiscuous,
     SetUp,
 )
 from failoverd.policy.election import Standing
@@ -109,6 +110,15 @@ def test_what_the_vf_has_to_be_like() -> None:
     assert DATAPATH.mend(NIC, replace(VF, mtu=9000), NIC, config) == []
 
 
+def test_a_vf_is_opened_for_what_stands_on_the_master_and_closed_again() -> None:
+    opened = replace(VF, promiscuous=True, altnames=frozenset({"failoverd-vf-3"}))
+    assert DATAPATH.widen(VF, everything=False) == DATAPATH.widen(opened, everything=True) == []
+    assert DATAPATH.widen(VF, everything=True) == [SetPromiscuous(3, on=True)]
+    assert DATAPATH.widen(opened, everything=False) == [SetPromiscuous(3, on=False)]
+    assert SetPromiscuous(3, on=False) in DATAPATH.detach(opened)
+    assert SetPromiscuous(3, on=False) not in DATAPATH.detach(replace(opened, promiscuous=False))
+
+
 def test_only_a_smaller_vf_is_unlike() -> None:
     assert DATAPATH.unlike(VF, NIC) == DATAPATH.unlike(replace(VF, mtu=9000), NIC) == ""
     assert DATAPATH.unlike(replace(VF, mtu=1280), NIC) == "its MTU is 1280 and the master's 1500"
@@ -134,6 +144,13 @@ def foreign(link: Link, hook: str, kind: str) -> Link:
         ),
         (VF, replace(NIC, tc=Tc("ingress")), "ens3 has an ingress qdisc where clsact would have to be"),
         (VF, replace(NIC, tc=Tc("clsact", "htb")), "ens3 has a htb qdisc that traffic would pass by"),
+        (VF, replace(NIC, master=8, slave_kind="vrf"), ""),
+        (
+            VF,
+            replace(NIC, master=8, slave_kind="bridge"),
+            "ens3 is in a bridge, and what that sends by ens4 would come back by ens3",
+        ),
+        (VF, replace(NIC, master=8), "ens3 is in a master, and what that sends by ens4 would come back by ens3"),
         (VF, replace(NIC, xdp=True), "ens3 has an XDP program that traffic would pass by"),
     ],
 )
@@ -164,3 +181,7 @@ def test_how_a_pair_stands() -> None:
     assert standing(DATAPATH, NIC, replace(VF, mtu=1280), NIC).unlike
     lame = replace(NIC, carrier=False)
     assert standing(DATAPATH, lame, VF, lame).bad_standby == "it has no carrier"
+
+
+def test_both_ways_in_are_open_all_the_time() -> None:
+    assert [list(DATAPATH.hear(NIC, both)) for both in (True, False)] == [[], []]

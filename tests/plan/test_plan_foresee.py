@@ -25,6 +25,7 @@ from failoverd.model.requests import (
     DropAltname,
     DropClsact,
     DropRedirect,
+    HearAll,
     Rename,
     Request,
     SetActive,
@@ -32,6 +33,7 @@ from failoverd.model.requests import (
     SetLinkLocal,
     SetMaster,
     SetMtu,
+    SetPromiscuous,
     SetUp,
 )
 from failoverd.plan.foresee import Foreseen
@@ -161,7 +163,9 @@ def test_a_deleted_bond_lets_all_of_its_slaves_go() -> None:
         (Rename(2, "ens3nsby"), replace(NIC, name="ens3nsby")),
         (AddAltname(2, "enp1s0"), replace(NIC, altnames=frozenset({"enp1s0"}))),
         (DropAltname(2, "enp1s0"), NIC),
+        (HearAll(2, on=True), NIC),
         (SetAllMulticast(2, on=True), replace(NIC, all_multicast=True)),
+        (SetPromiscuous(2, on=True), replace(NIC, promiscuous=True)),
         (SetLinkLocal(2, on=True), replace(NIC, link_local=True)),
         (AddClsact(2), replace(NIC, tc=LinkTc("clsact"))),
         (DropClsact(2), NIC),

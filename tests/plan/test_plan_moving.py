@@ -71,6 +71,13 @@ def test_advertised_routes_stand_one_step_behind() -> None:
     assert sorted(map(metric_of, moved)) == [1, 1025, 0xFFFFFFFF]
 
 
+def test_what_is_advertised_needs_no_nexthop_object() -> None:
+    plain = route("::/0", 2, "fe80::9", protocol=RA, metric=1024)
+    given = Inet((), (replace(plain, attrs=(*plain.attrs, (moving.RTA_NH_ID, b"\1\0\0\0"))),))
+    assert moving.why_not_movable(given) == ""
+    assert moving.to_device(given, 9) == moving.to_device(Inet((), (plain,)), 9)
+
+
 def test_what_is_missing() -> None:
     wanted = Inet((address("10.0.0.2/24", 9), replace(LOCAL, ifindex=9)), (route("10.1.0.0/16", 9),))
     nothing = Inet()

@@ -13,7 +13,7 @@ from failoverd.datapaths import tc
 from failoverd.datapaths.bond import DATAPATH
 from failoverd.model.links import Bond, Link
 from failoverd.model.pairs import Goal, Inet, Journal
-from failoverd.model.requests import AddAltname, DropAltname, Rename, Request, SetMaster, SetUp
+from failoverd.model.requests import AddAddress, AddAltname, DropAddress, DropAltname, Rename, Request, SetMaster, SetUp
 from failoverd.plan import moving
 from failoverd.plan.join import join
 from failoverd.plan.release import release
@@ -98,6 +98,36 @@ def test_a_vf_that_comes_after_the_first_look_is_written_down_too() -> None:
     assert join(replace(late, inet={3: own})) == Write(replace(journal, extra=own))
 
 
+def test_a_vf_in_use_waits_for_udev_and_for_its_name_before_it_comes_along() -> None:
+    own = Inet((address("10.9.0.4/24", 3),))
+    vf = replace(VF, up=True, carrier=True)
+    journal = replace(BEGUN, extra=own)
+    first = situation(nic=NIC, vf=vf, master=PASSING, journal=replace(journal, cut=False), inet={2: Inet(), 3: own})
+    assert join(replace(first, ready=frozenset({2}))) == Wait("udev is not done with ens4 yet")
+    assert join(first) == Write(journal)
+    inet = {2: Inet(), 3: own}
+    policy = Config(naming=Naming(primary="{master}vf"))
+    named = situation(nic=NIC, vf=vf, master=PASSING, journal=journal, inet=inet, config=policy)
+    assert join(named) == Do((AddAltname(3, "failoverd-was-ens4"),), "remember what ens4 is called")
+    moved = join(situation(nic=NIC, vf=vf, master=PASSING, journal=journal, inet=inet))
+    assert isinstance(moved, Do)
+    there, here = AddAddress(replace(own.addresses[0], ifindex=9)), DropAddress(own.addresses[0])
+    order = [SetMaster(2, 9), SetUp(9, up=True), there, here, SetUp(3, up=False), SetMaster(3, 9)]
+    assert [request for request in moved.requests if request in order] == order
+    late = Inet((address("10.9.0.5/24", 3),))
+    seen = situation(nic=NIC, vf=vf, master=PASSING, journal=journal, inet={2: Inet(), 3: late})
+    assert join(seen) == Write(replace(journal, extra=moving.union(own, late)))
+
+
+def test_a_nic_that_is_up_and_cannot_be_joined_keeps_no_routes_of_the_masters() -> None:
+    vf = replace(VF, master=9, up=True, carrier=True)
+    nic = replace(NIC, name="ens3nsby")
+    blocked = refused(SetMaster(2, 9))
+    inet = {2: Inet(), 3: Inet(), 9: Inet()}
+    here = situation(nic=nic, vf=vf, master=MASTER, journal=BEGUN, inet=inet, blocked=blocked)
+    assert join(here) == Do((SetUp(2, up=False),), "put the rest on ens3")
+
+
 def test_a_journal_that_is_nobodys_is_written_anew() -> None:
     answer = join(situation(nic=NIC, master=PASSING, journal=replace(BACK, cut=False), inet={2: Inet()}))
     assert answer == Write(replace(BEGUN, cut=False))
@@ -155,7 +185,11 @@ def test_an_alternative_name_that_stayed_on_the_standby() -> None:
     inet = {2: Inet(), 9: Inet()}
     here = situation(nic=nic, master=MASTER, journal=replace(BEGUN, altnames=("enp1s0",)), inet=inet)
     both = (DropAltname(2, "enp1s0"), AddAltname(9, "enp1s0"))
-    assert join(here) == Do(both, "put the rest on ens3")
+    ours = "failoverd-passing-2"
+    last = (AddAltname(2, ours), both[0], DropAltname(2, ours), both[1])
+    assert join(here) == Do(last, "put the rest on ens3")
+    kept = replace(nic, altnames=nic.altnames | {"ens3-standby"})
+    assert join(replace(here, nic=kept)) == Do(both, "put the rest on ens3")
     assert join(replace(here, blocked=refused(*both))) == Wait("the kernel said no")
     assert join(replace(here, blocked=refused(*both), hopeless=frozenset(both))) == Finish()
 

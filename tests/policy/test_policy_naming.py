@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from failoverd.model.links import IFNAMSIZ, Link
+from failoverd.model.links import Link
 from failoverd.policy.naming import (
     is_passing_name,
     mark,
     our_mac,
     own_altnames,
     passing_name,
-    standby_name,
     why_not_a_name,
 )
 
@@ -61,15 +58,3 @@ def test_the_mark_is_nobody_elses_business() -> None:
 )
 def test_names_the_kernel_refuses(name: str, why: str) -> None:
     assert why_not_a_name(name) == why
-
-
-def test_the_standbys_name() -> None:
-    assert standby_name("ens3", "nsby", MAC) == "ens3nsby"
-    assert standby_name("a-long-name-12", "nsby", MAC) == "fs525400aabbcc"
-
-
-@given(st.text(max_size=20), st.text(max_size=10))
-def test_a_standbys_name_is_always_one_the_kernel_takes(master: str, suffix: str) -> None:
-    name = standby_name(master, suffix, MAC)
-    assert why_not_a_name(name) == ""
-    assert len(name.encode()) <= IFNAMSIZ

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from failoverd.config.spec import Pairing
 from failoverd.model.links import Bond, Filter, Link, Tc
 from failoverd.model.pairs import Pair, Verdict
-from failoverd.policy.holding import upper_of
+from failoverd.policy.holding import bridge_of, stacked_on, upper_of, wants_everything
 from failoverd.policy.naming import mark
 from failoverd.policy.pairing import Judgements, judge
 
@@ -204,6 +204,45 @@ def test_what_stands_on_the_nic_does_no_harm_where_it_stays_the_master() -> None
     enslaved = judged(BRIDGE, replace(NIC, master=8), VF, in_place=True)
     assert enslaved.pairs == {}
     assert reason(enslaved, NIC) == "it is already a slave of br0"
+
+
+def test_a_vrf_is_in_nobodys_way_where_a_nic_stays_what_it_is() -> None:
+    vrf = Link(8, "red", kind="vrf")
+    nic = replace(NIC, master=8, slave_kind="vrf")
+    assert judged(vrf, nic, VF, in_place=True).pairs == {MAC: Pair(MAC, nic=2, vf=3)}
+    assert reason(judged(vrf, nic, VF), nic) == "it is already a slave of red"
+
+
+def test_a_nic_that_is_joined_in_place_and_then_put_into_a_bridge_is_still_ours_to_let_go() -> None:
+    leads = Filter("egress", 1, 1, "u32", 3, ours=True)
+    nic = replace(NIC, master=8, slave_kind="bridge", tc=Tc("clsact", "", frozenset({leads})))
+    assert judged(BRIDGE, nic, VF).pairs == {MAC: Pair(MAC, nic=2, vf=3)}
+
+
+def test_what_stands_on_a_device_stands_on_its_bridge_as_well() -> None:
+    port, other = replace(NIC, master=8), Link(20, "tap0", kind="tun", master=8)
+    on_it = (Link(21, "br0.5", kind="vlan", link=8), Link(22, "mv0", kind="macvlan", link=21), VLAN)
+    links = {link.ifindex: link for link in (port, other, BRIDGE, *on_it)}
+    assert stacked_on(port, links) == [7, 8, 21, 22]
+    assert stacked_on(NIC, {2: replace(NIC, master=99), 7: VLAN}) == [7]
+    assert (bridge_of(port, links), bridge_of(NIC, links), bridge_of(replace(NIC, master=99), links)) == (8, 0, 0)
+    bond = {2: replace(NIC, master=9), 9: BOND}
+    assert (stacked_on(bond[2], bond), bridge_of(bond[2], bond)) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("nic", "kind", "wanted"),
+    [
+        (NIC, "vlan", True),
+        (NIC, "macvlan", True),
+        (NIC, "macvtap", True),
+        (NIC, "ipvlan", False),
+        (replace(NIC, promiscuity=1), "ipvlan", True),
+        (Link(4, "ens9"), "vlan", False),
+    ],
+)
+def test_who_wants_more_than_what_is_for_one_mac(nic: Link, kind: str, wanted: bool) -> None:
+    assert wants_everything(nic, {7: replace(VLAN, kind=kind)}) is wanted
 
 
 def test_a_nic_in_a_bond_of_ours_is_held_to_the_bonds_rules_also_where_others_are_joined_in_place() -> None:

@@ -1,0 +1,67 @@
+"""Names made by a pattern: fields in braces, such as "{master}vf".
+
+A pattern is refused where it cannot give a name the kernel would take, however short what is put into it. Where the
+result is too long for one device, or taken, whoever fills it in finds out: that depends on the machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from failoverd.config.kinds import RefusedError, show, wrong_type
+
+LONGEST = 15
+"""Bytes (linux/if.h: IFNAMSIZ is 16 with its NUL)."""
+FIELD = re.compile(r"\{([^{}]*)\}")
+FLAT_MAC = 12
+KEPT = re.compile(r"f[os]\{mac\}|failoverd-.*")
+"""The names of a bond on its way in or out, and of a standby whose name would be too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A device name with fields; `{mac}` stands for the twelve digits of the MAC, others for a device's name.
+
+    `optional`: an empty text says that nothing is to be renamed.
+    """
+
+    fields: tuple[str, ...]
+    optional: bool = False
+
+    def take(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise wrong_type(value)
+        if not value and self.optional:
+            return value
+        if unknown := [field for field in FIELD.findall(value) if field not in self.fields]:
+            raise RefusedError(f"{show(value)} holds {show('{' + unknown[0] + '}')}, which is none of its fields")
+        if KEPT.fullmatch(value):
+            raise RefusedError(f"{show(value)} gives names that failoverd keeps for itself")
+        rest = FIELD.sub("", value)
+        if bad := re.search(r"[/:%{}\s\x00-\x1f\x7f]", rest):
+            raise RefusedError(f"{show(value)} holds {show(bad[0])}, which no device name may")
+        macs, names = (sum((field == "mac") is is_mac for field in FIELD.findall(value)) for is_mac in (True, False))
+        size = len(rest.encode(errors="surrogatepass")) + FLAT_MAC * macs + names
+        if value in ("", ".", "..") or size > LONGEST:
+            raise RefusedError(f"{show(value)} gives no name of 1 to {LONGEST} bytes, whatever is put into it")
+        return value
+
+    def describe(self) -> str:
+        fields = " and ".join("{" + field + "}" for field in self.fields)
+        empty = ', or "" for none' if self.optional else ""
+        return f"a device name of at most {LONGEST} bytes, in which {fields} may stand{empty}"
+
+
+def fill(pattern: str, fields: Mapping[str, str]) -> str:
+    """The name the pattern gives; what is put in is not looked at for fields again."""
+    return FIELD.sub(lambda found: fields[found[1]], pattern)
+
+
+def gives(pattern: str, name: str, mac: str) -> bool:
+    """Whether the pattern gives this name for some device, and this flat MAC."""
+    parts = re.split(r"(\{[^{}]*\})", pattern)
+    ways = {"{mac}": re.escape(mac)}
+    spelt = "".join(ways.get(part, ".+") if FIELD.fullmatch(part) else re.escape(part) for part in parts)
+    return re.fullmatch(spelt, name, re.DOTALL) is not None

@@ -1,0 +1,118 @@
+"""The calls that order something of a joined pair, and answer when it is so: drain, undrain, switch, rename.
+
+The answer is made before anything is done; `done` is asked after each step, and sees the state as the kernel made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from failoverd.core.answers import Answer, CallError, Joined, joined, words_for
+from failoverd.core.state import State
+from failoverd.core.status import Document
+from failoverd.core.switch import stand
+from failoverd.model.events import DrainAsked, RenameAsked, UndrainAsked, VfAsked
+from failoverd.model.orders import Drain, Renaming
+from failoverd.policy.naming import why_not_a_name
+from failoverd.policy.wanted import holder
+
+DRAIN = 600.0
+"""Seconds after which a drain ends by itself, unless it was asked for otherwise: a migration may never come."""
+LONGEST_DRAIN = 1e6
+PATIENCE = 8.0
+"""Seconds in which a call that waits has to come true."""
+
+
+def drain(state: State, arguments: Sequence[str], now: float) -> Answer:
+    """Have the standby carry, ready for the VF to be unplugged."""
+    seconds = _seconds(arguments[1]) if len(arguments) > 1 and arguments[1] else DRAIN
+    return _leave_vf(state, joined(state, arguments[0]), now + seconds if seconds else None)
+
+
+def undrain(state: State, arguments: Sequence[str], _now: float) -> Answer:
+    """End a drain; the VF carries again by the usual rules."""
+    one = joined(state, arguments[0])
+    if one.pair.drain is None:
+        raise CallError(f"{one.master.name} is not drained", "NotDrained")
+    return Answer({"mac": one.pair.mac, "master": one.master.name}, (UndrainAsked(one.pair.mac),))
+
+
+def switch(state: State, arguments: Sequence[str], _now: float) -> Answer:
+    """Have this slave carry. For the standby that is a drain without an end of its own."""
+    one = joined(state, arguments[0])
+    found, mac = one.found, one.pair.mac
+    slaves = [i for i in (found.vf, found.nic) if i and arguments[1] in words_for(state, i)]
+    if len(slaves) != 1:
+        names = " and ".join(state.name(i) for i in (found.vf, found.nic) if i)
+        text = f"{arguments[1]!r} is not one slave of {one.master.name}; it has {names}"
+        raise CallError(text, "NoSuchSlave")
+    if slaves == [found.nic]:
+        return _leave_vf(state, one, None)
+    stands = one.stands
+    if bad := stands.bad_primary or stands.unlike:
+        raise CallError(f"{state.name(found.vf)} cannot carry: {bad}", "Unfit")
+
+    def is_done(state: State) -> bool:
+        if state.active(found) == found.vf:
+            return True
+        if one.pair.vf_wanted != found.vf:
+            raise CallError("the VF cannot carry any more; failoverctl status tells why", "Unfit")
+        return False
+
+    document = {"mac": mac, "master": one.master.name, "active": state.name(found.vf)}
+    return Answer(document, (VfAsked(mac, found.vf),), is_done)
+
+
+def rename(state: State, arguments: Sequence[str], now: float) -> Answer:
+    """Give a device of the pair another name, up or not."""
+    one = joined(state, arguments[0], adopted=True)
+    found, new = one.found, arguments[1]
+    members = [i for i in (found.master, found.vf, found.nic) if i and arguments[0] in words_for(state, i)]
+    named = [i for i in members if arguments[0] == state.name(i)] or members
+    if len(set(named)) != 1:
+        raise CallError(f"{arguments[0]!r} is more than one device; name one of them", "NoSuchDevice")
+    link = state.links[named[0]]
+    if why := why_not_a_name(new):
+        raise CallError(f"{link.name} cannot be called {new!r}: {why}", "InvalidName")
+    other = holder(new, state.links)
+    if other is not None and other is not link:
+        raise CallError(f"{link.name} cannot be called {new!r}: it is a name of {other.name} already", "NameTaken")
+    order = Renaming(link.ifindex, new, now + PATIENCE)
+
+    def is_done(_state: State) -> bool:
+        if order.refusal:
+            raise CallError(order.refusal[1], order.refusal[0])
+        return order.over
+
+    document = {"ifindex": link.ifindex, "old": link.name, "new": new}
+    return Answer(document, (RenameAsked(one.pair.mac, order),), is_done)
+
+
+def _leave_vf(state: State, one: Joined, until: float | None) -> Answer:
+    """Have the standby carry, and wait until it does and the neighbours know."""
+    pair, found = one.pair, one.found
+    if one.stands.bad_standby:
+        raise CallError(f"the standby of {one.master.name} cannot carry: {one.stands.bad_standby}", "NoStandby")
+    document: Document = {"mac": pair.mac, "master": one.master.name, "active": state.name(found.nic)}
+    if not found.vf:
+        return Answer({**document, "until": None})
+
+    def is_done(state: State) -> bool:
+        stands = stand(state, pair, found)
+        if pair.drain is None:
+            raise CallError("the drain was ended before the traffic was moved; see the log", "NotDrained")
+        if stands is None or stands.bad_standby:
+            raise CallError("the standby cannot carry any more; failoverctl status tells why", "NoStandby")
+        return stands.active == found.nic and not pair.announcing
+
+    return Answer({**document, "until": until}, (DrainAsked(pair.mac, Drain(found.vf, until)),), is_done)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_DRAIN:
+        raise CallError(f"{text!r} is no number of seconds from 0 to {LONGEST_DRAIN:g}", "BadArgument")
+    return seconds

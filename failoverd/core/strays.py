@@ -1,0 +1,147 @@
+"""What somebody else does to a slave: gives it an address or a default route, sets it down. It is undone, and said.
+
+A slave needs no IP configuration; its master has it. Where another program takes a slave for the machine's NIC and runs
+a DHCP client on it, answers leave by the wrong device, and whatever looks for "the" NIC's address finds two. What the
+kernel makes by itself it makes on no slave (net/ipv6/addrconf.c, addrconf_notify, looks at IFF_SLAVE), so an address on
+one is always somebody's doing. The traffic does not notice when it goes: it takes the master's addresses and routes.
+
+A slave that is down is no way out for the traffic. It is set up again, but not before GRACE is over: who renames a
+NIC on a kernel before 6.2 sets it down first, and wants to do the rest himself.
+
+Nobody is fought for ever. What is done again at once is undone twice more, each time later, and then left as it is,
+with its reason in `explain`, until FORGIVEN seconds have passed: then there may have been another cause.
+
+The conversation tells of a new address on any NIC; what else is there is looked up, and looked at again after it was
+dropped, as a network manager adds its routes behind its addresses. Not listened to are routes: without an address they
+are of no use to anybody. A slave that has been enslaved to something else is `policy.pairing`'s to name, and not taken
+back: that was somebody's explicit wish, and the standby carries.
+"""
+
+from __future__ import annotations
+
+from failoverd.core.state import HOPELESS, PairState, State
+from failoverd.core.words import address_text
+from failoverd.model.actions import Action, FetchInet, Say, Send
+from failoverd.model.links import Link
+from failoverd.model.pairs import Inet, Pair
+from failoverd.model.requests import DropAddress, DropRoute, Request, SetUp
+from failoverd.plan import moving
+
+GRACE = 2.0
+"""Seconds a slave may be down."""
+FORGIVEN = 300.0
+"""Seconds after which a fight counts as over."""
+
+
+def given(state: State, ifindex: int, now: float) -> None:
+    """A NIC has got an address. If it is a slave, it is to be looked at."""
+    for found in state.judgements.pairs.values():
+        if _is_slave(state, found, ifindex):
+            pair = state.pairs[found.mac]
+            pair.strays.add(ifindex)
+            _forgive(pair, now)
+
+
+def set_up_or_down(state: State, link: Link, now: float) -> None:
+    """A device has been set up or down. If it is a slave, it is not to stay down."""
+    for found in state.judgements.pairs.values():
+        pair = state.pairs[found.mac]
+        if link.up:
+            pair.lowered.pop(link.ifindex, None)
+        elif _is_slave(state, found, link.ifindex):
+            pair.lowered[link.ifindex] = now
+            _forgive(pair, now)
+
+
+def suspect(state: State, now: float) -> None:
+    """Events were lost, or are from before our time: any slave may have got something."""
+    for found in state.judgements.pairs.values():
+        pair = state.pairs[found.mac]
+        slaves = [ifindex for ifindex in (found.nic, found.vf) if _is_slave(state, found, ifindex)]
+        pair.strays.update(slaves)
+        for ifindex in slaves:
+            if not state.links[ifindex].up:
+                pair.lowered.setdefault(ifindex, now)
+
+
+def undo(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
+    """The next step toward slaves that are as they should be. Nothing else is under way for the pair."""
+    return _lift(state, pair, found, now) or _take_off(state, pair, found, now)
+
+
+def wakes_to_undo(pair: PairState, now: float) -> list[float]:
+    """When a slave will have been down for long enough."""
+    return [since + GRACE for since in pair.lowered.values() if since + GRACE > now]
+
+
+def _forgive(pair: PairState, now: float) -> None:
+    for request, refusal in list(pair.refusals.items()):
+        if isinstance(request, DropAddress | DropRoute | SetUp) and now >= refusal.until + FORGIVEN:
+            del pair.refusals[request]
+
+
+def _lift(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
+    pair.lowered = {i: since for i, since in pair.lowered.items() if _is_slave(state, found, i)}
+    for ifindex, since in list(pair.lowered.items()):
+        request, name = SetUp(ifindex, up=True), state.name(ifindex)
+        refusal = pair.refusals.get(request)
+        if now < since + GRACE or (refusal is not None and now < refusal.until):
+            continue
+        del pair.lowered[ifindex]
+        if not _is_hopeless(pair, request):
+            pair.sent = pair.undoing = (request,)
+            said = f"{name}: somebody has set it down, a slave of {state.name(found.master)}; it is set up again"
+            return [Send(pair.mac, pair.sent, f"set {name} up again"), Say("warning", said)]
+    return []
+
+
+def _take_off(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
+    pair.strays = {ifindex for ifindex in pair.strays if _is_slave(state, found, ifindex)}
+    waiting = {_ifindex(request) for request, refusal in pair.refusals.items() if now < refusal.until}
+    suspects = sorted(pair.strays - waiting)
+    if any(ifindex not in pair.inet for ifindex in suspects):
+        pair.looking = True
+        return [FetchInet(pair.mac, tuple(suspects))]
+    todo: list[Request] = []
+    for ifindex in suspects:
+        wanted = [request for request in _all_of(pair.inet[ifindex]) if not _is_hopeless(pair, request)]
+        todo += wanted
+        if not wanted:
+            pair.strays.discard(ifindex)
+    if not todo:
+        return []
+    pair.sent = pair.undoing = tuple(todo)
+    names = ", ".join(state.name(ifindex) for ifindex in suspects if ifindex in pair.strays)
+    what = ", ".join(address_text(request.address) for request in todo if isinstance(request, DropAddress))
+    warning = (
+        f"{names}: somebody has given it {what or 'routes'}, and a slave of {state.name(found.master)} has nothing of "
+        f"its own; it is taken away. Look for a DHCP client or a network manager that has {names}"
+    )
+    return [Send(pair.mac, pair.sent, f"take off {names} what somebody has given it"), Say("warning", warning)]
+
+
+def _all_of(inet: Inet) -> list[Request]:
+    """IPv4 routes go with the last address; IPv6 ones stay, and some would be preferred to the master's."""
+    routes: list[Request] = [DropRoute(route) for route in inet.routes if moving.is_own_route6(route)]
+    return [*routes, *moving.drop_all(inet), *moving.drop_links_local(inet)]
+
+
+def _is_slave(state: State, found: Pair, ifindex: int) -> bool:
+    link, master = state.link(ifindex), state.link(found.master)
+    if link is None or master is None or ifindex not in (found.nic, found.vf) or ifindex == found.master:
+        return False
+    return state.pairs[found.mac].datapath.holds(link, master)
+
+
+def _is_hopeless(pair: PairState, request: Request) -> bool:
+    return request in pair.refusals and pair.refusals[request].times >= HOPELESS
+
+
+def _ifindex(request: Request) -> int:
+    match request:
+        case DropAddress(address):
+            return address.ifindex
+        case DropRoute(route):
+            return route.ifindex
+        case _:
+            return 0

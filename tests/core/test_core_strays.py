@@ -1,0 +1,238 @@
+"""What another program gives a slave is taken off, said, and not fought over for ever."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+from pairdriver import Driver
+from test_core_histories import FOUR, SHAPES, SIX, assert_joined, drive
+from test_core_tc import joined as joined_tc
+from toykernel import MAC, address, route
+
+from failoverd.config.spec import Config
+from failoverd.core.state import State
+from failoverd.core.status import nics
+from failoverd.core.step import step
+from failoverd.core.strays import FORGIVEN, GRACE
+from failoverd.model.actions import FetchInet
+from failoverd.model.events import AddressSeen, ReleaseAsked, Synced
+from failoverd.model.links import Link
+from failoverd.model.requests import AddAddress, DropAddress, DropRoute, Request, SetUp
+
+GIVEN = "10.0.0.77/24"
+
+
+def joined() -> Driver:
+    driver = drive(SHAPES["vf"])
+    driver.settle()
+    assert_joined(driver)
+    driver.sent.clear()
+    driver.said.clear()
+    return driver
+
+
+def slave(driver: Driver, bus: str = "pci") -> Link:
+    return next(link for link in driver.kernel.links.values() if link.bus == bus)
+
+
+def explained(driver: Driver, ifindex: int) -> str:
+    return next(str(row["reason"]) for row in nics(driver.state) if row["ifindex"] == ifindex)
+
+
+@pytest.mark.parametrize("bus", ["pci", "virtio"])
+def test_what_a_slave_is_given_is_taken_off_and_nothing_else_is_touched(bus: str) -> None:
+    driver = joined()
+    link = slave(driver, bus)
+    active = driver.state.pairs[MAC].active
+    driver.kernel.do_all(address(GIVEN, link.ifindex), address("2001:db8:7::7/64", link.ifindex))
+    driver.kernel.do_all(
+        address("fe80::7/64", link.ifindex), route("::/0", link.ifindex, "fe80::7", protocol=9, metric=1)
+    )
+    driver.settle()
+    assert driver.on(link.name) == frozenset()
+    assert not driver.kernel.look((link.ifindex,))[link.ifindex].addresses
+    assert_joined(driver)
+    assert driver.is_reachable(FOUR)
+    assert driver.is_reachable(SIX)
+    assert {type(request) for batch in driver.sent for request in batch} == {DropAddress, DropRoute}
+    assert driver.state.pairs[MAC].active == active
+    told = (
+        f"{link.name}: somebody has given it {GIVEN}, 2001:db8:7::7/64, fe80::7/64, and a slave of ens3 has nothing of "
+        f"its own; it is taken away. Look for a DHCP client or a network manager that has {link.name}"
+    )
+    assert driver.said == [told]
+    assert f"{GIVEN} was taken off {link.name}" in explained(driver, link.ifindex)
+    assert driver.state.pairs[MAC].state == "accelerated"
+
+
+def test_nobody_is_fought_for_ever_and_what_was_long_ago_is_forgiven() -> None:
+    driver = joined()
+    link = slave(driver)
+    times: list[float] = []
+
+    def again(_number: int) -> None:
+        if driver.sent and driver.sent[-1] != seen.get("last") and not driver.on(link.name):
+            seen["last"] = ()
+            times.append(driver.now)
+            driver.kernel.by_others(AddAddress(address(GIVEN, link.ifindex)))
+
+    seen: dict[str, tuple[Request, ...]] = {}
+    driver.on_action = again
+    driver.kernel.by_others(AddAddress(address(GIVEN, link.ifindex)))
+    start = driver.now
+    driver.settle(start + 1000)
+    assert [at - start for at in times] == [0, 1, 3]
+    assert driver.on(link.name) == {GIVEN}
+    assert "look for a DHCP client or a network manager" in explained(driver, link.ifindex)
+    assert driver.state.pairs[MAC].state == "accelerated"
+    driver.on_action = lambda _number: None
+    driver.now = start + 1000 + FORGIVEN
+    driver.kernel.news.append(AddressSeen(link.ifindex))
+    driver.settle(driver.now + 10)
+    assert driver.on(link.name) == frozenset()
+
+
+def test_what_was_there_before_the_daemon_is_taken_off_too() -> None:
+    driver = joined()
+    link = slave(driver)
+    driver.kernel.by_others(AddAddress(address(GIVEN, link.ifindex)))
+    driver.start()
+    driver.settle()
+    assert driver.on(link.name) == frozenset()
+    assert_joined(driver)
+
+
+def test_the_vf_behind_a_redirection_is_a_slave_too_and_its_master_none() -> None:
+    driver = joined_tc()
+    vf, nic = slave(driver), slave(driver, "virtio")
+    driver.kernel.do_all(address(GIVEN, vf.ifindex), address("10.0.0.78/24", nic.ifindex))
+    driver.settle()
+    assert driver.on(vf.name) == frozenset()
+    assert "10.0.0.78/24" in driver.on(nic.name)
+
+
+def test_a_released_nic_keeps_what_it_is_given() -> None:
+    driver = joined()
+    driver.tell(ReleaseAsked(MAC))
+    driver.settle(driver.now + 100)
+    link = slave(driver)
+    driver.kernel.do_all(address(GIVEN, link.ifindex))
+    driver.settle(driver.now + 100)
+    assert GIVEN in driver.on(link.name)
+    driver.kernel.unplug(link.ifindex)
+    driver.settle(driver.now + 100)
+
+
+def test_what_the_kernel_will_not_take_off_is_tried_again_and_said() -> None:
+    driver = joined()
+    link = slave(driver)
+    driver.kernel.refuse = lambda request: errno.EPERM if isinstance(request, DropAddress) else 0
+    driver.kernel.by_others(AddAddress(address(GIVEN, link.ifindex)))
+    driver.settle(driver.now + 1000)
+    assert len(driver.sent) == 3
+    assert any(f"drop {GIVEN} from {link.name} failed: EPERM" in text for text in driver.said)
+    assert f"drop {GIVEN} from {link.name} failed: EPERM" in explained(driver, link.ifindex)
+
+
+def test_a_slave_that_goes_before_it_is_looked_at_is_forgotten() -> None:
+    driver = joined()
+    link = slave(driver)
+    state, now = driver.state, driver.now
+    assert [type(action) for action in step(state, AddressSeen(link.ifindex), now)][:1] == [FetchInet]
+    state.pairs[MAC].looking = False
+    driver.kernel.unplug(link.ifindex)
+    driver.settle()
+    assert state.pairs[MAC].strays == set()
+
+
+def test_an_address_of_nobodys_pair_is_no_event() -> None:
+    state = State(Config())
+    assert step(state, AddressSeen(7), 0.0) == []
+    step(state, Synced(()), 0.0)
+    assert step(state, AddressSeen(7), 0.0) == []
+
+
+# Set down
+
+
+def lifts(driver: Driver) -> list[float]:
+    """When which batches set a slave up, in seconds of the driver's clock."""
+    return [at for at, batch in driver_log(driver) if all(isinstance(request, SetUp) for request in batch)]
+
+
+def driver_log(driver: Driver) -> list[tuple[float, tuple[Request, ...]]]:
+    log: list[tuple[float, tuple[Request, ...]]] = driver.__dict__.setdefault("log", [])
+    return log
+
+
+def logged(driver: Driver) -> Driver:
+    def note(_number: int) -> None:
+        log = driver_log(driver)
+        log += [(driver.now, batch) for batch in driver.sent[len(log) :]]
+
+    driver.on_action = note
+    return driver
+
+
+@pytest.mark.parametrize("bus", ["pci", "virtio"])
+def test_a_slave_that_somebody_sets_down_is_set_up_again_after_a_while(bus: str) -> None:
+    driver = logged(joined())
+    link, start = slave(driver, bus), driver.now
+    driver.kernel.by_others(SetUp(link.ifindex, up=False))
+    driver.settle(start + GRACE / 2)
+    assert not driver.kernel.links[link.ifindex].up
+    assert driver.is_reachable(FOUR), "the other one carries"
+    driver.settle(start + 100)
+    assert lifts(driver) == [start + GRACE]
+    assert_joined(driver)
+    assert driver.state.pairs[MAC].state == "accelerated"
+    assert f"{link.name}: somebody has set it down, a slave of ens3; it is set up again" in driver.said
+    assert f"{link.name} was set up again" in explained(driver, link.ifindex)
+
+
+def test_who_sets_it_down_and_up_himself_is_not_disturbed() -> None:
+    driver = logged(joined())
+    link = slave(driver)
+    driver.kernel.by_others(SetUp(link.ifindex, up=False))
+    driver.settle(driver.now + GRACE / 2)
+    driver.kernel.by_others(SetUp(link.ifindex, up=True))
+    driver.settle(driver.now + 100)
+    assert lifts(driver) == []
+
+
+def test_who_sets_it_down_again_and_again_has_his_way_for_a_time() -> None:
+    driver = logged(joined())
+    link, start = slave(driver), driver.now
+    for _ in range(5):
+        driver.kernel.by_others(SetUp(link.ifindex, up=False))
+        driver.settle(driver.now + 20)
+        driver.now += 20
+    assert len(lifts(driver)) == 3
+    assert not driver.kernel.links[link.ifindex].up
+    assert driver.is_reachable(FOUR)
+    driver.kernel.by_others(SetUp(link.ifindex, up=True))
+    driver.now = start + FORGIVEN + 200
+    driver.kernel.by_others(SetUp(link.ifindex, up=False))
+    driver.settle(driver.now + 20)
+    assert len(lifts(driver)) == 4
+    assert_joined(driver)
+
+
+def test_a_slave_that_was_down_before_the_daemon_is_set_up_too() -> None:
+    driver = joined()
+    link = slave(driver)
+    driver.kernel.by_others(SetUp(link.ifindex, up=False))
+    driver.start()
+    driver.settle()
+    assert_joined(driver)
+
+
+def test_a_slave_that_goes_while_it_is_down_is_forgotten() -> None:
+    driver = joined()
+    link = slave(driver)
+    driver.kernel.by_others(SetUp(link.ifindex, up=False))
+    driver.tell()
+    driver.kernel.unplug(link.ifindex)
+    driver.settle()
+    assert driver.state.pairs[MAC].lowered == {}
