@@ -34,12 +34,20 @@ class PrivateBus:
         self.socket = where / "bus"
         self.address = f"unix:path={self.socket}"
         self._config = where / "bus.conf"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._write(policy)
+
+    def allow(self, policy: str) -> None:
+        """Have it take another policy, as it does when a package brings one."""
+        self._write(policy)
+        self.signal(signal.SIGHUP)
+
+    def _write(self, policy: str) -> None:
         self._config.write_text(
             '<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"\n'
             ' "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">\n'
             f"<busconfig><type>session</type><listen>{self.address}</listen><auth>EXTERNAL</auth>{policy}</busconfig>"
         )
-        self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it listens."""

@@ -152,10 +152,16 @@ class Connection(BaseMessageBus):  # type: ignore[misc]
                 self._complaints.warn("D-Bus: %s from %s: %r", found.member, found.sender, error)
 
     def _incoming(self, message: Message) -> bool:
-        """A call is taken here, past all that dbus-next would do with it. True means: this was all."""
+        """A call is taken here, past all that dbus-next would do with it. True means: this was all.
+
+        dbus-next answers what is raised here with a traceback, and logs another.
+        """
         if message.message_type != MessageType.METHOD_CALL:
             return False
-        self._on_call(message)
+        try:
+            self._on_call(message)
+        except Exception as error:
+            self._complaints.warn("D-Bus: %s from %s cannot be answered: %r", message.member, message.sender, error)
         return True
 
     async def _write(self) -> None:

@@ -9,6 +9,7 @@ objects are there all the same and are shown as they are when the bus is back. T
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -20,22 +21,24 @@ from failoverd.bus.dispatch import ERROR, Asked, answer
 from failoverd.bus.faces import BusError, signature
 from failoverd.bus.seldom import Seldom
 from failoverd.bus.tree import Tree
+from failoverd.bus.turns import Turns
 from failoverd.bus.wire import WireError
 
 log = logging.getLogger("failoverd")
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
 """Seconds until a bus is tried again, doubled each time."""
-CALLS = 16
-"""Calls that may be under way at once."""
+LONGEST_DENIED = 60.0
+"""The longest wait where the bus is there and gives nobody the name: that lasts until somebody installs the policy."""
 SHARE = 0.25
 """So much of a connection's queue may be taken when a signal is begun; the rest is for answers."""
 DO_NOT_QUEUE = 4
 LOST = (OSError, WireError, BusError, AuthError, InvalidAddressError, ValueError, trio.TooSlowError)
 LOST_STREAM = (trio.BrokenResourceError, trio.ClosedResourceError)
 
-CarryOut = Callable[[Asked, int], Awaitable[list[Any]]]
-"""Carry out a call of somebody with this uid, and give the values to answer with. Raises BusError."""
+CarryOut = Callable[[Asked, int | None], Awaitable[list[Any]]]
+"""Carry out a call, and give the values to answer with. The caller's uid is looked up for calls that change something.
+Raises BusError."""
 
 
 class Service:
@@ -48,8 +51,9 @@ class Service:
         self._refresh = refresh
         self._connection: Connection | None = None
         self._connected = trio.Event()
-        self._running = 0
+        self._turns = Turns()
         self._said = ""
+        self._is_denied = False
         self._complaints = Seldom()
 
     def emit(self, message: Message) -> None:
@@ -85,13 +89,14 @@ class Service:
                 nonlocal was_named
                 was_named = True
 
+            self._is_denied = False
             try:
                 await self._once(named)
             except Exception as error:
                 self._say_lost(error, was_named)
             wait = FIRST_WAIT if was_named else wait
             await trio.sleep(wait)
-            wait = min(wait * 2, LONGEST_WAIT)
+            wait = min(wait * 2, LONGEST_DENIED if self._is_denied else LONGEST_WAIT)
 
     async def _once(self, named: Callable[[], None]) -> None:
         """One connection, from its beginning to its end, which is an error."""
@@ -102,7 +107,9 @@ class Service:
                 await connection.run(lambda: self._take_name(connection, named))
             finally:
                 self._connection = None
-                self._connected = trio.Event()
+                if self._connected.is_set():
+                    # One that is not set is waited for, and must be the one that the next connection sets.
+                    self._connected = trio.Event()
                 calls.cancel_scope.cancel()
 
     async def _take_name(self, connection: Connection, named: Callable[[], None]) -> None:
@@ -110,7 +117,8 @@ class Service:
         try:
             reply = await connection.ask("RequestName", "su", self.name, DO_NOT_QUEUE)
         except BusError as error:
-            raise BusError(error.name, f"{error}; {self.name}.conf belongs in /usr/share/dbus-1/system.d") from error
+            self._is_denied = error.name == f"{ERROR}.AccessDenied"
+            raise BusError(error.name, self._denied() if self._is_denied else str(error)) from error
         if reply not in (RequestNameReply.PRIMARY_OWNER.value, RequestNameReply.ALREADY_OWNER.value):
             raise BusError(f"{ERROR}.Failed", f"{self.name} belongs to somebody else on this bus")
         self._connection = connection
@@ -118,6 +126,13 @@ class Service:
         self._connected.set()
         log.info("on the bus as %s", self.name)
         named()
+
+    def _denied(self) -> str:
+        """Not in the bus's own words: they have the connection's number in them, so each time would be news."""
+        return (
+            f"the bus does not let uid {os.geteuid()} have the name {self.name}: put {self.name}.conf into "
+            "/usr/share/dbus-1/system.d, or say enabled = false in [dbus]"
+        )
 
     def _say_lost(self, error: Exception, was_named: bool) -> None:
         """One line where it is something new. Raises what has nothing to do with the bus."""
@@ -140,9 +155,7 @@ class Service:
             if not isinstance(found, Asked):
                 self._reply(connection, call, *found)
                 return
-            if self._running >= CALLS:
-                raise BusError(f"{ERROR}.LimitsExceeded", f"{call.member}: too many calls at once; try again")
-            self._running += 1
+            self._turns.begin(found)
             calls.start_soon(self._carry, connection, call, found)
         except BusError as error:
             self._refuse(connection, call, error)
@@ -151,7 +164,9 @@ class Service:
 
     async def _carry(self, connection: Connection, call: Message, asked: Asked) -> None:
         try:
-            uid = int(await connection.ask("GetConnectionUnixUser", "s", asked.sender))
+            uid = None
+            if asked.method.changes:
+                uid = int(await connection.ask("GetConnectionUnixUser", "s", asked.sender))
             body = await self._carry_out(asked, uid)
             self._reply(connection, call, signature(asked.method.gives), body)
         except BusError as error:
@@ -159,7 +174,7 @@ class Service:
         except Exception as error:
             self._broken(connection, call, error)
         finally:
-            self._running -= 1
+            self._turns.end(asked)
 
     def _broken(self, connection: Connection, call: Message, error: Exception) -> None:
         """Whoever calls must not be able to end a daemon that others depend on."""

@@ -21,6 +21,8 @@ LONGEST = 4096
 """Bytes of body that a message to us may have."""
 LONGEST_HEADER = 4096
 """Bytes of header fields. A path, an interface and names of 255 bytes at most: more is nobody's honest call."""
+MOST = 1 << 27
+"""Bytes that any message may have (D-Bus specification, "Message Format")."""
 FIXED = 16
 """Bytes of the header's fixed part (D-Bus specification, "Message Format")."""
 BODY = slice(4, 8)
@@ -56,8 +58,8 @@ class Reader:
         self._buffer += data[skipped:]
         while len(self._buffer) >= FIXED:
             header, body = _lengths(self._buffer)
-            if header > LONGEST_HEADER + FIXED:
-                raise WireError(f"a message came with {header} bytes of header")
+            if header > LONGEST_HEADER + FIXED or body > MOST:
+                raise WireError(f"a message came with {header} bytes of header and {body} of body")
             is_long = body > LONGEST
             needed = header if is_long else header + body
             if len(self._buffer) < needed:

@@ -16,9 +16,8 @@ if that file says so. The bus denies what no file allows. failoverd adds who it 
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import trio
@@ -29,15 +28,14 @@ from failoverd.bus.faces import BusError, signature
 from failoverd.bus.seldom import Seldom
 from failoverd.bus.service import Service
 from failoverd.bus.tree import Tree
-from failoverd.core.calls import CallError
+from failoverd.core.answers import CallError
 from failoverd.core.state import State
 from failoverd.core.status import Document, status
+from failoverd.daemon.control import Serve
+from failoverd.daemon.dbuscalls import DOINGS
 from failoverd.daemon.dbusfaces import ERROR, FACES, MANAGER, MASTER, NAME, ROOT, SLAVE
 from failoverd.daemon.dbusobjects import (
     NOTHING,
-    Moment,
-    explained,
-    mac_of,
     master_path,
     objects,
     slave_path,
@@ -58,18 +56,13 @@ AGAIN = 10.0
 EVENTS = 1000
 """Signals that may wait for the bus."""
 
-Serve = Callable[[str, str], Awaitable[Document]]
-"""Carry out a call of core.calls.CALLS. Raises CallError."""
-Reload = Callable[[], Awaitable[list[str]]]
-"""Read the configuration anew; the problems in it, none where it was taken."""
 
 
 class Presence:
     """See the module. Give `stepped` and `signalled` to the engine's Outside, and run `run` beside it."""
 
-    def __init__(self, serve: Serve, reload: Reload, speeds: Speeds | None = None) -> None:
+    def __init__(self, serve: Serve, speeds: Speeds | None = None) -> None:
         self._serve = serve
-        self._reload = reload
         self._speeds = speeds or Speeds()
         self._state: State | None = None
         self._is_new = False
@@ -77,16 +70,9 @@ class Presence:
         self._hurried = trio.Event()
         self._events: deque[tuple[Signal, str]] = deque()
         self._document: Document = {"masters": []}
-        self._clock = time.monotonic() - trio.current_time()
         self.lost = 0
         self._lost_before = 0
         self._complaints = Seldom()
-        self._doings = {
-            "Explain": self._explain,
-            "Adopt": self._adopt,
-            "Release": self._release,
-            "Reload": self._reread,
-        }
         self.service = Service(NAME, Tree(ROOT, FACES), self._carry_out, self._refresh)
 
     def stepped(self, state: State) -> None:
@@ -133,8 +119,9 @@ class Presence:
                 await self._look_at_speeds()
 
     async def _tell_events(self) -> None:
-        while self._events:
-            for message in _messages(*self._events.popleft(), self._moment):
+        """Those whose objects are told of. What happens meanwhile has its turn after the next comparison."""
+        for _ in range(len(self._events)):
+            for message in _messages(*self._events.popleft()):
                 self.service.emit(message)
             await trio.lowlevel.checkpoint()
             await self.service.room()
@@ -158,13 +145,9 @@ class Presence:
         if self._state is None or not self._is_new:
             return
         self._document = status(self._state)
-        for message in self.service.tree.replace(objects(self._document, self._moment, self._speeds.of)):
+        for message in self.service.tree.replace(objects(self._document, self._speeds.of)):
             self.service.emit(message)
         self._is_new = False
-
-    def _moment(self, at: float) -> int:
-        """From trio's clock, which begins anywhere, to CLOCK_MONOTONIC in microseconds."""
-        return usec(at + self._clock)
 
     def _master_of(self, signal: Signal) -> str:
         if isinstance(signal, FailedOver):
@@ -175,39 +158,25 @@ class Presence:
         macs = [pair.mac for pair in pairs if signal.ifindex in (pair.master, pair.nic, pair.vf)]
         return master_path(macs[0]) if macs else NOTHING
 
-    async def _carry_out(self, asked: Asked, uid: int) -> list[Any]:
-        if asked.method.changes:
-            log.info("%s of %s was asked for on D-Bus by uid %d", asked.method.name, asked.path, uid)
+    async def _carry_out(self, asked: Asked, uid: int | None) -> list[Any]:
+        doing = DOINGS[asked.method.name]
         try:
-            return await self._doings[asked.method.name](asked)
+            document = await self._serve(doing.call, *doing.arguments(asked))
         except CallError as error:
             raise BusError(
                 f"{ERROR}.{error.kind}", f"{asked.method.name} at {asked.path}: {words(str(error))}"
             ) from error
-
-    async def _explain(self, asked: Asked) -> list[Any]:
-        return [explained((await self._serve("explain", asked.arguments[0]))["nics"])]
-
-    async def _adopt(self, asked: Asked) -> list[Any]:
-        return [master_path((await self._serve("adopt", asked.arguments[0]))["mac"])]
-
-    async def _release(self, asked: Asked) -> list[Any]:
-        await self._serve("release", mac_of(asked.path))
-        return []
-
-    async def _reread(self, _asked: Asked) -> list[Any]:
-        problems = await self._reload()
-        if problems:
-            raise CallError("; ".join(problems), "ConfigurationInvalid")
-        return []
+        if uid is not None:
+            log.info("%s of %s: done, for uid %d on D-Bus", asked.method.name, asked.path, uid)
+        return doing.answer(document)
 
 
-def _messages(signal: Signal, master: str, moment: Moment) -> Iterator[Message]:
+def _messages(signal: Signal, master: str) -> Iterator[Message]:
     """What clients are told of this; who was joined or released they see in the objects."""
     if isinstance(signal, FailedOver):
         paths = [slave_path(signal.old_ifindex), slave_path(signal.new_ifindex)]
         yield _signal(
-            master, MASTER, "FailedOver", [*paths, words(signal.reason), moment(signal.at), usec(signal.silence)]
+            master, MASTER, "FailedOver", [*paths, words(signal.reason), usec(signal.at), usec(signal.silence)]
         )
     elif isinstance(signal, LinkRenamed):
         names = [words(signal.old), words(signal.new)]

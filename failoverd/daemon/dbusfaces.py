@@ -12,15 +12,8 @@ NAME = "org.failoverd1"
 ROOT = "/org/failoverd1"
 ERROR = f"{NAME}.Error"
 
-ERRORS: dict[str, str] = {
-    "NoSuchDevice": "No device has this name, alternative name, MAC or ifindex.",
-    "NoSuchPair": "The device belongs to no pair; Explain says why.",
-    "AlreadyReleased": "The pair is released already; Adopt joins it again.",
-    "JoinedByKernel": "The kernel's own failover (net_failover) holds the pair, and lets nobody take it apart.",
-    "ConfigurationInvalid": "The configuration has mistakes; the text names file and line, and the old one stays.",
-    "Failed": "The call failed for a reason that only its text says.",
-}
-"""The errors' names below org.failoverd1.Error, and what each means."""
+EVER = ("TimedOut", "Failed")
+"""What any call may end in."""
 
 MANAGER = Face(
     f"{NAME}.Manager",
@@ -38,7 +31,7 @@ MANAGER = Face(
                     "or left-alone) and the reason in words.",
                 ),
             ),
-            errors=("NoSuchDevice",),
+            errors=("NoSuchDevice", *EVER),
         ),
         Method(
             "Adopt",
@@ -46,13 +39,25 @@ MANAGER = Face(
             takes=(Arg("nic", "s", "The master or a slave, by name, alternative name, MAC or ifindex."),),
             gives=(Arg("master", "o", "The object the pair has, or will have when it is joined."),),
             changes=True,
-            errors=("NoSuchPair",),
+            errors=("NoSuchPair", *EVER),
+        ),
+        Method(
+            "RenameLink",
+            "Give a device of a pair another name. Returns when the kernel has confirmed it. Configuration files that "
+            "have the old name in them stay as they are.",
+            takes=(
+                Arg("nic", "s", "The master or a slave, by name, alternative name, MAC or ifindex."),
+                Arg("new_name", "s", "Its new name: 1 to 15 bytes without /, :, % and white space."),
+            ),
+            changes=True,
+            errors=("NoSuchPair", "NoSuchDevice", "NotJoined", "InvalidName", "NameTaken", "Busy", *EVER),
         ),
         Method(
             "Reload",
-            "Read the configuration anew, as SIGHUP does.",
+            "Read the configuration anew, as SIGHUP does. Returns when it is taken.",
+            gives=(Arg("changes", "as", "What is different now, a line for each key."),),
             changes=True,
-            errors=("ConfigurationInvalid",),
+            errors=("ConfigurationInvalid", *EVER),
         ),
     ),
     properties=(
@@ -80,10 +85,35 @@ MASTER = Face(
     "A pair: the device that has the IP configuration, and its two slaves. Its path ends in the pair's MAC.",
     methods=(
         Method(
+            "Drain",
+            "Lead the traffic to the standby, so that the VF can be taken away. Returns when it is there and the "
+            "neighbours have been told. It ends with the next VF that is plugged in, with Undrain, or by itself.",
+            takes=(Arg("seconds", "u", "After so many seconds it ends by itself, up to a million; 0 for never."),),
+            changes=True,
+            errors=("NoSuchPair", "NotJoined", "NoStandby", "NotDrained", "JoinedByKernel", "BadArgument", *EVER),
+        ),
+        Method(
+            "Undrain",
+            "End a drain. Returns when this has begun; the VF carries again after its hold-down.",
+            changes=True,
+            errors=("NoSuchPair", "NotDrained", "NotJoined", "JoinedByKernel", *EVER),
+        ),
+        Method(
+            "SwitchTo",
+            "Have this slave carry the traffic. Returns when it does. To the standby it is a drain without a time; to "
+            "the VF it ends a drain and skips the hold-down.",
+            takes=(Arg("slave", "o", "The object of the slave."),),
+            changes=True,
+            errors=(
+                *("NoSuchPair", "NoSuchSlave", "Unfit", "NotJoined", "NoStandby", "NotDrained", "JoinedByKernel"),
+                *EVER,
+            ),
+        ),
+        Method(
             "Release",
             "Give the pair's devices back as they were before. Returns when this has begun; State tells the end.",
             changes=True,
-            errors=("AlreadyReleased", "JoinedByKernel", "NoSuchPair"),
+            errors=("NoSuchPair", "AlreadyReleased", "JoinedByKernel", *EVER),
         ),
     ),
     properties=(
@@ -96,6 +126,8 @@ MASTER = Face(
         Property("Active", "o", "The slave that carries the traffic, / for none."),
         Property("Primary", "o", "The VF, / for none."),
         Property("Standby", "o", "The paravirtual NIC, / for none."),
+        Property("Drained", "b", "Whether somebody has led the traffic off the VF, by Drain or SwitchTo."),
+        Property("DrainEnds", "t", "When that ends by itself: CLOCK_MONOTONIC in microseconds; 0 for never."),
         Property("Mtu", "u", "Bytes; 0 while there is no master."),
         Property("Failovers", "t", "How often the active slave has changed since failoverd was started."),
         Property(
@@ -138,6 +170,7 @@ SLAVE = Face(
         Property("ParentDevice", "s", "Its device on its bus, such as 0000:01:00.0; empty where it has none."),
         Property("Up", "b", "Whether an administrator, or failoverd, has brought it up (IFF_UP)."),
         Property("Carrier", "b", "Whether it has a carrier (IFF_LOWER_UP)."),
+        Property("CarrierLosses", "t", "How often it has lost its carrier since it was plugged in."),
         Property("Fit", "b", "Whether it could carry the traffic now."),
         Property("PermanentMac", "s", "Its permanent MAC, which is the pair's.", constant=True),
         Property("Mtu", "u", "Bytes."),

@@ -19,8 +19,6 @@ from failoverd.daemon.dbusfaces import MANAGER, MASTER, ROOT, SLAVE
 NOTHING = "/"
 """The path that stands for none."""
 
-Moment = Callable[[float], int]
-"""From the engine's clock in seconds to CLOCK_MONOTONIC in microseconds."""
 Speed = Callable[[int], int]
 """The speed of the device with this ifindex, in Mb/s."""
 
@@ -40,16 +38,22 @@ def slave_path(ifindex: int) -> str:
     return f"{ROOT}/slave/{ifindex}" if ifindex else NOTHING
 
 
+def slave_of(path: str) -> str:
+    """The ifindex of the slave that has this object, as text; empty where it is no slave's path."""
+    prefix, _, number = path.rpartition("/")
+    return number if prefix == f"{ROOT}/slave" and number.isascii() and number.isdigit() else ""
+
+
 def words(raw: str) -> str:
     """The text as D-Bus can carry it."""
     return raw.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
-def objects(document: Document, moment: Moment, speed: Speed) -> Objects:
+def objects(document: Document, speed: Speed) -> Objects:
     """All objects for this status document."""
     found: dict[str, dict[str, Values]] = {ROOT: {MANAGER.name: _manager()}}
     for master in document["masters"]:
-        found[master_path(master["mac"])] = {MASTER.name: _master(master, moment)}
+        found[master_path(master["mac"])] = {MASTER.name: _master(master)}
         for role in ("primary", "standby"):
             if slave := master[role]:
                 found[slave_path(slave["ifindex"])] = {SLAVE.name: _slave(slave, role, master["mac"], speed)}
@@ -66,7 +70,7 @@ def _manager() -> Values:
     return {"Version": __version__, "Datapaths": list(DATAPATHS)}
 
 
-def _master(master: Document, moment: Moment) -> Values:
+def _master(master: Document) -> Values:
     slaves = {slave["name"]: slave["ifindex"] for slave in _slaves(master)}
     return {
         "Name": words(master["name"]),
@@ -78,9 +82,11 @@ def _master(master: Document, moment: Moment) -> Values:
         "Active": slave_path(slaves.get(master["active"], 0)),
         "Primary": slave_path(master["primary"]["ifindex"] if master["primary"] else 0),
         "Standby": slave_path(master["standby"]["ifindex"] if master["standby"] else 0),
+        "Drained": master["drain"] is not None,
+        "DrainEnds": usec((master["drain"] or {}).get("until") or 0.0),
         "Mtu": master["mtu"],
         "Failovers": master["failovers"],
-        "LastFailover": _last(master["last_failover"], moment),
+        "LastFailover": _last(master["last_failover"]),
     }
 
 
@@ -88,20 +94,20 @@ def _slaves(master: Document) -> Iterator[Document]:
     return (master[role] for role in ("primary", "standby") if master[role])
 
 
-def _last(last: Document | None, moment: Moment) -> dict[str, Variant]:
+def _last(last: Document | None) -> dict[str, Variant]:
     if last is None:
         return {}
     return {
         "From": Variant("s", words(last["from"])),
         "To": Variant("s", words(last["to"])),
         "Reason": Variant("s", words(last["reason"])),
-        "MonotonicUsec": Variant("t", moment(last["monotonic"])),
+        "MonotonicUsec": Variant("t", usec(last["monotonic"])),
         "SilenceEstimateUsec": Variant("t", usec(last["silence"])),
     }
 
 
 def usec(seconds: float) -> int:
-    """Seconds in microseconds, no less than none."""
+    """Seconds in microseconds, no less than none; so a moment of the daemon's clock is one of CLOCK_MONOTONIC."""
     return max(0, round(seconds * 1e6))
 
 
@@ -118,5 +124,6 @@ def _slave(slave: Document, role: str, mac: str, speed: Speed) -> Values:
         "Fit": slave["fit"],
         "PermanentMac": mac,
         "Mtu": slave["mtu"],
+        "CarrierLosses": slave["carrier_losses"],
         "Speed": speed(slave["ifindex"]),
     }

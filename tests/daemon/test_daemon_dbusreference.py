@@ -10,7 +10,8 @@ import pytest
 
 from failoverd.bus.faces import signature
 from failoverd.daemon import dbusreference
-from failoverd.daemon.dbusfaces import ERRORS, FACES
+from failoverd.daemon.dbuserrors import ERRORS
+from failoverd.daemon.dbusfaces import FACES
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,0 +1,26 @@
+"""The errors of failoverd's own that a call on D-Bus may be answered with.
+
+They are the kinds of core.answers.CallError, so that failoverctl and D-Bus refuse in the same words.
+"""
+
+from __future__ import annotations
+
+ERRORS: dict[str, str] = {
+    "NoSuchDevice": "No device has this name, alternative name, MAC or ifindex.",
+    "NoSuchPair": "The device belongs to no pair; Explain says why.",
+    "NoSuchSlave": "The pair has no such slave; Primary and Standby are those it has.",
+    "AlreadyReleased": "The pair is released already; Adopt joins it again.",
+    "JoinedByKernel": "The kernel's own failover (net_failover) holds the pair, and does not let this be done.",
+    "NotJoined": "The pair is not joined, or not yet; State and Reason say more.",
+    "NoStandby": "There is no standby that could carry the traffic.",
+    "NotDrained": "The pair is not drained, or not any more.",
+    "Unfit": "The slave cannot carry the traffic; the text says why.",
+    "InvalidName": "The kernel takes no such name for a device.",
+    "NameTaken": "Another device has this name.",
+    "Busy": "It cannot be done now; the text says why, and when to try again.",
+    "BadArgument": "An argument has a value that makes no sense; the text says which, and what it may be.",
+    "ConfigurationInvalid": "The configuration has mistakes; the text names file and line, and the old one stays.",
+    "TimedOut": "It has not come true in time. It may still happen: the properties tell.",
+    "Failed": "The call failed for a reason that only its text says.",
+}
+"""Their names below org.failoverd1.Error, and what each means."""
