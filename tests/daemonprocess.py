@@ -54,18 +54,19 @@ class Daemon:
 
     def hears(self, words: str, times: int = 1) -> None:
         """Wait until the service manager has had so many messages with these words."""
-        self._until(lambda: sum(words in message for message in self.heard) >= times, f"{words!r} for the manager")
+        self.until(lambda: sum(words in message for message in self.heard) >= times, f"{words!r} for the manager")
 
     def says(self, words: str, times: int = 1) -> None:
         """Wait until the log has these words so many times."""
-        self._until(lambda: self.text().count(words) >= times, f"{words!r} in the log")
+        self.until(lambda: self.text().count(words) >= times, f"{words!r} in the log")
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the exit code."""
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
-    def _until(self, condition: Callable[[], bool], what: str) -> None:
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until that holds."""
         end = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < end, f"no {what}; the manager heard {self.heard}, the log is\n{self.text()}"

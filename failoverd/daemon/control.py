@@ -1,4 +1,4 @@
-"""The control socket: one line of JSON in, one line out. `{"call": "status", "argument": ""}`.
+"""The control socket: one line of JSON in, one line out. `{"call": "explain", "arguments": ["ens3"]}`.
 
 It is there before D-Bus is and when D-Bus is not. Everybody may read; what changes something is root's, told by the
 peer's credentials (SO_PEERCRED). A client gets a bounded line and a bounded time, and a bounded number of them is
@@ -14,20 +14,21 @@ import socket
 import stat
 import struct
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 
-from failoverd.core.calls import CALLS, CallError
+from failoverd.core.answers import CallError
+from failoverd.core.calls import CALLS, check
 
 log = logging.getLogger("failoverd")
 
 LINE = 4096
 """Longest request read, in bytes."""
 PATIENCE = 5.0
-"""Seconds a client may take over its request or its answer."""
+"""Seconds a client may take over its request, and over reading its answer."""
 CLIENTS = 16
 """How many are served at once, of root's and of everybody else's."""
 QUEUE = 128
@@ -35,8 +36,12 @@ QUEUE = 128
 
 UCRED = struct.Struct("=iII")
 
-Serve = Callable[[str, str], Awaitable[dict[str, Any]]]
-"""Carry out a call with its argument. Raises CallError."""
+
+class Serve(Protocol):
+    """Carries out a call with its arguments."""
+
+    def __call__(self, call: str, *arguments: str) -> Awaitable[dict[str, Any]]:
+        """The call's document. Raises CallError."""
 
 
 def listen(path: Path) -> trio.SocketListener:
@@ -67,9 +72,10 @@ async def serve(listener: trio.SocketListener, carry_out: Serve) -> None:
         is_root = _peer_uid(stream) == 0
         served[is_root] += 1
         try:
-            with trio.move_on_after(PATIENCE):
-                async with stream:
-                    await stream.send_all(await _answer(stream, carry_out, served[is_root] <= CLIENTS))
+            async with stream:
+                answer = await _answer(stream, carry_out, served[is_root] <= CLIENTS)
+                with trio.move_on_after(PATIENCE):
+                    await stream.send_all(answer)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
         finally:
@@ -82,12 +88,15 @@ async def _answer(stream: trio.SocketStream, carry_out: Serve, has_room: bool) -
     try:
         if not has_room:
             raise CallError("too many clients at once; try again")
-        call, argument = _parse(await _line(stream))
+        with trio.fail_after(PATIENCE):
+            call, arguments = _parse(await _line(stream))
         if CALLS[call].changes and _peer_uid(stream) != 0:
-            raise CallError(f"{call} is root's; try it with sudo")
-        document = {"ok": await carry_out(call, argument)}
+            raise CallError(f"{call} is root's; try it with sudo", "AccessDenied")
+        document = {"ok": await carry_out(call, *arguments)}
+    except trio.TooSlowError:
+        return b""
     except CallError as error:
-        document = {"error": {"text": str(error)}}
+        document = {"error": {"text": str(error), "kind": error.kind}}
     return json.dumps(document).encode() + b"\n"
 
 
@@ -103,18 +112,19 @@ async def _line(stream: trio.SocketStream) -> bytes:
     return data
 
 
-def _parse(line: bytes) -> tuple[str, str]:
+def _parse(line: bytes) -> tuple[str, list[str]]:
     try:
         raw = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise CallError("a request is one line of JSON") from error
+        raise CallError("a request is one line of JSON", "BadArgument") from error
     call = raw.get("call") if isinstance(raw, dict) else None
-    argument = raw.get("argument", "") if isinstance(raw, dict) else ""
-    if not isinstance(call, str) or call not in CALLS:
+    arguments = raw.get("arguments", []) if isinstance(raw, dict) else []
+    if not isinstance(call, str):
         raise CallError(f"there is no call {call!r}; there are {', '.join(CALLS)}")
-    if not isinstance(argument, str):
-        raise CallError("the argument is a text")
-    return call, argument
+    if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
+        raise CallError("the arguments are a list of texts", "BadArgument")
+    check(call, arguments)
+    return call, arguments
 
 
 def _peer_uid(stream: trio.SocketStream) -> int:

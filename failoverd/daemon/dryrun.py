@@ -27,7 +27,7 @@ STEPS = 1000
 
 
 async def dry_run(
-    config: Config, transport: Transport, open_inet: Opener, complete: Complete, store: Store
+    config: Config, transport: Transport, open_inet: Opener, complete: Complete, store: Store, no_bond: str
 ) -> list[str]:
     """The lines to print: every NIC with its verdict, then what would be done, in order.
 
@@ -36,7 +36,7 @@ async def dry_run(
     links = await list_links(transport, complete)
     inet = await fetch_inet(open_inet, [link.ifindex for link in links])
     world = Foreseen({link.ifindex: link for link in links}, dict(inet))
-    state = State(config)
+    state = State(config, no_bond=no_bond)
     kept = store.load()
     state.remembered |= {mac for mac, word in kept.memory.items() if word == "joined"}
     state.pairs |= {mac: PairState(mac, held=True) for mac, word in kept.memory.items() if word == "released"}

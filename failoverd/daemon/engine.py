@@ -21,7 +21,8 @@ from functools import partial
 import trio
 
 from failoverd.config.spec import Config
-from failoverd.core.state import PairState, State
+from failoverd.core.choice import rejudge
+from failoverd.core.state import NO_BONDING, PairState, State, is_settled
 from failoverd.core.step import step
 from failoverd.core.words import describe
 from failoverd.daemon.errands import Announcer, Errands
@@ -33,6 +34,8 @@ from failoverd.model.actions import (
     DropJournal,
     Emit,
     FetchInet,
+    KeepDrain,
+    KeepMarks,
     Peek,
     Remember,
     SaveJournal,
@@ -40,7 +43,7 @@ from failoverd.model.actions import (
     Send,
     WakeAt,
 )
-from failoverd.model.events import Ending, Event, NotSaved, TimePassed, UdevDone
+from failoverd.model.events import Ending, Event, LinkSeen, NotSaved, TimePassed, UdevDone
 from failoverd.model.requests import Request
 from failoverd.model.signals import Signal
 from failoverd.netlink.conversation import Complete, Conversation
@@ -52,6 +55,11 @@ log = logging.getLogger("failoverd")
 BACKLOG = 1000
 SHORTEST_WAIT = 0.001
 """Seconds. A timer that is due already waits as long, so that timers can never keep the queue from being read."""
+STARTING = 10.0
+"""Seconds in which the pairs that are found at the start are to be joined, before failoverd says that it is ready
+all the same: a boot waits for that."""
+LOOKING = 0.1
+"""Seconds between two looks at whether udev is idle, which it does not tell."""
 RETIRING = 1.0
 """Seconds in which traffic can be moved to where it needs nobody, when failoverd ends."""
 
@@ -71,6 +79,9 @@ class Outside:
     announce: Announcer
     on_signal: Callable[[Signal], None] = lambda _signal: None
     on_step: Callable[[State], None] = lambda _state: None
+    is_udev_idle: Callable[[], bool] = lambda: True
+    udev_name: Callable[[int, str], str] = lambda _ifindex, _name: ""
+    no_bond: Callable[[], str] = lambda: ""
 
 
 class Engine:
@@ -85,25 +96,46 @@ class Engine:
         self._wake = math.inf
         self._errands: Errands
         self._waiting: dict[int, str] = {}
-        self._stepped = trio.Event()
+        self.stepped = trio.Event()
+        """Set when the turn that is under way, or else the next one, is over; another one takes its place then."""
 
     async def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
-        """Run until cancelled. Calls `on_ready` once all devices are known and the first step is done."""
+        """Run until cancelled. Calls `on_ready` once the pairs that are there at the start are joined, or cannot be.
+
+        So whoever configures the network after us finds the masters. It takes no longer than STARTING.
+        """
         self._recall()
+        self.look_around()
         async with trio.open_nursery() as nursery:
             self._errands = Errands(nursery, self._outside.open_inet, self._outside.announce)
             self._talk.resync(trio.current_time())
             await self._flush()
             while not self.state.synced:
                 await self._turn()
+            latest = trio.current_time() + STARTING
+            while trio.current_time() < latest and not self._is_settled():
+                await self._turn(trio.current_time() + LOOKING)
             on_ready()
             while True:
                 await self._turn()
+
+    def _is_settled(self) -> bool:
+        return self._outside.is_udev_idle() and not self._waiting and is_settled(self.state)
 
     async def tell(self, what: Event | Command) -> None:
         """Put an event, or something that makes events out of the state, into the engine's queue."""
         await self._send_event.send(what)
         self._nap.cancel()
+
+    def look_around(self) -> None:
+        """See what on this machine speaks against a bond: at the start, at a reload, and for each NIC that is new."""
+        why = self._outside.no_bond()
+        if self.state.no_bond in (why, NO_BONDING):
+            return
+        if why:
+            log.info("where the configuration leaves it open, pairs are joined by tc: %s", why)
+        self.state.no_bond = why
+        rejudge(self.state)
 
     async def resync(self) -> None:
         """Look at every device again."""
@@ -114,8 +146,8 @@ class Engine:
         with trio.move_on_after(RETIRING):
             if self.state.at_risk():
                 await self.tell(Ending())
-            while self.state.at_risk() or self._errands.announcing:
-                await self._stepped.wait()
+            while self.state.at_risk() or any(pair.announcing for pair in self.state.pairs.values()):
+                await self.stepped.wait()
 
     def udev_spoke(self) -> None:
         """udev has finished with some device: see whether it was one that is waited for."""
@@ -123,7 +155,8 @@ class Engine:
         for ifindex in [i for i in self._waiting if self._outside.is_udev_done(i)]:
             del self._waiting[ifindex]
             try:
-                self._send_event.send_nowait(UdevDone(ifindex))
+                wanted = self._outside.udev_name(ifindex, self.state.name(ifindex))
+                self._send_event.send_nowait(UdevDone(ifindex, wanted))
                 self._nap.cancel()
             except trio.WouldBlock:
                 self._waiting[ifindex] = ""
@@ -138,11 +171,15 @@ class Engine:
             log.error("%s", line)
         for mac, journal in kept.journals.items():
             self.state.pairs[mac] = PairState(mac, journal=journal)
+        for mac, drain in kept.drains.items():
+            self.state.pairs.setdefault(mac, PairState(mac)).drain = drain
         for mac, word in kept.memory.items():
             if word == "joined":
                 self.state.remembered.add(mac)
             else:
                 self.state.pairs.setdefault(mac, PairState(mac)).held = True
+        for mac in kept.marked:
+            self.state.pairs.setdefault(mac, PairState(mac)).marks = None
 
     async def _next(self, deadline: float) -> Event | Command:
         """What was told, or else the kernel's next datagram, or else that the deadline has passed."""
@@ -166,11 +203,11 @@ class Engine:
         log.warning("the kernel's queue overflowed and events were lost; looking at all devices again")
         return self._talk.overrun(now)
 
-    async def _turn(self) -> None:
+    async def _turn(self, latest: float = math.inf) -> None:
         """Wait for the next event or the next deadline, and take it in."""
         timeout = self.state.config.netlink.request_timeout
         due = self._talk.deadline(timeout)
-        deadline = min(self._wake, math.inf if due is None else due)
+        deadline = min(self._wake, latest, math.inf if due is None else due)
         item = await self._next(deadline)
         now = trio.current_time()
         events = item(self.state, now) if callable(item) else (item,)
@@ -183,8 +220,8 @@ class Engine:
         self._tell_waiters()
 
     def _tell_waiters(self) -> None:
-        self._stepped.set()
-        self._stepped = trio.Event()
+        self.stepped.set()
+        self.stepped = trio.Event()
 
     def _late(self, now: float, timeout: float) -> Sequence[Event]:
         due = self._talk.deadline(timeout)
@@ -196,6 +233,8 @@ class Engine:
     async def _step(self, event: Event) -> None:
         """One step and its actions. Where a journal cannot be kept, what would follow it for its pair is not done."""
         self._wake = math.inf
+        if isinstance(event, LinkSeen) and event.link.bus and event.link.ifindex not in self.state.links:
+            self.look_around()
         unkept: set[str] = set()
         for action in step(self.state, event, trio.current_time()):
             if _is_about(action, unkept):
@@ -217,18 +256,17 @@ class Engine:
             case Say(level, text):
                 log.log(LEVELS[level], "%s", text)
             case Emit(signal):
-                log.info("%s", signal)
                 self._outside.on_signal(signal)
             case FetchInet(mac, ifindexes):
                 self._errands.fetch(mac, ifindexes, self.tell)
             case Peek(ifindex):
                 self._talk.peek(ifindex)
-            case Announce(mac, devices, times):
-                self._errands.announce(mac, dict(devices), times, self._tell_waiters)
+            case Announce():
+                self._errands.announce(action, self.tell)
             case AskUdev(ifindex, name):
                 self._waiting[ifindex] = name
                 self.udev_spoke()
-            case SaveJournal() | DropJournal() | Remember():
+            case SaveJournal() | DropJournal() | Remember() | KeepDrain() | KeepMarks():
                 keep(self._outside.store, action)
 
     async def _send(self, mac: str, requests: tuple[Request, ...], why: str) -> None:

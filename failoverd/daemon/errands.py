@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import trio
 
-from failoverd.model.events import Event, InetSeen
+from failoverd.model.actions import Announce
+from failoverd.model.events import Announced, Event, InetSeen
 from failoverd.netlink.fetch import InterruptedDumpError, Opener, fetch_inet
 from failoverd.netlink.frames import NetlinkError
 
@@ -18,29 +19,29 @@ FETCH_PAUSE = 0.1
 ANNOUNCE_PAUSE = 0.1
 """Seconds between two announcements of the same."""
 
-Announcer = Callable[[Mapping[int, str]], Awaitable[Sequence[str]]]
-"""Announces every address of these devices (ifindex: MAC), and returns what could not be sent, in words."""
+Announcer = Callable[[Mapping[int, str], Mapping[int, int]], Awaitable[Sequence[str]]]
+"""Announces these devices (ifindex: MAC) and who is behind those that are a bridge's port (ifindex: the bridge's), and
+returns what could not be sent, in words."""
+Tell = Callable[[Event], Awaitable[None]]
 
 
 class Errands:
-    """Runs them in `nursery`. `announcing` counts those that are under way; `on_done` is called after each."""
+    """Runs them in `nursery`; what comes of each is told the engine."""
 
     def __init__(self, nursery: trio.Nursery, open_inet: Opener, announce: Announcer) -> None:
-        self.announcing = 0
         self._nursery = nursery
         self._open_inet = open_inet
         self._announce = announce
 
-    def fetch(self, mac: str, ifindexes: tuple[int, ...], tell: Callable[[Event], Awaitable[None]]) -> None:
+    def fetch(self, mac: str, ifindexes: tuple[int, ...], tell: Tell) -> None:
         """Look the configuration of these devices up, and tell it."""
         self._nursery.start_soon(self._fetch, mac, ifindexes, tell)
 
-    def announce(self, mac: str, devices: Mapping[int, str], times: int, on_done: Callable[[], None]) -> None:
-        """Announce the addresses of these devices so many times."""
-        self.announcing += 1
-        self._nursery.start_soon(self._repeat, mac, devices, times, on_done)
+    def announce(self, action: Announce, tell: Tell) -> None:
+        """Announce so many times."""
+        self._nursery.start_soon(self._repeat, action, tell)
 
-    async def _fetch(self, mac: str, ifindexes: tuple[int, ...], tell: Callable[[Event], Awaitable[None]]) -> None:
+    async def _fetch(self, mac: str, ifindexes: tuple[int, ...], tell: Tell) -> None:
         """It is needed before anything is changed, so there is no giving up."""
         while True:
             try:
@@ -52,14 +53,13 @@ class Errands:
                 await tell(InetSeen(mac, inet))
                 return
 
-    async def _repeat(self, mac: str, devices: Mapping[int, str], times: int, on_done: Callable[[], None]) -> None:
-        for number in range(times):
+    async def _repeat(self, action: Announce, tell: Tell) -> None:
+        for number in range(action.times):
             await trio.sleep(ANNOUNCE_PAUSE if number else 0)
             try:
-                troubles = await self._announce(devices)
+                troubles = await self._announce(dict(action.devices), dict(action.ports))
             except (OSError, NetlinkError, InterruptedDumpError) as error:
                 troubles = [f"the addresses cannot be read: {error}"]
             for trouble in troubles:
-                log.warning("%s: the neighbours may send to the wrong NIC for a while: %s", mac, trouble)
-        self.announcing -= 1
-        on_done()
+                log.warning("%s: the neighbours may send to the wrong NIC for a while: %s", action.mac, trouble)
+        await tell(Announced(action.mac))

@@ -8,10 +8,11 @@ again: a daemon that goes on with half of itself looks well and is not.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +22,21 @@ import trio
 from failoverd.config.changes import diff
 from failoverd.config.errors import ConfigError
 from failoverd.config.spec import Config
-from failoverd.core.calls import CALLS, CallError
+from failoverd.core.answers import CallError
 from failoverd.core.choice import rejudge
+from failoverd.core.ordercalls import PATIENCE
 from failoverd.core.state import State
 from failoverd.daemon import control
+from failoverd.daemon.asking import carry_out, take_turn
+from failoverd.daemon.behind import Behind
 from failoverd.daemon.engine import Engine, Outside
+from failoverd.daemon.hooks import Hooks
+from failoverd.daemon.neighbours import why_no_bond
 from failoverd.daemon.notify import Notifier, watchdog_period
+from failoverd.daemon.observers import Observers
 from failoverd.daemon.places import Places, StartError
 from failoverd.daemon.store import DiskStore
+from failoverd.daemon.tellers import Tellers
 from failoverd.model.events import Event, TimePassed
 from failoverd.model.signals import Signal
 from failoverd.netlink.announce import announce
@@ -50,10 +58,12 @@ async def run(
     *,
     complete: Complete | None = None,
     udev: Udev | None = None,
+    no_bond: Callable[[], str] = why_no_bond,
 ) -> None:
     """Run until SIGTERM or SIGINT. `load` reads the configuration anew for SIGHUP.
 
-    `complete` and `udev` are for who runs it on devices that only stand for hardware; it finds its own otherwise.
+    `complete`, `udev` and `no_bond` are for who runs it on devices that only stand for hardware; it finds its own
+    otherwise.
 
     Raises StartError, and where a task fails what that raised, in a group or not as the release of trio has it.
     """
@@ -63,7 +73,7 @@ async def run(
         except OSError as error:
             raise StartError(f"cannot open a netlink socket: {error.strerror}; run it as root in the guest") from error
         try:
-            await _live(config, places, load, link_socket, complete or Devices().complete, udev or Udev())
+            await _live(config, places, load, link_socket, complete or Devices().complete, udev or Udev(), no_bond)
         finally:
             link_socket.close()
 
@@ -75,73 +85,110 @@ async def _live(
     link_socket: KernelSocket,
     complete: Complete,
     udev: Udev,
+    no_bond: Callable[[], str],
 ) -> None:
     period = watchdog_period()
     notifier = Notifier(period)
-
-    def serve(call: str, argument: str) -> Awaitable[dict[str, Any]]:
-        return _carry_out(engine, call, argument)
+    behind = Behind()
+    observers = Observers(places, lambda: tellers.lost, behind)
+    tellers = Tellers((*observers.tellers, Hooks(udev.recorded, places.hooks)))
+    listeners: list[Tellers | Presence] = [tellers]
 
     def reload() -> Awaitable[list[str]]:
         return _reload(engine, load, notifier, link_socket)
 
-    presence = _presence(serve, reload) if config.dbus.enabled else None
+    async def serve(call: str, *arguments: str) -> dict[str, Any]:
+        if call == "reload":
+            return {"changes": await reload()}
+        return await carry_out(engine, call, *arguments)
 
     def on_step(state: State) -> None:
-        _after_step(state, notifier)
-        if presence is not None:
-            presence.stepped(state)
+        notifier.status(_sentence(state))
+        notifier.pet()
+        for listener in listeners:
+            listener.stepped(state)
 
     def on_signal(signal: Signal) -> None:
-        if presence is not None:
-            presence.signalled(signal)
+        for listener in listeners:
+            listener.signalled(signal)
 
     outside = Outside(
         link_socket=link_socket,
         open_inet=partial(KernelSocket.open, strict=True),
         complete=complete,
         is_udev_done=udev.is_done,
+        is_udev_idle=udev.is_idle,
+        udev_name=udev.wanted_name,
+        no_bond=no_bond,
         announce=partial(announce, partial(KernelSocket.open, strict=True)),
-        store=DiskStore(places.runtime, places.state),
+        store=DiskStore(places.runtime, places.state, behind=behind),
         on_signal=on_signal,
         on_step=on_step,
     )
     engine = Engine(config, outside)
+    is_ready = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(engine.run, partial(_ready, engine, notifier))
+            nursery.start_soon(engine.run, partial(_ready, engine, notifier, is_ready))
             nursery.start_soon(_listen_to_udev, udev, engine)
             nursery.start_soon(_serve, places.control, serve)
-            if presence is not None:
-                nursery.start_soon(presence.run)
+            nursery.start_soon(tellers.run)
+            if config.dbus.enabled:
+                nursery.start_soon(_be_on_the_bus, is_ready, engine, serve, listeners)
             nursery.start_soon(_keep_stepping, engine, period)
-            async for number in signals:
-                if number == signal.SIGHUP:
-                    await reload()
-                    continue
-                name = signal.Signals(number).name
-                log.info("ending on %s; the pairs stay joined", name)
-                notifier.stopping()
-                await engine.retire()
-                nursery.cancel_scope.cancel()
-                break
+            why = await _obey(signals, reload)
+            notifier.stopping()
+            await engine.retire()
+            await tellers.tell()
+            nursery.cancel_scope.cancel()
+    observers.stopped(why)
 
 
-def _presence(
-    serve: Callable[[str, str], Awaitable[dict[str, Any]]], reload: Callable[[], Awaitable[list[str]]]
-) -> Presence:
-    """failoverd on the system bus. Its modules take a while to load, which is spared where nobody wants them."""
-    from failoverd.daemon.dbus import Presence
+async def _obey(signals: AsyncIterator[int], reload: Callable[[], Awaitable[list[str]]]) -> str:
+    """Reload on SIGHUP; return the name of the signal by which failoverd shall end."""
+    while (number := await anext(signals)) == signal.SIGHUP:
+        with contextlib.suppress(CallError):
+            await reload()
+    name = signal.Signals(number).name
+    log.info("ending on %s; the pairs stay joined", name)
+    return name
 
-    return Presence(serve, reload)
+
+async def _be_on_the_bus(
+    is_ready: trio.Event, engine: Engine, serve: control.Serve, listeners: list[Tellers | Presence]
+) -> None:
+    """The modules of D-Bus take a while to load, and neither READY nor a step waits for that."""
+
+    def load() -> type[Presence]:
+        from failoverd.daemon.dbus import Presence
+
+        return Presence
+
+    await is_ready.wait()
+    try:
+        kind = await trio.to_thread.run_sync(load)
+    except Exception as error:
+        # Whatever a library that is not whole raises: it must not end a daemon that can do without.
+        log.warning("not on D-Bus, as it cannot be loaded (%r); traffic has no part in it", error)
+        return
+    _settle_memory()
+    presence = kind(serve)
+    listeners.append(presence)
+    presence.stepped(engine.state)
+    await presence.run()
 
 
-def _ready(engine: Engine, notifier: Notifier) -> None:
+def _ready(engine: Engine, notifier: Notifier, is_ready: trio.Event) -> None:
+    _settle_memory()
+    notifier.ready(_sentence(engine.state))
+    is_ready.set()
+
+
+def _settle_memory() -> None:
     """All modules and devices are there, and stay: no later garbage collection has to look at them, least of all one
     that falls between a carrier loss and its answer."""
     gc.collect()
     gc.freeze()
-    notifier.ready(_sentence(engine.state))
 
 
 async def _listen_to_udev(udev: Udev, engine: Engine) -> None:
@@ -163,41 +210,11 @@ async def _serve(path: Path, serve: control.Serve) -> None:
     await control.serve(listener, serve)
 
 
-async def _carry_out(engine: Engine, call: str, argument: str) -> dict[str, Any]:
-    """Have the engine carry out a call between two of its steps. Raises CallError."""
-    send, receive = trio.open_memory_channel[dict[str, Any] | CallError](1)
-
-    def command(state: State, _now: float) -> Sequence[Event]:
-        try:
-            document, events = CALLS[call].run(state, argument)
-        except CallError as error:
-            send.send_nowait(error)
-            return ()
-        except Exception:
-            # Whoever asks must not be able to end a daemon that others depend on.
-            log.exception("the call %s %r failed; please report this", call, argument)
-            send.send_nowait(CallError("failoverd failed over this call; its log says more"))
-            return ()
-        send.send_nowait(document)
-        return events
-
-    await engine.tell(command)
-    answer = await receive.receive()
-    if isinstance(answer, CallError):
-        raise answer
-    return answer
-
-
 async def _keep_stepping(engine: Engine, period: float | None) -> None:
     """Make a step at least as often as the watchdog wants to hear of one."""
     while period is not None:
         await trio.sleep(period)
         await engine.tell(lambda _state, _now: ())
-
-
-def _after_step(state: State, notifier: Notifier) -> None:
-    notifier.status(_sentence(state))
-    notifier.pet()
 
 
 def _sentence(state: State) -> str:
@@ -213,7 +230,10 @@ def _sentence(state: State) -> str:
 async def _reload(
     engine: Engine, load: Callable[[], Config], notifier: Notifier, link_socket: KernelSocket
 ) -> list[str]:
-    """Take a new configuration, or keep the old one where the new one is wrong. Gives what is wrong with it."""
+    """Take a new configuration; gives what is different in it. Where it is wrong the old one is kept.
+
+    Raises CallError.
+    """
     notifier.reloading()
     try:
         config = load()
@@ -221,17 +241,21 @@ async def _reload(
         for problem in error.problems:
             log.error("the configuration stays as it was: %s", problem)
         notifier.ready(_sentence(engine.state))
-        return [str(problem) for problem in error.problems]
+        raise CallError("; ".join(map(str, error.problems)), "ConfigurationInvalid") from error
+    changes = [str(change) for change in diff(engine.state.config, config)]
 
     def take(state: State, _now: float) -> Sequence[Event]:
-        for line in diff(state.config, config):
+        for line in changes:
             log.info("configuration: %s", line)
         if config.netlink.receive_buffer != state.config.netlink.receive_buffer:
             link_socket.resize(config.netlink.receive_buffer)
         state.config = config
+        engine.look_around()
         rejudge(state)
         notifier.ready(_sentence(state))
         return (TimePassed(),)
 
-    await engine.tell(take)
-    return []
+    with trio.move_on_after(PATIENCE):
+        await take_turn(engine, take)
+        return changes
+    raise CallError(f"the new configuration has not been taken within {PATIENCE:g} s; it will be", "TimedOut")

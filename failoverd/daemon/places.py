@@ -32,6 +32,21 @@ class Places:
         """The control socket."""
         return self.runtime / "control"
 
+    @property
+    def history(self) -> Path:
+        """What happened, also before this boot; `failoverctl history` looks for it by itself."""
+        return self.state / "history"
+
+    @property
+    def metrics(self) -> Path:
+        """The metrics, for node_exporter's textfile collector."""
+        return self.runtime / "metrics.prom"
+
+    @property
+    def hooks(self) -> Path:
+        """Where failoverd-hooks listens: beside `runtime`, as that directory is the daemon's and this one root's."""
+        return self.runtime.with_name(f"{self.runtime.name}-hooks") / "socket"
+
     def lock(self) -> IO[Any]:
         """The lock, held until the file is closed. Raises StartError.
 

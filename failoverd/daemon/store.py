@@ -1,26 +1,34 @@
-"""What failoverd keeps on disk: journals of moves under /run, and under /var/lib which MACs have had a pair.
+"""What failoverd keeps on disk: journals, drains, marks for udev under /run, under /var/lib which MACs have had a pair.
 
 Every file is written beside its place and renamed into it, so that a crash leaves the old one or the new one. A file
-that cannot be read is set aside under another name and reported; it never keeps the daemon from running.
+that cannot be read is set aside under another name and reported; it never keeps the daemon from running. What goes to
+/var/lib goes there by a thread of its own: a disk may keep whoever writes to it.
 """
 
 from __future__ import annotations
 
+import errno
+import json
 import logging
-import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
+from failoverd.daemon.behind import Behind
+from failoverd.daemon.files import put
 from failoverd.daemon.journal import JournalError, dumps, loads
-from failoverd.model.actions import DropJournal, Remember, SaveJournal
+from failoverd.model.actions import DropJournal, KeepDrain, KeepMarks, Remember, SaveJournal
+from failoverd.model.orders import Drain
 from failoverd.model.pairs import Journal
 from failoverd.policy.naming import flat
 
 log = logging.getLogger("failoverd")
 
 MAC = re.compile("[0-9a-f]{12}")
+ADDRESS = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 Memory = Literal["joined", "released"]
 
 
@@ -34,10 +42,12 @@ class JournalNotKeptError(Exception):
 
 @dataclass(slots=True)
 class Kept:
-    """What was found on disk; `troubles` are lines for the log."""
+    """What was found on disk; `marked` are the MACs with marks for udev, `troubles` are lines for the log."""
 
     journals: dict[str, Journal] = field(default_factory=dict)
     memory: dict[str, Memory] = field(default_factory=dict)
+    drains: dict[str, Drain] = field(default_factory=dict)
+    marked: set[str] = field(default_factory=set)
     troubles: list[str] = field(default_factory=list)
 
 
@@ -56,17 +66,26 @@ class Store(Protocol):
     def remember(self, mac: str, what: Memory | None) -> None:
         """Keep, or forget, that this MAC has a pair. Raises OSError."""
 
+    def save_drain(self, mac: str, drain: Drain | None) -> None:
+        """Keep, or forget, that this pair is drained. Raises OSError."""
+
+    def keep_marks(self, mac: str, files: Mapping[str, str]) -> None:
+        """Have these files for udev, written in this order, and no others for this MAC. Raises OSError."""
+
 
 class DiskStore:
     """The store of the daemon. Directories are made on the first write, so that --dry-run leaves no trace.
 
-    With `set_aside` unset, files that cannot be read stay where they are.
+    With `set_aside` unset, files that cannot be read stay where they are. Without `behind` it waits for the disk.
     """
 
-    def __init__(self, runtime: Path, state: Path, set_aside: bool = True) -> None:
+    def __init__(self, runtime: Path, state: Path, set_aside: bool = True, behind: Behind | None = None) -> None:
         self._moves = runtime / "moves"
+        self._drains = runtime / "drains"
         self._pairs = state / "pairs"
+        self._marks = runtime / "udev"
         self._set_aside = set_aside
+        self._behind = behind
 
     def load(self) -> Kept:
         """See Store."""
@@ -87,23 +106,45 @@ class DiskStore:
                 kept.memory[_with_colons(path.name)] = "released"
             else:
                 kept.troubles.append(f"{path}: neither 'joined' nor 'released'; passed over")
+        for path in _files(self._drains, "", kept):
+            try:
+                kept.drains[_with_colons(path.name)] = _read_drain(path)
+            except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
+                kept.troubles.append(f"{path}: not a drain ({error}); passed over")
+        kept.marked = {found[0] for path in self._marks.glob("*") if (found := ADDRESS.match(path.name))}
         return kept
 
     def save_journal(self, journal: Journal) -> None:
         """See Store."""
-        _write(self._moves / f"{flat(journal.mac)}.json", dumps(journal))
+        put(self._moves / f"{flat(journal.mac)}.json", dumps(journal).encode())
 
     def drop_journal(self, mac: str) -> None:
         """See Store."""
         (self._moves / f"{flat(mac)}.json").unlink(missing_ok=True)
 
     def remember(self, mac: str, what: Memory | None) -> None:
-        """See Store."""
-        path = self._pairs / flat(mac)
-        if what is None:
+        """See Store. What is there already is not written again."""
+        work = partial(_put_word, self._pairs / flat(mac), what)
+        if self._behind is None:
+            work()
+        elif not self._behind.do(work, partial(_say_lost, Remember, mac)):
+            raise OSError(errno.EBUSY, "the disk does not take anything")
+
+    def save_drain(self, mac: str, drain: Drain | None) -> None:
+        """See Store. The engine's clock is CLOCK_MONOTONIC, which goes on while failoverd is restarted."""
+        path = self._drains / flat(mac)
+        if drain is None:
             path.unlink(missing_ok=True)
         else:
-            _write(path, what + "\n")
+            put(path, json.dumps({"vf": drain.vf, "until": drain.until}).encode() + b"\n")
+
+    def keep_marks(self, mac: str, files: Mapping[str, str]) -> None:
+        """See Store. What goes, goes in the opposite order: the VF's file never stands without the others'."""
+        for name, text in files.items():
+            put(self._marks / name, text.encode("ascii"))
+        for path in sorted(self._marks.glob(f"{mac}*")):
+            if path.name not in files:
+                path.unlink(missing_ok=True)
 
 
 class MemoryStore:
@@ -114,7 +155,7 @@ class MemoryStore:
 
     def load(self) -> Kept:
         """See Store."""
-        return Kept(dict(self.kept.journals), dict(self.kept.memory))
+        return Kept(dict(self.kept.journals), dict(self.kept.memory), dict(self.kept.drains))
 
     def save_journal(self, journal: Journal) -> None:
         """See Store."""
@@ -131,8 +172,25 @@ class MemoryStore:
         else:
             self.kept.memory[mac] = what
 
+    def save_drain(self, mac: str, drain: Drain | None) -> None:
+        """See Store."""
+        if drain is None:
+            self.kept.drains.pop(mac, None)
+        else:
+            self.kept.drains[mac] = drain
 
-def keep(store: Store, action: SaveJournal | DropJournal | Remember) -> None:
+    def keep_marks(self, mac: str, files: Mapping[str, str]) -> None:
+        """See Store. Nobody reads them."""
+
+
+WHAT: dict[type[object], str] = {
+    DropJournal: "remove the journal of a finished move",
+    Remember: "remember the pair",
+    KeepDrain: "note whether it is drained",
+}
+
+
+def keep(store: Store, action: SaveJournal | DropJournal | Remember | KeepDrain | KeepMarks) -> None:
     """Do what a step wants kept or forgotten. Raises JournalNotKeptError.
 
     Not to be able to remember is bad for the next boot, and no reason to stop now; a journal is.
@@ -145,11 +203,21 @@ def keep(store: Store, action: SaveJournal | DropJournal | Remember) -> None:
                 store.drop_journal(mac)
             case Remember(mac, word):
                 store.remember(mac, word)
+            case KeepDrain(mac, drain):
+                store.save_drain(mac, drain)
+            case KeepMarks(mac, files):
+                store.keep_marks(mac, files)
     except OSError as error:
         if isinstance(action, SaveJournal):
             raise JournalNotKeptError(action.journal.mac, error) from error
-        what = "remove the journal of a finished move" if isinstance(action, DropJournal) else "remember the pair"
-        log.error("%s: cannot %s for the next start: %s; look at the disk", action.mac, what, error)
+        if isinstance(action, KeepMarks):
+            log.error("%s: cannot write the marks for udev: %s; its NICs stay as they are marked", action.mac, error)
+            return
+        _say_lost(type(action), action.mac, error)
+
+
+def _say_lost(kind: type[object], mac: str, error: OSError) -> None:
+    log.error("%s: cannot %s for the next start: %s; look at the disk", mac, WHAT[kind], error)
 
 
 def _files(where: Path, suffix: str, kept: Kept) -> list[Path]:
@@ -174,19 +242,20 @@ def _read_word(path: Path) -> str:
         return ""
 
 
+def _put_word(path: Path, word: str | None) -> None:
+    if word is None:
+        path.unlink(missing_ok=True)
+    elif _read_word(path) != word:
+        put(path, f"{word}\n".encode())
+
+
+def _read_drain(path: Path) -> Drain:
+    raw = json.loads(path.read_text(encoding="ascii"))
+    return Drain(int(raw["vf"]), None if raw["until"] is None else float(raw["until"]))
+
+
 def _set_aside(path: Path) -> None:
     try:
         path.rename(path.with_name(path.name + ".bad"))
     except OSError:
         return
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise

@@ -19,7 +19,8 @@ import trio.testing
 from privatenet import private_net
 
 from failoverd.cli.client import RefusedError, call
-from failoverd.core.calls import CallError
+from failoverd.core.answers import CallError
+from failoverd.core.calls import CALLS
 from failoverd.daemon import control
 from failoverd.daemon.control import CLIENTS, LINE, PATIENCE
 
@@ -35,11 +36,11 @@ def place() -> Iterator[Path]:
     shutil.rmtree(where)
 
 
-async def echo(call: str, argument: str) -> dict[str, Any]:
+async def echo(call: str, *arguments: str) -> dict[str, Any]:
     """Carries out every call by saying what it was."""
-    if argument == "refuse":
+    if arguments == ("refuse",):
         raise CallError("not this one")
-    return {"call": call, "argument": argument}
+    return {"call": call, "arguments": list(arguments)}
 
 
 def with_server(path: Path, body: Callable[[], Awaitable[None]], carry_out: control.Serve = echo, **run: Any) -> None:
@@ -76,10 +77,10 @@ async def answer(stream: trio.SocketStream) -> bytes:
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        (b'{"call": "status", "argument": ""}\n', {"ok": {"call": "status", "argument": ""}}),
-        (b'{"call": "explain", "argument": "ens4"}', {"ok": {"call": "explain", "argument": "ens4"}}),
-        (b'{"call": "explain", "argument": "refuse"}\n', {"error": {"text": "not this one"}}),
-        (b'{"call": "explain", "argument": "\\udcff"}\n', {"ok": {"call": "explain", "argument": "\udcff"}}),
+        (b'{"call": "status", "arguments": []}\n', {"ok": {"call": "status", "arguments": []}}),
+        (b'{"call": "explain", "arguments": ["ens4"]}', {"ok": {"call": "explain", "arguments": ["ens4"]}}),
+        (b'{"call": "explain", "arguments": ["refuse"]}\n', {"error": {"text": "not this one", "kind": "Failed"}}),
+        (b'{"call": "explain", "arguments": ["\\udcff"]}\n', {"ok": {"call": "explain", "arguments": ["\udcff"]}}),
     ],
 )
 def test_a_call_and_its_answer(tmp_path: Path, line: bytes, found: object) -> None:
@@ -101,7 +102,7 @@ def test_a_call_and_its_answer(tmp_path: Path, line: bytes, found: object) -> No
         (b"[]\n", "there is no call None"),
         (b'{"call": ["status"]}\n', "there is no call ['status']"),
         (b'{"call": "reboot"}\n', "there is no call 'reboot'; there are status, explain, release, adopt"),
-        (b'{"call": "explain", "argument": 7}\n', "the argument is a text"),
+        (b'{"call": "explain", "arguments": [7]}\n', "the arguments are a list of texts"),
         (b"x" * (LINE + 1), "a request has at most 4096 bytes"),
         (b"x" * 1_000_000, "a request has at most 4096 bytes"),
     ],
@@ -119,7 +120,7 @@ def test_a_thousand_malformed_calls(tmp_path: Path) -> None:
 
     async def body() -> None:
         for _ in range(1000):
-            line = bytearray(b'{"call": "explain", "argument": "ens4"}\n')
+            line = bytearray(b'{"call": "explain", "arguments": ["ens4"]}\n')
             for _ in range(chance.randint(1, 4)):
                 line[chance.randrange(len(line))] = chance.randrange(256)
             found = await ask(tmp_path / "control", bytes(line))
@@ -151,7 +152,7 @@ def test_silence_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_a_client_that_does_not_read_its_answer_is_cut_off(tmp_path: Path) -> None:
-    async def long(_call: str, _argument: str) -> dict[str, Any]:
+    async def long(call: str, *arguments: str) -> dict[str, Any]:
         return {"text": "x" * 4_000_000}
 
     async def body() -> None:
@@ -178,7 +179,7 @@ def test_those_who_are_too_many_are_told_so_and_the_others_served(tmp_path: Path
         path = tmp_path / "control"
         silent = [await trio.open_unix_socket(path) for _ in range(CLIENTS)]
         await trio.testing.wait_all_tasks_blocked()
-        assert await ask(path, STATUS) == {"error": {"text": "too many clients at once; try again"}}
+        assert await ask(path, STATUS) == {"error": {"text": "too many clients at once; try again", "kind": "Failed"}}
         for stream in silent:
             await stream.send_all(STATUS)
             assert b"ok" in await answer(stream)
@@ -195,7 +196,7 @@ def test_many_clients_at_once_all_get_an_answer(tmp_path: Path, monkeypatch: pyt
 
     def one() -> None:
         try:
-            answers.append(call("explain", "x")["argument"])
+            answers.append(call("explain", "x")["arguments"][0])
         except RefusedError as error:
             answers.append(str(error))
 
@@ -239,7 +240,8 @@ def as_nobody(path: Path, line: str) -> subprocess.Popen[str]:
 )
 def test_everybody_may_read_and_only_root_may_change(place: Path, name: str, answered: str) -> None:
     async def body() -> None:
-        with as_nobody(place / "control", json.dumps({"call": name, "argument": "ens3"})) as client:
+        arguments = ["ens3"] if CALLS[name].takes else []
+        with as_nobody(place / "control", json.dumps({"call": name, "arguments": arguments})) as client:
             out, _ = await trio.to_thread.run_sync(client.communicate)
         assert answered in out
 
@@ -253,7 +255,7 @@ def test_root_may_change() -> None:
         path = Path(where) / "control"
 
         async def body() -> None:
-            assert "ok" in await ask(path, b'{"call": "release", "argument": "ens3"}\n')
+            assert "ok" in await ask(path, b'{"call": "release", "arguments": ["ens3"]}\n')
 
         with_server(path, body)
 
@@ -265,6 +267,7 @@ def test_nobody_keeps_root_out(place: Path) -> None:
         holders = [as_nobody(path, "hold") for _ in range(CLIENTS)]
         try:
             for holder in holders:
+                assert holder.stdout is not None
                 assert await trio.to_thread.run_sync(holder.stdout.readline) == "held\n"
             await trio.testing.wait_all_tasks_blocked(0.05)
             assert "ok" in await ask(path, STATUS)
@@ -273,6 +276,7 @@ def test_nobody_keeps_root_out(place: Path) -> None:
             assert "too many clients" in out
         finally:
             for holder in holders:
+                assert holder.stdout is not None
                 holder.communicate()
 
     with_server(place / "control", body)

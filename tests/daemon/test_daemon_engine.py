@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,9 +16,9 @@ import trio
 from trio.testing import MockClock
 
 from failoverd.config.spec import Config, Pairing
-from failoverd.core.state import State
+from failoverd.core.state import NO_BONDING, State
 from failoverd.core.status import status
-from failoverd.daemon.engine import Engine, Outside
+from failoverd.daemon.engine import STARTING, Engine, Outside
 from failoverd.daemon.main import _reload
 from failoverd.daemon.notify import Notifier
 from failoverd.daemon.store import MemoryStore
@@ -73,8 +74,13 @@ class Machine:
     store: MemoryStore
     signals: list[Signal] = field(default_factory=list)
     udev_done: bool = True
+    udev_idle_at: float = -math.inf
+    ready: trio.Event = field(default_factory=trio.Event)
+    on_ready: Callable[[], None] = lambda: None
     due_already: bool = False
     asked_udev: list[int] = field(default_factory=list)
+    udev_names: dict[str, str] = field(default_factory=dict)
+    no_bond: str = ""
     inet_errors: list[Exception] = field(default_factory=list)
     announced: list[tuple[float, Mapping[int, str]]] = field(default_factory=list)
     announce_takes: float = 0.0
@@ -90,7 +96,7 @@ class Machine:
                 self.stepped = trio.Event()
                 await self.stepped.wait()
 
-    async def announce(self, devices: Mapping[int, str]) -> Sequence[str]:
+    async def announce(self, devices: Mapping[int, str], _ports: Mapping[int, int]) -> Sequence[str]:
         await trio.sleep(self.announce_takes)
         self.announced.append((trio.current_time(), dict(devices)))
         said = self.announce_says.pop(0) if self.announce_says else ""
@@ -101,6 +107,13 @@ class Machine:
     def is_udev_done(self, ifindex: int) -> bool:
         self.asked_udev.append(ifindex)
         return self.udev_done
+
+    def udev_name(self, _ifindex: int, name: str) -> str:
+        return self.udev_names.get(name, "")
+
+    def is_ready(self) -> None:
+        self.on_ready()
+        self.ready.set()
 
     def on_step(self, _state: State) -> None:
         self.stepped.set()
@@ -123,6 +136,11 @@ class Machine:
         return {row["mac"]: row["state"] for row in status(self.engine.state)["masters"]}
 
 
+def socket(machine: Machine) -> Any:
+    """It only has what a reload needs of a KernelSocket."""
+    return machine.link_socket
+
+
 def joined(*macs: str) -> Callable[[State], bool]:
     return lambda state: all(mac in state.pairs and state.pairs[mac].joined for mac in macs)
 
@@ -135,7 +153,7 @@ def on_a_machine(
     ready: bool = True,
     config: Config | None = None,
 ) -> Machine:
-    """Run the engine on a machine with so many pairs, and `body` once it is ready."""
+    """Run the engine on a machine with so many pairs, and `body` once it knows the devices."""
     found: list[Machine] = []
 
     async def main() -> None:
@@ -153,18 +171,20 @@ def on_a_machine(
                 open_inet=machine.open_inet,
                 complete=machine.complete,
                 is_udev_done=machine.is_udev_done,
+                udev_name=machine.udev_name,
+                no_bond=lambda: machine.no_bond,
                 store=machine.store,
                 announce=machine.announce,
                 on_signal=machine.signals.append,
                 on_step=machine.on_step,
+                is_udev_idle=lambda: trio.current_time() >= machine.udev_idle_at,
             ),
         )
-        is_ready = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run_timers, kernel)
-            nursery.start_soon(machine.engine.run, is_ready.set)
-            if ready:
-                await is_ready.wait()
+            nursery.start_soon(machine.engine.run, machine.is_ready)
+            while ready and not machine.engine.state.synced:
+                await machine.engine.stepped.wait()
             await body(machine)
             nursery.cancel_scope.cancel()
 
@@ -187,7 +207,7 @@ def test_a_pair_is_joined_and_said_to_be() -> None:
         await machine.until(lambda _state: machine.states() == {FIRST: "accelerated"})
 
     machine = on_a_machine(body)
-    assert Joined("ens3", FIRST) in machine.signals
+    assert Joined("ens3", FIRST, 4, "ens13", 3, "primary") in machine.signals
     assert machine.store.kept.memory == {FIRST: "joined"}
     assert machine.store.kept.journals == {}
 
@@ -349,7 +369,12 @@ def test_a_vf_that_goes_while_its_configuration_is_looked_up(caplog: pytest.LogC
     async def body(machine: Machine) -> None:
         vf = machine.engine.state.judgements.pairs[FIRST].vf
         assert vf
-        machine.on_look = lambda: vf in machine.kernel.net.devices and machine.kernel.unplug(vf)
+
+        def unplug() -> None:
+            if vf in machine.kernel.net.devices:
+                machine.kernel.unplug(vf)
+
+        machine.on_look = unplug
         await machine.until(lambda state: not state.judgements.pairs[FIRST].vf)
         await trio.sleep(1)
         assert not machine.engine.state.pairs[FIRST].looking
@@ -374,6 +399,19 @@ def test_a_new_nic_is_left_alone_until_udev_is_done_with_it() -> None:
         before = trio.current_time()
         await machine.until(joined(FIRST))
         assert trio.current_time() - before < 0.5
+
+    on_a_machine(body, prepare)
+
+
+def test_the_names_udev_could_not_give_are_given() -> None:
+    def prepare(machine: Machine) -> None:
+        machine.udev_names = {"ens3": "lan0", "ens13": "fast0"}
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        found = machine.engine.state.judgements.pairs[FIRST]
+        names = [machine.engine.state.name(i) for i in (found.master, found.nic, found.vf)]
+        assert names == ["lan0", "lan0nsby", "fast0"]
 
     on_a_machine(body, prepare)
 
@@ -423,10 +461,67 @@ def test_a_new_configuration_acts_at_once() -> None:
     async def body(machine: Machine) -> None:
         await trio.sleep(5)
         assert machine.states() == {}
-        await _reload(machine.engine, Config, Notifier(), machine.link_socket)
+        await _reload(machine.engine, Config, Notifier(), socket(machine))
+        assert machine.engine.state.config == Config()
         before = trio.current_time()
         await machine.until(joined(FIRST))
         assert trio.current_time() - before < 0.5
+
+    on_a_machine(body, config=Config(pairing=Pairing(ignore=("ens*",))))
+
+
+def datapath(machine: Machine) -> str:
+    """What joins the one pair."""
+    return machine.engine.state.pairs[FIRST].datapath.name
+
+
+def test_who_else_is_there_is_seen_at_the_start_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        await _reload(machine.engine, Config, Notifier(), socket(machine))
+        assert datapath(machine) == "tc"
+
+    def prepare(machine: Machine) -> None:
+        machine.no_bond = "NetworkManager runs"
+
+    on_a_machine(body, prepare)
+    assert caplog.text.count("pairs are joined by tc: NetworkManager runs") == 1
+
+
+@pytest.mark.parametrize(("before", "after", "expected"), [("", "NetworkManager runs", "tc"), ("it runs", "", "bond")])
+def test_a_reload_looks_again_who_else_is_there(before: str, after: str, expected: str) -> None:
+    async def body(machine: Machine) -> None:
+        await trio.sleep(5)
+        machine.no_bond = after
+        await _reload(machine.engine, Config, Notifier(), socket(machine))
+        await machine.until(joined(FIRST))
+        assert datapath(machine) == expected
+
+    def prepare(machine: Machine) -> None:
+        machine.no_bond = before
+
+    on_a_machine(body, prepare, config=Config(pairing=Pairing(ignore=("ens*",))))
+
+
+def test_a_nic_that_comes_is_reason_to_look_again_who_else_is_there() -> None:
+    async def body(machine: Machine) -> None:
+        await trio.sleep(5)
+        machine.no_bond = "NetworkManager runs"
+        machine.kernel.plug("ens13", FIRST, "pci", "vmxnet3", "0000:00")
+        await machine.until(joined(FIRST))
+        assert datapath(machine) == "tc"
+
+    on_a_machine(body, lambda machine: machine.kernel.unplug(3))
+
+
+def test_what_the_kernel_cannot_do_is_not_asked_for_again() -> None:
+    async def body(machine: Machine) -> None:
+        machine.engine.state.no_bond = NO_BONDING
+        await _reload(machine.engine, Config, Notifier(), socket(machine))
+        await machine.until(joined(FIRST))
+        assert (datapath(machine), machine.engine.state.no_bond) == ("tc", NO_BONDING)
 
     on_a_machine(body, config=Config(pairing=Pairing(ignore=("ens*",))))
 
@@ -443,3 +538,41 @@ def test_what_an_administrator_does_goes_through_the_same_queue() -> None:
         assert seen == [pytest.approx(trio.current_time(), abs=0.1)]
 
     on_a_machine(body)
+
+
+def until_ready(prepare: Callable[[Machine], None]) -> float:
+    """Seconds until the engine says that it is ready."""
+    took = 0.0
+
+    async def body(machine: Machine) -> None:
+        nonlocal took
+        begun = trio.current_time()
+        await machine.ready.wait()
+        took = trio.current_time() - begun
+
+    on_a_machine(body, prepare, ready=False)
+    return took
+
+
+def test_ready_is_said_when_what_is_there_is_joined() -> None:
+    states = []
+
+    def prepare(machine: Machine) -> None:
+        machine.on_ready = lambda: states.append(machine.states()[FIRST])
+
+    assert until_ready(prepare) < 1
+    assert states == ["accelerated"]
+
+
+def test_ready_waits_for_udev() -> None:
+    def prepare(machine: Machine) -> None:
+        machine.udev_idle_at = 3.0
+
+    assert 3.0 <= until_ready(prepare) < 3.5
+
+
+def test_a_boot_goes_on_without_what_cannot_be_joined_in_time() -> None:
+    def prepare(machine: Machine) -> None:
+        machine.udev_idle_at = math.inf
+
+    assert until_ready(prepare) == pytest.approx(STARTING, abs=0.2)

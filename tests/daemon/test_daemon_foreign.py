@@ -20,8 +20,8 @@ import trio.testing
 from privatenet import private_net
 
 from failoverd.config.load import from_mapping
-from failoverd.core.calls import CALLS
 from failoverd.core.status import status
+from failoverd.daemon.asking import carry_out
 from failoverd.daemon.engine import Engine, Outside
 from failoverd.daemon.store import MemoryStore
 from failoverd.lab.rtnl import Rtnl
@@ -49,13 +49,14 @@ class Machine:
     def __init__(self) -> None:
         self.rtnl = Rtnl()
         self.engine: Engine
+        self.nursery: trio.Nursery
 
     async def plug(self, ifindex: int, mac: str) -> None:
         await self.rtnl.ask(veth(ifindex, mac))
         wires = [row["ifindex"] for row in await self.rtnl.look() if row["name"] == f"wire{ifindex}"]
         await self.rtnl.ask(SetUp(wires[0], up=True))
 
-    async def run(self, nursery: trio.Nursery) -> None:
+    async def run(self) -> None:
         outside = Outside(
             link_socket=await KernelSocket.open(EVENTS, 1 << 20),
             open_inet=OPEN,
@@ -67,7 +68,7 @@ class Machine:
         config = {"master": {"datapath": "tc"}, "failback": {"hold_down": 0.1}}
         self.engine = Engine(from_mapping(config, "test"), outside)
         ready = trio.Event()
-        nursery.start_soon(self.engine.run, ready.set)
+        self.nursery.start_soon(self.engine.run, ready.set)
         await ready.wait()
 
     async def until(self, state: str, reason: str = "") -> None:
@@ -82,7 +83,7 @@ class Machine:
         raise AssertionError(f"waited for {state} {reason}, seen: {seen}")
 
     async def call(self, name: str) -> None:
-        await self.engine.tell(lambda state, _now: CALLS[name].run(state, MAC)[1])
+        await carry_out(self.engine, name, MAC)
 
 
 def veth(ifindex: int, mac: str) -> Callable[[int], bytes]:
@@ -110,7 +111,7 @@ def on_a_machine(body: Body) -> None:
             nursery.cancel_scope.cancel()
 
     async def body_with(machine: Machine, nursery: trio.Nursery) -> None:
-        machine.run = partial(machine.run, nursery)  # type: ignore[method-assign]
+        machine.nursery = nursery
         await body(machine)
 
     trio.run(main)
@@ -146,7 +147,8 @@ async def rows(ifindex: int) -> list[bytes]:
     """What traffic control does on a device but for failoverd, as the kernel tells it, without counters."""
     sock = await KernelSocket.open()
     found: list[bytes] = []
-    for ask in (tc.dump_qdiscs, *(partial(tc.dump_filters, ifindex, hook) for hook in tc.HOOKS)):
+    asks: list[Callable[[int], bytes]] = [partial(tc.dump_filters, ifindex, hook) for hook in tc.HOOKS]
+    for ask in (tc.dump_qdiscs, *asks):
         await sock.send(ask(1))
         done = False
         while not done:

@@ -18,6 +18,8 @@ from privatenet import inside
 
 from failoverd import __version__
 from failoverd.cli import client
+from failoverd.cli.commands import NO_PAIR
+from failoverd.cli.historyfile import read
 
 
 def ctl(where: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -43,15 +45,18 @@ def test_a_life(tmp_path: Path) -> None:
     with Daemon(tmp_path) as daemon:
         daemon.hears("READY=1\nSTATUS=no pair found yet")
         status = ctl(tmp_path, "--json", "status")
-        assert (status.returncode, status.stderr) == (0, "")
+        assert (status.returncode, status.stderr) == (NO_PAIR, "")
         assert json.loads(status.stdout)["masters"] == []
         assert ctl(tmp_path).stdout.startswith("no pair found; failoverctl explain says")
         assert daemon.end() == 0
         daemon._manager.settimeout(5)
         assert daemon._manager.recv(100) == b"STOPPING=1"
-    assert daemon.text() == "INFO: ending on SIGTERM; the pairs stay joined\n"
+    lines = [line for line in daemon.text().splitlines() if not line.startswith("INFO: not on a bus")]
+    assert lines == ["INFO: ending on SIGTERM; the pairs stay joined"]
     assert ctl(tmp_path).returncode == 3
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["control", "lock", "log", "notify", "run"]
+    left = ["control", "history", "lock", "log", "notify", "run", "state"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == left
+    assert [event["event"] for event in read(str(tmp_path / "state" / "history"))] == ["started", "stopped"]
 
 
 def test_ctrl_c_ends_it_as_well(tmp_path: Path) -> None:
@@ -88,7 +93,7 @@ def test_a_second_daemon_is_refused_and_the_first_goes_on(tmp_path: Path) -> Non
         assert second.stderr == (
             f"failoverd: another failoverd holds {tmp_path}/run/lock; stop it first (systemctl stop failoverd)\n"
         )
-        assert ctl(tmp_path).returncode == 0
+        assert ctl(tmp_path).returncode == NO_PAIR
 
 
 def test_nobody_else_can_hold_the_lock(tmp_path: Path) -> None:
@@ -103,12 +108,12 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
     for _ in range(2):
         with Daemon(tmp_path) as daemon:
             daemon.hears("READY=1")
-            assert ctl(tmp_path).returncode == 0
+            assert ctl(tmp_path).returncode == NO_PAIR
             assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
     assert (tmp_path / "run" / "control").exists()
     with Daemon(tmp_path) as daemon:
         daemon.hears("READY=1")
-        assert ctl(tmp_path).returncode == 0
+        assert ctl(tmp_path).returncode == NO_PAIR
 
 
 def test_a_stopped_daemon_is_told_apart_from_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +122,7 @@ def test_a_stopped_daemon_is_told_apart_from_none(tmp_path: Path, monkeypatch: p
     with Daemon(tmp_path) as daemon:
         daemon.hears("READY=1")
         daemon.process.send_signal(signal.SIGSTOP)
-        with pytest.raises(client.NoDaemonError, match="for 1 s; see systemctl status failoverd"):
+        with pytest.raises(client.NoDaemonError, match="for 1 s: failoverd is there"):
             client.call("status")
         daemon.process.send_signal(signal.SIGCONT)
         assert client.call("status")["masters"] == []
@@ -148,7 +153,7 @@ def test_a_reload_with_mistakes_keeps_what_there_is_and_names_each(tmp_path: Pat
         daemon.says(f"the configuration stays as it was: {config}:2: [failback] hold_down: -1 is too small")
         daemon.says(f"the configuration stays as it was: {config}:4: [bond] miimom: no such key")
         daemon.hears("READY=1", times=2)
-        assert ctl(tmp_path).returncode == 0
+        assert ctl(tmp_path).returncode == NO_PAIR
         config.write_text("[failback]\nhold_down = 3\n")
         daemon.process.send_signal(signal.SIGHUP)
         daemon.says("hold_down: 2.0 -> 3.0")
@@ -165,7 +170,7 @@ def test_a_reload_of_garbage_does_not_end_the_daemon(tmp_path: Path, content: by
             config.write_bytes(content)
         daemon.process.send_signal(signal.SIGHUP)
         daemon.says("the configuration stays as it was")
-        assert ctl(tmp_path).returncode == 0
+        assert ctl(tmp_path).returncode == NO_PAIR
 
 
 def test_the_watchdog_hears_of_an_idle_daemon(tmp_path: Path) -> None:
@@ -180,7 +185,7 @@ def test_the_watchdog_hears_of_an_idle_daemon(tmp_path: Path) -> None:
 def test_without_a_watchdog_an_idle_daemon_is_silent(tmp_path: Path) -> None:
     with Daemon(tmp_path, environment={"WATCHDOG_USEC": "nonsense"}) as daemon:
         daemon.hears("READY=1")
-        assert ctl(tmp_path).returncode == 0
+        assert ctl(tmp_path).returncode == NO_PAIR
         assert daemon.end() == 0
         assert [message for message in daemon.heard if "WATCHDOG" in message] == []
 
@@ -189,7 +194,7 @@ def test_without_a_watchdog_an_idle_daemon_is_silent(tmp_path: Path) -> None:
 def test_a_service_manager_that_cannot_be_reached(tmp_path: Path, notify: str) -> None:
     with Daemon(tmp_path, environment={"NOTIFY_SOCKET": notify}) as daemon:
         end = time.monotonic() + PATIENCE
-        while ctl(tmp_path).returncode != 0:
+        while ctl(tmp_path).returncode != NO_PAIR:
             assert time.monotonic() < end, daemon.text()
         assert daemon.end() == 0
 
@@ -255,6 +260,7 @@ def test_a_dry_run_changes_nothing_and_can_be_had_beside_a_daemon(tmp_path: Path
     (moves / "525400000001.json").write_bytes(b"garbage")
     with Daemon(tmp_path) as daemon:
         daemon.hears("READY=1")
+        daemon.until(lambda: (tmp_path / "run" / "metrics.prom").exists(), "metrics")
         before = sorted(path.name for path in tmp_path.rglob("*"))
         found = failoverd(tmp_path, "--dry-run")
         assert (found.returncode, found.stderr) == (0, "")
@@ -329,4 +335,16 @@ def test_it_is_on_the_bus_and_reloads_from_there(tmp_path: Path) -> None:
         config.write_text(f"{on_bus}hold_down = -1\n")
         wrong = reload()
         assert f"{config}:4: [failback] hold_down: -1 is too small" in wrong.stderr
+        assert daemon.end() == 0
+
+
+def test_it_is_ready_before_it_loads_what_the_bus_needs_and_does_without(tmp_path: Path) -> None:
+    command = "import sys, failoverd.cli.daemon; sys.exit(any('dbus' in name for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
+    (tmp_path / "dbus_next.py").write_text("raise ImportError('broken')\n")
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    with Daemon(tmp_path, environment={"PYTHONPATH": paths}) as daemon:
+        daemon.hears("READY=1")
+        daemon.says("not on D-Bus, as it cannot be loaded (ImportError('broken'))")
+        assert ctl(tmp_path, "--json", "status").returncode == NO_PAIR
         assert daemon.end() == 0

@@ -3,12 +3,15 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from failoverd.daemon.behind import WAITING, Behind
 from failoverd.daemon.journal import dumps
 from failoverd.daemon.store import DiskStore, JournalNotKeptError, MemoryStore, Store, keep
-from failoverd.model.actions import DropJournal, Remember, SaveJournal
+from failoverd.model.actions import DropJournal, KeepDrain, KeepMarks, Remember, SaveJournal
+from failoverd.model.orders import Drain
 from failoverd.model.pairs import Goal, Journal
 
 MAC = "52:54:00:aa:bb:cc"
@@ -35,7 +38,10 @@ def test_what_is_kept_is_found(tmp_path: Path, kind: str) -> None:
     store.save_journal(JOURNAL)
     store.remember(MAC, "joined")
     store.remember("52:54:00:00:00:01", "released")
+    store.save_drain(MAC, Drain(3, 17.5))
+    store.save_drain("52:54:00:00:00:01", Drain(4, None))
     kept = again().load()
+    assert kept.drains == {MAC: Drain(3, 17.5), "52:54:00:00:00:01": Drain(4, None)}
     assert kept.journals == {MAC: JOURNAL}
     assert kept.memory == {MAC: "joined", "52:54:00:00:00:01": "released"}
     assert kept.troubles == []
@@ -43,7 +49,10 @@ def test_what_is_kept_is_found(tmp_path: Path, kind: str) -> None:
     store.drop_journal(MAC)
     store.remember(MAC, None)
     store.remember(MAC, None)
+    store.save_drain(MAC, None)
+    store.save_drain(MAC, None)
     kept = again().load()
+    assert list(kept.drains) == ["52:54:00:00:00:01"]
     assert (kept.journals, kept.memory) == ({}, {"52:54:00:00:00:01": "released"})
 
 
@@ -116,6 +125,42 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(disk: Disk
     assert disk.load().journals == {MAC: JOURNAL}
 
 
+# Marks for udev
+
+
+def test_marks_are_kept_as_they_are_and_no_others(disk: DiskStore, tmp_path: Path) -> None:
+    other = "52:54:00:00:00:01"
+    disk.keep_marks(other, {other: "A=1\n"})
+    disk.keep_marks(MAC, {f"{MAC}-virtio0": "", MAC: "B=1\n"})
+    assert (tmp_path / "run" / "udev" / MAC).read_text() == "B=1\n"
+    assert disk.load().marked == {MAC, other}
+    disk.keep_marks(MAC, {f"{MAC}-virtio1": "C=1\n"})
+    assert files(tmp_path) == [f"run/udev/{other}", f"run/udev/{MAC}-virtio1"]
+    disk.keep_marks(MAC, {})
+    disk.keep_marks(other, {})
+    assert (files(tmp_path), disk.load().marked) == ([], set())
+    disk.keep_marks(MAC, {})
+
+
+def test_the_file_of_a_vf_never_stands_without_those_that_keep_others_from_it(
+    disk: DiskStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    full = tmp_path / "run" / "udev" / f".{MAC}-virtio0.{os.getpid()}"
+    full.parent.mkdir(parents=True)
+    full.symlink_to("/dev/full")
+    keep(disk, KeepMarks(MAC, {f"{MAC}-virtio0": "A=1\n", MAC: "B=1\n"}))
+    assert files(tmp_path) == []
+    (said,) = caplog.messages
+    assert said.startswith(f"{MAC}: cannot write the marks for udev: [Errno 28] No space left on device")
+
+
+def test_what_others_put_beside_the_marks_is_no_mark(disk: DiskStore, tmp_path: Path) -> None:
+    disk.keep_marks(MAC, {MAC: "A=1\n"})
+    for name in ("README", f".{MAC}.77", "52-54-00-aa-bb-cc"):
+        (tmp_path / "run" / "udev" / name).write_text("x")
+    assert disk.load().marked == {MAC}
+
+
 class FullStore(MemoryStore):
     """A disk without room."""
 
@@ -141,3 +186,57 @@ def test_what_cannot_be_remembered_is_told_and_no_more(caplog: pytest.LogCapture
     first, second = caplog.messages
     assert first.startswith(f"{MAC}: cannot remember the pair for the next start: ")
     assert second.startswith(f"{MAC}: cannot remove the journal of a finished move for the next start: ")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"vf": 3}', '{"vf": "x", "until": null}', '{"vf": 3, "until": "x"}'])
+def test_what_is_no_drain_is_passed_over(disk: DiskStore, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "run" / "drains" / "525400aabbcc"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    kept = disk.load()
+    assert kept.drains == {}
+    assert len(kept.troubles) == 1
+    assert f"{path}: not a drain" in kept.troubles[0]
+
+
+def test_a_drain_that_cannot_be_kept_is_no_reason_to_stop(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "run").write_text("not a directory")
+    keep(DiskStore(tmp_path / "run", tmp_path / "state"), KeepDrain(MAC, Drain(3, None)))
+    assert "cannot note whether it is drained" in caplog.text
+
+
+def test_who_remembers_waits_for_no_disk_and_what_is_known_is_not_written_again(tmp_path: Path) -> None:
+    """A pipe stands for a frozen disk: who opens it to write waits until somebody reads."""
+    place = tmp_path / "state" / "pairs" / "525400aabbcc"
+    place.parent.mkdir(parents=True)
+    os.mkfifo(place)
+    behind = Behind()
+    store = DiskStore(tmp_path / "run", tmp_path / "state", behind=behind)
+    keep(store, Remember(MAC, "joined"))
+    keep(store, Remember("52:54:00:00:00:01", "released"))
+    place.write_text("joined\n")
+    behind.end()
+    assert place.is_fifo(), "it was read, found to be the same, and left"
+    assert place.with_name("525400000001").read_text() == "released\n"
+
+
+def test_a_disk_that_takes_nothing_for_long_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "state").write_text("not a directory")
+    behind = Behind()
+    going, go = Event(), Event()
+
+    def wait() -> None:
+        going.set()
+        go.wait()
+
+    assert behind.do(wait, lambda _error: None)
+    going.wait()
+    store = DiskStore(tmp_path / "run", tmp_path / "state", behind=behind)
+    for _ in range(WAITING + 1):
+        keep(store, Remember(MAC, "joined"))
+    (message,) = caplog.messages
+    assert message.startswith(f"{MAC}: cannot remember the pair for the next start: [Errno 16] the disk does not take")
+    go.set()
+    behind.end()
+    assert len(caplog.messages) == WAITING + 1
+    assert "Not a directory" in caplog.messages[-1]

@@ -1,0 +1,54 @@
+"""Prometheus' text format 0.0.4: families of samples to lines.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from failoverd.model.text import printable
+
+ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+
+@dataclass(slots=True)
+class Family:
+    """A metric with its samples; `kind` is its TYPE, `words` its HELP."""
+
+    name: str
+    kind: str
+    words: str
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, value: float, **labels: str) -> None:
+        """One sample."""
+        self._add("", value, labels)
+
+    def add_histogram(self, bounds: Sequence[float], counts: Sequence[int], total: float, **labels: str) -> None:
+        """A histogram: how many fell under each bound and over the one before it, with one more count for the rest."""
+        below = 0
+        for bound, count in zip((*(f"{bound:g}" for bound in bounds), "+Inf"), counts, strict=True):
+            below += count
+            self._add("_bucket", below, labels | {"le": bound})
+        self._add("_sum", total, labels)
+        self._add("_count", below, labels)
+
+    def _add(self, suffix: str, value: float, labels: dict[str, str]) -> None:
+        told = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+        self.lines.append(f"{self.name}{suffix}{{{told}}} {value!r}" if told else f"{self.name}{suffix} {value!r}")
+
+
+def render(families: Iterable[Family]) -> str:
+    """The whole file. A family without samples is left out."""
+    lines: list[str] = []
+    for family in families:
+        if family.lines:
+            lines += [f"# HELP {family.name} {family.words}", f"# TYPE {family.name} {family.kind}", *family.lines]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """A label's value: valid UTF-8, whatever bytes a name is made of."""
+    return printable(text).translate(ESCAPES)

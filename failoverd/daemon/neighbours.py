@@ -1,0 +1,61 @@
+"""Who else configures this machine's network, as far as a datapath depends on it: whether they can follow to a bond.
+
+NetworkManager activates a profile for Ethernet on an Ethernet NIC and on nothing else. Where a bond took the NIC's name
+and addresses, nobody would renew their lease, and a machine would lose its address hours after failoverd was installed.
+So where NetworkManager is at work, and the configuration leaves it open, the NIC stays the master. The same holds for
+systemd-networkd where its files match permanent MACs (netplan makes such of `macaddress`), which a bond has not. And
+dhclient, which Debian 12's ifupdown uses, holds a packet socket on the device it was started on: its renewals would
+leave by the standby, and draw the traffic there. Where failoverd is first, at a boot, it is started on the bond.
+
+Files say it, and nobody is asked: failoverd starts before NetworkManager and before D-Bus. That NetworkManager runs is
+known by the directory it keeps its devices' states in. /run/NetworkManager alone says nothing: netplan writes there
+also where systemd-networkd does the work. That it will run is known by the link that `systemctl enable` makes, unless
+its unit is masked. Where it is installed and leaves every NIC alone, tc is chosen all the same: it is never wrong, and
+`datapath = "bond"` is obeyed.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+RUNNING = "run/NetworkManager/devices"
+"""NMRUNDIR "/devices", made at NetworkManager's start (its src/core/nm-config.h, NM_CONFIG_DEVICE_STATE_DIR)."""
+UNIT = "NetworkManager.service"
+PLACES = ("etc/systemd", "run/systemd")
+"""What an administrator has written, and what is made anew at every boot."""
+BY_MAC = re.compile(r"^\s*PermanentMACAddress\s*=\s*\S", re.MULTILINE)
+CLIENTS = "run/dhclient*.pid"
+
+
+def why_no_bond(root: Path = Path("/")) -> str:
+    """Why a bond is not the right choice on this machine, or ""."""
+    if fact := _manager_at_work(root):
+        return f"NetworkManager {fact}, and its profiles for Ethernet cannot follow a NIC to a bond"
+    for place in PLACES:
+        for path in sorted((root / place / "network").glob("*.network")):
+            if _is_by_mac(path):
+                return f"{path} matches a permanent MAC, which a bond has not"
+    client = next(iter(sorted(root.glob(CLIENTS))), None)
+    return f"dhclient runs (there is {client}), and stays with its NIC" if client is not None else ""
+
+
+def _is_by_mac(path: Path) -> bool:
+    try:
+        return BY_MAC.search(path.read_text("utf-8", "replace")) is not None
+    except OSError:
+        return False
+
+
+def _manager_at_work(root: Path) -> str:
+    if (root / RUNNING).is_dir():
+        return f"runs (there is {root / RUNNING})"
+    for place in PLACES:
+        unit = root / place / "system" / UNIT
+        if unit.is_symlink() and unit.readlink() == Path("/dev/null"):
+            return ""
+    for place in PLACES:
+        for wants in sorted((root / place / "system").glob("*.wants")):
+            if (link := wants / UNIT).is_symlink():
+                return f"is enabled (there is {link})"
+    return ""

@@ -1,0 +1,104 @@
+"""Whether those who configure this machine could follow to a bond, by the files they leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from failoverd.daemon.neighbours import why_no_bond
+
+
+def enable(root: Path, wants: str = "multi-user.target.wants") -> Path:
+    """What `systemctl enable NetworkManager` leaves: a link to what need not be there below `root`."""
+    link = root / "etc/systemd/system" / wants / "NetworkManager.service"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("/lib/systemd/system/NetworkManager.service")
+    return link
+
+
+def mask(root: Path, place: str = "etc") -> None:
+    """What `systemctl mask [--runtime] NetworkManager` leaves."""
+    link = root / place / "systemd/system/NetworkManager.service"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to("/dev/null")
+
+
+def test_nothing_speaks_against_a_bond_where_nobody_is(tmp_path: Path) -> None:
+    assert why_no_bond(tmp_path) == ""
+
+
+def test_where_it_runs(tmp_path: Path) -> None:
+    (tmp_path / "run/NetworkManager/devices").mkdir(parents=True)
+    assert "NetworkManager runs" in why_no_bond(tmp_path)
+
+
+def test_netplan_writes_its_configuration_also_where_it_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "run/NetworkManager/conf.d").mkdir(parents=True)
+    assert why_no_bond(tmp_path) == ""
+
+
+def test_where_it_will_run(tmp_path: Path) -> None:
+    link = enable(tmp_path)
+    assert f"NetworkManager is enabled (there is {link})" in why_no_bond(tmp_path)
+
+
+def test_another_unit_that_is_enabled_is_none(tmp_path: Path) -> None:
+    enable(tmp_path).rename(tmp_path / "etc/systemd/system/multi-user.target.wants/NetworkManager-wait-online.service")
+    assert why_no_bond(tmp_path) == ""
+
+
+def test_a_masked_unit_does_not_run_however_enabled(tmp_path: Path) -> None:
+    enable(tmp_path)
+    mask(tmp_path)
+    assert why_no_bond(tmp_path) == ""
+
+
+def test_one_that_is_masked_until_the_next_boot(tmp_path: Path) -> None:
+    enable(tmp_path)
+    mask(tmp_path, "run")
+    assert why_no_bond(tmp_path) == ""
+
+
+def test_one_that_runs_still_although_it_is_masked(tmp_path: Path) -> None:
+    (tmp_path / "run/NetworkManager/devices").mkdir(parents=True)
+    mask(tmp_path)
+    assert "NetworkManager runs" in why_no_bond(tmp_path)
+
+
+def network(root: Path, match: str, place: str = "etc") -> Path:
+    """A file for systemd-networkd."""
+    path = root / place / "systemd/network/10-lan.network"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"[Match]\n{match}\n\n[Network]\nDHCP=yes\n")
+    return path
+
+
+def test_a_permanent_mac_is_what_a_bond_has_not(tmp_path: Path) -> None:
+    path = network(tmp_path, "PermanentMACAddress=52:54:00:fa:11:01")
+    assert why_no_bond(tmp_path) == f"{path} matches a permanent MAC, which a bond has not"
+
+
+def test_what_netplan_makes_at_every_boot_counts(tmp_path: Path) -> None:
+    path = network(tmp_path, "PermanentMACAddress=52:54:00:fa:11:01\nName=lan0", "run")
+    assert str(path) in why_no_bond(tmp_path)
+
+
+@pytest.mark.parametrize("match", ["Name=en*", "MACAddress=52:54:00:fa:11:01", "#PermanentMACAddress=52:54:00:00:00:1"])
+def test_other_matches_can_follow(tmp_path: Path, match: str) -> None:
+    network(tmp_path, match)
+    assert why_no_bond(tmp_path) == ""
+
+
+def test_a_file_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
+    path = network(tmp_path, "Name=en*")
+    path.rename(path.with_suffix(".away"))
+    path.symlink_to(tmp_path / "nowhere")
+    assert why_no_bond(tmp_path) == ""
+
+
+def test_a_client_that_runs_stays_with_its_nic(tmp_path: Path) -> None:
+    pid = tmp_path / "run" / "dhclient.enp1s0.pid"
+    pid.parent.mkdir()
+    pid.touch()
+    assert why_no_bond(tmp_path) == f"dhclient runs (there is {pid}), and stays with its NIC"
