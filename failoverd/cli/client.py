@@ -1,60 +1,126 @@
-"""Talking to the daemon over its control socket."""
+"""Talking to the daemon over its control socket.
+
+Nothing is imported here that costs a start anything: the plain `_socket`, and JSON by its C part.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import json
+import _socket
+import errno
 import os
-import socket
 import struct
-from typing import Any
+import time
 
-PATIENCE = 10
-"""Seconds to wait for the daemon's answer."""
+from failoverd.cli.quickjson import loads, quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CONTROL = "/run/failoverd/control"
+PATIENCE = 10.0
+"""Seconds to wait for the daemon's answer. It gives itself 8."""
+LONGEST = 1 << 26
+"""Bytes beyond which an answer is not one."""
+UNIT = "failoverd.service"
+UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 
 
 class NoDaemonError(Exception):
-    """Nobody answers on the control socket."""
+    """Nobody answers on the control socket, or not as failoverd does."""
 
 
 class RefusedError(Exception):
-    """The daemon answered that it will not; the text says why and what to do."""
+    """The call was not carried out; the text says why and what to do, `kind` is one word for programs."""
+
+    def __init__(self, text: str, kind: str = "Failed") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
-def call(name: str, argument: str = "") -> dict[str, Any]:
-    """Ask the daemon. Raises NoDaemonError and RefusedError."""
-    path = os.environ.get("FAILOVERD_CONTROL", "/run/failoverd/control")
-    request = json.dumps({"call": name, "argument": argument}).encode() + b"\n"
+def call(name: str, *arguments: str, patience: float = 0.0) -> dict[str, Any]:
+    """Ask the daemon; `patience` in seconds, PATIENCE without it. Raises NoDaemonError and RefusedError."""
+    path = control()
+    patience = patience or PATIENCE
+    request = f'{{"call": {quote(name)}, "arguments": [{", ".join(map(quote, arguments))}]}}\n'
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            # A socket with Python's timeout would not wait for its turn where many connect at once.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", PATIENCE, 0))
-            sock.connect(path)
-            sock.settimeout(PATIENCE)
-            line = _ask(sock, request)
+        line = _exchange(path, request.encode(), patience)
     except (BlockingIOError, TimeoutError) as error:
-        raise NoDaemonError(f"no answer at {path} for {PATIENCE} s; see systemctl status failoverd") from error
+        raise NoDaemonError(
+            f"no answer at {path} for {patience:g} s: failoverd is there and does not get to it; see systemctl status "
+            "failoverd, and restart it if it stays like that, which touches no traffic"
+        ) from error
+    except PermissionError as error:
+        raise RefusedError(f"{path}: {error.strerror}; try it as root", "AccessDenied") from error
     except OSError as error:
-        raise NoDaemonError(f"no failoverd answers at {path} ({error}); systemctl start failoverd") from error
+        raise NoDaemonError(f"no failoverd answers at {path} ({error.strerror or error}); {_advice(error)}") from error
     try:
-        return _document(json.loads(line))
-    except (LookupError, TypeError, ValueError) as error:
-        what = f"what is no answer: {line[:40]!r}" if line else "nothing"
-        raise NoDaemonError(f"{path} answered {what}; systemctl restart failoverd") from error
+        return _document(loads(line.decode()))
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
+        what = f"what is no answer: {line[:40]!r}" if line else f"nothing; whether {name} was done, its log tells"
+        raise NoDaemonError(f"{path} answered {what}; see systemctl status failoverd, and restart it") from error
 
 
-def _ask(sock: socket.socket, request: bytes) -> bytes:
-    """One line out, one line in. A daemon that refuses at once may not wait for our line."""
-    with contextlib.suppress(BrokenPipeError):
+def control() -> str:
+    """Where the control socket is."""
+    return os.environ.get("FAILOVERD_CONTROL", CONTROL)
+
+
+def _exchange(path: str, request: bytes, patience: float) -> bytes:
+    """One line out, one line in."""
+    deadline = time.monotonic() + patience
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        # A socket with Python's timeout would not wait for its turn where many connect at once.
+        wait = struct.pack("@ll", int(patience), round(patience % 1 * 1e6))
+        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, wait)
+        sock.connect(os.fsencode(path))
+        sock.settimeout(patience)
+        _send(sock, request)
+        return _line(sock, deadline)
+    finally:
+        sock.close()
+
+
+def _send(sock: _socket.socket, request: bytes) -> None:
+    """A daemon that refuses at once may not wait for our line."""
+    try:
         sock.sendall(request)
-    line = bytearray()
-    while not line.endswith(b"\n") and (part := sock.recv(1 << 16)):
-        line += part
-    return bytes(line)
+    except BrokenPipeError:
+        return
+
+
+def _line(sock: _socket.socket, deadline: float) -> bytes:
+    """What comes up to the first newline, or to the end. One byte now and then does not count as an answer."""
+    data = bytearray()
+    while len(data) < LONGEST:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        sock.settimeout(left)
+        try:
+            part = sock.recv(1 << 16)
+        except ConnectionResetError:
+            break
+        data += part
+        if not part or b"\n" in part:
+            break
+    return bytes(data.partition(b"\n")[0])
+
+
+def _advice(error: OSError) -> str:
+    """What to do where nobody listens."""
+    if error.errno in (errno.ECONNREFUSED, errno.ENOENT, errno.ENOTDIR):
+        if any(os.path.exists(f"{directory}/{UNIT}") for directory in UNITS):  # noqa: PTH110
+            return "systemctl start failoverd, and systemctl status failoverd if that does not help"
+        return f"there is no {UNIT}, either: install the package, or see failoverctl install-service --help"
+    return "FAILOVERD_CONTROL says where its control socket is, if not at " + CONTROL
 
 
 def _document(answer: Any) -> dict[str, Any]:
     if "error" in answer:
-        raise RefusedError(str(answer["error"]["text"]))
-    document: dict[str, Any] = answer["ok"]
+        raise RefusedError(str(answer["error"]["text"]), str(answer["error"].get("kind", "Failed")))
+    document = answer["ok"]
+    if not isinstance(document, dict):
+        raise TypeError
     return document

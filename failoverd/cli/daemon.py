@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -17,8 +18,11 @@ from failoverd.cli.tables import printable
 from failoverd.config.errors import ConfigError
 from failoverd.config.load import load
 from failoverd.config.spec import Config
+from failoverd.daemon.clock import MonotonicClock
 from failoverd.daemon.dryrun import dry_run
+from failoverd.daemon.lines import Lines
 from failoverd.daemon.main import run
+from failoverd.daemon.neighbours import why_no_bond
 from failoverd.daemon.places import Places, StartError
 from failoverd.daemon.store import DiskStore
 from failoverd.netlink.devices import Devices
@@ -70,7 +74,7 @@ def _run(config: Config, options: argparse.Namespace) -> int:
         return new
 
     try:
-        trio.run(run, config, Places.from_environment(), reload)
+        trio.run(run, config, Places.from_environment(), reload, clock=MonotonicClock())
     except Exception as error:
         return _broke_down(error)
     return 0
@@ -106,7 +110,8 @@ def _dry_run(config: Config) -> int:
         places = Places.from_environment()
         store = DiskStore(places.runtime, places.state, set_aside=False)
         try:
-            return await dry_run(config, sock, lambda: KernelSocket.open(strict=True), Devices().complete, store)
+            opener = partial(KernelSocket.open, strict=True)
+            return await dry_run(config, sock, opener, Devices().complete, store, why_no_bond())
         finally:
             sock.close()
 
@@ -143,14 +148,6 @@ def _file(text: str) -> Path:
     return path
 
 
-class _Lines(logging.Formatter):
-    """One line a message, whatever bytes a device's name is made of."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        return printable(super().formatMessage(record))
-
-
 def _log(level: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines("%(levelname)s: %(message)s"))
+    handler = Lines(sys.stderr.fileno()) if sys.stderr is not None else logging.NullHandler()
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)

@@ -1,25 +1,22 @@
 """Recording -> SVG: what the story looked like, on one time axis.
 
 Lanes for the primary, the standby and the active NIC, a strip for the probes of each direction, and a dashed line
-for each step. Plain string building: a plotting library would be the largest dependency of the project for one
-picture. The colours are Okabe and Ito's, which stay apart for colour-blind eyes; what is amiss is hatched and what is
-lost is a tick, so nothing is told by colour alone. Text is measured by guess, as no font is at hand.
+for each step. What it is made of, and why so, is in failoverd.drawing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
+from failoverd.drawing import GLYPH, HATCH, LANE, PITCH, RIGHT, ROW, STYLE, WIDTH, nice_step, stagger, text
 from failoverd.lab.heard import gaps
 from failoverd.lab.report import Report
 from failoverd.lab.story import DIRECTIONS, Direction
 from failoverd.lab.world import Span
 
-WIDTH, LEFT, RIGHT = 1000.0, 96.0, 24.0
-LANE, PITCH, BAND, ROW = 24.0, 34.0, 48.0, 17.0
-GLYPH = 6.4
+LEFT, BAND = 96.0, 48.0
 LABELLED = 5
 """Silences that are labelled in each direction, the longest ones."""
 
@@ -27,25 +24,6 @@ NOISE = 0.030
 """Seconds; a guest without KVM is silent for 10 to 25 ms by itself."""
 
 LANES = ("primary", "standby", "active")
-
-STYLE = """
-  .paper{fill:#fff} text{font:12px ui-sans-serif,system-ui,"DejaVu Sans",sans-serif;fill:#1d2329}
-  .title{font-size:17px;font-weight:600} .sub,.tick{fill:#57606a} .end{text-anchor:end} .mid{text-anchor:middle}
-  .halo{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}
-  .grid{stroke:#d8dee4} .axis{stroke:#57606a} .mark{stroke:#57606a;stroke-dasharray:4 3}
-  .vf{fill:#56b4e9} .pv{fill:#f0c04a} .other{fill:#b9c0c7} .heard{fill:#d5ebe4}
-  .bar{fill:#1d2329} .lost{stroke:#d55e00;stroke-width:1.4} .quiet{stroke:#1d2329;fill:none}
-  @media (prefers-color-scheme:dark){
-  .paper{fill:#14181d} text{fill:#e6edf3} .sub,.tick{fill:#9aa5b1} .halo{stroke:#14181d}
-  .grid{stroke:#2b323a} .axis,.mark{stroke:#9aa5b1} .heard{fill:#1f4038} .lost{stroke:#ff8c42}
-  .other{fill:#8a939c} .bar{fill:#10151a} .quiet{stroke:#e6edf3}}
-"""
-
-HATCH = (
-    '<pattern id="amiss" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-    '<rect fill="#fff" width="3.5" height="7" opacity="0.62"/></pattern>'
-)
-
 
 def svg(report: Report) -> str:
     """The whole picture as an SVG document, about 1000 pixels wide."""
@@ -67,38 +45,6 @@ def silences(report: Report, way: Direction) -> list[tuple[float, float]]:
     recording = report.recording
     found = [(a, b) for a, b in gaps(recording.probes, way, 0.0, recording.length) if b - a > noise(report)]
     return sorted(sorted(found, key=lambda gap: gap[0] - gap[1])[:LABELLED])
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A text with its left edge, in a row above the lanes (0 is nearest to them), for the mark at `at`."""
-
-    at: float
-    left: float
-    row: int
-    text: str
-
-
-def stagger(marks: Sequence[tuple[float, str]], right: float) -> list[Label]:
-    """Give each text (`at` in pixels) a row where it meets no other, and none that a later mark's line would cross.
-
-    From right to left: a text reaches to the right of its mark, so it must stand above the lines it spans. One
-    that would leave the picture at `right` is moved to the left.
-    """
-    labels: list[Label] = []
-    for at, text in sorted(marks, reverse=True):
-        width = len(text) * GLYPH + 8
-        left = max(min(at, right - width), 0.0)
-        spanned = [label.row + 1 for label in labels if left <= label.at < left + width and label.at > at]
-        row = max(spanned, default=0)
-        while any(label.row == row and _meet(label, left, width) for label in labels):
-            row += 1
-        labels.append(Label(at, left, row, text))
-    return labels[::-1]
-
-
-def _meet(label: Label, left: float, width: float) -> bool:
-    return left < label.left + len(label.text) * GLYPH + 8 and label.left < left + width
 
 
 @dataclass(slots=True)
@@ -129,7 +75,7 @@ class _Canvas:
         for label in labels:
             y = 62 + (rows - label.row) * ROW
             yield f'<path class="mark" d="M{label.at:.1f} {y - 4:.1f}V{bottom:.1f}"/>'
-            yield _text(label.left + 4, y - 3, label.text, "halo")
+            yield text(label.left + 4, y - 3, label.text, "halo")
         self.y = top
         for lane in LANES:
             yield from self._lane(lane)
@@ -151,19 +97,19 @@ class _Canvas:
         yield f'<desc id="desc">{escape(" ".join(scenario.story.split()))} {escape(summary)}</desc>'
         yield f"<style>{STYLE}</style><defs>{HATCH}</defs>"
         yield f'<rect class="paper" width="{WIDTH:.0f}" height="{height:.0f}"/>'
-        yield _text(16, 28, title, "title")
-        yield _text(16, 48, summary, "sub")
+        yield text(16, 28, title, "title")
+        yield text(16, 48, summary, "sub")
 
     def _axis(self, top: float, bottom: float) -> Iterator[str]:
         step = nice_step(self.length)
         for number in range(int(self.length / step + 1e-9) + 1):
             x = self.x(number * step)
             yield f'<path class="grid" d="M{x:.1f} {top:.1f}V{bottom:.1f}"/>'
-            yield _text(x, bottom + 18, f"{number * step:g} s", "tick mid")
+            yield text(x, bottom + 18, f"{number * step:g} s", "tick mid")
         yield f'<path class="axis" d="M{LEFT} {bottom:.1f}H{WIDTH - RIGHT}"/>'
 
     def _lane(self, lane: str) -> Iterator[str]:
-        yield _text(LEFT - 12, self.y + LANE / 2 + 4, lane, "end")
+        yield text(LEFT - 12, self.y + LANE / 2 + 4, lane, "end")
         for span in self.report.recording.spans:
             if span.lane == lane:
                 yield from self._bar(span)
@@ -180,12 +126,12 @@ class _Canvas:
             yield f'<rect fill="url(#amiss)" {place}/>'
         fitting = next((text for text in (span.text, nic) if len(text) * GLYPH + 12 < width), "")
         if fitting:
-            yield _text(x + 7, self.y + LANE / 2 + 4, fitting, "bar")
+            yield text(x + 7, self.y + LANE / 2 + 4, fitting, "bar")
         yield "</g>"
 
     def _probes(self, way: Direction) -> Iterator[str]:
         """A tick for each lost probe, and below a bracket for each silence over the noise."""
-        yield _text(LEFT - 12, self.y + LANE / 2 + 4, way, "end")
+        yield text(LEFT - 12, self.y + LANE / 2 + 4, way, "end")
         lost = sorted(p.sent for p in self.report.recording.probes if p.direction == way and p.arrived is None)
         ticks = "".join(f"M{self.x(at):.1f} {self.y:.1f}v{LANE:.0f}" for at in lost)
         if ticks:
@@ -198,7 +144,7 @@ class _Canvas:
             half = len(words) * GLYPH / 2
             middle = min((x + far) / 2, WIDTH - 4 - half)
             if middle - half >= free:
-                yield _text(middle, y + 14, words, "mid halo")
+                yield text(middle, y + 14, words, "mid halo")
                 free = middle + half + 4
         self.y += BAND
 
@@ -222,19 +168,5 @@ class _Canvas:
                 yield f'<path class="quiet" d="M{x} {y - 6}v4h22v-4"/>'
             else:
                 yield f'<rect class="{kind}" x="{x}" y="{y - 10}" width="22" height="12"/>'
-            yield _text(x + 29, y, words, "sub")
+            yield text(x + 29, y, words, "sub")
             x += 29 + len(words) * GLYPH + 26
-
-
-def nice_step(length: float, most: int = 12) -> float:
-    """Seconds between two ticks of an axis: 1, 2 or 5 times a power of ten, for at most `most` of them or so."""
-    step = 0.001
-    while True:
-        for times in (1, 2, 5):
-            if length / (step * times) <= most:
-                return step * times
-        step *= 10
-
-
-def _text(x: float, y: float, words: str, kind: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(words)}</text>'

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from failoverd.lab.picture import LANES, kinds, nice_step, silences
+from failoverd.drawing import nice_step
+from failoverd.lab.picture import LANES, kinds, silences
 from failoverd.lab.report import Report
 from failoverd.lab.story import DIRECTIONS, Direction
 

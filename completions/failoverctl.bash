@@ -1,0 +1,70 @@
+# bash completion for failoverctl                                         -*- shell-script -*-
+#
+# Needs nothing of the bash-completion package, so that it can be sourced as it is. Names come from the daemon, by
+# `failoverctl list`; without one there are none. A device may be called `$(reboot)`, and compgen expands what it is
+# given: so names that a shell would take for more than a word are not offered.
+
+_failoverctl_names() { # PROGRAM AWK-CONDITION: the names for which it holds
+    timeout 2 "$1" list 2>/dev/null | awk -v master="$3" "\$1 ~ /^[A-Za-z0-9_.:+-]+\$/ && ($2) { print \$1 }" 2>/dev/null
+}
+
+_failoverctl() {
+    local program=$1 current=$2 previous=$3 command="" words="" i
+    local -a arguments=()
+    local options="--json -q --quiet --color -h --help --version"
+
+    # bash takes --color=always for three words.
+    if [[ $current == = ]]; then
+        current=""
+    elif [[ $previous == = ]]; then
+        previous=${COMP_WORDS[COMP_CWORD-2]}
+    fi
+
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --color | --timeout | --master | --since | --last | --svg | --root | =)
+            [[ ${COMP_WORDS[i]} == = || ${COMP_WORDS[i+1]} != = ]] && ((i++)) ;;
+        -*) ;;
+        *) if [[ $command ]]; then arguments+=("${COMP_WORDS[i]}"); else command=${COMP_WORDS[i]}; fi ;;
+        esac
+    done
+
+    case $command in
+    drain) options+=" --timeout" ;;
+    install-service) options+=" --root --dry-run --remove" ;;
+    history) options+=" --master --since --last --strip --svg" ;;
+    esac
+
+    case $previous in
+    --color) words="auto always never" ;;
+    --master) words=$(_failoverctl_names "$program" '$2 == "master"') ;;
+    --svg | --root)
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return ;;
+    --timeout | --since | --last) return ;;
+    *)
+        if [[ $current == -* ]]; then
+            words=$options
+        elif [[ ! $command ]]; then
+            words="status list show explain watch history drain undrain switch rename release adopt reload check-config install-service"
+        else
+            case $command:${#arguments[@]} in
+            status:0 | drain:0 | undrain:0 | switch:0 | release:0 | adopt:0)
+                words=$(_failoverctl_names "$program" '$2 == "master"') ;;
+            show:0 | explain:0 | rename:0)
+                words=$(_failoverctl_names "$program" 1) ;;
+            switch:1)
+                words=$(_failoverctl_names "$program" '$2 != "master" && $3 == master' "${arguments[0]}") ;;
+            check-config:0)
+                compopt -o filenames 2>/dev/null
+                mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                return ;;
+            esac
+        fi
+        ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current" | sort -u)
+}
+
+complete -F _failoverctl failoverctl

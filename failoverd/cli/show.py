@@ -1,0 +1,192 @@
+"""The daemon's documents as an administrator reads them.
+
+A daemon of another release may leave something out, add to it, or know a state that is not known here. So nothing is
+taken for granted but that masters and NICs are lists: what is missing is a dash, what is unknown is shown as it is.
+"""
+
+from __future__ import annotations
+
+import time
+
+from failoverd.cli.client import NoDaemonError
+from failoverd.cli.commands import DEGRADED, DONE, NO_PAIR, ON_STANDBY
+from failoverd.cli.tables import paint, printable, table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    Row = dict[str, Any]
+
+UNDER_WAY = ("on-standby", "joining", "releasing", "alone")
+NOTHING = "no pair found; failoverctl explain says what was made of every NIC"
+
+
+def rows(document: Row, key: str) -> list[Row]:
+    """A list of the document. Raises NoDaemonError where there is none."""
+    found = document.get(key)
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise NoDaemonError(
+            f"the answer has no list of {key}: failoverd {text(document, 'version') or 'there'} is not of this "
+            "failoverctl's release; systemctl restart failoverd"
+        )
+    return found
+
+
+def text(row: Any, key: str) -> str:
+    """A value in words, "" for none."""
+    value = row.get(key) if isinstance(row, dict) else None
+    return "" if value is None or value == [] else "yes" if value is True else "no" if value is False else str(value)
+
+
+def exit_code(masters: list[Row], named: bool = False) -> int:
+    """The worst of these masters; one that was asked for by name is not simply passed over when it is released. No
+    master at all is not good news: a pair that was refused has none."""
+    if not masters:
+        return NO_PAIR
+    states = {text(row, "state") for row in masters}
+    fine = {"accelerated"} if named else {"accelerated", "released"}
+    if states <= fine:
+        return DONE
+    return ON_STANDBY if states <= {*fine, "released", *UNDER_WAY} else DEGRADED
+
+
+def find(document: Row, word: str) -> Row | None:
+    """The master somebody means by its name, MAC or ifindex, or by a slave's."""
+    for master in rows(document, "masters"):
+        devices = [master, master.get("primary"), master.get("standby")]
+        words = {text(device, key) for device in devices for key in ("name", "ifindex", "mac")}
+        if word and (word in words or word.lower() == text(master, "mac")):
+            return master
+    return None
+
+
+def status(masters: list[Row], colour: bool) -> list[str]:
+    """A line a master."""
+    if not masters:
+        return [NOTHING]
+    lines = [
+        [
+            text(row, "name"),
+            text(row, "state"),
+            text(row, "active"),
+            text(row.get("primary"), "name"),
+            text(row.get("standby"), "name"),
+            text(row, "datapath"),
+            text(row, "mac"),
+            _why(row),
+        ]
+        for row in masters
+    ]
+    head = ["MASTER", "STATE", "ACTIVE", "PRIMARY", "STANDBY", "DATAPATH", "MAC", "WHY"]
+    return table(head, lines, states=1 if colour else -1)
+
+
+def explain(document: Row, colour: bool) -> list[str]:
+    """A line a NIC, with its verdict."""
+    keys = ("name", "mac", "driver", "verdict", "reason")
+    lines = [[text(row, key) for key in keys] for row in rows(document, "nics")]
+    return table(["NIC", "MAC", "DRIVER", "VERDICT", "WHY"], lines, states=3 if colour else -1)
+
+
+def devices(document: Row) -> list[Row]:
+    """Every NIC with its role, master and state, master by master and then the others."""
+    found = []
+    for master in rows(document, "masters"):
+        name = text(master, "name")
+        found.append(_device(master, "master", name, text(master, "state")))
+        for role in ("primary", "standby"):
+            slave = master.get(role)
+            if isinstance(slave, dict):
+                state = "active" if text(slave, "name") == text(master, "active") else _ready(slave)
+                found.append(_device(slave, role, name, state))
+    shown = {text(row, "ifindex") for row in found} - {""}
+    others = [row for row in rows(document, "nics") if text(row, "ifindex") not in shown]
+    return found + [_device(row, None, None, text(row, "verdict")) for row in others]
+
+
+def listing(found: list[Row], colour: bool) -> list[str]:
+    """The same in lines without a head."""
+    keys = ("name", "role", "master", "state")
+    return table([], [[text(row, key) for key in keys] for row in found], states=3 if colour else -1)
+
+
+def pair(row: Row, colour: bool) -> list[str]:
+    """One pair in words."""
+    facts = [(label, words) for label, words in _facts(row) if words]
+    width = max(len(label) for label, _ in facts)
+    head = f"{printable(text(row, 'name'))}: {paint(printable(text(row, 'state')), colour)}"
+    return [head, *(f"  {label:<{width}}  {printable(words)}" for label, words in facts)]
+
+
+def _facts(row: Row) -> Iterator[tuple[str, str]]:
+    yield "traffic", f"on {text(row, 'active')}" if text(row, "active") else "on nothing"
+    yield "why", text(row, "reason")
+    yield "drain", _drain(row)
+    for role in ("primary", "standby"):
+        yield role, _slave(row.get(role))
+    yield "datapath", text(row, "datapath")
+    yield "MAC", text(row, "mac")
+    yield "MTU", text(row, "mtu")
+    yield "ifindex", text(row, "ifindex")
+    yield "failovers", text(row, "failovers")
+    yield "last", _last(row.get("last_failover"))
+
+
+def _slave(slave: Any) -> str:
+    if not isinstance(slave, dict):
+        return "none"
+    where = " at ".join(word for word in (text(slave, "driver"), text(slave, "parent")) if word)
+    parts = [
+        where,
+        "up" if slave.get("up") else "down",
+        "carrier" if slave.get("carrier") else "no carrier",
+        f"MTU {text(slave, 'mtu')}",
+        "" if slave.get("fit") else "cannot carry",
+    ]
+    return f"{text(slave, 'name')}: {', '.join(part for part in parts if part)}"
+
+
+def _last(last: Any) -> str:
+    if not isinstance(last, dict):
+        return ""
+    silence, at = last.get("silence"), last.get("monotonic")
+    parts = [
+        f"{_span(time.monotonic() - at)} ago" if isinstance(at, int | float) else "",
+        f"{text(last, 'from') or 'nothing'} -> {text(last, 'to') or 'nothing'}",
+        text(last, "reason"),
+        f"nobody carried for {silence * 1000:.1f} ms" if isinstance(silence, float) and silence else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def _why(row: Row) -> str:
+    has_end = isinstance(row.get("drain"), dict) and ends_in(row["drain"])
+    return "; ".join(words for words in (text(row, "reason"), _drain(row) if has_end else "") if words)
+
+
+def _drain(row: Row) -> str:
+    drain = row.get("drain")
+    return f"ends {ends_in(drain) or 'with undrain or the next VF'}" if isinstance(drain, dict) else ""
+
+
+def ends_in(drain: Row) -> str:
+    """When a drain is over by itself, in words, "" for never; its `until` is CLOCK_MONOTONIC in seconds."""
+    until = drain.get("until")
+    return f"in {max(0.0, until - time.monotonic()):.0f} s" if isinstance(until, int | float) else ""
+
+
+def _ready(slave: Row) -> str:
+    return "ready" if slave.get("fit") else "unfit"
+
+
+def _device(row: Row, role: str | None, master: str | None, state: str) -> Row:
+    return {"name": text(row, "name"), "ifindex": row.get("ifindex"), "role": role, "master": master, "state": state}

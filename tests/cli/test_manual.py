@@ -1,0 +1,74 @@
+"""The manual pages: up to date, complete, and as roff wants them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import controlfake
+import pytest
+
+from failoverd.cli import commands, daemon, historyfile, manual
+from failoverd.config import manual as config_manual
+from failoverd.config.keys import table
+from failoverd.config.spec import Config
+from failoverd.daemon import metrics
+
+PAGES = Path(__file__).parents[2] / "docs" / "man"
+CHECKS = [["groff", "-man", "-ww", "-z", "-Tutf8"], ["mandoc", "-Tlint", "-Wwarning"]]
+
+
+def words(page: str) -> str:
+    """A page without its macros and escapes."""
+    text = re.sub(r"\\f[BIR]|\\&", "", (PAGES / page).read_text())
+    return text.replace("\\-", "-").replace("\\(aq", "'").replace("\\e", "\\")
+
+
+@pytest.mark.parametrize(("page", "made"), [("failoverctl.8", manual.page), ("failoverd.toml.5", config_manual.page)])
+def test_pages_that_are_made_are_up_to_date(page: str, made: object) -> None:
+    assert callable(made)
+    assert (PAGES / page).read_text() == made(), "run `make docs`"
+
+
+def test_failoverctl_is_told_in_full() -> None:
+    text = words("failoverctl.8")
+    for name, command in commands.COMMANDS.items():
+        assert f".TP\n{' '.join([name, *command.takes])}\n" in text
+        for said, _ in command.examples:
+            assert f"failoverctl {said}" in text
+    for option in (*commands.OPTIONS, *(one for known in commands.COMMANDS.values() for one in known.options)):
+        assert re.search(rf"\n.*{option.flag}", text)
+    for code in (*commands.EXIT_CODES, *commands.STATUS_CODES):
+        assert f".TP\n.B {code}\n" in text
+
+
+def test_every_key_of_the_documents_is_told() -> None:
+    told = words("failoverctl.8").partition(".SH JSON")[2].partition(".SH EXAMPLES")[0]
+    keys = {*controlfake.master(), *controlfake.VF, *historyfile.TEXTS, *historyfile.NUMBERS, "at", "event", "steps"}
+    assert [key for key in sorted({*keys, *metrics.STATES}) if not re.search(rf"\b{key}\b", told)] == []
+
+
+def test_each_key_is_told() -> None:
+    text = words("failoverd.toml.5")
+    for section, keys in table(Config).items():
+        assert f'.SH "[{section}]"' in text
+        assert all(f".TP\n.B {name}\n" in text for name in keys)
+
+
+def test_failoverd_is_told_in_full() -> None:
+    text = words("failoverd.8")
+    for action in daemon._parser()._actions:
+        assert action.option_strings == ["-h", "--help"] or action.option_strings[-1] in text
+    for code in (0, daemon.CANNOT_RUN, daemon.WRONG_USAGE, daemon.BROKE_DOWN):
+        assert re.search(rf"\b{code} [a-z]", text.partition(".SH EXIT STATUS")[2])
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in PAGES.iterdir()))
+def test_roff_has_nothing_to_say(page: str) -> None:
+    found = [command for command in CHECKS if shutil.which(command[0])]
+    assert found, "neither groff nor mandoc is here; install groff-base"
+    for command in found:
+        done = subprocess.run([*command, PAGES / page], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
