@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sets up what the commands of the Makefile need: system packages (as root), and .venv with the Python packages.
-# Quick and silent when all of it is there. `tools/setup.sh guest` fails unless guests can be built and booted;
-# without the word, what only guests need may be missing: the tiers then say so.
+# Quick and silent when all of it is there. `tools/setup.sh guest` fails unless guests can be built and booted, and
+# `tools/setup.sh deb` unless the Debian package can be built (it needs no .venv and makes none); without a word, what
+# only those need may be missing: the tiers then say so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin
@@ -18,9 +19,18 @@ has qemu-img qemu-utils
 has mmdebstrap mmdebstrap
 has mke2fs e2fsprogs
 has ip iproute2
+has groff groff-base
 has systemd-analyze systemd
 has dbus-daemon dbus-daemon
+has zsh zsh
 [ "$(id -u)" = 0 ] || has newuidmap uidmap
+deb=()
+for package in debhelper dh-python dpkg-dev lintian pybuild-plugin-pyproject python3-setuptools; do
+    case "$(dpkg-query --show --showformat='${db:Status-Abbrev}' "$package" 2>/dev/null)" in
+        ii*) ;;
+        *) deb+=("$package") ;;
+    esac
+done
 
 # Run a command with its output in build/NAME.log, which is only shown when the command fails.
 logged() {
@@ -34,7 +44,12 @@ logged() {
     fi
 }
 
-missing=("${base[@]}" "${guest[@]}")
+missing=("${base[@]}" "${guest[@]}" "${deb[@]}")
+needed=("${base[@]}")
+case "${1:-}" in
+    guest) needed+=("${guest[@]}") ;;
+    deb) missing=("${deb[@]}") needed=("${deb[@]}") ;;
+esac
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         say "installing ${missing[*]}"
@@ -43,9 +58,10 @@ if [ ${#missing[@]} -gt 0 ]; then
         logged apt-install apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}"
     else
         say "missing system packages; as root: apt install ${missing[*]}" >&2
-        if [ ${#base[@]} -gt 0 ] || [ "${1:-}" = guest ]; then exit 1; fi
+        if [ ${#needed[@]} -gt 0 ]; then exit 1; fi
     fi
 fi
+if [ "${1:-}" = deb ]; then exit 0; fi
 
 if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     say "python3 is $(python3 -V 2>&1), and Python 3.11 or newer is needed (Debian 12 has it)" >&2

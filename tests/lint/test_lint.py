@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def run(tool: str, *arguments: str) -> None:
+def run(tool: str, *arguments: str, **environment: str) -> None:
     """Run a tool of this virtual environment over the project; what it says is the failure."""
     command = [str(Path(sys.executable).with_name(tool)), *arguments]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    env = os.environ | environment
+    result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{tool} {' '.join(arguments)}\n{result.stdout}{result.stderr}"
 
 
@@ -25,7 +27,15 @@ def test_types() -> None:
 
 
 def test_types_of_the_tools() -> None:
-    run("mypy", "tools")
+    run("mypy", "tools", "bench")
+
+
+def test_types_of_the_tests() -> None:
+    """As pytest sees them: each folder is a place to import from. A comparison with something like `approx` is no
+    mistake in a test, nor is a function for its effect where a value is expected; there is more than one conftest."""
+    places = [str(path) for path in (ROOT / "tests").rglob("") if path.name != "__pycache__"]
+    lenient = [f"--disable-error-code={code}" for code in ("comparison-overlap", "func-returns-value")]
+    run("mypy", *lenient, "--exclude=/conftest\\.py$", "tests", MYPYPATH=":".join(places))
 
 
 def test_floors() -> None:

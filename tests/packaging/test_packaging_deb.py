@@ -1,0 +1,96 @@
+"""The Debian package: what is in it, and what lintian says. Built on Debian only."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MISSING = [name for name in ("dh_python3", "dpkg-buildpackage", "dpkg-deb", "lintian") if not shutil.which(name)]
+UNITS = [path.name for pattern in ("*.service", "*.socket") for path in (ROOT / "units").glob(pattern)]
+
+needs_debian = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+
+
+def run(*command: str) -> str:
+    """What a command prints; it must succeed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def package() -> str:
+    """The package of the tree as it is; its path."""
+    return run("tools/deb.sh").splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def paths(package: str) -> set[str]:
+    """What is in it."""
+    return {line.split()[5].removeprefix(".") for line in run("dpkg-deb", "--contents", package).splitlines()}
+
+
+@needs_debian
+def test_lintian_finds_nothing_but_what_is_meant(package: str) -> None:
+    """Info and pedantry included. There are no scripts for other init systems; the hooks' service has a socket."""
+    said = run("lintian", "--allow-root", "--display-info", "--pedantic", package)
+    meant = {"package-supports-alternative-init-but-no-init.d-script", "systemd-service-file-missing-install-key"}
+    found = [line for line in said.splitlines() if not line.startswith(("N:", "O:"))]
+    assert [line for line in found if line.split()[2] not in meant] == []
+
+
+@needs_debian
+def test_everything_has_its_place(paths: set[str]) -> None:
+    modules = "/usr/lib/python3/dist-packages/failoverd"
+    assert {f"/lib/systemd/system/{name}" for name in UNITS} <= paths
+    drop_ins = {path.split("/")[4] for path in paths if path.endswith(".service.d/failoverd.conf")}
+    assert drop_ins == {f"cloud-init{part}.service.d" for part in ("", "-local", "-main", "-network")}
+    assert "/lib/systemd/network/00-failoverd-slaves.network" in paths
+    assert "/usr/share/failoverd/cloud-init/sitecustomize.py" in paths
+    assert {
+        *("/usr/bin/failoverd", "/usr/bin/failoverctl", "/usr/bin/failoverd-hooks", f"{modules}/cli/daemon.py"),
+        *("/usr/lib/sysusers.d/failoverd.conf", "/usr/share/dbus-1/system.d/org.failoverd1.conf"),
+        *("/lib/udev/rules.d/70-failoverd.rules", "/usr/lib/systemd/catalog/failoverd.catalog"),
+        *(f"/usr/share/man/man8/{page}.8.gz" for page in ("failoverd", "failoverctl", "failoverd-hooks")),
+        "/usr/share/man/man5/failoverd.toml.5.gz",
+        "/usr/share/bash-completion/completions/failoverctl",
+        "/usr/share/zsh/vendor-completions/_failoverctl",
+        *("/etc/failoverd/failoverd.toml.d/", "/etc/failoverd/hooks.d/"),
+    } <= paths
+    assert not {path for path in paths if "failoverd-lab" in path or "/failoverd/lab/" in path}
+
+
+@needs_debian
+def test_nothing_in_it_needs_what_is_left_out(package: str, tmp_path: Path) -> None:
+    run("dpkg-deb", "--extract", package, str(tmp_path))
+    modules = list(tmp_path.rglob("*.py"))
+    assert len(modules) > 50
+    lost = re.compile(r"^\s*(from|import) failoverd\.(lab|share|cli\.lab)\b", re.MULTILINE)
+    assert [str(path) for path in modules if lost.search(path.read_text())] == []
+
+
+@needs_debian
+def test_the_package_needs_debians_own_modules_and_nobody_elses(package: str) -> None:
+    depends = run("dpkg-deb", "--field", package, "Depends")
+    names = {re.split(r"[ :]", word)[0] for word in depends.strip().split(", ")}
+    wanted = {"python3-dbus-next", "python3-pyroute2", "python3-sdnotify", "python3-trio", "python3", "systemd"}
+    assert names == wanted, depends
+
+
+@needs_debian
+def test_a_second_build_is_none_and_the_tree_stays_clean(package: str) -> None:
+    before, status = Path(package).stat().st_mtime_ns, run("git", "status", "--porcelain")
+    assert run("tools/deb.sh").splitlines()[-1] == package
+    assert Path(package).stat().st_mtime_ns == before
+    assert run("git", "status", "--porcelain") == status
+
+
+def test_the_package_has_the_projects_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (ROOT / "debian" / "changelog").read_text().startswith(f"failoverd ({project['version']}) ")

@@ -1,0 +1,56 @@
+"""What systemd itself says of the units, where no guest is needed: that they are right, and how open they are."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+UNITS = sorted([*(ROOT / "units").glob("*.service"), *(ROOT / "units").glob("*.socket")])
+DEAREST = 1.5
+"""Exposure, from 0 (closed) to 10, of what runs all the time; systemd-networkd has 2.6."""
+
+pytestmark = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+
+
+def analyze(*arguments: str) -> str:
+    """What systemd-analyze says, on both of its outputs; it must succeed."""
+    done = subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_systemd_verifies_the_units(tmp_path: Path) -> None:
+    """All at once, as they name each other."""
+    copies = []
+    for unit in UNITS:
+        copies.append(tmp_path / unit.name)
+        # Neither the programs nor their manual pages are installed where the tests run.
+        copies[-1].write_text(re.sub(r"/usr/bin/failover[\w-]*", "/bin/true", unit.read_text()))
+    said = analyze("verify", "--man=no", "--recursive-errors=no", *map(str, copies))
+    assert [line for line in said.splitlines() if "failover" in line] == []
+
+
+def test_the_daemon_is_shut_in() -> None:
+    said = analyze("security", "--offline=true", "--no-pager", str(ROOT / "units" / "failoverd.service"))
+    found = re.search(r"Overall exposure level for failoverd.service: ([0-9.]+)", said)
+    assert found, said
+    assert float(found[1]) <= DEAREST, said
+
+
+@pytest.mark.skipif(not shutil.which("journalctl"), reason="journalctl is not installed")
+def test_the_journal_takes_the_catalog(tmp_path: Path) -> None:
+    place = tmp_path / "usr" / "lib" / "systemd" / "catalog"
+    place.mkdir(parents=True)
+    source = (ROOT / "units" / "failoverd.catalog").read_text()
+    (place / "failoverd.catalog").write_text(source)
+    command = ["journalctl", f"--root={tmp_path}"]
+    done = subprocess.run([*command, "--update-catalog"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = subprocess.run([*command, "--list-catalog"], capture_output=True, text=True, check=True).stdout
+    assert len(listed.splitlines()) == sum(line.startswith("-- ") for line in source.splitlines())
+    assert all(" failoverd: " in line for line in listed.splitlines())
