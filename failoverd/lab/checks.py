@@ -151,6 +151,15 @@ def _standby_name(want: str, look: Look) -> Verdict:
     return standby["name"] == wanted, standby["name"]
 
 
+def _names(want: Mapping[str, str], look: Look) -> Verdict:
+    if missing := look.missing_master():
+        return False, missing
+    master = look.masters[0]["name"]
+    seen = {nic: (look.nic(nic) or {"name": "not there"})["name"] for nic in want}
+    ok = all(seen[nic] == name.replace("{master}", master) for nic, name in want.items())
+    return ok, ", ".join(f"{nic} {name}" for nic, name in seen.items())
+
+
 def _same_ifindexes(want: Sequence[str], look: Look) -> Verdict:
     parts, ok = [], True
     for who in want:
@@ -199,6 +208,7 @@ SEE: Mapping[str, Callable[[Any, Look], Verdict]] = {
     "master": _master,
     "took_over": _took_over,
     "standby_name": _standby_name,
+    "names": _names,
     "same_ifindexes": _same_ifindexes,
     "verdict": _verdict,
     "reason": _reason,

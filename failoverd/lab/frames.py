@@ -95,7 +95,7 @@ def ask(source: Station, target: Address) -> bytes:
     low = target.packed[-3:]
     group = ipaddress.IPv6Address(ipaddress.IPv6Address("ff02::1:ff00:0").packed[:13] + low)
     option = b"\x01\x01" + source.mac
-    return _icmp6(source, Station(b"\x33\x33\xff" + low, group), _SOLICIT, bytes(4) + target.packed + option)
+    return icmp6(source, Station(b"\x33\x33\xff" + low, group), _SOLICIT, bytes(4) + target.packed + option)
 
 
 def answer(source: Station, to: Station) -> bytes:
@@ -103,7 +103,34 @@ def answer(source: Station, to: Station) -> bytes:
     if isinstance(source.address, ipaddress.IPv4Address):
         return _arp(2, source, to, to.mac)
     body = bytes([_SOLICITED | 0x20, 0, 0, 0]) + source.address.packed + b"\x02\x01" + source.mac
-    return _icmp6(source, to, _ADVERT, body)
+    return icmp6(source, to, _ADVERT, body)
+
+
+def icmp6(source: Station, to: Station, kind: int, body: bytes) -> bytes:
+    """A frame with an ICMPv6 message in it; `body` is all behind its checksum."""
+    blank = bytes([kind, 0, 0, 0]) + body
+    total = checksum(_pseudo(source.address, to.address, 58, len(blank)) + blank)
+    return _ip(source, to, 58, bytes([kind, 0]) + total.to_bytes(2, "big") + body, hops=255)
+
+
+def echo(source: Station, to: Station, number: int, size: int = 0) -> bytes:
+    """A frame that asks for an echo of `size` bytes (RFC 792, RFC 4443); `number`, of 32 bits, comes back."""
+    body = number.to_bytes(4, "big") + bytes(size)
+    if isinstance(source.address, ipaddress.IPv6Address):
+        return icmp6(source, to, 128, body)
+    blank = bytes([8, 0, 0, 0]) + body
+    return _ip(source, to, 1, blank[:2] + checksum(blank).to_bytes(2, "big") + body)
+
+
+def echoed(frame: bytes) -> tuple[Address, int] | None:
+    """Who sends an echo back, and its number; None for any other frame."""
+    body = frame[_ETHER.size :]
+    kind = int.from_bytes(frame[12:14], "big")
+    if kind == _IPV4 and len(body) >= 28 and (body[0], body[9], body[20]) == (0x45, 1, 0):
+        return ipaddress.IPv4Address(body[12:16]), int.from_bytes(body[24:28], "big")
+    if kind == _IPV6 and len(body) >= 48 and (body[6], body[40]) == (58, 129):
+        return ipaddress.IPv6Address(body[8:24]), int.from_bytes(body[44:48], "big")
+    return None
 
 
 def checksum(data: bytes) -> int:
@@ -141,12 +168,6 @@ def _parse_udp(source: Address, destination: Address, segment: bytes) -> Udp:
 def _arp(op: int, source: Station, to: Station, destination: bytes) -> bytes:
     body = _ARP_BODY.pack(1, _IPV4, 6, 4, op, source.mac, source.address.packed, to.mac, to.address.packed)
     return _ETHER.pack(destination, source.mac, _ARP) + body
-
-
-def _icmp6(source: Station, to: Station, kind: int, body: bytes) -> bytes:
-    blank = bytes([kind, 0, 0, 0]) + body
-    total = checksum(_pseudo(source.address, to.address, 58, len(blank)) + blank)
-    return _ip(source, to, 58, bytes([kind, 0]) + total.to_bytes(2, "big") + body, hops=255)
 
 
 def _pseudo(source: Address, destination: Address, protocol: int, size: int) -> bytes:

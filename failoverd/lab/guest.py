@@ -20,22 +20,25 @@ import posixpath
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import trio
 
 from failoverd.lab.agent import Agent, Completed
-from failoverd.lab.checkpoint import Checkpoint, booted, checkpoint, restored
+from failoverd.lab.checkpoint import BOOT, Checkpoint, booted, checkpoint, restored
 from failoverd.lab.handover import Handover, announce, receive, send
 from failoverd.lab.host import LabError, Progress, open_nursery, silent
 from failoverd.lab.image import Image
-from failoverd.lab.machine import Hardware, Machine, memory, overlay, wipe
+from failoverd.lab.machine import COMMAND_LINE, Hardware, Machine, memory, overlay, wipe
 from failoverd.lab.nics import Device, GuestNic, Plugged, card, netdev, netdev_id, sockets
 from failoverd.lab.switch import Switch
 
 ANSWER = 60.0
 """Seconds a guest may take to give up, or to name, a device."""
+
+PATIENCE = 5.0
+"""Seconds after which an agent that boots is asked again: what was asked before its time it never heard."""
 
 NAMES = """
 while :; do
@@ -68,6 +71,12 @@ class Guest:
         self._numbers = itertools.count(1)
         self._agent = Agent()
         self._machine: Machine | None = None
+        self._command_line = COMMAND_LINE
+
+    @property
+    def disk(self) -> Path:
+        """Its disk: a qcow2 image of what differs from the one it was started from."""
+        return self._directory / "disk.qcow2"
 
     @property
     def machine(self) -> Machine:
@@ -76,8 +85,14 @@ class Guest:
             raise LabError("the guest has not been started")
         return self._machine
 
-    async def boot(self) -> None:
-        """Start the guest from its image; returns when it has booted."""
+    async def boot(self, nics: Sequence[GuestNic] = (), command_line: str = COMMAND_LINE) -> None:
+        """Start the guest from its image, these NICs plugged in from the first; returns when it has booted.
+
+        The command line is the kernel's, also of later boots.
+        """
+        self._command_line = command_line
+        for nic in nics:
+            self.plugged[nic.id] = self._wire(nic, f"{nic.id}.{next(self._numbers)}")
         await self._start(self._image.disk, "raw", incoming=False)
         await booted(self._agent, self.machine)
 
@@ -92,11 +107,32 @@ class Guest:
     async def _start(self, disk: Path, form: str, *, incoming: bool) -> None:
         await self.kill()
         wipe(self._memory)
-        own = self._directory / "disk.qcow2"
-        await overlay(own, disk, backing_format=form)
-        hardware = Hardware(self._image, own, self._memory, self._generation)
-        self._machine = await Machine.start(self._nursery, hardware, self._directory / "1", incoming=incoming)
+        await overlay(self.disk, disk, backing_format=form)
+        self._machine = await Machine.start(
+            self._nursery, self._hardware(self.plugged.values()), self._directory / "1", incoming=incoming
+        )
         self._agent.attach(self._machine.agent)
+
+    async def reboot(self) -> None:
+        """Boot anew, on the same QEMU and disk and with the NICs that are plugged; returns when it has booted."""
+        before = await self._boot_id()
+        # Not `run`, which would wait for an answer of an agent that has ended by then.
+        await self._agent.request("guest-exec", {"path": "systemctl", "arg": ["reboot"]})
+        with trio.move_on_after(BOOT):
+            while True:
+                with trio.move_on_after(PATIENCE), suppress(LabError):
+                    if await self._boot_id() != before:
+                        break
+        await booted(self._agent, self.machine)
+
+    async def power_off(self) -> None:
+        """Shut it down in good order; returns when its QEMU has ended. Its disk is complete then."""
+        await self._agent.request("guest-exec", {"path": "systemctl", "arg": ["poweroff"]})
+        with trio.fail_after(BOOT):
+            await self.machine.wait()
+
+    async def _boot_id(self) -> bytes:
+        return (await self._agent.run(["cat", "/proc/sys/kernel/random/boot_id"])).check().stdout
 
     async def kill(self) -> None:
         """End the guest now."""
@@ -184,9 +220,7 @@ class Guest:
         return moved
 
     async def _move(self, plugged: Collection[Plugged]) -> Handover:
-        netdevs, devices = [one.netdev for one in plugged], [self._card(one) for one in plugged]
-        disk = self._directory / "disk.qcow2"
-        hardware = Hardware(self._image, disk, self._memory, self._generation, netdevs, devices)
+        hardware = self._hardware(plugged)
         target = await Machine.start(self._nursery, hardware, self._directory / str(self.host), incoming=True)
         try:
             uri = f"unix:{target.directory / 'migration'}"
@@ -201,6 +235,17 @@ class Guest:
             raise
         self._machine = target
         return moved
+
+    def _hardware(self, plugged: Collection[Plugged]) -> Hardware:
+        return Hardware(
+            self._image,
+            self.disk,
+            self._memory,
+            self._generation,
+            [one.netdev for one in plugged],
+            [self._card(one) for one in plugged],
+            self._command_line,
+        )
 
     def _plug_of(self, nic: str) -> Plugged:
         if nic not in self.plugged:
@@ -225,9 +270,12 @@ async def open_guest(
     nics: Sequence[GuestNic] = (),
     directory: Path | None = None,
     checkpoints: bool = True,
+    command_line: str = "",
     progress: Progress = silent,
 ) -> AsyncIterator[Guest]:
     """A guest that has booted, `nics` plugged in and named by its udev; it ends with the block.
+
+    With a command line (the kernel's) it boots with that, and its NICs are there from the first.
 
     `directory` is for its disk, sockets and logs (a temporary one otherwise): keep its path short, the sockets'
     must fit in 108 bytes. Without `checkpoints`, or when the checkpoint does not work, the guest boots.
@@ -236,9 +284,12 @@ async def open_guest(
         async with open_nursery() as nursery:
             guest = Guest(image, switch, directory or Path(temporary), descriptor, nursery)
             try:
-                await _begin(guest, image, checkpoints, progress)
-                for nic in nics:
-                    await guest.plug(nic)
+                if command_line:
+                    await guest.boot(nics, command_line)
+                else:
+                    await _begin(guest, image, checkpoints, progress)
+                    for nic in nics:
+                        await guest.plug(nic)
                 for nic in nics:
                     await guest.netdevs(nic.id)
                 yield guest

@@ -31,6 +31,7 @@ SIZE = "2G"
 
 PACKAGES = """
     systemd systemd-sysv udev dbus python3 linux-image-amd64 qemu-guest-agent iproute2 kmod procps ethtool tcpdump
+    libglib2.0-bin nftables
     python3-pyroute2 python3-trio python3-sdnotify python3-dbus-next python3-pytest python3-coverage
 """.split()  # noqa: SIM905 - a list of words reads better as words
 
@@ -82,13 +83,16 @@ class Image:
     initrd: Path
 
 
-async def image(suite: str = "bookworm", *, extra: tuple[str, ...] = (), progress: Progress = silent) -> Image:
-    """The image for a Debian release, with `extra` packages installed; built first if the cache has none.
+async def image(
+    suite: str = "bookworm", *, extra: tuple[str, ...] = (), off: tuple[str, ...] = (), progress: Progress = silent
+) -> Image:
+    """The image for a Debian release, with `extra` packages installed and the units `off` masked.
 
-    Building takes about a minute and needs Debian's package mirror. Raises LabError.
+    It is built first if the cache has none. That takes about a minute and needs Debian's package mirror. Raises
+    LabError.
     """
-    bootstrap = _bootstrap(suite, extra)
-    recipe = json.dumps([bootstrap, _pack()])
+    bootstrap, pack = _bootstrap(suite, extra), _pack(off)
+    recipe = json.dumps([bootstrap, pack])
     key = f"{suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
     async def build(into: Path) -> None:
@@ -101,7 +105,7 @@ async def image(suite: str = "bookworm", *, extra: tuple[str, ...] = (), progres
         await call([*bootstrap, "--mode=unshare" if rootless else "--mode=root"], cwd=into)
         progress("making the guest's disk")
         namespace = ["unshare", "--map-root-user", "--map-auto"] if rootless else []
-        await call([*namespace, "sh", "-ec", _pack()], cwd=into)
+        await call([*namespace, "sh", "-ec", pack], cwd=into)
 
     made = await cached(f"image-{key}", build, progress)
     return Image(key, made / "disk.raw", made / "vmlinuz", made / "initrd")
@@ -119,9 +123,9 @@ def _bootstrap(suite: str, extra: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _pack() -> str:
+def _pack(off: tuple[str, ...]) -> str:
     """A shell script: root.tar in the current directory becomes disk.raw, vmlinuz and initrd."""
-    masks = " ".join(f"tree/etc/systemd/system/{unit}" for unit in MASKED.split())
+    masks = " ".join(f"tree/etc/systemd/system/{unit}" for unit in (*MASKED.split(), *off))
     return f"""mkdir tree
 tar -C tree --exclude='./dev/*' -xf root.tar
 rm root.tar

@@ -33,7 +33,8 @@ SLOTS = 8
 MEMORY = 512 * 2**20
 """The guest's memory in bytes."""
 
-KERNEL_ARGUMENTS = "root=/dev/vda rw fsck.mode=skip console=ttyS0 quiet loglevel=4"
+COMMAND_LINE = "root=/dev/vda rw fsck.mode=skip console=ttyS0 quiet loglevel=4"
+"""The kernel's, where a guest is not told another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Hardware:
 
     `memory` is the descriptor of a memfd, shared by every QEMU the guest is ever in; `generation` the VM generation
     ID: a new one tells the guest that it is another one.
-    `devices` and `netdevs` are what is plugged when QEMU starts, as QMP's device_add and netdev_add take them.
+    `devices` and `netdevs` are what is plugged when QEMU starts, as QMP's device_add and netdev_add take them;
+    `command_line` is the kernel's.
     """
 
     image: Image
@@ -51,6 +53,7 @@ class Hardware:
     generation: str
     netdevs: Sequence[Device] = ()
     devices: Sequence[Device] = ()
+    command_line: str = COMMAND_LINE
 
 
 def accelerator() -> str:
@@ -79,7 +82,8 @@ def arguments(hardware: Hardware, console: Path) -> list[str]:
         *("-machine", "q35,memory-backend=ram", "-accel", accelerator(), "-cpu", "max", "-smp", "2"),
         *("-m", f"{MEMORY}b", "-object", f"memory-backend-file,id=ram,size={MEMORY}b,share=on,mem-path={memory}"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-serial", f"file:{console}"),
-        *("-kernel", str(hardware.image.kernel), "-initrd", str(hardware.image.initrd), "-append", KERNEL_ARGUMENTS),
+        *("-kernel", str(hardware.image.kernel), "-initrd", str(hardware.image.initrd)),
+        *("-append", hardware.command_line),
         *("-drive", f"file={hardware.disk},format=qcow2,if=none,id=disk,cache=unsafe"),
         *(word for netdev in hardware.netdevs for word in ("-netdev", json.dumps(netdev))),
         *(word for device in devices for word in ("-device", device)),

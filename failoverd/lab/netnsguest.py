@@ -30,11 +30,12 @@ PATIENCE = 20.0
 
 
 class NetnsDaemon:
-    """The daemon. `log` is everything it and its forerunners have said."""
+    """The daemon. `log` is everything it and its forerunners have said. `bus`: see `netnsdaemon`."""
 
-    def __init__(self, namespace: Namespace, directory: Path, config: Mapping[str, Any]) -> None:
+    def __init__(self, namespace: Namespace, directory: Path, config: Mapping[str, Any], bus: str = "") -> None:
         self._namespace = namespace
-        self._directory = directory
+        self.directory = directory
+        self._bus = bus
         self._logs: list[Path] = []
         self._process: subprocess.Popen[bytes] | None = None
         (directory / netnsdaemon.CONFIG).write_text(toml(config), encoding="utf-8")
@@ -53,13 +54,13 @@ class NetnsDaemon:
 
     async def start(self) -> None:
         """Start it, and wait until it is ready. Raises LabError."""
-        log = self._directory / f"daemon-{len(self._logs)}.log"
+        log = self.directory / f"daemon-{len(self._logs)}.log"
         self._logs.append(log)
-        notify = self._directory / "notify"
+        notify = self.directory / "notify"
         notify.unlink(missing_ok=True)
         with trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             await manager.bind(os.fspath(notify))
-            command = [sys.executable, "-m", netnsdaemon.__name__, os.fspath(self._directory)]
+            command = [sys.executable, "-m", netnsdaemon.__name__, os.fspath(self.directory), self._bus]
             with self._namespace.inside():
                 self._process = spawn(command, stderr=log, env=_environment() | {"NOTIFY_SOCKET": os.fspath(notify)})
             with trio.move_on_after(PATIENCE):
@@ -70,10 +71,10 @@ class NetnsDaemon:
         why = "ended" if self._process.poll() is not None else f"was not ready within {PATIENCE:g} s"
         raise LabError(f"the daemon {why}: {tail(log.read_bytes())}")
 
-    async def ask(self, call: str, argument: str = "") -> dict[str, Any] | None:
+    async def ask(self, call: str, *arguments: str) -> dict[str, Any] | None:
         """The document that failoverctl would get; None while no daemon listens. Raises LabError when it refuses."""
-        request = json.dumps({"call": call, "argument": argument}).encode() + b"\n"
-        path = os.fspath(netnsdaemon.places(self._directory).control)
+        request = json.dumps({"call": call, "arguments": arguments}).encode() + b"\n"
+        path = os.fspath(netnsdaemon.places(self.directory).control)
         line = b""
         with trio.move_on_after(PATIENCE) as patience:
             try:
@@ -87,7 +88,7 @@ class NetnsDaemon:
             raise LabError(f"the daemon does not answer {call!r} within {PATIENCE:g} s: {tail(self.log.encode())}")
         answer: dict[str, dict[str, Any]] = json.loads(line) if line else {}
         if "error" in answer:
-            raise LabError(f"the daemon refuses {call} {argument}: {answer['error']['text']}")
+            raise LabError(f"the daemon refuses {' '.join((call, *arguments))}: {answer['error']['text']}")
         return answer.get("ok")
 
     def send(self, number: signal.Signals) -> None:

@@ -60,13 +60,13 @@ class Stage:
     """See the module. `guest` makes changes to links in the guest, as its administrator; `host` in the host."""
 
     def __init__(
-        self, nics: Sequence[Nic], guest: Namespace, switch: Switch, directory: Path, config: Mapping[str, Any]
+        self, nics: Sequence[Nic], guest: Namespace, switch: Switch, directory: Path, daemon: NetnsDaemon
     ) -> None:
         self.nics = {nic.id: nic for nic in nics}
         self.ifindexes: dict[str, int] = {}
         self.switch = switch
         self.peer = Peer(switch, name="peer", mac_address=PEER_MAC, addresses=PEER)
-        self.daemon = NetnsDaemon(guest, directory, config)
+        self.daemon = daemon
         self.host = Rtnl()
         with guest.inside():
             self.guest = Rtnl()
@@ -154,8 +154,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(nics: Sequence[Nic], config: Mapping[str, Any] | None = None) -> AsyncIterator[Stage]:
-    """A stage with nothing plugged in and no daemon started. `config` is the daemon's.
+async def open_stage(
+    nics: Sequence[Nic], config: Mapping[str, Any] | None = None, bus: str = ""
+) -> AsyncIterator[Stage]:
+    """A stage with nothing plugged in and no daemon started. `config` is the daemon's, `bus` the bus it is on, if any.
 
     The process must have entered a namespace of its own (`namespaces.enter`). Raises CannotTell.
     """
@@ -163,7 +165,8 @@ async def open_stage(nics: Sequence[Nic], config: Mapping[str, Any] | None = Non
         guest = Namespace.new()
         try:
             async with open_switch() as switch:
-                stage = Stage(nics, guest, switch, Path(directory), config or {})
+                daemon = NetnsDaemon(guest, Path(directory), config or {}, bus)
+                stage = Stage(nics, guest, switch, Path(directory), daemon)
                 try:
                     yield stage
                 finally:

@@ -91,6 +91,18 @@ async def _release(world: NetnsWorld) -> None:
     await world.stage.daemon.ask("release", str((await world.master())["name"]))
 
 
+async def _rename_link(world: NetnsWorld, nic: str, name: str) -> None:
+    await world.stage.daemon.ask("rename", str(await world.device(nic)), name)
+
+
+async def _drain(world: NetnsWorld) -> None:
+    await world.stage.daemon.ask("drain", str((await world.master())["name"]))
+
+
+async def _undrain(world: NetnsWorld) -> None:
+    await world.stage.daemon.ask("undrain", str((await world.master())["name"]))
+
+
 async def _overrun(world: NetnsWorld, nic: str) -> None:
     """The daemon is stopped while its socket overflows and the NIC goes: it is never told of it."""
     daemon = world.stage.daemon
@@ -135,8 +147,11 @@ STEPS: dict[str, Callable[..., Awaitable[None]]] = {
     "mtu": _mtu,
     "address": _address,
     "rename": _rename,
+    "rename-link": _rename_link,
     "foreign-master": _foreign_master,
     "release": _release,
+    "drain": _drain,
+    "undrain": _undrain,
     "overrun": _overrun,
     "kill-daemon": _kill_daemon,
     "stop-daemon": _stop_daemon,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -34,6 +34,10 @@ class Heard:
     address: Address
 
 
+Service = Callable[[bytes, str, float], Sequence[bytes]]
+"""What else a host does: the frames to send for a frame, the port it came in by, and when it did."""
+
+
 class Peer:
     """The host. `ports` is the port each of the guest's probes in `diary` came in by.
 
@@ -47,6 +51,7 @@ class Peer:
         name: str,
         mac_address: str,
         addresses: tuple[str, ...],
+        services: Sequence[Service] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.diary = Diary()
@@ -55,9 +60,18 @@ class Peer:
         self.neighbours: dict[Address, bytes] = {}
         self._mac = mac(mac_address)
         self._stations = {ip: Station(self._mac, ip) for ip in map(ipaddress.ip_address, addresses)}
+        self._services = services
         self._port = switch.attach(name, self._deliver)
         self._clock = clock
         self._learned = trio.Event()
+
+    def close(self) -> None:
+        """Leave the switch; safe to call twice."""
+        self._port.close()
+
+    def send(self, frame: bytes) -> None:
+        """Put a frame on the wire."""
+        self._port.send(frame)
 
     async def resolve(self, address: str, *, timeout: float = 30) -> None:
         """Ask for an address, once a second, until somebody claims it. Raises LabError after `timeout` seconds."""
@@ -90,6 +104,9 @@ class Peer:
         raise LabError(f"the peer has no address to reach {target} from")
 
     def _deliver(self, frame: bytes, port: str, at: float) -> None:
+        for service in self._services:
+            for told in service(frame, port, at):
+                self._port.send(told)
         match parse(frame):
             case Udp() as datagram if datagram.destination in self._stations:
                 number = number_of(datagram.payload)

@@ -17,8 +17,8 @@ from trio.testing import MockClock
 
 from failoverd.config.load import from_mapping
 from failoverd.config.spec import Config
-from failoverd.core.calls import CALLS
 from failoverd.core.status import status
+from failoverd.daemon.asking import carry_out
 from failoverd.daemon.engine import Engine, Outside
 from failoverd.daemon.store import MemoryStore
 from failoverd.lab.lanes import Lanes
@@ -159,11 +159,11 @@ class SimWorld:
         self.engine = None
         await trio.testing.wait_all_tasks_blocked()
 
-    async def tell_daemon(self, call: str, argument: str) -> None:
+    async def tell_daemon(self, call: str, *arguments: str) -> None:
         """What failoverctl would. Raises CannotTell while there is no daemon."""
         if self.engine is None:
             raise CannotTell(f"there is no daemon to be told {call!r}; start it first")
-        await self.engine.tell(lambda state, _now: CALLS[call].run(state, argument)[1])
+        await carry_out(self.engine, call, *arguments)
 
     async def _run(self, engine: Engine, ready: trio.Event) -> None:
         with self._daemon:
@@ -172,7 +172,7 @@ class SimWorld:
     async def _open(self) -> SimSocket:
         return self.kernel.open(strict=True)
 
-    async def _announce(self, devices: Mapping[int, str]) -> Sequence[str]:
+    async def _announce(self, devices: Mapping[int, str], _ports: Mapping[int, int]) -> Sequence[str]:
         """The frame leaves by the NIC that carries."""
         if carrier := self.kernel.path_to(ADDRESS):
             self.kernel.net.announcements += [(self.clock.current_time(), carrier, "sent by hand") for _ in devices]

@@ -60,6 +60,18 @@ async def _release(world: SimWorld) -> None:
     await world.tell_daemon("release", str(_device(world, "master")))
 
 
+async def _rename_link(world: SimWorld, nic: str, name: str) -> None:
+    await world.tell_daemon("rename", str(_device(world, nic)), name)
+
+
+async def _drain(world: SimWorld) -> None:
+    await world.tell_daemon("drain", str(_device(world, "master")))
+
+
+async def _undrain(world: SimWorld) -> None:
+    await world.tell_daemon("undrain", str(_device(world, "master")))
+
+
 async def _migrate(_world: SimWorld) -> None:
     """The guest stands still for a moment. To its kernel nothing has happened: its devices came along."""
     await trio.sleep(MOVING)
@@ -97,8 +109,11 @@ STEPS: dict[str, Callable[..., Awaitable[None]]] = {
     "mtu": _mtu,
     "address": _address,
     "rename": _rename,
+    "rename-link": _rename_link,
     "foreign-master": _foreign_master,
     "release": _release,
+    "drain": _drain,
+    "undrain": _undrain,
     "migrate": _migrate,
     "overrun": _overrun,
     "kill-daemon": _kill_daemon,

@@ -66,6 +66,18 @@ async def _release(world: VmWorld) -> None:
     await install.ask(world.guest, "release", await world.device("master"))
 
 
+async def _rename_link(world: VmWorld, nic: str, name: str) -> None:
+    await install.ask(world.guest, "rename", await world.device(nic), name)
+
+
+async def _drain(world: VmWorld) -> None:
+    await install.ask(world.guest, "drain", await world.device("master"))
+
+
+async def _undrain(world: VmWorld) -> None:
+    await install.ask(world.guest, "undrain", await world.device("master"))
+
+
 async def _migrate(world: VmWorld) -> None:
     await world.guest.migrate()
 
@@ -98,8 +110,11 @@ STEPS: dict[str, Callable[..., Awaitable[None]]] = {
     "mtu": _mtu,
     "address": _address,
     "rename": _rename,
+    "rename-link": _rename_link,
     "foreign-master": _foreign_master,
     "release": _release,
+    "drain": _drain,
+    "undrain": _undrain,
     "migrate": _migrate,
     "overrun": _overrun,
     "kill-daemon": _kill_daemon,

@@ -6,7 +6,19 @@ import ipaddress
 
 import pytest
 
-from failoverd.lab.frames import Neighbour, Station, Udp, answer, ask, checksum, mac, parse, udp
+from failoverd.lab.frames import (
+    Neighbour,
+    Station,
+    Udp,
+    answer,
+    ask,
+    checksum,
+    echo,
+    echoed,
+    mac,
+    parse,
+    udp,
+)
 
 GUEST, PEER = mac("52:54:00:12:34:56"), mac("52:54:00:00:00:01")
 V4, V6 = ipaddress.ip_address("10.0.0.2"), ipaddress.ip_address("fd00::2")
@@ -85,3 +97,13 @@ def test_answers_are_understood_by_the_one_who_asked() -> None:
     length = len(frame) - 54
     pseudo = frame[22:54] + length.to_bytes(4, "big") + b"\0\0\0\x3a"
     assert checksum(pseudo + frame[54:]) == 0
+
+
+def test_an_echo_comes_back_with_its_number() -> None:
+    """What answers is a kernel, which swaps the ends and changes the type; the lab's guests do (tests/vm)."""
+    request = echo(Station(PEER, PEER4), Station(GUEST, V4), 70_000)
+    assert echoed(request) is None
+    assert checksum(request[14:34]) == checksum(request[34:]) == 0
+    reply = request[:34] + b"\0" + request[35:]
+    assert echoed(reply) == (PEER4, 70_000)
+    assert [echoed(frame) for frame in (UDP4, ARP_REQUEST, b"", UDP6)] == [None] * 4

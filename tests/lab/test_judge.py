@@ -8,6 +8,7 @@ import pytest
 
 from failoverd.lab import judge
 from failoverd.lab.peer import Heard
+from failoverd.lab.story import Direction
 from failoverd.lab.traffic import Diary, diary
 from failoverd.lab.world import Announcement, Probe
 
@@ -55,7 +56,7 @@ def test_both_directions_come_out_in_the_storys_clock() -> None:
 
 
 @pytest.mark.parametrize("way", ["to-guest", "from-guest"])
-def test_what_never_arrived_is_lost_and_makes_a_silence(way: judge.Direction) -> None:
+def test_what_never_arrived_is_lost_and_makes_a_silence(way: Direction) -> None:
     host, guest = story()
     drop(guest.heard if way == "to-guest" else host.heard, range(100, 120))
     probes = judge.probes(host, guest, START)
@@ -63,7 +64,7 @@ def test_what_never_arrived_is_lost_and_makes_a_silence(way: judge.Direction) ->
     assert silence.length == pytest.approx(0.21)
     assert silence.start == pytest.approx(0.99 + DELAY)
     assert judge.lost(probes, way, 0.5, 3.5) == 20
-    other: judge.Direction = "from-guest" if way == "to-guest" else "to-guest"
+    other: Direction = "from-guest" if way == "to-guest" else "to-guest"
     assert judge.silence(probes, other, 0.5, 3.5).length == pytest.approx(0.01)
     assert judge.lost(probes, other, 0.5, 3.5) == 0
     assert judge.lost(probes, way, 1.1, 3.5) == 10

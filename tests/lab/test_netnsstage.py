@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,24 +22,10 @@ from failoverd.lab.netnsstage import FIRST, Stage, open_stage
 from failoverd.lab.rtnl import KernelRefusedError
 from failoverd.lab.story import Nic
 
+pytestmark = pytest.mark.usefixtures("namespaces_are_to_be_had")
+
 MAC = "52:54:00:fa:11:01"
 PV, VF = Nic("pv", "virtio", MAC), Nic("vf", "pci", MAC)
-
-ENTER = """
-from failoverd.lab import namespaces, world
-try:
-    namespaces.enter()
-except world.CannotTell as why:
-    exit(str(why))
-"""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _namespaces_are_to_be_had() -> None:
-    done = subprocess.run([sys.executable, "-c", ENTER], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(done.stderr.strip())
-
 
 def on_stage(test: Callable[[Stage, trio.Nursery], Awaitable[None]], **config: Any) -> Callable[[], None]:
     """Run a test on a stage with the paravirtual NIC plugged in and configured, in a process of its own."""
@@ -58,7 +43,7 @@ def on_stage(test: Callable[[Stage, trio.Nursery], Awaitable[None]], **config: A
         namespaces.enter()
         trio.run(main)
 
-    del run.__wrapped__  # type: ignore[attr-defined]
+    del run.__wrapped__
     return private_net(run)
 
 
@@ -208,3 +193,31 @@ test_a_daemon_that_cannot_start_says_why = on_stage(_bad_configuration, failback
 async def test_the_kernels_refusal_has_its_words(stage: Stage, nursery: trio.Nursery) -> None:
     with pytest.raises(KernelRefusedError, match="Unknown device type"):
         await stage.guest.ask(rtnl.device("no-such-kind", "x"))
+
+
+@on_stage
+async def test_the_daemon_is_on_no_bus_of_this_machine(stage: Stage, nursery: trio.Nursery) -> None:
+    """The machine's own would be where this variable says, or at its usual place."""
+    tried: list[bool] = []
+
+    async def listen(place: Path) -> None:
+        with trio.socket.socket(trio.socket.AF_UNIX) as sock:
+            await sock.bind(str(place))
+            sock.listen(1)
+            await sock.accept()
+            tried.append(True)
+
+    with tempfile.TemporaryDirectory() as directory:
+        os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={directory}/bus"
+        nursery.start_soon(listen, Path(directory, "bus"))
+        await stage.daemon.start()
+        await stage.plug("vf")
+        await until(lambda: is_joined(stage))
+        await trio.sleep(1)
+    assert not tried
+    assert "bus" not in stage.daemon.log
+
+
+async def is_joined(stage: Stage) -> bool:
+    document = await stage.daemon.ask("status")
+    return bool(document and document["masters"] and document["masters"][0]["state"] == "accelerated")

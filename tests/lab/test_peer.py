@@ -162,3 +162,28 @@ def test_only_a_probe_has_a_number() -> None:
     assert number_of(probe(1) + b"x") is None
     assert number_of(b"x" * len(probe(1))) is None
     assert number_of(MAGIC) is None
+
+
+def test_a_host_has_services_beside() -> None:
+    """Each is given every frame, with where and when it came in; what they answer is sent."""
+    given: list[tuple[bytes, str, float]] = []
+
+    def service(frame: bytes, port: str, at: float) -> list[bytes]:
+        given.append((frame, port, at))
+        return [answer(PEER4, V4)] if len(given) == 1 else []
+
+    async def main() -> None:
+        async with open_switch() as switch:
+            addresses = ("10.0.0.1",)
+            peer = Peer(switch, name="peer", mac_address="52:54:00:00:00:01", addresses=addresses, services=[service])
+            guest = Guest(switch, "pv@1")
+            guest.port.send(GRATUITOUS, 5.0)
+            assert [type(said) for said in guest.heard] == [Neighbour]
+            assert given == [(GRATUITOUS, "pv@1", 5.0)]
+            assert [heard.kind for heard in peer.announcements] == ["gratuitous ARP"], (
+                "and is the host's own business, too"
+            )
+            peer.send(UNSOLICITED)
+            assert len(guest.heard) == 2
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failoverd.lab.picture import GLYPH, LEFT, RIGHT, WIDTH, nice_step, silences, stagger, svg
+from failoverd.drawing import GLYPH, RIGHT, WIDTH, nice_step, stagger
+from failoverd.lab.picture import LEFT, silences, svg
 from failoverd.lab.report import Report
 from failoverd.lab.story import DIRECTIONS, Nic, Scenario
 from failoverd.lab.world import Mark, Probe, Recording, Span
