@@ -59,15 +59,23 @@ class PairGuest:
 
 
 @asynccontextmanager
-async def pair_guest(nics: tuple[GuestNic, ...] = (STANDBY, VF)) -> AsyncIterator[PairGuest]:
+async def pair_guest(
+    nics: tuple[GuestNic, ...] = (STANDBY, VF),
+    suite: str = "bookworm",
+    extra: tuple[str, ...] = (),
+    install_it: bool = True,
+    config: Mapping[str, Any] | None = None,
+) -> AsyncIterator[PairGuest]:
     """A guest with failoverd installed and not running; its paravirtual NIC is up and has an address."""
-    async with open_switch() as switch, open_guest(await image(progress=print), switch, nics=nics) as guest:
+    disk = await image(suite, extra=extra, progress=print)
+    async with open_switch() as switch, open_guest(disk, switch, nics=nics) as guest:
         name = (await guest.netdevs("pv"))[0]
         pair = PairGuest(guest, switch, name)
         await pair.shell(
             'ip link set "$1" up; ip address add 10.111.0.2/24 dev "$1"; ip route add default via 10.111.0.1', name
         )
-        await install.install(guest, {})
+        if install_it:
+            await install.install(guest, config or {})
         yield pair
 
 

@@ -112,7 +112,7 @@ def test_twenty_vfs_come_and_go_and_leave_nothing_behind() -> None:
             await pair.accelerated()
             after = await numbers(pair)
             print(f"memory kB, files, threads, devices: {before} before, {after} after {CYCLES} cycles")
-            assert after[1:] == before[1:]
+            assert all(now <= then for now, then in zip(after[1:], before[1:], strict=True))
             assert after[0] <= before[0] * 1.02
 
     run(test)

@@ -1,25 +1,20 @@
 """A session such as SSH's: one TCP stream with data both ways that outlives adoption, unplug, replug and migration.
 
-The host's end is the user-space TCP of QEMU (slirp) in a QEMU of its own that has no machine, only a wire to the
-lab's switch and a forwarded port on loopback. No byte may be lost, doubled or out of order, and the stream may not end.
+The host's end is the user-space TCP of QEMU (see slirp.py). No byte may be lost, doubled or out of order, and
+the stream may not end.
 """
 
 from __future__ import annotations
 
 import socket
-import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
 from pairguest import ADDRESS, VF, pair_guest, run
+from slirp import slirp
 
 from failoverd.lab import install
-from failoverd.lab.host import tool
-from failoverd.lab.nics import sockets
-from failoverd.lab.switch import Switch
 
 pytestmark = pytest.mark.vm
 
@@ -39,27 +34,6 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
-
-
-@asynccontextmanager
-async def forwarded(switch: Switch, directory: Path) -> AsyncIterator[int]:
-    """A port on loopback that leads to the guest's port 7000 over the lab's switch."""
-    mine, theirs = sockets(directory, "slirp")
-    port = free_port()
-    wire = f"local.type=unix,local.path={theirs},remote.type=unix,remote.path={mine}"
-    argv = [
-        *(tool("qemu-system-x86_64"), "-M", "none", "-nodefaults", "-display", "none", "-monitor", "none"),
-        *("-netdev", f"user,id=u,net=10.111.0.0/24,host=10.111.0.254,hostfwd=tcp:127.0.0.1:{port}-{ADDRESS}:7000"),
-        *("-netdev", "hubport,hubid=0,id=h0,netdev=u"),
-        *("-netdev", f"dgram,id=d,{wire}", "-netdev", "hubport,hubid=0,id=h1,netdev=d"),
-    ]
-    switch.attach_socket("slirp", mine, theirs)
-    process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
-    try:
-        yield port
-    finally:
-        process.kill()
-        process.wait()
 
 
 class Talk:
@@ -95,7 +69,9 @@ class Talk:
 
 def test_a_tcp_stream_outlives_everything(tmp_path: Path) -> None:
     async def test() -> None:
-        async with pair_guest() as pair, forwarded(pair.switch, tmp_path) as port:
+        port = free_port()
+        forward = f",hostfwd=tcp:127.0.0.1:{port}-{ADDRESS}:7000"
+        async with pair_guest() as pair, slirp(pair.switch, tmp_path, forward):
             await pair.guest.put("/run/echo.py", ECHO.encode())
             await pair.shell("systemd-run --quiet --unit=echo python3 /run/echo.py")
             await pair.shell("until [ -e /run/echo.ready ]; do sleep 0.1; done")

@@ -1,0 +1,41 @@
+"""Each neighbour, on each release, at each stop: one cell of docs/neighbours.md, and one test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import pytest
+import trio
+from judging import Cell
+from neighbourhood import COLUMNS, NEIGHBOURS, NOT_YET, SUITES
+from walk import walk
+
+pytestmark = pytest.mark.matrix
+
+WALKS = [
+    pytest.param((neighbour, suite), id=(name := f"{neighbour.name}-{suite}"), marks=pytest.mark.xdist_group(name))
+    for neighbour in NEIGHBOURS
+    for suite in SUITES
+]
+"""A walk is one guest's, and so one worker's, where several share the tests."""
+
+
+@pytest.fixture(scope="module", params=WALKS)
+def cells(request: pytest.FixtureRequest) -> Mapping[str, Cell]:
+    """The stops of this walk, as far as tests of it were chosen."""
+    neighbour, suite = request.param
+    asked = [getattr(item, "callspec", None) for item in request.session.items]
+    chosen = [str(one.params["column"]) for one in asked if one and one.params.get("cells") == request.param]
+    return trio.run(partial(walk, neighbour, suite, chosen, print))
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_the_master_is_configured_and_nobody_fights(
+    cells: Mapping[str, Cell], column: str, request: pytest.FixtureRequest
+) -> None:
+    neighbour, suite = request.node.callspec.params["cells"]
+    reason = NOT_YET.get((neighbour.name, suite, column))
+    if reason is not None:
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    assert not cells[column].problems, "\n".join(cells[column].problems)
