@@ -78,7 +78,7 @@ NETNS = "tests/scenarios/test_netns.py"
 ANYWHERE = ["--ignore=tests/lint", "-v"]
 TWO_GUESTS = ["-n", "2", "--dist", "load", "--maxschedchunk", "1"]
 """On two cores, for what counts and compares. What measures silence has the machine to itself."""
-TWO_WALKS = ["-n", "2", "--dist", "loadgroup"]
+TWO_WALKS = ["-n", "2", "--dist", "loadscope"]
 TIERS = [
     Tier("lint", ["tests/lint"]),
     Tier("unit", ["tests"], [*UNIT, "-m", NO_GUEST, "-q"], covered=True),

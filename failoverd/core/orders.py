@@ -58,7 +58,8 @@ def end_drain(pair: PairState, why: str) -> list[Action]:
 
 def hear(state: State, pair: PairState, now: float) -> list[Action]:
     """While the VF is left on purpose, what is still on its way to it, or to the standby when it comes back, is to be
-    taken in: until the neighbours know another way. What a former daemon has left so ends, too."""
+    taken in: until the neighbours know another way. So is what somebody's doings on a slave draw there (`strays`). What
+    a former daemon has left so ends, too."""
     if pair.heard_until is not None and now >= pair.heard_until:
         pair.heard_until = None
     master = state.link(state.judgements.pairs.get(pair.mac, Pair(pair.mac)).master)
@@ -71,7 +72,7 @@ def hear(state: State, pair: PairState, now: float) -> list[Action]:
     is_so = master.bond.hears_both if pair.hearing is None else pair.hearing
     pair.hearing = both
     requests = tuple(pair.datapath.hear(master, both)) if both != is_so else ()
-    why = "take in what still comes to the VF" if both else "take in only what comes to the slave that carries"
+    why = "take in what comes to either slave" if both else "take in only what comes to the slave that carries"
     return [Send(pair.mac, requests, why)] if requests else []
 
 
@@ -165,7 +166,7 @@ def renamed(state: State, pair: PairState, event: Answered, now: float) -> list[
         if isinstance(request, Rename) and number == errno.EBUSY and not order.down:
             order.down = True
             if can_other(state, state.judgements.pairs.get(pair.mac, Pair(pair.mac)), order.ifindex):
-                pair.heard_until = now + state.config.failback.hold_down + AWAY
+                pair.heard_until = max(pair.heard_until or 0.0, now + state.config.failback.hold_down + AWAY)
             continue
         order.refuse("NameTaken" if number == errno.EEXIST else "Failed", words)
         actions.append(Say("error" if isinstance(request, SetUp) else "warning", words))

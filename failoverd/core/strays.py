@@ -5,6 +5,11 @@ a DHCP client on it, answers leave by the wrong device, and whatever looks for "
 kernel makes by itself it makes on no slave (net/ipv6/addrconf.c, addrconf_notify, looks at IFF_SLAVE), so an address on
 one is always somebody's doing. The traffic does not notice when it goes: it takes the master's addresses and routes.
 
+But an address makes its device speak: duplicate address detection, reports of multicast groups when it comes and when
+it goes, a DHCP client's questions. A switch learns from each frame where the MAC is, and sends the pair's traffic to
+the slave that does not carry, until the one that does says something. So for HEARD seconds what comes there is taken
+in. The kernel waits for two ticks before its first report (net/ipv6/mcast.c, mld_mod_work), so that one is met, too.
+
 A slave that is down is no way out for the traffic. It is set up again, but not before GRACE is over: who renames a
 NIC on a kernel before 6.2 sets it down first, and wants to do the rest himself.
 
@@ -29,6 +34,8 @@ from failoverd.plan import moving
 
 GRACE = 2.0
 """Seconds a slave may be down."""
+HEARD = 5.0
+"""Seconds for which both slaves are heard: reports are repeated within a second, solicitations sent after up to one."""
 FORGIVEN = 300.0
 """Seconds after which a fight counts as over."""
 
@@ -39,6 +46,7 @@ def given(state: State, ifindex: int, now: float) -> None:
         if _is_slave(state, found, ifindex):
             pair = state.pairs[found.mac]
             pair.strays.add(ifindex)
+            pair.heard_until = max(pair.heard_until or 0.0, now + HEARD)
             _forgive(pair, now)
 
 

@@ -14,11 +14,11 @@ from failoverd.config.spec import Config
 from failoverd.core.state import State
 from failoverd.core.status import nics
 from failoverd.core.step import step
-from failoverd.core.strays import FORGIVEN, GRACE
-from failoverd.model.actions import FetchInet
+from failoverd.core.strays import FORGIVEN, GRACE, HEARD
+from failoverd.model.actions import FetchInet, Send
 from failoverd.model.events import AddressSeen, ReleaseAsked, Synced
 from failoverd.model.links import Link
-from failoverd.model.requests import AddAddress, DropAddress, DropRoute, Request, SetUp
+from failoverd.model.requests import AddAddress, DropAddress, DropRoute, HearAll, Request, SetUp
 
 GIVEN = "10.0.0.77/24"
 
@@ -55,7 +55,7 @@ def test_what_a_slave_is_given_is_taken_off_and_nothing_else_is_touched(bus: str
     assert_joined(driver)
     assert driver.is_reachable(FOUR)
     assert driver.is_reachable(SIX)
-    assert {type(request) for batch in driver.sent for request in batch} == {DropAddress, DropRoute}
+    assert {type(request) for batch in driver.sent for request in batch} == {DropAddress, DropRoute, HearAll}
     assert driver.state.pairs[MAC].active == active
     told = (
         f"{link.name}: somebody has given it {GIVEN}, 2001:db8:7::7/64, fe80::7/64, and a slave of ens3 has nothing of "
@@ -64,6 +64,17 @@ def test_what_a_slave_is_given_is_taken_off_and_nothing_else_is_touched(bus: str
     assert driver.said == [told]
     assert f"{GIVEN} was taken off {link.name}" in explained(driver, link.ifindex)
     assert driver.state.pairs[MAC].state == "accelerated"
+
+
+def test_what_an_address_draws_to_its_slave_is_taken_in_for_a_while() -> None:
+    driver = joined()
+    link, start = slave(driver, "virtio"), driver.now
+    driver.kernel.by_others(AddAddress(address(GIVEN, link.ifindex)))
+    driver.settle(start + HEARD / 2)
+    assert driver.sent[0] == (HearAll(link.master, on=True),), "before anything is taken off"
+    assert driver.kernel.hearing == {link.master}
+    driver.settle(start + HEARD + 1)
+    assert driver.kernel.hearing == set()
 
 
 def test_nobody_is_fought_for_ever_and_what_was_long_ago_is_forgiven() -> None:
@@ -130,7 +141,8 @@ def test_what_the_kernel_will_not_take_off_is_tried_again_and_said() -> None:
     driver.kernel.refuse = lambda request: errno.EPERM if isinstance(request, DropAddress) else 0
     driver.kernel.by_others(AddAddress(address(GIVEN, link.ifindex)))
     driver.settle(driver.now + 1000)
-    assert len(driver.sent) == 3
+    drops = [batch for batch in driver.sent if isinstance(batch[0], DropAddress)]
+    assert len(drops) == 3
     assert any(f"drop {GIVEN} from {link.name} failed: EPERM" in text for text in driver.said)
     assert f"drop {GIVEN} from {link.name} failed: EPERM" in explained(driver, link.ifindex)
 
@@ -139,7 +151,8 @@ def test_a_slave_that_goes_before_it_is_looked_at_is_forgotten() -> None:
     driver = joined()
     link = slave(driver)
     state, now = driver.state, driver.now
-    assert [type(action) for action in step(state, AddressSeen(link.ifindex), now)][:1] == [FetchInet]
+    done = step(state, AddressSeen(link.ifindex), now)
+    assert [type(action) for action in done][:2] == [Send, FetchInet]
     state.pairs[MAC].looking = False
     driver.kernel.unplug(link.ifindex)
     driver.settle()

@@ -14,11 +14,8 @@ from walk import walk
 pytestmark = pytest.mark.matrix
 
 WALKS = [
-    pytest.param((neighbour, suite), id=(name := f"{neighbour.name}-{suite}"), marks=pytest.mark.xdist_group(name))
-    for neighbour in NEIGHBOURS
-    for suite in SUITES
+    pytest.param((neighbour, suite), id=f"{neighbour.name}-{suite}") for neighbour in NEIGHBOURS for suite in SUITES
 ]
-"""A walk is one guest's, and so one worker's, where several share the tests."""
 
 
 @pytest.fixture(scope="module", params=WALKS)
