@@ -73,6 +73,8 @@ class Tier:
     """It only runs where it is named."""
 
 
+COVERED = ["--cov", "--cov-report=", "--cov-fail-under=0", "-n", "2"]
+"""Measured in two workers at once, and judged when both are done."""
 UNIT = [f"--ignore=tests/{folder}" for folder in ("lint", "scenarios", "contract", "packaging")]
 NETNS = "tests/scenarios/test_netns.py"
 ANYWHERE = ["--ignore=tests/lint", "-v"]
@@ -145,9 +147,8 @@ def run(tier: Tier, result: Result) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="failoverd-tiers-") as folder:
         report = Path(folder, "report.xml")
-        runner = ["coverage", "run", "-m", "pytest"] if tier.covered else ["pytest"]
-        options = [*tier.arguments, f"--junitxml={report}"]
-        status = call([sys.executable, "-m", *runner, *options, *tier.folders], tier.minutes, result)
+        options = [*tier.arguments, *(COVERED if tier.covered else ()), f"--junitxml={report}", "--durations=15"]
+        status = call([sys.executable, "-m", "pytest", *options, *tier.folders], tier.minutes, result)
         if status == NO_TESTS:
             result.could_not = "it has no tests"
             return

@@ -4,8 +4,9 @@ NetworkManager activates a profile for Ethernet on an Ethernet NIC and on nothin
 and addresses, nobody would renew their lease, and a machine would lose its address hours after failoverd was installed.
 So where NetworkManager is at work, and the configuration leaves it open, the NIC stays the master. The same holds for
 systemd-networkd where its files match permanent MACs (netplan makes such of `macaddress`), which a bond has not. And
-dhclient, which Debian 12's ifupdown uses, holds a packet socket on the device it was started on: its renewals would
-leave by the standby, and draw the traffic there. Where failoverd is first, at a boot, it is started on the bond.
+a DHCP client that was started on a device (ifupdown does that) stays with it: dhclient holds a packet socket there, so
+its renewals would leave by the standby, and draw the traffic there; dhcpcd goes by the ifindex, and lets the lease run
+out. Where failoverd is first, at a boot, the client is started on the bond.
 
 Files say it, and nobody is asked: failoverd starts before NetworkManager and before D-Bus. That NetworkManager runs is
 known by the directory it keeps its devices' states in. /run/NetworkManager alone says nothing: netplan writes there
@@ -25,7 +26,8 @@ UNIT = "NetworkManager.service"
 PLACES = ("etc/systemd", "run/systemd")
 """What an administrator has written, and what is made anew at every boot."""
 BY_MAC = re.compile(r"^\s*PermanentMACAddress\s*=\s*\S", re.MULTILINE)
-CLIENTS = "run/dhclient*.pid"
+CLIENTS = {"dhclient": "run/dhclient*.pid", "dhcpcd": "run/dhcpcd/*pid", "udhcpc": "run/udhcpc*.pid"}
+"""What ifupdown may use, and what each leaves while it runs. A dhcpcd for all interfaces has `pid` alone for a name."""
 
 
 def why_no_bond(root: Path = Path("/")) -> str:
@@ -36,8 +38,10 @@ def why_no_bond(root: Path = Path("/")) -> str:
         for path in sorted((root / place / "network").glob("*.network")):
             if _is_by_mac(path):
                 return f"{path} matches a permanent MAC, which a bond has not"
-    client = next(iter(sorted(root.glob(CLIENTS))), None)
-    return f"dhclient runs (there is {client}), and stays with its NIC" if client is not None else ""
+    for client, pattern in CLIENTS.items():
+        for pid in sorted(root.glob(pattern)):
+            return f"{client} runs (there is {pid}), and stays with its NIC"
+    return ""
 
 
 def _is_by_mac(path: Path) -> bool:

@@ -97,8 +97,22 @@ def test_a_file_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
     assert why_no_bond(tmp_path) == ""
 
 
-def test_a_client_that_runs_stays_with_its_nic(tmp_path: Path) -> None:
-    pid = tmp_path / "run" / "dhclient.enp1s0.pid"
-    pid.parent.mkdir()
+@pytest.mark.parametrize(
+    ("client", "file"),
+    [
+        ("dhclient", "dhclient.enp1s0.pid"),
+        ("dhcpcd", "dhcpcd/enp1s0.pid"),
+        ("dhcpcd", "dhcpcd/pid"),
+        ("udhcpc", "udhcpc.enp1s0.pid"),
+    ],
+)
+def test_a_client_that_runs_stays_with_its_nic(tmp_path: Path, client: str, file: str) -> None:
+    pid = tmp_path / "run" / file
+    pid.parent.mkdir(parents=True)
     pid.touch()
-    assert why_no_bond(tmp_path) == f"dhclient runs (there is {pid}), and stays with its NIC"
+    assert why_no_bond(tmp_path) == f"{client} runs (there is {pid}), and stays with its NIC"
+
+
+def test_what_a_client_has_left_behind_is_none(tmp_path: Path) -> None:
+    (tmp_path / "run/dhcpcd/hook-state").mkdir(parents=True)
+    assert why_no_bond(tmp_path) == ""

@@ -95,6 +95,14 @@ class Judge:
     async def _is_tentative(self) -> bool:
         return "tentative" in await self.pair.shell("ip -6 address")
 
+    async def still(self) -> None:
+        """Wait until two looks in a row show the same, so that what has begun is over before the quiet begins."""
+        before = ""
+        with trio.move_on_after(PATIENCE):
+            while before != (now := await self._picture()):
+                before = now
+                await trio.sleep(1)
+
     async def said(self) -> str:
         """What the neighbour has written since the stop began."""
         return await self.pair.shell(SAID, *(f"--unit={unit}" for unit in self.neighbour.units))
@@ -133,12 +141,13 @@ class Judge:
         return int(found[0]["valid_life_time"]) if found else 0
 
     async def _picture(self) -> str:
-        """Everything that must not change by itself. Lifetimes do, and are left out."""
+        """Everything that must not change by itself. Lifetimes do, and are left out; so do the helpers of a DHCP
+        client, which it has for as long as it asks."""
         script = """
 ip -o link | sed 's/ qdisc .*link/ link/'
 ip -o address | sed 's/valid_lft.*//'
 ip route; ip -6 route | sed 's/expires [0-9]*sec//'
-ps -e -o pid,args | grep -E '[d]hclient|[d]hcpcd' || true
+ps -e -o pid,args | grep -E '[d]hclient|[d]hcpcd' | grep -vE -e '-script|run-hooks|: \\[' || true
 """
         return await self.pair.shell(script) + str((await self.pair.master())["failovers"])
 

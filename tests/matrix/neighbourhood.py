@@ -195,8 +195,8 @@ cloud-init init --local; cloud-init clean --logs; cloud-init init --local; netpl
 
 def datapath(neighbour: Neighbour, suite: str, column: str) -> str:
     """What joins the pair where failoverd's configuration says nothing."""
-    if (neighbour.name, suite) == ("ifupdown", "bookworm"):
-        # dhclient runs already when failoverd comes, and not yet when a boot is under way.
+    if neighbour.name == "ifupdown":
+        # Its DHCP client runs already when failoverd comes, and not yet when a boot is under way.
         return "bond" if column == "boot" else "tc"
     return neighbour.datapath
 

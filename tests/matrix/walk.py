@@ -37,10 +37,11 @@ ADVERTISED = 15.0
 class Walk:
     """See the module."""
 
-    def __init__(self, pair: DebGuest, neighbour: Neighbour, judge: Judge) -> None:
+    def __init__(self, pair: DebGuest, neighbour: Neighbour, judge: Judge, advertise: Callable[[], None]) -> None:
         self.pair = pair
         self.neighbour = neighbour
         self.judge = judge
+        self.advertise = advertise
         self.was_paired = False
 
     async def begin(self, deb: bytes) -> None:
@@ -121,6 +122,9 @@ class Walk:
             master = await self.pair.until(lambda master: bool(master["standby"]), PATIENCE)
         cell.note(master["name"] == self.master, f"the master is called {master['name']}")
         await self.judge.configured(master["name"])
+        # Where two take the router's word (the kernel and dhcpcd), one of them may have its address only by the next one.
+        self.advertise()
+        await self.judge.still()
 
 
 async def walk(
@@ -137,7 +141,8 @@ async def walk(
         pair = DebGuest(guest, switch, (await guest.netdevs("pv"))[0])
         async with open_nursery() as nursery:
             nursery.start_soon(router.advertise, peer.send, ADVERTISED)
-            one = Walk(pair, neighbour, Judge(pair, neighbour, suite, peer, dhcp))
+            judge = Judge(pair, neighbour, suite, peer, dhcp)
+            one = Walk(pair, neighbour, judge, lambda: peer.send(router.advertisement()))
             await one.begin(package().read_bytes())
             for column in [column for column in COLUMNS if column in columns]:
                 cells[column] = await one.stop_at(column)

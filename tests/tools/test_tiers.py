@@ -93,7 +93,7 @@ def test_the_guest_tier_takes_only_guest_tests_and_the_unit_tier_none(project: P
     assert last == "1 passed, 0 failed, 0 skipped", output
     assert re.search("PASSED .*::test_guest", output)
     _, output, _ = tiers(project, "unit")
-    assert "1 passed, 1 deselected" in output
+    assert re.search(r"unit +ran +1 ", output)
 
 
 def test_coverage_that_falls_short_fails_the_unit_tier(project: Path) -> None:

@@ -29,9 +29,9 @@ class PairGuest:
     switch: Switch
     name: str
 
-    async def shell(self, script: str, *words: str) -> str:
-        """What a shell script in the guest prints; it must succeed."""
-        return (await self.guest.run(["sh", "-ec", script, "test", *words], timeout=120)).check().stdout.decode()
+    async def shell(self, script: str, *words: str, seconds: float = 300) -> str:
+        """What a shell script in the guest prints; it must succeed, within that many seconds."""
+        return (await self.guest.run(["sh", "-ec", script, "test", *words], timeout=seconds)).check().stdout.decode()
 
     async def master(self) -> Mapping[str, Any]:
         """The daemon's one master; empty while there is none."""
