@@ -205,10 +205,7 @@ SUITES = {"bookworm": "12", "trixie": "13"}
 COLUMNS = ("hot-plug", "unplug", "replug", "restart", "boot")
 """In the order in which one guest goes through them."""
 
-NOT_YET: dict[tuple[str, str, str], str] = {
-    ("cloud-init", "bookworm", "boot"): "at a boot with both plugged in, cloud-init 22.4 still sees two NICs when it "
-    "gives names, and the master is not configured",
-}
+NOT_YET: dict[tuple[str, str, str], str] = {}
 """Cells that are known not to hold, by neighbour, suite and column, and why. Their tests must fail as long as they are
 here."""
 

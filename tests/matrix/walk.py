@@ -122,7 +122,7 @@ class Walk:
             master = await self.pair.until(lambda master: bool(master["standby"]), PATIENCE)
         cell.note(master["name"] == self.master, f"the master is called {master['name']}")
         await self.judge.configured(master["name"])
-        # Where two take the router's word (the kernel and dhcpcd), one of them may have its address only by the next one.
+        # Where two take the router's word (the kernel and dhcpcd), one may have its address by the next word only.
         self.advertise()
         await self.judge.still()
 
