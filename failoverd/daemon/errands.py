@@ -26,12 +26,13 @@ Tell = Callable[[Event], Awaitable[None]]
 
 
 class Errands:
-    """Runs them in `nursery`; what comes of each is told the engine."""
+    """Runs them in `nursery`; what comes of each is told the engine. None that fails may take the engine with it."""
 
     def __init__(self, nursery: trio.Nursery, open_inet: Opener, announce: Announcer) -> None:
         self._nursery = nursery
         self._open_inet = open_inet
         self._announce = announce
+        self._told: set[tuple[str, type[Exception]]] = set()
 
     def fetch(self, mac: str, ifindexes: tuple[int, ...], tell: Tell) -> None:
         """Look the configuration of these devices up, and tell it."""
@@ -48,18 +49,29 @@ class Errands:
                 inet = await fetch_inet(self._open_inet, ifindexes)
             except (OSError, NetlinkError, InterruptedDumpError) as error:
                 log.warning("%s: cannot read the addresses and routes: %s; trying again", mac, error)
-                await trio.sleep(FETCH_PAUSE)
+            except Exception as error:
+                self._broke(mac, "looking up the addresses and routes, which is tried again", error)
             else:
                 await tell(InetSeen(mac, inet))
                 return
+            await trio.sleep(FETCH_PAUSE)
 
     async def _repeat(self, action: Announce, tell: Tell) -> None:
         for number in range(action.times):
             await trio.sleep(ANNOUNCE_PAUSE if number else 0)
+            troubles: Sequence[str] = ()
             try:
                 troubles = await self._announce(dict(action.devices), dict(action.ports))
             except (OSError, NetlinkError, InterruptedDumpError) as error:
                 troubles = [f"the addresses cannot be read: {error}"]
+            except Exception as error:
+                self._broke(action.mac, "announcing, so the neighbours may send to the wrong NIC for a while", error)
             for trouble in troubles:
                 log.warning("%s: the neighbours may send to the wrong NIC for a while: %s", action.mac, trouble)
         await tell(Announced(action.mac))
+
+    def _broke(self, mac: str, what: str, error: Exception) -> None:
+        """What nobody has thought of. It will come again, maybe ten times a second, so each kind is said once."""
+        level = logging.DEBUG if (what, type(error)) in self._told else logging.ERROR
+        self._told.add((what, type(error)))
+        log.log(level, "%s: this failed: %s; please report it", mac, what, exc_info=error)

@@ -12,6 +12,9 @@ announced.
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import os
 import socket
 import struct
 from collections.abc import Iterable, Mapping
@@ -32,6 +35,8 @@ ICMPV6 = 58
 IFA_F_UNSURE = 0x40 | 0x08 | 0x04
 """IFA_F_TENTATIVE, IFA_F_DADFAILED, IFA_F_OPTIMISTIC: nobody can say yet whose address this is."""
 NOBODY = "00:00:00:00:00:00"
+SOCKADDR_LL = struct.Struct("=HHiHBB8x")
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 async def announce(open_socket: Opener, devices: Mapping[int, str], ports: Mapping[int, int]) -> list[str]:
@@ -54,19 +59,28 @@ async def announce(open_socket: Opener, devices: Mapping[int, str], ports: Mappi
 
 
 def _send(sock: socket.socket, ifindex: int, told: Iterable[bytes]) -> list[str]:
-    """What could not be sent; the first failure of a device stands for the rest."""
-    try:
-        name = socket.if_indextoname(ifindex)
-    except OSError:
-        return []
+    """What could not be sent; the first failure of a device stands for the rest. One that is gone needs nothing."""
     troubles = []
     for frame in told:
         try:
-            sock.bind((name, 0))
+            _bind(sock, ifindex)
             sock.send(frame)
         except OSError as error:
+            if error.errno == errno.ENODEV:
+                return []
             troubles.append(f"cannot announce by the device with ifindex {ifindex}: {error}")
     return troubles[:1]
+
+
+def _bind(sock: socket.socket, ifindex: int) -> None:
+    """Bind a packet socket to a device by its ifindex, as the kernel has it (packet(7)). Raises OSError.
+
+    Python's own wants a name, as text in UTF-8. A name need not be that, and may be another device's by then.
+    """
+    address = SOCKADDR_LL.pack(socket.AF_PACKET, 0, ifindex, 0, 0, 0)
+    if _libc.bind(sock.fileno(), address, len(address)):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def frames(mac: bytes, addresses: Iterable[Address]) -> list[bytes]:

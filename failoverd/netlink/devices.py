@@ -23,10 +23,16 @@ DRIVER = slice(4, 36)
 IFREQ = struct.Struct("16sP16x")
 F_STANDBY = 62
 VIRTIO = Path("/sys/bus/virtio/devices")
+MOST = 1024
+"""Devices remembered. A VF that is plugged in has a new ifindex each time, so those that are gone must not add up."""
 
 
 class Devices:
-    """Completes links of this network namespace. Asked once a device: a driver does not change under an ifindex."""
+    """Completes links of this network namespace. Asked once a device: a driver does not change under an ifindex.
+
+    Of more than MOST devices the one that has been silent the longest is forgotten; should it still be there, it is
+    asked again.
+    """
 
     def __init__(self, virtio: Path = VIRTIO) -> None:
         self._virtio = virtio
@@ -37,13 +43,19 @@ class Devices:
         if link.kind:
             return link
         key = (link.ifindex, link.parent)
-        if key not in self._known:
+        known = self._known.pop(key, None)
+        if known is None:
             driver = read_driver(link.ifindex, link.name)
-            if not driver:
-                return replace(link, standby_feature=self._has_standby(link))
-            self._known[key] = (driver, self._has_standby(link))
-        driver, standby = self._known[key]
-        return replace(link, driver=driver, standby_feature=standby)
+            known = (driver, self._has_standby(link))
+        if known[0]:
+            self._remember(key, known)
+        return replace(link, driver=known[0], standby_feature=known[1])
+
+    def _remember(self, key: tuple[int, str], known: tuple[str, bool]) -> None:
+        """As the latest: a dict keeps the order in which its keys came."""
+        self._known[key] = known
+        if len(self._known) > MOST:
+            del self._known[next(iter(self._known))]
 
     def _has_standby(self, link: Link) -> bool:
         if link.bus != "virtio":

@@ -8,11 +8,16 @@ heard a router that knows no better. The kernel does not say so of MLDv1.
 
 The groups are read from /proc/thread-self/net; by rtnetlink the kernel tells only those of IPv6, and those of IPv4 from
 6.15 on. A membership with a list of sources is reported as one without: what comes besides is dropped by the kernel.
+
+These files name every device of the namespace, and a name is bytes: any but NUL, "/", ":" and what isspace() of the
+kernel says is white space (net/core/dev.c, dev_valid_name). So they are cut as bytes, where white space is ASCII's and
+no line ends at 0x85; as text a name could be cut in two, and its end be taken for a number. The names are not wanted.
 """
 
 from __future__ import annotations
 
 import struct
+from binascii import unhexlify
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +30,7 @@ ALL_HOSTS, ALL_NODES = bytes([224, 0, 0, 1]), bytes.fromhex("ff02") + bytes(13) 
 """Everybody is in them, and nobody reports them."""
 IGMP_ROUTERS, MLD_ROUTERS = bytes([224, 0, 0, 22]), bytes.fromhex("ff02") + bytes(13) + b"\x16"
 V1_REPORT, V2_REPORT, V3_REPORT, MLD2_REPORT = 0x12, 0x16, 0x22, 143
-OLD = {"V1": V1_REPORT, "V2": V2_REPORT}
+OLD = {b"V1": V1_REPORT, b"V2": V2_REPORT}
 IS_EXCLUDE = 2
 LINK_SCOPE, SCOPE_LINK = 2, 253
 ETH_P_IPV4, ETH_P_IPV6, IGMP, ICMPV6, HOP_BY_HOP = 0x0800, 0x86DD, 2, 58, 0
@@ -47,28 +52,35 @@ class Groups:
 
 
 def read_groups(ifindexes: Collection[int], proc: Path = PROC) -> dict[int, Groups]:
-    """The groups of these devices in this thread's network namespace. Raises OSError where they cannot be read."""
-    four, six = parse_igmp((proc / "igmp").read_text("latin-1")), _optional(proc / "igmp6")
+    """The groups of these devices in this thread's network namespace. Raises OSError where they cannot be read, and as
+    the parsers do."""
+    four, six = parse_igmp((proc / "igmp").read_bytes()), parse_igmp6(_optional(proc / "igmp6"))
     found = {}
     for ifindex in ifindexes:
         groups, old = four.get(ifindex, ((), 0))
-        found[ifindex] = Groups(groups, parse_igmp6(six).get(ifindex, ()), old)
+        found[ifindex] = Groups(groups, six.get(ifindex, ()), old)
     return found
 
 
-def _optional(path: Path) -> str:
+def _optional(path: Path) -> bytes:
     """A kernel without IPv6 has no such file."""
-    return path.read_text("latin-1") if path.exists() else ""
+    return path.read_bytes() if path.exists() else b""
 
 
-def parse_igmp(text: str) -> dict[int, tuple[tuple[bytes, ...], int]]:
+def _lines(raw: bytes) -> list[bytes]:
+    return [line for line in raw.split(b"\n") if line]
+
+
+def parse_igmp(raw: bytes) -> dict[int, tuple[tuple[bytes, ...], int]]:
     """/proc/net/igmp: by ifindex the groups to report, and by what old report. A device's line is followed by its
-    groups', which are indented (net/ipv4/igmp.c, igmp_mc_seq_show)."""
+    groups', which are indented (net/ipv4/igmp.c, igmp_mc_seq_show).
+
+    Raises ValueError, LookupError or struct.error for what is no such list."""
     found: dict[int, tuple[tuple[bytes, ...], int]] = {}
     current = 0
-    for line in text.splitlines()[1:]:
+    for line in _lines(raw)[1:]:
         words = line.split()
-        if not line[:1].isspace():
+        if not line.startswith(b"\t"):
             current = int(words[0])
             found[current] = ((), OLD.get(words[-1], 0))
             continue
@@ -79,11 +91,13 @@ def parse_igmp(text: str) -> dict[int, tuple[tuple[bytes, ...], int]]:
     return found
 
 
-def parse_igmp6(text: str) -> dict[int, tuple[bytes, ...]]:
-    """/proc/net/igmp6: by ifindex the groups to report. Those that do not leave the machine are not (RFC 3810, 6)."""
+def parse_igmp6(raw: bytes) -> dict[int, tuple[bytes, ...]]:
+    """/proc/net/igmp6: by ifindex the groups to report. Those that do not leave the machine are not (RFC 3810, 6).
+
+    A group stands fourth from the end (net/ipv6/mcast.c, igmp6_mc_seq_show). Raises as parse_igmp does."""
     found: dict[int, tuple[bytes, ...]] = {}
-    for words in map(str.split, text.splitlines()):
-        group = bytes.fromhex(words[2])
+    for words in map(bytes.split, _lines(raw)):
+        group = unhexlify(words[-4])
         if group != ALL_NODES and group[1] & 0xF >= LINK_SCOPE:
             found[int(words[0])] = (*found.get(int(words[0]), ()), group)
     return found
@@ -137,3 +151,6 @@ def of_all(devices: Mapping[int, str], proc: Path = PROC) -> tuple[dict[int, Gro
         return read_groups(devices, proc), ""
     except OSError as error:
         return {}, f"the multicast groups cannot be read: {error}"
+    except (ValueError, LookupError, struct.error) as error:
+        # Whatever a kernel to come writes there, the addresses are announced all the same.
+        return {}, f"the multicast groups cannot be read: {error!r}"

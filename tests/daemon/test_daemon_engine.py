@@ -363,6 +363,19 @@ def test_looking_up_a_configuration_is_tried_until_it_comes(caplog: pytest.LogCa
     assert caplog.text.count("cannot read the addresses and routes: [Errno 24] Too many open files") == 5
 
 
+def test_a_look_up_that_breaks_down_is_tried_again_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    def prepare(machine: Machine) -> None:
+        machine.inet_errors = [ValueError("odd")] * 5
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+
+    on_a_machine(body, prepare)
+    broken = [record for record in caplog.records if record.exc_info]
+    assert [record.levelname for record in broken] == ["ERROR"]
+    assert "ValueError: odd" in caplog.text
+
+
 def test_a_vf_that_goes_while_its_configuration_is_looked_up(caplog: pytest.LogCaptureFixture) -> None:
     """The kernel ends that dump with ENODEV. The pair must not wait for an answer that cannot come."""
 

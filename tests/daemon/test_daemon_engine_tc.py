@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 
 import pytest
 import trio
-from test_daemon_engine import FIRST, Machine, joined, on_a_machine
+from test_daemon_engine import FIRST, Machine, causes, joined, on_a_machine
+from trio.testing import MockClock
 
 from failoverd.config.spec import Announce, Config, Failback, Master, Tc
 from failoverd.core.state import State
+from failoverd.daemon.errands import Errands
+from failoverd.model.actions import Announce as Asked
+from failoverd.model.events import Event
 from failoverd.model.signals import FailedOver
 from failoverd.netlink.fetch import InterruptedDumpError
 from failoverd.netlink.frames import NetlinkError
+from failoverd.netlink.transport import KernelSocket
 
 TC = Config(master=Master(datapath="tc"), failback=Failback(hold_down=0.2))
 RTM_GETLINK = 18
@@ -103,6 +109,59 @@ def test_every_switch_is_announced_so_many_times(caplog: pytest.LogCaptureFixtur
     assert "the neighbours may send to the wrong NIC for a while: no way out" in caplog.text
     assert "the addresses cannot be read: [Errno 5] no" in caplog.text
     assert "the addresses cannot be read: odd" in caplog.text
+
+
+def test_an_announcement_that_breaks_down_costs_that_one_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """And is said once for each kind, with its place."""
+    config = Config(master=TC.master, failback=TC.failback, announce=Announce(times=5))
+
+    async def body(machine: Machine) -> None:
+        vf = await accelerated(machine)
+        await trio.sleep(1)
+        machine.announced.clear()
+        machine.announce_says = [ValueError("odd"), ValueError("odder"), LookupError("none"), ValueError("oddest")]
+        machine.kernel.unplug(vf)
+        await machine.until(carried_by("virtio"))
+        await trio.sleep(1)
+        assert len(machine.announced) == 5
+        assert not machine.engine.state.pairs[FIRST].announcing
+        machine.kernel.plug("ens14", FIRST, "pci", "vmxnet3", "0000:09")
+        await machine.until(carried_by("pci"))
+
+    with caplog.at_level(logging.INFO, "failoverd"):
+        on_a_machine(body, config=config)
+    broken = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [record.exc_info and record.exc_info[0] for record in broken] == [ValueError, LookupError]
+    assert all("the neighbours may send to the wrong NIC" in record.message for record in broken)
+    assert "in announce" in caplog.text
+
+
+def test_an_end_goes_through_an_announcement() -> None:
+    """Survived is what fails, not what ends the engine."""
+
+    async def main() -> None:
+        async def announce(_devices: Mapping[int, str], _ports: Mapping[int, int]) -> list[str]:
+            if interrupted:
+                raise KeyboardInterrupt
+            await trio.sleep_forever()
+
+        async def tell(_event: Event) -> None:
+            raise AssertionError("it was not done")
+
+        async def open_inet() -> KernelSocket:
+            raise AssertionError("nobody asked")
+
+        with trio.move_on_after(1) as scope:
+            async with trio.open_nursery() as nursery:
+                Errands(nursery, open_inet, announce).announce(Asked(FIRST, ((2, FIRST),), 1), tell)
+        assert scope.cancelled_caught
+
+    interrupted = False
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+    interrupted = True
+    with pytest.raises((KeyboardInterrupt, BaseExceptionGroup)) as caught:
+        trio.run(main)
+    assert [type(cause) for cause in causes(caught.value)] == [KeyboardInterrupt]
 
 
 def test_an_end_leads_the_traffic_to_where_it_needs_nobody() -> None:

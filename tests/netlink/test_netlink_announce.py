@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
+from contextlib import suppress
 
 import pytest
 import trio
@@ -15,7 +17,7 @@ from veths import make_veth
 from failoverd.lab import frames as lab
 from failoverd.model.events import Answered
 from failoverd.model.inet import Address
-from failoverd.model.requests import AddAddress, Request, SetUp
+from failoverd.model.requests import AddAddress, Rename, Request, SetUp
 from failoverd.netlink.announce import announce, frames, gratuitous_arp, unsolicited_na
 from failoverd.netlink.conversation import Conversation
 from failoverd.netlink.transport import KernelSocket
@@ -107,6 +109,16 @@ async def do(*requests: Request) -> None:
     sock.close()
 
 
+def waiting(ear: socket.socket) -> list[bytes]:
+    """What has come by now: a veth hands a frame over before its sender goes on, or very soon after."""
+    frames = []
+    ear.settimeout(0.5)
+    with suppress(TimeoutError):
+        while True:
+            frames.append(ear.recv(2000))
+    return frames
+
+
 @private_net
 def test_the_real_kernel_sends_them_by_their_device_and_a_gone_one_is_told_of() -> None:
     """IFA_F_NODAD (0x02) makes an address sure at once."""
@@ -135,6 +147,43 @@ def test_the_real_kernel_sends_them_by_their_device_and_a_gone_one_is_told_of() 
 
 
 @private_net
+def test_a_device_whose_name_is_no_text_is_announced() -> None:
+    async def main() -> tuple[bytes, list[str]]:
+        first, second = await make_veth("v0", "v1")
+        address = AddAddress(Address(first, 2, 24, 0, 0, FOUR, ((1, FOUR), (2, FOUR))))
+        await do(Rename(first, "e\udce9"), SetUp(second, True), SetUp(first, True), address)
+        assert os.fsencode(socket.if_indextoname(first)) == b"e\xe9"
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as ear:
+            ear.bind(("v1", 0x0806))
+            ear.settimeout(10)
+            troubles = await announce(open_inet, {first: "52:54:00:aa:bb:cc"}, {})
+            return ear.recv(2000), troubles
+
+    assert trio.run(main) == (gratuitous_arp(MAC, FOUR), [])
+
+
+@private_net
+def test_each_is_announced_by_its_own_device_and_one_that_is_down_keeps_no_other() -> None:
+    """Over one socket: what is bound for one must not carry what is another's."""
+
+    async def main() -> list[str]:
+        (a, far_a), (b, _), (c, far_c) = [await make_veth(f"{name}0", f"{name}1") for name in "abc"]
+        await do(*(SetUp(ifindex, True) for ifindex in (a, far_a, c, far_c)))
+        kind = (socket.AF_PACKET, socket.SOCK_RAW)
+        with socket.socket(*kind) as x, socket.socket(*kind) as y:
+            x.bind(("a1", RARP))
+            y.bind(("c1", RARP))
+            macs = {i: f"52:54:00:00:00:{i:02x}" for i in (a, b, 99, c)}
+            troubles = await announce(open_inet, macs, {})
+            assert [frame[11] for frame in waiting(x)] == [a]
+            assert [frame[11] for frame in waiting(y)] == [c]
+        return troubles
+
+    (trouble,) = trio.run(main)
+    assert "down" in trouble
+
+
+@private_net
 def test_what_cannot_be_sent_is_said_and_the_rest_is_sent() -> None:
     async def main() -> list[str]:
         first, second = await make_veth("v0", "v1")
@@ -145,5 +194,3 @@ def test_what_cannot_be_sent_is_said_and_the_rest_is_sent() -> None:
     (trouble,) = trio.run(main)
     assert trouble.startswith("cannot announce by the device with ifindex ")
     assert "down" in trouble
-
-

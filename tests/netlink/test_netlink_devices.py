@@ -8,6 +8,7 @@ from privatenet import private_net
 from veths import make_veth
 
 from failoverd.model.links import Link
+from failoverd.netlink import devices as module
 from failoverd.netlink.devices import Devices, read_driver
 
 NIC = Link(7, "no such device", bus="virtio", parent="virtio3")
@@ -57,3 +58,24 @@ def test_a_driver_is_remembered_over_a_rename_and_learnt_late() -> None:
     assert devices.complete(Link(first, "eth0")).driver == ""
     assert devices.complete(Link(first, "v0")).driver == "veth"
     assert devices.complete(Link(first, "eth0")).driver == "veth"
+
+
+def test_devices_that_are_gone_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A VF that is plugged in again and again has a new ifindex each time. Those that stay are not asked again."""
+    asked: list[int] = []
+
+    def driver(ifindex: int, _name: str) -> str:
+        asked.append(ifindex)
+        return "ixgbevf"
+
+    monkeypatch.setattr(module, "read_driver", driver)
+    monkeypatch.setattr(module, "MOST", 4)
+    devices = Devices()
+    stays = Link(1, "ens3", bus="virtio", parent="virtio0")
+    for ifindex in range(2, 100):
+        assert devices.complete(stays).driver == "ixgbevf"
+        assert devices.complete(Link(ifindex, "ens4", bus="pci", parent="0000:00:05.0")).driver == "ixgbevf"
+    assert len(devices._known) == 4
+    assert asked == list(range(1, 100))
+    assert devices.complete(Link(2, "ens4", bus="pci", parent="0000:00:05.0")).driver == "ixgbevf"
+    assert asked[-1] == 2, "who was forgotten and is there after all is asked again"

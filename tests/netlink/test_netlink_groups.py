@@ -14,14 +14,14 @@ from veths import make_veth
 
 from failoverd.lab.membership import reported
 from failoverd.model.inet import Address
-from failoverd.model.requests import SetUp
+from failoverd.model.requests import Rename, SetUp
 from failoverd.netlink.announce import announce
 from failoverd.netlink.groups import Groups, of_all, parse_igmp, parse_igmp6, read_groups, reports
 
 MAC = bytes.fromhex("525400aabbcc")
 FOUR, SIX = socket.inet_aton("192.0.2.1"), socket.inet_pton(socket.AF_INET6, "fe80::2")
 GROUP4, GROUP6 = socket.inet_aton("239.129.2.3"), socket.inet_pton(socket.AF_INET6, "ff05::123")
-IGMP = """\
+IGMP = b"""\
 Idx	Device    : Count Querier	Group    Users Timer	Reporter
 1	lo        :     1      V3
 				010000E0     1 0:00000000		0
@@ -33,7 +33,7 @@ Idx	Device    : Count Querier	Group    Users Timer	Reporter
 8	old       :     1      V1
 				010000E0     1 0:00000000		0
 """
-IGMP6 = """\
+IGMP6 = b"""\
 1    lo              ff020000000000000000000000000001     1 0000000C 0
 2    ens3            ff050000000000000000000000000123     1 00000004 0
 2    ens3            ff0200000000000000000001ff000002     1 00000004 0
@@ -62,12 +62,41 @@ def test_what_never_leaves_the_machine_is_not_reported() -> None:
 
 
 def test_a_device_without_groups_and_a_kernel_without_ipv6(tmp_path: Path) -> None:
-    (tmp_path / "igmp").write_text(IGMP)
+    (tmp_path / "igmp").write_bytes(IGMP)
     assert read_groups([2, 9], tmp_path) == {2: Groups((GROUP4,)), 9: Groups()}
-    (tmp_path / "igmp6").write_text(IGMP6)
+    (tmp_path / "igmp6").write_bytes(IGMP6)
     assert read_groups([2], tmp_path)[2].six[0] == GROUP6
     assert of_all({2: "x"}, tmp_path / "none")[0] == {}
     assert "cannot be read" in of_all({2: "x"}, tmp_path / "none")[1]
+
+
+ODD = ["Åb".encode(), b"\x1c9\x85", b"a\xff\x1d\x1e\x1f7", b"V2"]
+"""In text of one kind or another each but the last would be cut in two, or not be text."""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_device_may_be_called_what_it_likes(name: bytes) -> None:
+    assert parse_igmp(IGMP.replace(b"ens3", name)) == parse_igmp(IGMP)
+    assert parse_igmp6(IGMP6.replace(b"ens3", name)) == parse_igmp6(IGMP6)
+
+
+@pytest.mark.parametrize("file", ["igmp", "igmp6"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"first\nx\tens3      :     1      V3\n",
+        b"first\n\t\t\t\t030281EF     1 0:00000000\t\t0\n",
+        b"first\n1\tlo        :     1      V3\n\t\t\t\t1030281EF     1 0:00000000\t\t0\n",
+        b"first\n1 lo odd\n \n",
+        b"\t\n\t\n",
+    ],
+)
+def test_a_list_of_another_form_is_told_of(tmp_path: Path, file: str, raw: bytes) -> None:
+    (tmp_path / "igmp").write_bytes(IGMP)
+    (tmp_path / file).write_bytes(raw)
+    found, trouble = of_all({2: "x"}, tmp_path)
+    assert found == {}
+    assert trouble.startswith("the multicast groups cannot be read: ")
 
 
 def test_a_report_is_what_a_router_understands() -> None:
@@ -130,3 +159,22 @@ def test_the_real_kernels_groups_are_reported_by_their_device() -> None:
     heard = trio.run(main)
     groups = {str(group) for frame in heard for group in reported(frame)}
     assert {"239.129.2.3", "ff05::123"} <= groups
+
+
+@private_net
+def test_the_real_kernels_lists_are_read_whatever_its_devices_are_called() -> None:
+    """Both of a pair are up, and so are in some groups by themselves."""
+
+    async def main() -> None:
+        for number, raw in enumerate(ODD):
+            first, second = await make_veth(f"v{number}", f"w{number}")
+            await do(Rename(first, raw.decode("utf-8", "surrogateescape")), SetUp(first, True), SetUp(second, True))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as four:
+                membership = struct.pack("4s4si", GROUP4, bytes(4), first)
+                four.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+                found, trouble = of_all({first: "x", second: "y"})
+            assert (trouble, found[first].four, found[second].four) == ("", (GROUP4,), ())
+            assert found[first].six
+            assert found[second].six
+
+    trio.run(main)
