@@ -46,8 +46,8 @@ class PairState:
 
     What was ordered: `drain`, `renames` in their order, and with `vf_wanted` the ifindex of a VF that shall carry
     without having been steady. `renaming` is the batch about names that is with the kernel; `announcing` counts the
-    announcements that are under way, and until `heard_until` both slaves are heard (a rename, a stray address); `hearing` is
-    whether that was asked for, None before. `tried` are requests about names that were made of our own accord, `named`
+    announcements that are under way, and until `heard_until` both slaves are heard (a rename, a stray address);
+    `hearing` is whether that was asked for, None before. `tried` are requests about names that were made of our own accord, `named`
     the devices somebody else has named since udev was done with them; none such is made before `quiet_at`.
 
     What others do to slaves: `strays` may have got something of their own, `lowered` are down and since when, `undoing`

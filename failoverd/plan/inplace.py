@@ -12,6 +12,7 @@ from failoverd.model.requests import SetUp
 from failoverd.plan import moving, names
 from failoverd.plan.situation import Do, Next, Rest, Situation, Wait
 from failoverd.policy.holding import wants_everything
+from failoverd.policy.naming import is_marked
 
 
 def join_in_place(s: Situation) -> Next:
@@ -57,6 +58,10 @@ def _attach(s: Situation, vf: Link, master: Link) -> Next:
 def _move(s: Situation, vf: Link, master: Link) -> Next | None:
     """Give the master what the VF has of its own, if it can be given."""
     seen = s.seen(vf)
+    if is_marked(vf, "vf") and not vf.link_local:
+        # It was emptied before it was silenced. What a router's word has made of it since, between its coming up and
+        # its filter, is nobody's; and a master that was brought up for it would look configured to its manager.
+        seen = moving.without_advertised(seen)
     if reason := moving.why_not_movable(seen):
         return Wait(f"{vf.name}: {reason}; take that route away or write it without the object")
     if moving.has_own_routes6(seen):

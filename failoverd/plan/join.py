@@ -23,7 +23,7 @@ from failoverd.plan import moving, names
 from failoverd.plan.inplace import join_in_place
 from failoverd.plan.release import afterwards
 from failoverd.plan.situation import Do, Finish, GiveUp, Next, Rest, Situation, Wait, Write
-from failoverd.policy.naming import PREFIX, mark, why_not_a_name
+from failoverd.policy.naming import PREFIX, mark, new_mark, spare_name, why_not_a_name
 from failoverd.policy.wanted import standby_name, why_not
 
 
@@ -61,10 +61,10 @@ def _create(s: Situation) -> Next:
 
 def _mark(s: Situation, master: Link) -> Next:
     """Without its mark, failoverd would not know the master again as soon as it has the NIC's name."""
-    request = AddAltname(master.ifindex, mark(s.mac))
-    if refusal := s.refusal([request]):
+    requests = tuple(AddAltname(master.ifindex, name) for name in (new_mark(s.mac), mark(s.mac)))
+    if refusal := s.refusal(requests):
         return GiveUp(f"{master.name} could not be marked as made by failoverd: {refusal}")
-    return Do((request,), f"mark {master.name} as made by failoverd")
+    return Do(requests, f"mark {master.name} as made by failoverd")
 
 
 def _prepare(s: Situation, master: Link) -> Next:
@@ -144,7 +144,7 @@ def _take(s: Situation, slave: Link | None, journal: Journal | None = None) -> N
 def _move(s: Situation, master: Link, journal: Journal) -> Next:
     """The journal is written: exchange the names and put the configuration on the master."""
     nic, shape, vfs = s.nic, list[Request](), list[Request]()
-    if master.name != journal.name:
+    if s.is_passing():
         if step := _last_look(s, master, journal):
             return step
         along = _take_along(s, master, journal)
@@ -152,6 +152,9 @@ def _move(s: Situation, master: Link, journal: Journal) -> Next:
             return along
         vfs += along
         shape += _exchange_names(s, master, journal)
+    elif master.name != journal.name:
+        # Somebody has renamed it since it was moved.
+        return Write(replace(journal, name=master.name))
     if nic is not None and not s.is_in(nic) and not s.can_carry(s.vf):
         is_up = nic.up and SetUp(nic.ifindex, up=False) not in shape
         shape += s.datapath.attach(replace(nic, up=is_up), master)
@@ -190,6 +193,8 @@ def _last_look(s: Situation, master: Link, journal: Journal) -> Next | None:
     nic = s.nic
     if reason := why_not(journal.name, s.links, master.ifindex, nic.ifindex if nic else 0):
         return GiveUp(f"{journal.name} could not be moved to a master: {reason} now")
+    if nic is not None and (name := _other_name(s, nic, journal)):
+        return Write(replace(journal, name=name, altnames=names.others(s, nic, name)))
     vf = s.vf if not s.is_in(s.vf) and _is_vf_in_use(journal) else None
     if look := s.look_at(nic, vf):
         return look
@@ -199,16 +204,29 @@ def _last_look(s: Situation, master: Link, journal: Journal) -> Next | None:
     return Write(replace(journal, inet=inet, extra=extra))
 
 
+def _other_name(s: Situation, nic: Link, journal: Journal) -> str:
+    """What the master is to be called where somebody has renamed the NIC since the journal was written, or ""."""
+    if nic.name in (_standby_name(s, nic, journal), spare_name(s.mac)):
+        return ""
+    name = names.master_name(s, nic)
+    return name if name != journal.name else ""
+
+
 def _exchange_names(s: Situation, master: Link, journal: Journal) -> list[Request]:
     requests: list[Request] = []
     nic = s.nic
     if nic is not None:
-        standby = standby_name(nic.ifindex, journal.name, s.mac, s.config.naming, s.links)
+        standby = _standby_name(s, nic, journal)
         requests += [SetUp(nic.ifindex, up=False)] if nic.up and not s.is_in(nic) else []
         requests += names.rename(nic, standby) if nic.name != standby else []
     requests += [SetUp(master.ifindex, up=False)] if master.up else []
     requests += [SetMtu(master.ifindex, journal.mtu)] if master.mtu != journal.mtu else []
-    return [*requests, Rename(master.ifindex, journal.name)]
+    requests += [DropAltname(master.ifindex, new_mark(s.mac))] if new_mark(s.mac) in master.altnames else []
+    return [*requests, Rename(master.ifindex, journal.name)] if master.name != journal.name else requests
+
+
+def _standby_name(s: Situation, nic: Link, journal: Journal) -> str:
+    return standby_name(nic.ifindex, journal.name, s.mac, s.config.naming, s.links)
 
 
 def _check(s: Situation, master: Link, journal: Journal) -> Next:

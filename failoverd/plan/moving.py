@@ -20,8 +20,10 @@ from failoverd.model.pairs import Inet
 from failoverd.model.requests import AddAddress, AddRoute, DropAddress, Request
 
 AF_INET6 = 10
+IFA_F_TEMPORARY = 0x01
 IFA_F_NODAD = 0x02
 IFA_F_DADFAILED = 0x08
+IFA_F_MANAGETEMPADDR = 0x100
 IFA_F_NOPREFIXROUTE = 0x200
 IFA_ADDRESS = 1
 IFA_LABEL = 3
@@ -155,6 +157,14 @@ def has_own_routes6(inet: Inet) -> bool:
 def is_advertised_to(inet: Inet) -> bool:
     """Whether a router advertisement has left routes. They outlive the last address, until the device is down."""
     return any(r.family == AF_INET6 and r.protocol == RTPROT_RA for r in inet.routes)
+
+
+def without_advertised(inet: Inet) -> Inet:
+    """What would be there if the kernel had heard no router: it marks what it makes of a prefix, and its temporary ones
+    (net/ipv6/addrconf.c, addrconf_prefix_rcv_add_addr)."""
+    made = IFA_F_MANAGETEMPADDR | IFA_F_TEMPORARY
+    addresses = tuple(a for a in inet.addresses if a.family != AF_INET6 or not a.flags & made)
+    return Inet(addresses, tuple(r for r in inet.routes if r.protocol != RTPROT_RA))
 
 
 def is_own_route6(route: Route) -> bool:

@@ -16,7 +16,7 @@ from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import Request
 from failoverd.policy.election import why_unfit
 from failoverd.policy.holding import upper_of
-from failoverd.policy.naming import passing_name
+from failoverd.policy.naming import new_mark, passing_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,9 @@ class Situation:
         return journal if journal is not None and journal.cut and journal.toward is goal else None
 
     def is_passing(self) -> bool:
-        """Whether the master still (or again) has its passing name: then the configuration is not its own."""
-        return self.master is not None and self.master.name == passing_name(self.mac)
+        """Whether the configuration is not the master's own (yet, or any more), whatever somebody calls it."""
+        master = self.master
+        return master is not None and (master.name == passing_name(self.mac) or new_mark(self.mac) in master.altnames)
 
     def upper(self, master: Link) -> str:
         """The name of a device that stands on the master or has it as its slave, "" for none."""

@@ -3,7 +3,8 @@
 A bond failoverd made must be known again by the next start, whatever happened in between, from the kernel's own state
 alone. While it is being made it has a name that holds the whole MAC (`fo525400aabbcc`, 14 bytes); from then on an
 alternative name (`failoverd-525400aabbcc`) marks it, because its name is then the paravirtual NIC's. A file could get
-lost, an ifindex could be used again, and a bond that merely looks right may be somebody else's.
+lost, an ifindex could be used again, and a bond that merely looks right may be somebody else's. A second one
+(`failoverd-new-525400aabbcc`) is there until the configuration is moved to it, as somebody may rename it before.
 """
 
 from __future__ import annotations
@@ -39,6 +40,11 @@ def is_passing_name(name: str) -> bool:
 def mark(mac: str) -> str:
     """The alternative name that says: failoverd made this."""
     return f"failoverd-{flat(mac)}"
+
+
+def new_mark(mac: str) -> str:
+    """The alternative name that says: nothing was moved to this yet."""
+    return f"failoverd-new-{flat(mac)}"
 
 
 Role = Literal["qdisc", "vf"]

@@ -10,7 +10,7 @@ import pytest
 from pairdriver import Driver
 from test_core_histories import Shape, machine
 from test_core_histories_tc import SHAPES, drive, ours
-from toykernel import MAC, ToyKernel, address
+from toykernel import MAC, ToyKernel, address, route
 
 from failoverd.config.spec import Announce as AnnounceSpec
 from failoverd.config.spec import Config, Failback, Master, Tc
@@ -59,6 +59,25 @@ def test_joining_ends_with_the_vf_carrying() -> None:
     assert failovers(driver) == [("ens3", "ens4", "the VF has been steady")]
     assert driver.now == pytest.approx(1.0)
     assert (pair(driver).state, pair(driver).reason) == ("accelerated", "")
+
+
+def test_what_a_router_gives_a_vf_on_its_way_in_is_taken_off_and_nothing_is_brought_up_for_it() -> None:
+    driver = drive(SHAPES["nic-down"])
+    given = []
+
+    def advertise(_number: int) -> None:
+        vf = driver.kernel.links[VF]
+        if not given and vf.up and not vf.tc.filters:
+            six = address("2001:db8:9::4/64", VF, flags=0x100)
+            given.append(six)
+            driver.kernel.do_all(six, route("2001:db8:77::/64", VF, protocol=9, metric=1024))
+
+    driver.on_action = advertise
+    driver.settle()
+    assert given
+    assert driver.state.pairs[MAC].joined
+    assert not driver.kernel.links[NIC].up
+    assert driver.on("ens4") == driver.on("ens3") - driver.precious == frozenset()
 
 
 def test_a_lost_carrier_is_one_request_and_the_way_back_is_held_down() -> None:

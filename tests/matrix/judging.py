@@ -153,8 +153,8 @@ ps -e -o pid,args | grep -E '[d]hclient|[d]hcpcd' | grep -vE -e '-script|run-hoo
 
     async def judge(self, column: str, cell: Cell) -> None:
         """What has to hold at the end of every stop."""
-        found, (document,) = await self.addresses(), [await self.pair.master()]
-        master = str(document["name"])
+        found, document = await self.addresses(), await self.pair.master()
+        master = str(document.get("name", "nobody"))
         others = {name: words for name, words in found.items() if name not in (master, "lo") and words}
         cell.note(not others, f"beside {master} there are addresses on {others}")
         slaves = [name for name in found if name not in (master, "lo")]

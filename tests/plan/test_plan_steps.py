@@ -18,7 +18,7 @@ from failoverd.plan import moving
 from failoverd.plan.join import join
 from failoverd.plan.release import release
 from failoverd.plan.situation import Do, Finish, GiveUp, Look, Rest, Situation, Wait, Write
-from failoverd.policy.naming import mark, passing_name
+from failoverd.policy.naming import mark, new_mark, passing_name
 
 NIC = Link(2, "ens3", MAC, MAC, bus="virtio", up=True, carrier=True)
 VF = Link(3, "ens4", MAC, MAC, bus="pci")
@@ -67,9 +67,9 @@ def test_a_master_that_cannot_be_made_is_waited_for_unless_something_is_on_its_w
 
 def test_a_master_without_its_mark_is_not_used() -> None:
     bare = replace(PASSING, altnames=frozenset())
-    request = AddAltname(9, mark(MAC))
-    assert join(situation(nic=NIC, master=bare)) == Do((request,), f"mark {bare.name} as made by failoverd")
-    answer = join(situation(nic=NIC, master=bare, blocked=refused(request)))
+    requests = (AddAltname(9, new_mark(MAC)), AddAltname(9, mark(MAC)))
+    assert join(situation(nic=NIC, master=bare)) == Do(requests, f"mark {bare.name} as made by failoverd")
+    answer = join(situation(nic=NIC, master=bare, blocked=refused(requests[1])))
     assert isinstance(answer, GiveUp)
 
 
