@@ -171,7 +171,7 @@ NEIGHBOURS = (
         "cloud-init",
         {
             f"{SEED}/meta-data": "instance-id: guest\n",
-            f"{SEED}/user-data": "#cloud-config\n",
+            f"{SEED}/user-data": "#cloud-config\npreserve_hostname: true\n",
             f"{SEED}/network-config": CLOUD,
             "/etc/cloud/cloud.cfg.d/90-lab.cfg": CLOUD_CFG,
         },
