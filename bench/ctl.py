@@ -5,9 +5,9 @@
     ip -j link, and nmcli device                           where there is one, with a NetworkManager that answers
 
 Each round runs every command once, so that whatever else the machine does falls on all of them; a command's time is
-the median from fork to exit. failoverctl is started by the system's Python, twice over: by the script that is shipped,
-and by the one that pip and Debian's tools generate for an entry point, which imports `re` for a suffix that only
-Windows has.
+the median from fork to exit. failoverctl is started by the system's Python, twice over: by the script as the package
+has it (pip takes the -I off), and by the one that pip and Debian's tools generate for an entry point, which imports
+`re` for a suffix that only Windows has.
 """
 
 from __future__ import annotations

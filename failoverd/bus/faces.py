@@ -32,6 +32,11 @@ class Method:
     changes: bool = False
     errors: tuple[str, ...] = ()
 
+    @property
+    def whose(self) -> str:
+        """Who may call it, in words."""
+        return "Root's, and whose the bus's policy says." if self.changes else "Everybody's."
+
 
 @dataclass(frozen=True, slots=True)
 class Property:

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 
 from dbus_next import introspection as intr
 
-from failoverd.bus.faces import Arg, Face
+from failoverd.bus.faces import Arg, Face, Method
 from failoverd.bus.tree import OBJECT_MANAGER, Tree
 
 DOC = "org.gtk.GDBus.DocString"
@@ -40,7 +40,7 @@ def _face(face: Face) -> ET.Element:
     _annotate(element, DOC, face.doc)
     for method in face.methods:
         inner = ET.SubElement(element, "method", name=method.name)
-        _annotate(inner, DOC, method.doc)
+        _annotate(inner, DOC, _told(face, method))
         _args(inner, method.takes, direction="in")
         _args(inner, method.gives, direction="out")
     for found in face.properties:
@@ -52,6 +52,14 @@ def _face(face: Face) -> ET.Element:
         _annotate(inner, DOC, signal.doc)
         _args(inner, signal.args)
     return element
+
+
+def _told(face: Face, method: Method) -> str:
+    """With what D-Bus has no word for: who may call it, and how it may end. Errors are named beside the faces."""
+    told = f"{method.doc} {method.whose}"
+    if not method.errors:
+        return told
+    return f"{told} Errors, below {face.name.rpartition('.')[0]}.Error: {', '.join(method.errors)}."
 
 
 def _args(element: ET.Element, args: tuple[Arg, ...], **more: str) -> None:

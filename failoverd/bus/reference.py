@@ -34,9 +34,8 @@ def _face(face: Face, error_prefix: str) -> Iterator[str]:
 
 
 def _method(method: Method, error_prefix: str) -> Iterator[str]:
-    whose = "Root's, and whose the bus's policy says." if method.changes else "Everybody's."
     yield from ("", f"### {method.name}({_args(method.takes)}) → ({_args(method.gives)})", "")
-    yield from textwrap.wrap(f"{method.doc} {whose}", WIDTH)
+    yield from textwrap.wrap(f"{method.doc} {method.whose}", WIDTH)
     yield from _described((*method.takes, *method.gives))
     if method.errors:
         yield from ("", "Errors: " + ", ".join(f"`{error_prefix}.{name}`" for name in method.errors))

@@ -38,6 +38,8 @@ FIRST_FD = 3
 LARGEST = 1 << 16
 QUEUE = 500
 """Events that may wait here; some hundred more wait in the kernel (net.unix.max_dgram_qlen)."""
+LONGEST = 1e6
+"""Seconds. select(2) takes no time that is much longer."""
 GRACE = 5.0
 """Seconds from SIGTERM to SIGKILL, and from that to giving up."""
 
@@ -201,6 +203,18 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--hooks", metavar="DIRECTORY", default="/etc/failoverd/hooks.d", help="where the hooks are")
-    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=30.0, help="what a hook gets (%(default)g)")
-    parser.add_argument("--idle", metavar="SECONDS", type=float, default=10.0, help="how long to stay (%(default)g)")
+    for option, default, what in (("--timeout", 30.0, "what a hook gets"), ("--idle", 10.0, "how long to stay")):
+        parser.add_argument(option, metavar="SECONDS", type=_seconds, default=default, help=f"{what} (%(default)g)")
     return parser
+
+
+def _seconds(text: str) -> float:
+    """Raises ArgumentTypeError where nobody can wait as long."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    # A comparison with "nan" never holds.
+    if not 0 < seconds <= LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; say seconds, more than 0 and at most {LONGEST:.0f}")
+    return seconds

@@ -124,6 +124,12 @@ _TAIL = """\
 The daemon's control socket, in place of
 .IR /run/failoverd/control .
 .TP
+.B FAILOVERD_HISTORY
+The file that
+.B history
+reads, in place of
+.IR /var/lib/failoverd/history .
+.TP
 .B NO_COLOR
 When it is set and not empty, nothing is coloured unless
 .B \\-\\-color=always

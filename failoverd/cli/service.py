@@ -6,9 +6,9 @@ those go before a package's and are never touched by one. (What a package has be
 /usr/local/share.) Each file ends with a line that says whose it is. A file without that line is somebody else's, and is
 neither replaced nor removed; nor is one that somebody has changed since.
 
-Every step looks first at what is there, so a second run mends what a first one that was cut short has left. The service
-runs as a user of its own in a sandbox without homes and without /tmp; a program there would never start, and is
-refused here, where it can be said why.
+Every step looks first at what is there, so a second run mends what a first one that was cut short has left, and takes
+away what an earlier release had and this one has not. What the service could not reach is refused
+(cli/servicereach.py).
 """
 
 from __future__ import annotations
@@ -17,23 +17,20 @@ import argparse
 import json
 import os
 import shutil
-import stat
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from failoverd.cli.commands import DONE, NOT_PERMITTED, REFUSED
-from failoverd.cli.servicefiles import BARE, LIBRARY, LOCAL, SHARE, File, RefusedError, programs_named, service_files
+from failoverd.cli.servicefiles import BARE, LIBRARY, LOCAL, SHARE, File, RefusedError, left_behind, service_files
 from failoverd.cli.servicemark import is_ours, was_changed
+from failoverd.cli.servicereach import programs
 
 USER = "failoverd"
 DIRECTORIES = ("etc/failoverd/failoverd.toml.d", "etc/failoverd/hooks.d")
 """They wait for an administrator's files."""
-HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - named, not used
-"""What the service does not see: ProtectHome= and PrivateTmp=."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +131,14 @@ def _install(hands: Hands) -> None:
     _refuse_beside_a_package(hands.root)
     if here and not Path("/run/systemd/system").is_dir():
         raise RefusedError("systemd does not run here; start failoverd as your own supervisor starts its services")
-    files = service_files(_programs())
+    files = service_files(programs())
     for file in files:
         _refuse_to_replace(hands.root / file.place)
     within = () if here else (f"--root={hands.root}",)
     hands.call("systemd-sysusers", *within, "--inline", _user())
     for file in files:
         hands.write(file)
+    _take_away(hands, _left_behind(hands, files))
     for place in DIRECTORIES:
         hands.make(hands.root / place)
     if here:
@@ -162,28 +160,43 @@ def _install(hands: Hands) -> None:
 def _remove(hands: Hands) -> None:
     here = hands.root == Path("/")
     _refuse_beside_a_package(hands.root)
-    files = [file for file in service_files(Path("/usr/bin")) if os.path.lexists(hands.root / file.place)]
-    for file in files:
+    known = service_files(Path("/usr/bin"))
+    for file in known:
         _refuse_what_was_changed(hands.root / file.place)
-    files = [file for file in files if is_ours(hands.root / file.place)]
-    units = [file for file in files if file.place.parent.name == "system"]
-    if units:
-        hands.call("systemctl", "--now" if here else f"--root={hands.root}", "disable", *_enabled(units), needed=False)
-        for unit in units if here else ():
-            hands.call("systemctl", "stop", unit.place.name, needed=False)
-    for file in reversed(files):
-        hands.remove(hands.root / file.place)
+    files = [file for file in known if is_ours(hands.root / file.place)] + _left_behind(hands, known)
     hands.remove(hands.root / LIBRARY / "cloud-init" / "__pycache__")
+    _take_away(hands, files)
     if not files:
         hands.say("leave everything as it is: there is no service of this kind")
         return
-    _leave_nothing_empty(hands, files)
     for place in ("run/failoverd", "run/failoverd-hooks", "var/lib/failoverd"):
         hands.remove(hands.root / place)
     hands.call("userdel", *(() if here else ("--root", str(hands.root))), USER, needed=False)
     if here:
         _reload(hands)
     _leave_configuration(hands, hands.root / "etc/failoverd")
+
+
+def _left_behind(hands: Hands, files: Sequence[File]) -> list[File]:
+    """What only an earlier release had, and nobody has changed."""
+    found = left_behind(hands.root, files)
+    changed = [file for file in found if was_changed(hands.root / file.place)]
+    for file in changed:
+        hands.say(f"leave {hands.root / file.place} of an earlier release as it is: it was changed since")
+    return [file for file in found if file not in changed]
+
+
+def _take_away(hands: Hands, files: Sequence[File]) -> None:
+    """Stop the units, and remove all of it."""
+    here = hands.root == Path("/")
+    units = [file for file in files if file.place.parent.name == "system"]
+    if names := _enabled(units):
+        hands.call("systemctl", "--now" if here else f"--root={hands.root}", "disable", *names, needed=False)
+    for unit in units if here else ():
+        hands.call("systemctl", "stop", unit.place.name, needed=False)
+    for file in reversed(files):
+        hands.remove(hands.root / file.place)
+    _leave_nothing_empty(hands, files)
 
 
 def _reload(hands: Hands) -> None:
@@ -197,35 +210,6 @@ def _user() -> str:
     """The user, in a line as sysusers.d(5) has it. No file of ours is left of it, but for those it is made in."""
     lines = (SHARE / "units" / "failoverd.sysusers").read_text(encoding="utf-8").splitlines()
     return next(line for line in lines if line.startswith("u "))
-
-
-def _programs() -> Path:
-    """The directory of the programs, where the service can run them. Raises RefusedError."""
-    beside = Path(sys.argv[0]).resolve().parent
-    candidates = [beside, Path(sysconfig.get_path("scripts"))]
-    named = programs_named(SHARE)
-    found = next((path for path in candidates if all((path / name).is_file() for name in named)), None)
-    if found is None:
-        where = " or ".join(str(path) for path in candidates)
-        text = f"the units need the programs {', '.join(named)}, and not all of them are in {where}"
-        raise RefusedError(f"{text}; pip install failoverd puts them there")
-    for path in (*(found / name for name in named), Path(__file__)):
-        if why := _unreachable(path):
-            text = "the service could not run it; install failoverd into a virtual environment such as /opt/failoverd"
-            raise RefusedError(f"{path}: {why}: {text}")
-    return found
-
-
-def _unreachable(path: Path) -> str:
-    """Why the service's user cannot reach this file, or ""."""
-    full = path.resolve()
-    for hidden in HIDDEN:
-        if full.is_relative_to(hidden):
-            return f"{hidden} is hidden from the service"
-    for step in full.parents:
-        if not step.stat().st_mode & stat.S_IXOTH:
-            return f"only some may enter {step}"
-    return "" if full.stat().st_mode & stat.S_IROTH else "only some may read it"
 
 
 def _refuse_beside_a_package(root: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from failoverd.cli.servicemark import marked
+from failoverd.cli.servicemark import has_mark, marked
 
 SHARE = Path(__file__).parents[1] / "share"
 """In the source tree it leads to units/, udev-rules/, neighbours/, completions/ and docs/man/; in a wheel the files are
@@ -64,6 +65,15 @@ def service_files(programs: Path, share: Path = SHARE) -> list[File]:
     if not any(file.place.name == "failoverd.service" for file in files):
         raise RefusedError(f"{share} has no units: this failoverd was not installed by pip, or not whole")
     return files
+
+
+def left_behind(root: Path, files: Sequence[File]) -> list[File]:
+    """What an earlier release has put into these directories, and these files are not: also what was changed since."""
+    known = {root / file.place for file in files}
+    places = dict.fromkeys(place for _, place, _ in PLACES)
+    found = [path for place in places for path in sorted((root / place).glob("*"))]
+    left = [path for path in found if path not in known and has_mark(path)]
+    return [File(path.relative_to(root), path.read_text("utf-8", "surrogateescape")) for path in left]
 
 
 def programs_named(share: Path) -> list[str]:

@@ -34,6 +34,14 @@ def was_changed(path: Path) -> bool:
     return MARK in _read(path) and not is_ours(path)
 
 
+def has_mark(path: Path) -> bool:
+    """Whether install-service wrote it, changed since or not. What we may not read, as in a dry run, is not ours."""
+    try:
+        return MARK in _read(path)
+    except PermissionError:
+        return False
+
+
 def _read(path: Path) -> str:
     """The text of a file; "" of what is none, a link included."""
     if not path.is_file() or path.is_symlink():

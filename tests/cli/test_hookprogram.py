@@ -322,6 +322,16 @@ def test_it_ends_only_when_nothing_has_come_for_a_while(service: Service) -> Non
     service.end()
 
 
+@pytest.mark.parametrize("option", ["--timeout", "--idle"])
+@pytest.mark.parametrize("text", ["nan", "-1", "0", "inf", "1e300", "soon", ""])
+def test_what_is_no_time_is_refused(option: str, text: str) -> None:
+    command = [sys.executable, "-c", MAIN, f"{option}={text}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    said = f"argument {option}: {text!r} is no time; say seconds, more than 0 and at most 1000000"
+    assert said in done.stderr
+
+
 def test_it_is_not_to_be_run_by_hand() -> None:
     done = subprocess.run([sys.executable, "-c", MAIN], capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from failoverd.cli import service, servicefiles, servicemark
+from failoverd.cli import service, servicefiles, servicemark, servicereach
 
 UNIT = "[Service]\nExecStart=/usr/bin/failoverd\nExecReload=+/usr/bin/failoverctl reload\nExecStop=/usr/bin/true\n"
 
@@ -184,7 +188,7 @@ def test_it_looks_for_all_programs_that_the_units_start(tmp_path: Path, monkeypa
     for name in named[:2]:
         (tmp_path / name).touch()
     with pytest.raises(servicefiles.RefusedError, match="need the programs failoverctl, failoverd, failoverd-hooks,"):
-        service._programs()
+        servicereach.programs()
 
 
 def test_a_file_is_written_whole_and_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,6 +216,144 @@ def test_sockets_are_started_before_those_who_write_to_them() -> None:
     assert service._enabled(files) == ["failoverd-hooks.socket", "failoverd.service"]
 
 
+def old(root: Path, place: str, text: str = "[Unit]\n") -> Path:
+    """A file as another release has written it."""
+    path = root / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(servicemark.marked(text))
+    return path
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """An installation that runs no command and finds its programs; the commands it would run."""
+    found: list[tuple[str, ...]] = []
+    monkeypatch.setattr(service.Hands, "call", lambda _, *command, needed=True: found.append(command))
+    monkeypatch.setattr(service, "programs", lambda: Path("/opt/failoverd/bin"))
+    return found
+
+
+@pytest.mark.parametrize("remove", [False, True])
+def test_what_an_earlier_release_has_left_is_taken_away(
+    tmp_path: Path, calls: list[tuple[str, ...]], remove: bool
+) -> None:
+    gone = [
+        old(tmp_path, "etc/systemd/system/failoverd-old.service", "[Unit]\n\n[Install]\nWantedBy=x\n"),
+        old(tmp_path, "etc/systemd/system/cloud-init.service.d/00-failoverd.conf"),
+        old(tmp_path, "etc/udev/rules.d/69-failoverd.rules", "# nothing\n"),
+        old(tmp_path, "usr/local/share/man/man8/failoverd-old.8", ".TH X 8\n"),
+    ]
+    theirs = tmp_path / "etc/systemd/system/theirs.service"
+    theirs.write_text("[Unit]\n")
+    changed = old(tmp_path, "etc/udev/rules.d/71-failoverd.rules", "# nothing\n")
+    changed.write_text("# mine\n" + changed.read_text())
+    (service._remove if remove else service._install)(service.Hands(tmp_path, dry_run=False))
+    assert [path for path in gone if path.exists()] == []
+    assert theirs.exists()
+    assert changed.read_text().startswith("# mine\n")
+    assert (tmp_path / "etc/udev/rules.d/70-failoverd.rules").exists() is not remove
+    disabled = [command[3:] for command in calls if command[1:] == (f"--root={tmp_path}", "disable", *command[3:])]
+    assert disabled == [("failoverd-old.service",)]
+
+
+def test_what_is_left_of_an_earlier_release_is_told(
+    tmp_path: Path, calls: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = old(tmp_path, "etc/udev/rules.d/71-failoverd.rules", "# nothing\n")
+    left.write_text("# mine\n" + left.read_text())
+    assert service.run(options(tmp_path)) == 0
+    assert f"would leave {left} of an earlier release as it is: it was changed since" in capsys.readouterr().out
+
+
+def test_an_update_of_the_same_release_takes_nothing_away(
+    tmp_path: Path, calls: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    service._install(service.Hands(tmp_path, dry_run=False))
+    capsys.readouterr()
+    service._install(service.Hands(tmp_path, dry_run=False))
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if not line.startswith("leave ")] == []
+
+
 def test_a_program_the_service_cannot_see_is_refused() -> None:
-    assert "is hidden from the service" in service._unreachable(Path("/tmp/venv/bin/failoverd"))
-    assert service._unreachable(Path("/usr/bin/env")) == ""
+    assert servicereach.unreachable(Path("/tmp/venv/bin/failoverd")) == "/tmp is hidden from the service"
+    assert servicereach.unreachable(Path("/usr/bin/env")) == ""
+
+
+@pytest.fixture
+def opt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory that anybody may enter, with a home in it that the service does not see."""
+    place = Path(tempfile.mkdtemp())
+    place.chmod(0o755)
+    (place / "home").mkdir()
+    monkeypatch.setattr(servicereach, "HIDDEN", (str(place / "home"),))
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def environment(opt: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A virtual environment, as far as it is looked at, in which all is as it should be."""
+    for place in ("bin", "usr", "lib", "lib/site"):
+        (opt / place).mkdir()
+    for name in servicefiles.programs_named(servicefiles.SHARE):
+        (opt / "bin" / name).write_text("#!/bin/sh\n")
+    for name in ("usr/python3.11", "lib/os.py", *(f"lib/site/{name}.py" for name in servicereach.MODULES)):
+        (opt / name).touch(0o644)
+    (opt / "bin" / "python3").symlink_to(opt / "usr" / "python3.11")
+    (opt / "bin" / "python").symlink_to("python3")
+    monkeypatch.setattr("sys.argv", [str(opt / "bin" / "failoverctl")])
+    monkeypatch.setattr("sys.executable", str(opt / "bin" / "python"))
+    monkeypatch.setattr(os, "__file__", str(opt / "lib" / "os.py"))
+    monkeypatch.setattr(servicereach, "_module", lambda name: opt / "lib" / "site" / f"{name}.py")
+    return opt
+
+
+def test_an_environment_in_plain_sight_will_do(environment: Path) -> None:
+    assert servicereach.programs() == environment / "bin"
+
+
+@pytest.mark.parametrize(
+    ("hidden", "what"),
+    [
+        ("usr/python3.11", "bin/python: it leads to .*/home/python3.11, and .* the Python that is to run it;"),
+        ("bin/python3", "bin/python: it leads to .*/home/python3, and .* the Python that is to run it;"),
+        ("bin/failoverd", "bin/failoverd: it leads to .*/home/failoverd, and .* could not reach this program;"),
+        ("lib/os.py", "lib/os.py: it leads to .*/home/os.py, and .* that Python's own library;"),
+        ("lib/site", "lib/site/dbus_next.py: it leads to .*/home/site/dbus_next.py, and .* the module dbus_next;"),
+        ("lib/site/trio.py", "lib/site/trio.py: it leads to .*/home/trio.py, and .* the module trio;"),
+    ],
+)
+def test_whatever_a_start_needs_is_refused_in_a_home(environment: Path, hidden: str, what: str) -> None:
+    """A venv made by a Python of pyenv's, say, which has its programs below root's home."""
+    path = environment / hidden
+    path.rename(environment / "home" / path.name)
+    path.symlink_to(environment / "home" / path.name)
+    with pytest.raises(servicefiles.RefusedError, match=f"{what} install failoverd into a virtual environment"):
+        servicereach.programs()
+
+
+def test_a_way_through_a_home_is_none(environment: Path) -> None:
+    """The Python is where all can see it; the link to it is not."""
+    (environment / "home" / "python3").symlink_to(environment / "usr" / "python3.11")
+    (environment / "bin" / "python3").unlink()
+    (environment / "bin" / "python3").symlink_to(environment / "home" / "python3")
+    with pytest.raises(servicefiles.RefusedError, match=r"it leads to .*/home/python3, and .* is hidden"):
+        servicereach.programs()
+
+
+def test_what_only_some_may_read_is_refused(environment: Path) -> None:
+    (environment / "lib" / "site" / "trio.py").chmod(0o600)
+    with pytest.raises(servicefiles.RefusedError, match=r"trio\.py: only some may read it: .* the module trio;"):
+        servicereach.programs()
+    (environment / "lib").chmod(0o700)
+    with pytest.raises(servicefiles.RefusedError, match=r"os\.py: only some may enter .*/lib: "):
+        servicereach.programs()
+
+
+def test_modules_are_found_and_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "not_to_be_run.py").write_text("raise SystemExit('run')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert servicereach._module("not_to_be_run") == tmp_path / "not_to_be_run.py"
+    with pytest.raises(servicefiles.RefusedError, match="has no module not_there, without which"):
+        servicereach._module("not_there")

@@ -10,11 +10,14 @@ from pathlib import Path
 import controlfake
 import pytest
 
-from failoverd.cli import commands, daemon, historyfile, manual
+from failoverd.cli import client, commands, daemon, historyfile, hooks, manual
 from failoverd.config import manual as config_manual
 from failoverd.config.keys import table
 from failoverd.config.spec import Config
+from failoverd.daemon import hooks as daemon_hooks
 from failoverd.daemon import metrics
+from failoverd.daemon.tellers import Moment
+from failoverd.model.signals import FailedOver, Joined, LinkRenamed, Released
 
 PAGES = Path(__file__).parents[2] / "docs" / "man"
 CHECKS = [["groff", "-man", "-ww", "-z", "-Tutf8"], ["mandoc", "-Tlint", "-Wwarning"]]
@@ -63,6 +66,31 @@ def test_failoverd_is_told_in_full() -> None:
         assert action.option_strings == ["-h", "--help"] or action.option_strings[-1] in text
     for code in (0, daemon.CANNOT_RUN, daemon.WRONG_USAGE, daemon.BROKE_DOWN):
         assert re.search(rf"\b{code} [a-z]", text.partition(".SH EXIT STATUS")[2])
+
+
+def test_failoverd_hooks_is_told_in_full() -> None:
+    text = words("failoverd-hooks.8")
+    options = text.partition(".SH OPTIONS")[2].partition(".SH EVENTS")[0]
+    for action in hooks._parser()._actions:
+        assert action.option_strings[-1] in options
+        default = f"{action.default:g}" if isinstance(action.default, float) else action.default
+        assert action.dest == "help" or f": {default} without it" in options
+    events = (FailedOver("m", "a", "b", "r", 0.0), LinkRenamed(1, "a", "b", True, "m", "master"), Joined("m", "c"))
+    for signal in (*events, Released("m", "c")):
+        for key, value in daemon_hooks.environment(signal, Moment(0.0, 0.0)).items():
+            assert re.search(rf"^\.BR? .*\b{key}\b", text, re.MULTILINE), key
+            assert key != "FAILOVERD_EVENT" or f".TP\n.B {value}\n" in text
+    assert f"at most {hooks.LONGEST:.0f}" in options
+    files = text.partition(".SH FILES")[2]
+    assert all(f".I {place}\n" in files for place in ("/etc/failoverd/hooks.d/", "/run/failoverd-hooks/socket"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "usual"), [("FAILOVERD_CONTROL", client.CONTROL), ("FAILOVERD_HISTORY", historyfile.USUAL)]
+)
+def test_the_environment_is_told(variable: str, usual: str) -> None:
+    told = words("failoverctl.8").partition(".SH ENVIRONMENT")[2].partition(".SH SEE ALSO")[0]
+    assert usual in told.partition(f".TP\n.B {variable}\n")[2].partition(".TP")[0]
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in PAGES.iterdir()))

@@ -48,15 +48,15 @@ def test_lintian_finds_nothing_but_what_is_meant(package: str) -> None:
 @needs_debian
 def test_everything_has_its_place(paths: set[str]) -> None:
     modules = "/usr/lib/python3/dist-packages/failoverd"
-    assert {f"/lib/systemd/system/{name}" for name in UNITS} <= paths
-    drop_ins = {path.split("/")[4] for path in paths if path.endswith(".service.d/failoverd.conf")}
+    assert {f"/usr/lib/systemd/system/{name}" for name in UNITS} <= paths
+    drop_ins = {path.split("/")[5] for path in paths if path.endswith(".service.d/failoverd.conf")}
     assert drop_ins == {f"cloud-init{part}.service.d" for part in ("", "-local", "-main", "-network")}
-    assert "/lib/systemd/network/00-failoverd-slaves.network" in paths
+    assert "/usr/lib/systemd/network/00-failoverd-slaves.network" in paths
     assert "/usr/share/failoverd/cloud-init/sitecustomize.py" in paths
     assert {
         *("/usr/bin/failoverd", "/usr/bin/failoverctl", "/usr/bin/failoverd-hooks", f"{modules}/cli/daemon.py"),
         *("/usr/lib/sysusers.d/failoverd.conf", "/usr/share/dbus-1/system.d/org.failoverd1.conf"),
-        *("/lib/udev/rules.d/70-failoverd.rules", "/usr/lib/systemd/catalog/failoverd.catalog"),
+        *("/usr/lib/udev/rules.d/70-failoverd.rules", "/usr/lib/systemd/catalog/failoverd.catalog"),
         *(f"/usr/share/man/man8/{page}.8.gz" for page in ("failoverd", "failoverctl", "failoverd-hooks")),
         "/usr/share/man/man5/failoverd.toml.5.gz",
         "/usr/share/bash-completion/completions/failoverctl",
@@ -64,6 +64,29 @@ def test_everything_has_its_place(paths: set[str]) -> None:
         *("/etc/failoverd/failoverd.toml.d/", "/etc/failoverd/hooks.d/"),
     } <= paths
     assert not {path for path in paths if "failoverd-lab" in path or "/failoverd/lab/" in path}
+    assert {path.split("/")[1] for path in paths} == {"", "etc", "usr"}, "Debian 13 wants no file in /lib"
+
+
+@needs_debian
+def test_units_are_started_and_stopped_from_where_they_are(package: str, tmp_path: Path) -> None:
+    """debhelper passes over a unit that it does not find, and says nothing."""
+    run("dpkg-deb", "--control", package, str(tmp_path))
+    after, before = (tmp_path / "postinst").read_text(), (tmp_path / "prerm").read_text()
+    for name in ("failoverd.service", "failoverd-hooks.socket"):
+        assert f"deb-systemd-helper enable '{name}'" in after
+        assert re.search(rf"deb-systemd-invoke (start|restart|\$_dh_action) .*'{name}'", after)
+        assert re.search(rf"deb-systemd-invoke stop .*'{name}'", before)
+
+
+@needs_debian
+def test_programs_obey_no_environment_of_pythons(package: str, tmp_path: Path) -> None:
+    """Of what is shipped the tree's own script is the pattern, and what bench/ctl.py measures."""
+    run("dpkg-deb", "--extract", package, str(tmp_path))
+    first = (ROOT / "bin" / "failoverctl").read_text().splitlines()[0]
+    assert first == "#!/usr/bin/python3 -I"
+    programs = sorted((tmp_path / "usr" / "bin").iterdir())
+    assert [path.name for path in programs] == ["failoverctl", "failoverd", "failoverd-hooks"]
+    assert [path.read_text().splitlines()[0] for path in programs] == [first] * 3
 
 
 @needs_debian
