@@ -130,12 +130,23 @@ class Choice:
         return ", ".join(quoted[:-1]) + " or " + quoted[-1]
 
 
+UNFIT = frozenset(b"/:%\xa0\x7f") | frozenset(range(33))
+"""Bytes: what the kernel refuses in a device name (net/core/dev.c, dev_valid_name, to which 0xA0 is white space
+wherever it stands), `%`, which it expands, and what is not to be printed."""
+
+
+def unfit_in_name(text: str) -> str:
+    """The first character that no device name may have, or ""."""
+    return next((c for c in text if UNFIT.intersection(c.encode(errors="surrogatepass"))), "")
+
+
+SHORTEST = 3
+"""Bytes of a suffix: a standby that has lost its master is known by it, and its own name is what stands before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Suffix:
-    """The end of a device name: what the kernel allows in one, no longer than `longest` bytes.
-
-    The kernel refuses '/', ':' and white space (net/core/dev.c, dev_valid_name) and expands '%'.
-    """
+    """The end of a device name: what the kernel allows in one, no longer than `longest` bytes."""
 
     longest: int
 
@@ -145,12 +156,17 @@ class Suffix:
         size = len(value.encode(errors="surrogatepass"))
         if not 1 <= size <= self.longest:
             raise RefusedError(f"{show(value)} has {size} bytes")
-        if bad := re.search(r"[/:%\s\x00-\x1f\x7f]", value):
-            raise RefusedError(f"{show(value)} holds {show(bad[0])}, which no device name may")
+        if bad := unfit_in_name(value):
+            raise RefusedError(f"{show(value)} holds {show(bad)}, which no device name may")
+        if size < SHORTEST or value[0].isdigit():
+            raise RefusedError(f"{show(value)} is how a NIC's own name may end")
         return value
 
     def describe(self) -> str:
-        return f"a text of 1 to {self.longest} bytes without '/', ':', '%', white space or control characters"
+        return (
+            f"a text of {SHORTEST} to {self.longest} bytes, no digit first, without '/', ':', '%', white space or control "
+            "characters"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from failoverd.config.spec import Config
 MAIN = Path("/etc/failoverd/failoverd.toml")
 """The main file. Drop-ins are in the directory of the same name with ".d" behind it."""
 
+Texts = Sequence[tuple[str, bytes]]
+"""Files by their names, in the order in which they are laid over each other."""
+
 LARGEST = 1 << 20
 """Bytes beyond which a file is not taken for a configuration."""
 
@@ -28,14 +31,34 @@ def load(main: Path | None = None) -> Config:
 
     Raises ConfigError with the problems of all files.
     """
-    documents: list[Document] = []
+    return load_with_texts(main)[0]
+
+
+def load_with_texts(main: Path | None = None) -> tuple[Config, Texts]:
+    """The same, and what it was made of."""
+    texts: list[tuple[str, bytes]] = []
     problems: list[Problem] = []
     for file in _files(main, problems):
         try:
-            documents.append(parse(_printable(file), _content(file)))
+            texts.append((_printable(file), _content(file)))
         except OSError as error:
             advice = "make it readable for failoverd, or remove it" if main != file else "name another file"
             problems.append(_failed(file, error, advice))
+        except ConfigError as error:
+            problems += error.problems
+    return _understood(texts, problems), texts
+
+
+def from_texts(texts: Texts) -> Config:
+    """The configuration from files that were read before. Raises ConfigError."""
+    return _understood(texts, [])
+
+
+def _understood(texts: Texts, problems: list[Problem]) -> Config:
+    documents: list[Document] = []
+    for name, raw in texts:
+        try:
+            documents.append(parse(name, raw))
         except ConfigError as error:
             problems += error.problems
     try:

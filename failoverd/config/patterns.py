@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from failoverd.config.kinds import RefusedError, show, wrong_type
+from failoverd.config.kinds import RefusedError, show, unfit_in_name, wrong_type
 
 LONGEST = 15
 """Bytes (linux/if.h: IFNAMSIZ is 16 with its NUL)."""
@@ -40,8 +40,8 @@ class Pattern:
         if KEPT.fullmatch(value):
             raise RefusedError(f"{show(value)} gives names that failoverd keeps for itself")
         rest = FIELD.sub("", value)
-        if bad := re.search(r"[/:%{}\s\x00-\x1f\x7f]", rest):
-            raise RefusedError(f"{show(value)} holds {show(bad[0])}, which no device name may")
+        if bad := unfit_in_name(rest) or next((c for c in rest if c in "{}"), ""):
+            raise RefusedError(f"{show(value)} holds {show(bad)}, which no device name may")
         macs, names = (sum((field == "mac") is is_mac for field in FIELD.findall(value)) for is_mac in (True, False))
         size = len(rest.encode(errors="surrogatepass")) + FLAT_MAC * macs + names
         if value in ("", ".", "..") or size > LONGEST:

@@ -231,8 +231,9 @@ class Naming:
         str,
         Key(
             Pattern(("master", "mac"), optional=True),
-            'What the VF is called, such as "{master}vf". Empty: as it is. A VF that somebody renames afterwards is '
-            "left as it is.",
+            'What the VF is called, such as "{master}vf". Empty: as it is. Where that is too long, it is an '
+            "alternative name. A VF that somebody renames afterwards is left as it is; where its new name has this "
+            "form, too, until failoverd is started anew.",
         ),
     ] = ""
     altnames: Annotated[

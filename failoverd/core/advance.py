@@ -11,15 +11,15 @@ from dataclasses import replace
 
 from failoverd.core.orders import rename
 from failoverd.core.state import HOPELESS, PairState, State
-from failoverd.core.strays import undo
-from failoverd.core.switch import stand, switch, take_time
+from failoverd.core.strays import is_undoing, undo
+from failoverd.core.switch import stand, switch, take_time, why_not_here
 from failoverd.core.wishes import wish
 from failoverd.core.words import devices
 from failoverd.core.world import role_of
 from failoverd.model.actions import Action, DropJournal, Emit, FetchInet, Remember, SaveJournal, Say, Send
 from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Pair
-from failoverd.model.requests import SetActive, SetMaster
+from failoverd.model.requests import Request, SetActive, SetMaster
 from failoverd.model.signals import Joined, Released
 from failoverd.plan.join import join
 from failoverd.plan.release import release
@@ -158,6 +158,8 @@ def _at_rest(state: State, pair: PairState, found: Pair, goal: Goal, actions: li
         pair.named.clear()
         if pair.joined:
             pair.joined = False
+            pair.slaves.clear()
+            pair.taken.clear()
             actions.append(Emit(Released(state.name(found.nic), pair.mac, found.nic)))
         return
     master = state.link(found.master)
@@ -172,6 +174,9 @@ def _at_rest(state: State, pair: PairState, found: Pair, goal: Goal, actions: li
         active = state.active(found)
         role = role_of(found, active)
         actions.append(Emit(Joined(master.name, pair.mac, found.master, state.name(active), active, role)))
+    slaves = (state.link(ifindex) for ifindex in (found.nic, found.vf) if ifindex != found.master)
+    held = {link.ifindex for link in slaves if link is not None and pair.datapath.holds(link, master)}
+    pair.slaves = held | pair.taken.keys()
     pair.state, pair.reason = _settled_state(state, pair, found, master)
 
 
@@ -185,9 +190,28 @@ def _settled_state(state: State, pair: PairState, found: Pair, master: Link) -> 
     if carrier is None or (carrier is master and not master.carrier):
         return "degraded", "no slave can carry"
     if active == found.vf:
-        return "accelerated", ""
-    refused = next((refusal.text for request, refusal in pair.refusals.items() if found.vf in devices(request)), "")
-    return "on-standby", refused or pair.election
+        lonely = _why_no_standby(state, pair, found, master)
+        return ("degraded", lonely) if lonely else ("accelerated", "")
+    return "on-standby", _refused(pair, found.vf) or pair.election
+
+
+def _why_no_standby(state: State, pair: PairState, found: Pair, master: Link) -> str:
+    """A VF that carries alone is one unplug away from silence."""
+    nic = state.link(found.nic)
+    if pair.datapath.adopted or (nic is not None and pair.datapath.holds(nic, master)):
+        return ""
+    why = _refused(pair, found.nic) if nic is not None else why_not_here(state, found)
+    return f"{master.name} has no standby: {why or 'the paravirtual NIC is not there'}"
+
+
+def _refused(pair: PairState, ifindex: int) -> str:
+    """What the kernel refused to do with this slave."""
+    texts = (refusal.text for request, refusal in pair.refusals.items() if _is_about(request, ifindex))
+    return next(texts, "")
+
+
+def _is_about(request: Request, ifindex: int) -> bool:
+    return ifindex in devices(request) and not is_undoing(request)
 
 
 def _udev_deadline(state: State, found: Pair, now: float) -> float | None:

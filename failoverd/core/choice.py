@@ -33,8 +33,17 @@ def rejudge(state: State) -> None:
         known = state.pairs.setdefault(mac, PairState(mac))
         known.datapath = _joined_by(state, pair) or usual
         pairs[mac] = _with_master(state, pair, known)
+    for mac in [mac for mac, pair in state.pairs.items() if mac not in {*pairs, *found.spare} and _is_over(pair)]:
+        del state.pairs[mac]
     state.judgements = replace(found, pairs=pairs)
     state.strangers = strangers(state.links, pairs)
+
+
+def _is_over(pair: PairState) -> bool:
+    """Whether there is nothing left to do or to remember of a pair that is gone. A machine may see many MACs."""
+    is_owed = pair.journal is not None or pair.drain is not None or pair.marks != {} or pair.leaving is not None
+    is_under_way = bool(pair.sent or pair.switching or pair.looking or pair.renames or pair.announcing)
+    return not (is_owed or is_under_way or pair.held or pair.joined)
 
 
 def why_tc(state: State, pair: PairState) -> str:

@@ -70,8 +70,10 @@ def hear(state: State, pair: PairState, now: float) -> list[Action]:
     # What a bridge has sent comes back by the other slave, and it would learn its own machines on the wrong side.
     both = both and not bridge_of(master, state.links)
     is_so = master.bond.hears_both if pair.hearing is None else pair.hearing
-    pair.hearing = both
     requests = tuple(pair.datapath.hear(master, both)) if both != is_so else ()
+    if any(request in pair.refusals and now < pair.refusals[request].until for request in requests):
+        return []
+    pair.hearing = both
     why = "take in what comes to either slave" if both else "take in only what comes to the slave that carries"
     return [Send(pair.mac, requests, why)] if requests else []
 

@@ -35,10 +35,10 @@ class PairState:
     """What is remembered of one pair, by its permanent MAC.
 
     `sent` is the batch that is with the kernel, `switching` the switch that is, `looking` says an IP configuration is
-    being fetched, `unsure` that answers were lost and the devices were not seen since. `inet` is what was just looked
-    at; it is only good for the step that brings it. `held` means an administrator released the pair; `undo_until`
-    that joining it failed and when to try anew. `because` is the reason of the switch that was last asked for,
-    `leaving` a failover the signal for which waits for its reason. `active` is who carried when last seen, None
+    being fetched, `unsure` that answers were lost (to `doubtful`) and the devices were not seen since. `inet` is what
+    was just looked at; it is only good for the step that brings it. `held` means an administrator released the pair;
+    `undo_until` that joining it failed and when to try anew. `because` is the reason of the switch that was last asked
+    for, `leaving` a failover the signal for which waits for its reason. `active` is who carried when last seen, None
     before, `lost_at` since when that one cannot carry, `former` the VF that went last, `peek_at` when the carrier of
     the VF is to be looked at next. Until `pause_until` nothing is done, because the journal could not be written;
     `journal_before` is the one that holds then. `losses` are those of its carrier the VF had when last seen. `marks`
@@ -47,11 +47,13 @@ class PairState:
     What was ordered: `drain`, `renames` in their order, and with `vf_wanted` the ifindex of a VF that shall carry
     without having been steady. `renaming` is the batch about names that is with the kernel; `announcing` counts the
     announcements that are under way, and until `heard_until` both slaves are heard (a rename, a stray address);
-    `hearing` is whether that was asked for, None before. `tried` are requests about names that were made of our own accord, `named`
-    the devices somebody else has named since udev was done with them; none such is made before `quiet_at`.
+    `hearing` is whether that was asked for, None before. `tried` are requests about names that were made of our own
+    accord, `named` the devices somebody else has named since udev was done with them; none such is made before
+    `quiet_at`.
 
-    What others do to slaves: `strays` may have got something of their own, `lowered` are down and since when, `undoing`
-    is the batch that undoes it.
+    What others do to slaves: `strays` may have got something of their own, `lowered` are down and since when, `taken`
+    have another master and since when, `undoing` is the batch that undoes it. `slaves` were the pair's when it rested
+    last.
     """
 
     mac: str
@@ -64,6 +66,7 @@ class PairState:
     switching: tuple[Request, ...] = ()
     looking: bool = False
     unsure: bool = False
+    doubtful: tuple[Request, ...] = ()
     refusals: dict[Request, Refusal] = field(default_factory=dict)
     undo_until: float | None = None
     undo_reason: str = ""
@@ -96,6 +99,8 @@ class PairState:
     hearing: bool | None = None
     strays: set[int] = field(default_factory=set)
     lowered: dict[int, float] = field(default_factory=dict)
+    slaves: set[int] = field(default_factory=set)
+    taken: dict[int, float] = field(default_factory=dict)
     undoing: tuple[Request, ...] = ()
     marks: Mapping[str, str] | None = field(default_factory=dict)
 

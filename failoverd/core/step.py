@@ -50,6 +50,7 @@ from failoverd.model.requests import (
     DropClsact,
     DropRedirect,
     DropRoute,
+    HearAll,
     Request,
     SetActive,
     SetMaster,
@@ -160,7 +161,8 @@ def _answered(state: State, pair: PairState, event: Answered, now: float) -> lis
     is_rename = bool(pair.renaming) and event.requests == pair.renaming
     actions = renamed(state, pair, event, now) if is_rename else []
     if event.answers is None:
-        pair.because, pair.unsure = "", True
+        pair.because, pair.unsure, pair.hearing = "", True, None
+        pair.doubtful += event.requests
         pair.tried -= {*event.requests}
         return [Say("warning", f"{pair.mac}: the kernel's answers were lost; looking at all devices again")]
     if is_rename:
@@ -171,6 +173,8 @@ def _answered(state: State, pair: PairState, event: Answered, now: float) -> lis
         if number and isinstance(request, SetActive | AddRedirect | DropRedirect):
             # Also where its device is gone: or the next one would never be switched to for the same reason.
             pair.because = ""
+        if number and isinstance(request, HearAll):
+            pair.hearing = None
         if not number and not is_repair:
             pair.refusals.pop(request, None)
         elif not number or not _is_void(state, request, number):

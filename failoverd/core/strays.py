@@ -1,4 +1,5 @@
-"""What somebody else does to a slave: gives it an address or a default route, sets it down. It is undone, and said.
+"""What somebody else does to a slave: gives it an address or a default route, sets it down, puts it into another
+master. It is undone, and said.
 
 A slave needs no IP configuration; its master has it. Where another program takes a slave for the machine's NIC and runs
 a DHCP client on it, answers leave by the wrong device, and whatever looks for "the" NIC's address finds two. What the
@@ -18,8 +19,8 @@ with its reason in `explain`, until FORGIVEN seconds have passed: then there may
 
 The conversation tells of a new address on any NIC; what else is there is looked up, and looked at again after it was
 dropped, as a network manager adds its routes behind its addresses. Not listened to are routes: without an address they
-are of no use to anybody. A slave that has been enslaved to something else is `policy.pairing`'s to name, and not taken
-back: that was somebody's explicit wish, and the standby carries.
+are of no use to anybody. A slave that gets another master is let go there after GRACE, and joined as any NIC is; the
+other slave carries meanwhile. Who wants to have it for good has three tries to say so, or `failoverctl release`.
 """
 
 from __future__ import annotations
@@ -29,15 +30,17 @@ from failoverd.core.words import address_text
 from failoverd.model.actions import Action, FetchInet, Say, Send
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet, Pair
-from failoverd.model.requests import DropAddress, DropRoute, Request, SetUp
+from failoverd.model.requests import DropAddress, DropRoute, Request, SetMaster, SetUp
 from failoverd.plan import moving
 
 GRACE = 2.0
-"""Seconds a slave may be down."""
+"""Seconds a slave may be down, or somebody else's."""
 HEARD = 5.0
 """Seconds for which both slaves are heard: reports are repeated within a second, solicitations sent after up to one."""
 FORGIVEN = 300.0
 """Seconds after which a fight counts as over."""
+MANY = 32
+"""Different addresses and routes that are taken off one slave before it is left with what comes next."""
 
 
 def given(state: State, ifindex: int, now: float) -> None:
@@ -61,6 +64,18 @@ def set_up_or_down(state: State, link: Link, now: float) -> None:
             _forgive(pair, now)
 
 
+def moved(state: State, link: Link, now: float) -> None:
+    """A device has another master than before. A slave of ours is not to stay somebody else's."""
+    for mac, pair in state.pairs.items():
+        if link.ifindex not in pair.slaves:
+            continue
+        if link.master in (0, state.judgements.pairs.get(mac, Pair(mac)).master):
+            pair.taken.pop(link.ifindex, None)
+        else:
+            pair.taken.setdefault(link.ifindex, now)
+            _forgive(pair, now)
+
+
 def suspect(state: State, now: float) -> None:
     """Events were lost, or are from before our time: any slave may have got something."""
     for found in state.judgements.pairs.values():
@@ -74,18 +89,25 @@ def suspect(state: State, now: float) -> None:
 
 def undo(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
     """The next step toward slaves that are as they should be. Nothing else is under way for the pair."""
-    return _lift(state, pair, found, now) or _take_off(state, pair, found, now)
+    return _lift(state, pair, found, now) or _take_back(state, pair, found, now) or _take_off(state, pair, found, now)
 
 
 def wakes_to_undo(pair: PairState, now: float) -> list[float]:
-    """When a slave will have been down for long enough."""
-    return [since + GRACE for since in pair.lowered.values() if since + GRACE > now]
+    """When a slave will have been down, or somebody else's, for long enough."""
+    times = (*pair.lowered.values(), *pair.taken.values())
+    return [since + GRACE for since in times if since + GRACE > now]
 
 
 def _forgive(pair: PairState, now: float) -> None:
     for request, refusal in list(pair.refusals.items()):
-        if isinstance(request, DropAddress | DropRoute | SetUp) and now >= refusal.until + FORGIVEN:
+        if is_undoing(request) and now >= refusal.until + FORGIVEN:
             del pair.refusals[request]
+
+
+def is_undoing(request: Request) -> bool:
+    """Whether this is what undoes somebody's doings on a slave: not why a NIC does not carry."""
+    is_freeing = isinstance(request, SetMaster) and not request.master
+    return is_freeing or isinstance(request, DropAddress | DropRoute | SetUp)
 
 
 def _lift(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
@@ -103,6 +125,21 @@ def _lift(state: State, pair: PairState, found: Pair, now: float) -> list[Action
     return []
 
 
+def _take_back(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
+    for ifindex, since in pair.taken.items():
+        link, request = state.links[ifindex], SetMaster(ifindex, 0)
+        refusal = pair.refusals.get(request)
+        if now < since + GRACE or (refusal is not None and now < refusal.until) or _is_hopeless(pair, request):
+            continue
+        pair.sent = pair.undoing = (request,)
+        said = (
+            f"{link.name}: somebody has put it into {state.name(link.master)}, a slave of {state.name(found.master)}; "
+            f"it is taken back. Look for what manages {state.name(link.master)}"
+        )
+        return [Send(pair.mac, pair.sent, f"take {link.name} back"), Say("warning", said)]
+    return []
+
+
 def _take_off(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
     pair.strays = {ifindex for ifindex in pair.strays if _is_slave(state, found, ifindex)}
     waiting = {_ifindex(request) for request, refusal in pair.refusals.items() if now < refusal.until}
@@ -112,7 +149,9 @@ def _take_off(state: State, pair: PairState, found: Pair, now: float) -> list[Ac
         return [FetchInet(pair.mac, tuple(suspects))]
     todo: list[Request] = []
     for ifindex in suspects:
+        tried = sum(_ifindex(request) == ifindex for request in pair.refusals)
         wanted = [request for request in _all_of(pair.inet[ifindex]) if not _is_hopeless(pair, request)]
+        wanted = [request for request in wanted if tried < MANY or request in pair.refusals]
         todo += wanted
         if not wanted:
             pair.strays.discard(ifindex)

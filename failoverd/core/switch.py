@@ -9,14 +9,34 @@ from failoverd.core.state import PairState, State
 from failoverd.datapaths.base import standing
 from failoverd.model.actions import Action, Peek, Send
 from failoverd.model.links import Link
-from failoverd.model.pairs import Goal, Pair
+from failoverd.model.pairs import Goal, Judgement, Pair, Verdict
 from failoverd.policy.election import Choice, Rule, Seen, Standing, elect
+
+PAIRED = Judgement(Verdict.PAIRED, "")
 
 
 def stand(state: State, pair: PairState, found: Pair) -> Standing | None:
     """How the pair stands, None while it has no master."""
     master = state.link(found.master)
     return standing(pair.datapath, master, state.link(found.vf), state.link(found.nic)) if master is not None else None
+
+
+def why_not_here(state: State, found: Pair) -> str:
+    """Why a NIC with the pair's MAC is in no pair, if one is here: what the missing slave is, or ""."""
+    mine = (found.nic, found.vf, found.master)
+    for link in state.links.values():
+        judged = state.judgements.verdicts.get(link.ifindex, PAIRED)
+        if judged.verdict is Verdict.REFUSED and link.perm_mac == found.mac and link.ifindex not in mine:
+            return f"{link.name}: {judged.reason}"
+    return ""
+
+
+def _why_not_primary(state: State, pair: PairState, found: Pair, stands: Standing) -> str:
+    if state.ending and not pair.datapath.survives:
+        return "failoverd ends, and the kernel would not leave it by itself"
+    if not found.vf:
+        return why_not_here(state, found) or stands.bad_primary
+    return stands.bad_primary or why_not_vf(pair, found, stands)
 
 
 def take_time(state: State, pair: PairState, found: Pair, stands: Standing | None, now: float) -> None:
@@ -59,10 +79,7 @@ def switch(
     is_told = found.vf != 0 and pair.vf_wanted == found.vf
     rule = Rule(0 if is_told else state.config.failback.hold_down, state.config.failback.automatic or is_told)
     seen = Seen(pair.fit_since, pair.unlike_since)
-    if state.ending and not pair.datapath.survives:
-        stands = replace(stands, bad_primary="failoverd ends, and the kernel would not leave it by itself")
-    elif not stands.bad_primary and (why := why_not_vf(pair, found, stands)):
-        stands = replace(stands, bad_primary=why)
+    stands = replace(stands, bad_primary=_why_not_primary(state, pair, found, stands))
     choice = elect(stands, seen, rule, now)
     pair.election = choice.reason
     return _ask_for(state, pair, actions, master, choice, now)

@@ -32,7 +32,7 @@ def note_name(state: State, link: Link, now: float) -> None:
             continue
         pair, change = state.pairs[mac], Rename(link.ifindex, link.name)
         is_order = bool(pair.renaming and pair.renames and not pair.renames[0].wish)
-        if change in pair.sent and not is_order:
+        if change in (*pair.sent, *pair.doubtful) and not is_order:
             pair.tried.discard(change)
             continue
         pair.quiet_at = now + QUIET

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from failoverd.core.choice import rejudge
 from failoverd.core.state import PairState, State
-from failoverd.core.strays import set_up_or_down, suspect
+from failoverd.core.strays import moved, set_up_or_down, suspect
 from failoverd.core.wishes import note_name
 from failoverd.core.words import devices
 from failoverd.model.actions import Action, Announce, AskUdev, Emit
@@ -38,6 +38,8 @@ def see(state: State, link: Link, now: float) -> list[Action]:
         actions += _renamed(state, old, link)
     if old is not None and old.up != link.up:
         set_up_or_down(state, link, now)
+    if old is not None and old.master != link.master:
+        moved(state, link, now)
     _watch_carrier(state, link.ifindex, link.up and link.carrier, now)
     if old is None or _identity(old) != _identity(link):
         rejudge(state)
@@ -60,6 +62,8 @@ def gone(state: State, ifindex: int, now: float) -> list[Action]:
     for pair in state.pairs.values():
         pair.tried = {request for request in pair.tried if ifindex not in devices(request)}
         pair.named.discard(ifindex)
+        pair.slaves.discard(ifindex)
+        pair.taken.pop(ifindex, None)
         if pair.leaving is not None and pair.leaving.old_ifindex == ifindex:
             actions += settle_signal(pair, UNPLUGGED)
         if (found := state.judgements.pairs.get(pair.mac)) is not None and found.vf == ifindex:
@@ -73,13 +77,14 @@ def sync(state: State, links: tuple[Link, ...], now: float) -> list[Action]:
     actions: list[Action] = []
     for ifindex in set(state.links) - {link.ifindex for link in links}:
         actions += gone(state, ifindex, now)
-    for link in links:
+    # Masters first: what is a slave of ours already need not be waited for.
+    for link in sorted(links, key=lambda link: not link.kind):
         actions += see(state, link, now)
     state.synced = True
     rejudge(state)
     suspect(state, now)
     for pair in state.pairs.values():
-        pair.unsure = False
+        pair.unsure, pair.doubtful = False, ()
     return actions
 
 

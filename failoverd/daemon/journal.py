@@ -37,6 +37,7 @@ def dumps(journal: Journal) -> str:
         "mtu": journal.mtu,
         "altnames": list(journal.altnames),
         "cut": journal.cut,
+        "nic": journal.nic,
         "inet": _inet_out(journal.inet),
         "extra": _inet_out(journal.extra),
     }
@@ -57,6 +58,7 @@ def loads(text: str) -> Journal:
             mtu=int(raw["mtu"]),
             altnames=tuple(str(name) for name in raw["altnames"]),
             cut=bool(raw["cut"]),
+            nic=int(raw.get("nic", 0)),
             inet=_inet_in(raw["inet"]),
             extra=_inet_in(raw["extra"]),
         )

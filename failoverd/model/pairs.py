@@ -61,7 +61,7 @@ class Journal:
 
     `name`, `up`, `mtu` and `altnames` are those of the device the world deals with. `extra` is what the VF carried
     of its own. With `cut` set, the move may have begun and this is the truth; before, the devices are. `toward` says
-    which way the configuration goes.
+    which way the configuration goes, `nic` the ifindex of the paravirtual NIC that had the name, 0 for not known.
     """
 
     mac: str
@@ -73,3 +73,4 @@ class Journal:
     inet: Inet = Inet()
     extra: Inet = Inet()
     cut: bool = False
+    nic: int = 0

@@ -112,7 +112,7 @@ def _describe(s: Situation, nic: Link, journal: Journal) -> Journal:
     up = nic.up or moving.adds_to(Inet(), journal.extra)
     name = names.master_name(s, nic)
     altnames = names.others(s, nic, name)
-    return replace(journal, name=name, up=up, mtu=nic.mtu, altnames=altnames, inet=s.seen(nic))
+    return replace(journal, name=name, up=up, mtu=nic.mtu, altnames=altnames, inet=s.seen(nic), nic=nic.ifindex)
 
 
 def _take(s: Situation, slave: Link | None, journal: Journal | None = None) -> Next | None:
@@ -205,8 +205,9 @@ def _last_look(s: Situation, master: Link, journal: Journal) -> Next | None:
 
 
 def _other_name(s: Situation, nic: Link, journal: Journal) -> str:
-    """What the master is to be called where somebody has renamed the NIC since the journal was written, or ""."""
-    if nic.name in (_standby_name(s, nic, journal), spare_name(s.mac)):
+    """What the master is to be called where somebody has renamed the NIC since the journal was written, or "". One that
+    was plugged in anew has its name from udev."""
+    if nic.ifindex != journal.nic or nic.name in (_standby_name(s, nic, journal), spare_name(s.mac)):
         return ""
     name = names.master_name(s, nic)
     return name if name != journal.name else ""

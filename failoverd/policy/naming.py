@@ -14,7 +14,9 @@ from typing import Literal
 
 from failoverd.model.links import IFNAMSIZ, Link
 
-FORBIDDEN = set("/:%")
+FORBIDDEN = frozenset(b"/:%")
+SPACE = frozenset(b"\t\n\v\f\r \xa0")
+"""To the kernel each of these bytes is white space (lib/ctype.c), also in the middle of a UTF-8 character."""
 PREFIX = "failoverd-"
 """Of all alternative names that are ours."""
 WAS = f"{PREFIX}was-"
@@ -97,14 +99,13 @@ def why_not_a_name(name: str) -> str:
 
     `%` is refused although the kernel would take it: it expands `%d` to a number of its own.
     """
-    size = len(name.encode("utf-8", "surrogateescape"))
+    raw = name.encode("utf-8", "surrogateescape")
     if not name or name in (".", ".."):
         return "it is not a name"
-    if size > IFNAMSIZ:
-        return f"it has {size} bytes and the kernel takes {IFNAMSIZ}"
-    if bad := sorted(c for c in set(name) if c in FORBIDDEN or c.isspace()):
-        return f"it contains {bad[0]!r}"
-    return ""
+    if len(raw) > IFNAMSIZ:
+        return f"it has {len(raw)} bytes and the kernel takes {IFNAMSIZ}"
+    bad = next((c for c in name if {*c.encode("utf-8", "surrogateescape")} & (FORBIDDEN | SPACE)), "")
+    return f"it contains {bad!r}" if bad else ""
 
 
 def spare_name(mac: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from failoverd.config.patterns import fill, gives
 from failoverd.config.spec import Naming
-from failoverd.model.links import Link
+from failoverd.model.links import IFNAMSIZ, Link
 from failoverd.policy.naming import flat, formers, spare_name, why_not_a_name
 
 Links = Mapping[int, Link]
@@ -92,8 +92,15 @@ def standby_wish(nic: Link, master: str, mac: str, naming: Naming, links: Links)
 def wanted_altnames(link: Link, role: str, master: str, mac: str, naming: Naming) -> frozenset[str]:
     """The alternative names a slave is to bear. An administrator finds the standby by its usual name in any case."""
     roles = {f"{master}-{role}"} if naming.altnames else set()
-    usual = {master + naming.standby_suffix} if role == "standby" and link.name == spare_name(mac) else set()
-    return frozenset(roles | usual)
+    if role == "standby":
+        return frozenset(roles | ({master + naming.standby_suffix} if link.name == spare_name(mac) else set()))
+    return frozenset(roles | _too_long(link, master, mac, naming))
+
+
+def _too_long(vf: Link, master: str, mac: str, naming: Naming) -> set[str]:
+    """The policy's name of a VF where it is longer than a device's may be; as an alternative one it may."""
+    name = policy_name(vf, master, mac, naming)
+    return {name} if len(name.encode(errors="surrogateescape")) > IFNAMSIZ else set()
 
 
 def stale_altnames(link: Link, role: str, master: str, mac: str, naming: Naming) -> frozenset[str]:
@@ -101,10 +108,13 @@ def stale_altnames(link: Link, role: str, master: str, mac: str, naming: Naming)
     named_by_us = role == "standby" and link.name in (spare_name(mac), master + naming.standby_suffix)
     ends = ((f"-{role}",) if naming.altnames else ()) + ((naming.standby_suffix,) if named_by_us else ())
     found = {name for name in link.altnames if name.endswith(ends)}
+    if role == "primary" and naming.primary:
+        long = {name for name in link.altnames if len(name.encode(errors="surrogateescape")) > IFNAMSIZ}
+        found |= {name for name in long if gives(naming.primary, name, flat(mac))}
     return frozenset(found - wanted_altnames(link, role, master, mac, naming))
 
 
 def ours(link: Link, role: str, master: str, naming: Naming) -> frozenset[str]:
     """The alternative names a slave has borne because it was one of this master."""
-    usual = {master + naming.standby_suffix} if role == "standby" else set()
+    usual = {master + naming.standby_suffix} if role == "standby" else _too_long(link, master, link.perm_mac, naming)
     return frozenset({f"{master}-{role}", *usual} & link.altnames)

@@ -80,6 +80,9 @@ def test_taken(kind: Kind, value: object, taken: object) -> None:
         (SUFFIX, "%d", '"%d" holds "%", which no device name may'),
         (SUFFIX, "a b", '"a b" holds " ", which no device name may'),
         (SUFFIX, "a\0", '"a\\u0000" holds "\\u0000", which no device name may'),
+        (SUFFIX, "aå\u00e0", '"a\\u00e5\\u00e0" holds "\\u00e0", which no device name may'),
+        (SUFFIX, "s3", '"s3" is how a NIC\'s own name may end'),
+        (SUFFIX, "3nsby", '"3nsby" is how a NIC\'s own name may end'),
         (SUFFIX, 1, "1 is a whole number"),
         (WORDS, "eth0", '"eth0" is a text'),
         (WORDS, ["eth0", 1], "1 is a whole number"),
@@ -101,7 +104,10 @@ def test_refused(kind: Kind, value: object, why: str) -> None:
         (Whole(0, 255), "a whole number from 0 to 255"),
         (SECONDS, "a number from 0.5 to 60 (seconds)"),
         (CHOICE, '"low", "high" or "off"'),
-        (SUFFIX, "a text of 1 to 8 bytes without '/', ':', '%', white space or control characters"),
+        (
+            SUFFIX,
+            "a text of 3 to 8 bytes, no digit first, without '/', ':', '%', white space or control characters",
+        ),
         (WORDS, "a list of bus names"),
     ],
 )

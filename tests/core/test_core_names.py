@@ -343,6 +343,37 @@ def test_killed_anywhere_the_names_follow() -> None:
     assert whole.done
 
 
+def test_a_rename_of_ours_whose_answer_is_lost_is_nobody_elses() -> None:
+    whole = drive(NAMING)
+    whole.settle()
+    for number in range(whole.done):
+        driver = drive(NAMING, lose_at=frozenset({number}))
+        driver.settle()
+        assert driver.state.pairs[MAC].named == set(), number
+        assert driver.state.pairs[MAC].doubtful == ()
+
+
+def test_a_slave_of_ours_is_not_waited_for_at_a_start() -> None:
+    driver = joined(Naming())
+    driver.udev_hangs = True
+    driver.start()
+    driver.tell()
+    assert driver.state.asked == {}
+    assert {NIC, VF} <= driver.state.ready
+
+
+def test_a_pair_that_is_gone_is_forgotten() -> None:
+    driver = joined(Naming())
+    driver.state.config = Config()
+    for number in range(5):
+        nic = driver.kernel.plug("eth9", "virtio", mac=f"52:54:00:00:00:{number:02x}")
+        driver.tell()
+        driver.kernel.unplug(nic)
+        driver.settle(driver.now + 10)
+        # The last one's marks are taken away first.
+        assert len(driver.state.pairs) <= 2
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_nobody_is_fought_with(restart: bool) -> None:
     driver = joined(NAMING)
@@ -431,6 +462,26 @@ def test_where_the_name_would_be_too_long_there_is_an_alternative_one() -> None:
     driver.tell(ReleaseAsked(MAC))
     driver.settle(driver.now + 100)
     assert altnames(driver, NIC) == {"enp1s0"}
+
+
+def test_a_vf_whose_name_would_be_too_long_has_it_as_an_alternative_one() -> None:
+    driver = joined(Naming(primary="{master}vf"))
+    ask(driver, "rename", "ens3", "a234567890123")
+    wait(driver, 5)
+    assert named(driver)[VF] == "a234567890123vf"
+    ask(driver, "rename", "a234567890123", LONG)
+    wait(driver, 5)
+    assert altnames(driver, VF) == {was("ens4"), f"{LONG}vf"}
+    ask(driver, "rename", LONG, "lan0")
+    wait(driver, 5)
+    assert named(driver)[VF] == "lan0vf"
+    assert altnames(driver, VF) == {was("ens4")}
+    ask(driver, "rename", "lan0", LONG)
+    wait(driver, 5)
+    driver.tell(ReleaseAsked(MAC))
+    driver.settle(driver.now + 100)
+    assert named(driver)[VF] == "ens4"
+    assert altnames(driver, VF) == set()
 
 
 def test_a_long_name_is_given_back_and_no_alternative_is_left() -> None:
@@ -549,9 +600,11 @@ def test_a_rename_at_any_moment_of_a_join(device: int, live: bool) -> None:
     looked = acting[next(i for i, numbers in enumerate(acting) if moves[0] in numbers) - 1]
     late = range(looked[0], moves[0])
     for number in range(whole.done):
-        driver = drive(Naming(), shape)
+        driver, was, named = drive(Naming(), shape), list[str](), list[str]()
 
-        def rename(now: int, driver: Driver = driver, number: int = number) -> None:
+        def rename(
+            now: int, driver: Driver = driver, number: int = number, was: list[str] = was, named: list[str] = named
+        ) -> None:
             master = next((link for link in driver.kernel.links.values() if link.kind), None)
             ifindex = device or (master.ifindex if master else 0)
             if now == number and ifindex in driver.kernel.links:
@@ -559,8 +612,6 @@ def test_a_rename_at_any_moment_of_a_join(device: int, live: bool) -> None:
                 driver.kernel.by_others(Rename(ifindex, "odd0"))
                 named.append(driver.kernel.links[ifindex].name)
 
-        was: list[str] = []
-        named: list[str] = []
         driver.on_action = rename
         driver.settle()
         assert driver.state.pairs[MAC].joined

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 import pytest
 from pairdriver import Driver
@@ -14,9 +15,9 @@ from failoverd.config.spec import Config
 from failoverd.core.state import State
 from failoverd.core.status import nics
 from failoverd.core.step import step
-from failoverd.core.strays import FORGIVEN, GRACE, HEARD
+from failoverd.core.strays import FORGIVEN, GRACE, HEARD, MANY
 from failoverd.model.actions import FetchInet, Send
-from failoverd.model.events import AddressSeen, ReleaseAsked, Synced
+from failoverd.model.events import AddressSeen, LinkSeen, ReleaseAsked, Synced
 from failoverd.model.links import Link
 from failoverd.model.requests import AddAddress, DropAddress, DropRoute, HearAll, Request, SetUp
 
@@ -164,6 +165,119 @@ def test_an_address_of_nobodys_pair_is_no_event() -> None:
     assert step(state, AddressSeen(7), 0.0) == []
     step(state, Synced(()), 0.0)
     assert step(state, AddressSeen(7), 0.0) == []
+
+
+def test_who_gives_it_ever_new_addresses_is_left_too() -> None:
+    driver = joined()
+    link, start = slave(driver), driver.now
+    for number in range(MANY + 8):
+        driver.kernel.by_others(AddAddress(address(f"10.9.{number}.7/24", link.ifindex)))
+        driver.settle(start + number * 2)
+        driver.now = start + number * 2
+    assert len(driver.on(link.name)) == 8
+    assert sum(isinstance(request, DropAddress) for request in driver.state.pairs[MAC].refusals) == MANY
+    assert driver.state.pairs[MAC].state == "accelerated"
+
+
+def test_what_was_taken_off_a_slave_is_not_why_it_does_not_carry() -> None:
+    driver = joined()
+    link = slave(driver)
+    driver.kernel.by_others(AddAddress(address(GIVEN, link.ifindex)))
+    driver.settle(driver.now + 30)
+    driver.kernel.wire(link.ifindex, alive=False)
+    driver.settle(driver.now + 30)
+    assert driver.state.pairs[MAC].state == "on-standby"
+    assert driver.state.pairs[MAC].reason == "the VF cannot carry: it has no carrier"
+
+
+def test_hearing_both_is_asked_for_again_where_it_was_refused() -> None:
+    driver = joined()
+    link, start = slave(driver, "virtio"), driver.now
+    driver.kernel.refuse = lambda request: errno.EBUSY if isinstance(request, HearAll) else 0
+    driver.kernel.by_others(AddAddress(address(GIVEN, link.ifindex)))
+    driver.settle(start + 0.9)
+    assert driver.sent.count((HearAll(link.master, on=True),)) == 1
+    driver.kernel.refuse = lambda _request: 0
+    driver.settle(start + 2)
+    assert driver.kernel.hearing == {link.master}
+    driver.settle(start + 100)
+    assert driver.kernel.hearing == set()
+
+
+# Put into something else
+
+BRIDGE = 77
+
+
+def grab(driver: Driver, ifindex: int) -> None:
+    """What `ip link set NAME master br0` comes to."""
+    kernel = driver.kernel
+    kernel.links[BRIDGE] = Link(BRIDGE, "br0", "02:00:00:00:00:77", kind="bridge", up=True, carrier=True)
+    driver.tell(LinkSeen(kernel.links[BRIDGE]))
+    old = kernel.links[ifindex].master
+    kernel._put(replace(kernel.links[ifindex], master=BRIDGE))
+    kernel._reselect(old)
+    driver.tell()
+
+
+@pytest.mark.parametrize("bus", ["pci", "virtio"])
+def test_a_slave_that_is_put_into_a_bridge_is_taken_back(bus: str) -> None:
+    driver = joined()
+    link, start = slave(driver, bus), driver.now
+    grab(driver, link.ifindex)
+    driver.settle(start + GRACE / 2)
+    assert driver.kernel.links[link.ifindex].master == BRIDGE
+    assert driver.is_reachable(FOUR), "the other one carries"
+    pair = driver.state.pairs[MAC]
+    wanted = {
+        "pci": ("on-standby", "the VF cannot carry: ens4: it is already a slave of br0"),
+        "virtio": ("degraded", "ens3 has no standby: ens3nsby: it is already a slave of br0"),
+    }
+    assert (pair.state, pair.reason) == wanted[bus]
+    driver.settle(start + 100)
+    assert_joined(driver)
+    assert (pair.state, pair.reason) == ("accelerated", "")
+    told = f"{link.name}: somebody has put it into br0, a slave of ens3; it is taken back. Look for what manages br0"
+    assert driver.said.count(told) == 1
+    assert f"free {link.name} was done, and is undone again" in explained(driver, link.ifindex)
+
+
+def test_who_puts_it_there_again_and_again_keeps_it_and_a_release_forgets() -> None:
+    driver = joined()
+    link = slave(driver)
+    for _ in range(5):
+        grab(driver, link.ifindex)
+        driver.settle(driver.now + 200)
+        driver.now += 200
+    assert driver.kernel.links[link.ifindex].master == BRIDGE
+    assert driver.is_reachable(FOUR)
+    assert sum("somebody has put it into br0" in text for text in driver.said) == 3
+    driver.tell(ReleaseAsked(MAC))
+    driver.settle(driver.now + 100)
+    assert driver.kernel.links[link.ifindex].master == BRIDGE
+    assert (driver.state.pairs[MAC].slaves, driver.state.pairs[MAC].taken) == (set(), {})
+
+
+def test_who_puts_it_there_and_takes_it_out_is_not_disturbed_and_one_that_goes_is_forgotten() -> None:
+    driver = joined()
+    link = slave(driver)
+    grab(driver, link.ifindex)
+    driver.kernel._free(link.ifindex)
+    driver.settle(driver.now + 100)
+    assert_joined(driver)
+    assert not any("it is taken back" in text for text in driver.said)
+    grab(driver, link.ifindex)
+    driver.kernel._forget(link.ifindex)
+    driver.settle(driver.now + 100)
+    assert driver.state.pairs[MAC].taken == {}
+
+
+def test_a_pair_whose_standby_is_gone_says_so() -> None:
+    driver = joined()
+    driver.kernel.unplug(slave(driver, "virtio").ifindex)
+    driver.settle(driver.now + 100)
+    pair = driver.state.pairs[MAC]
+    assert (pair.state, pair.reason) == ("degraded", "ens3 has no standby: the paravirtual NIC is not there")
 
 
 # Set down

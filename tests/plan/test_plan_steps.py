@@ -24,8 +24,8 @@ NIC = Link(2, "ens3", MAC, MAC, bus="virtio", up=True, carrier=True)
 VF = Link(3, "ens4", MAC, MAC, bus="pci")
 PASSING = Link(9, passing_name(MAC), MAC, kind="bond", bond=Bond(mode=1), altnames=frozenset({mark(MAC)}))
 MASTER = replace(PASSING, name="ens3", up=True, carrier=True)
-BEGUN = Journal(MAC, Goal.JOINED, "ens3", True, 1500, cut=True)
-BACK = replace(BEGUN, toward=Goal.RELEASED)
+BEGUN = Journal(MAC, Goal.JOINED, "ens3", True, 1500, cut=True, nic=2)
+BACK = replace(BEGUN, toward=Goal.RELEASED, nic=0)
 OBJECT = Inet((), (replace(route("10.1.0.0/16", 2), attrs=((moving.RTA_NH_ID, b"\1\0\0\0"),)),))
 
 
