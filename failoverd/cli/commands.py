@@ -132,8 +132,9 @@ COMMANDS: Mapping[str, Command] = {
         "MASTER",
         "move traffic to the paravirtual NIC, so that the VF can be pulled without loss",
         "Ends with 0 exactly when traffic is on the paravirtual NIC and the neighbours have been told. Traffic stays "
-        "there until the next VF is plugged in, undrain, or the timeout. Needs no terminal, HOME or PATH, so that the "
-        "host can run it through the guest agent.",
+        "there until the next VF is plugged in, undrain, or the timeout. Where there is no VF, no drain is made, and "
+        "drained is false in the JSON. Needs no terminal, HOME or PATH, so that the host can run it through the guest "
+        "agent.",
         [("drain ens3", "before a live migration"), ("drain ens3 --timeout 60", "for a minute at the longest")],
         [Option("--timeout", "When the drain ends by itself; 0 for never. 600 without it.", value="SECONDS")],
         changes=True,
@@ -172,7 +173,8 @@ COMMANDS: Mapping[str, Command] = {
     "adopt": Command(
         "MASTER",
         "join a pair now, also one that was released",
-        "Ends when this has begun; status tells how far it is.",
+        "Ends when this has begun; status tells how far it is. A pair that was released and is not here now is given "
+        "by its MAC, and is joined when it comes.",
         [("adopt ens3", "take it back after a release")],
         changes=True,
     ),

@@ -101,6 +101,11 @@ def _drain(wanted: Wanted) -> Outcome:
         f"{name}: traffic is on {active}, and the neighbours have been told. The VF may be pulled now.",
         f"The drain ends {end}with the next VF that is plugged in, or by failoverctl undrain {name}.",
     ]
+    if document.get("drained") is False:
+        sentences = [
+            f"{name}: traffic is on {active}, and the neighbours have been told.",
+            "There is no VF, so nothing is drained: the next one carries when it has been steady.",
+        ]
     return DONE, document, [printable(sentence) for sentence in sentences]
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,8 @@ import trio
 from failoverd import __version__
 from failoverd.cli.tables import printable
 from failoverd.config.errors import ConfigError
-from failoverd.config.load import load
 from failoverd.config.spec import Config
+from failoverd.daemon.accepted import Accepted
 from failoverd.daemon.clock import MonotonicClock
 from failoverd.daemon.dryrun import dry_run
 from failoverd.daemon.lines import Lines
@@ -31,7 +32,11 @@ from failoverd.netlink.frames import NetlinkError
 from failoverd.netlink.transport import KernelSocket
 
 CANNOT_RUN, WRONG_USAGE, BROKE_DOWN = 1, 2, 3
+PAUSE = 5.0
+"""Seconds until the service manager hears of a configuration that cannot be used; it starts us anew at once."""
 LEVELS = ("debug", "info", "warning", "error")
+
+log = logging.getLogger("failoverd")
 
 EPILOG = """\
 examples:
@@ -50,31 +55,53 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon. Returns the exit code."""
     options = _parser().parse_args(argv)
     _log(options.log_level or "info")
+    accepted = Accepted(Places.from_environment().accepted, options.config)
     try:
-        config = load(options.config)
+        config = accepted.load()
     except ConfigError as error:
-        print(f"failoverd: {error}", file=sys.stderr)
-        return WRONG_USAGE
+        found = _instead(options, accepted, error)
+        if found is None:
+            return WRONG_USAGE
+        config = found
     if options.check_config:
         print("the configuration is in order")
         return 0
     _log(options.log_level or config.log.level)
-    return _dry_run(config) if options.dry_run else _run(config, options)
+    return _dry_run(config) if options.dry_run else _run(config, options, accepted)
 
 
-def _run(config: Config, options: argparse.Namespace) -> int:
+def _instead(options: argparse.Namespace, accepted: Accepted, error: ConfigError) -> Config | None:
+    """What to run with where the configuration has mistakes; they are told. None is for who asks about just this one
+    and reads the answer; the service manager does not, and would start us again at once."""
+    is_service = bool(os.environ.get("NOTIFY_SOCKET"))
+    is_asked = options.check_config or options.dry_run or (options.config is not None and not is_service)
+    config = None if is_asked else accepted.last()
+    if config is None:
+        print(f"failoverd: {error}", file=sys.stderr)
+        if is_service and not is_asked:
+            time.sleep(PAUSE)
+        return None
+    for problem in error.problems:
+        log.error("the configuration has a mistake: %s", problem)
+    log.error("running with the last one without; put it right, then failoverctl reload")
+    return config
+
+
+def _run(config: Config, options: argparse.Namespace, accepted: Accepted) -> int:
     """Run until we are told to end, which may also be while we start or end already: nothing has to be put away."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
 
     def reload() -> Config:
-        new = load(options.config)
-        _log(options.log_level or new.log.level)
+        """In a thread, so the handlers stay as they are."""
+        new = accepted.load()
+        logging.getLogger().setLevel((options.log_level or new.log.level).upper())
         return new
 
+    daemon = partial(run, accepted=accepted)
     try:
-        trio.run(run, config, Places.from_environment(), reload, clock=MonotonicClock())
+        trio.run(daemon, config, Places.from_environment(), reload, clock=MonotonicClock())
     except Exception as error:
         return _broke_down(error)
     return 0

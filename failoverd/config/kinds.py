@@ -164,8 +164,8 @@ class Suffix:
 
     def describe(self) -> str:
         return (
-            f"a text of {SHORTEST} to {self.longest} bytes, no digit first, without '/', ':', '%', white space or control "
-            "characters"
+            f"a text of {SHORTEST} to {self.longest} bytes, no digit first, without '/', ':', '%', white space or "
+            "control characters"
         )
 
 

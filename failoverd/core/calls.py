@@ -51,7 +51,9 @@ def _release(state: State, arguments: Sequence[str], _now: float) -> Answer:
 
 
 def _adopt(state: State, arguments: Sequence[str], _now: float) -> Answer:
-    pair = pair_of(state, arguments[0])
+    """A released pair may be away: its release is forgotten all the same, by its MAC."""
+    known = state.pairs.get(arguments[0].lower())
+    pair = known if known is not None and known.held else pair_of(state, arguments[0])
     return Answer({"mac": pair.mac}, (AdoptAsked(pair.mac),))
 
 

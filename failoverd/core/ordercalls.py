@@ -89,23 +89,28 @@ def rename(state: State, arguments: Sequence[str], now: float) -> Answer:
 
 
 def _leave_vf(state: State, one: Joined, until: float | None) -> Answer:
-    """Have the standby carry, and wait until it does and the neighbours know."""
+    """Have the standby carry, and wait until it does and the neighbours know.
+
+    Without a VF there is nothing to order, but a loss may be a moment ago, so it is waited for all the same. A drain
+    whose VF is gone stays, with the end it has.
+    """
     pair, found = one.pair, one.found
     if one.stands.bad_standby:
         raise CallError(f"the standby of {one.master.name} cannot carry: {one.stands.bad_standby}", "NoStandby")
     document: Document = {"mac": pair.mac, "master": one.master.name, "active": state.name(found.nic)}
-    if not found.vf:
-        return Answer({**document, "until": None})
 
     def is_done(state: State) -> bool:
         stands = stand(state, pair, found)
-        if pair.drain is None:
+        if found.vf and pair.drain is None:
             raise CallError("the drain was ended before the traffic was moved; see the log", "NotDrained")
         if stands is None or stands.bad_standby:
             raise CallError("the standby cannot carry any more; failoverctl status tells why", "NoStandby")
         return stands.active == found.nic and not pair.announcing
 
-    return Answer({**document, "until": until}, (DrainAsked(pair.mac, Drain(found.vf, until)),), is_done)
+    order = Drain(found.vf, until) if found.vf else pair.drain
+    document |= {"until": order.until if order else None, "drained": order is not None}
+    events = (DrainAsked(pair.mac, order),) if order and found.vf else ()
+    return Answer(document, events, is_done)
 
 
 def _seconds(text: str) -> float:

@@ -139,11 +139,19 @@ def _requests(state: State, pair: PairState, found: Pair, link: Link, order: Ren
     requests: list[Request] = [SetUp(link.ifindex, up=False), *change, SetUp(link.ifindex, up=True)]
     if link.ifindex == found.master:
         order.refuse("Busy", f"{link.name} is up, and this kernel (before 6.2) renames no master that is")
+    elif state.active(found) == link.ifindex and _is_about_to_carry(state, pair, found):
+        return []
     elif state.active(found) == link.ifindex and not can_other(state, found, link.ifindex):
         order.refuse("Busy", f"{link.name} carries the traffic, and the other slave cannot: it would be cut off")
     elif state.active(found) == link.ifindex or pair.announcing:
         return []
     return requests
+
+
+def _is_about_to_carry(state: State, pair: PairState, found: Pair) -> bool:
+    """Whether the standby carries only until the VF's hold-down is over."""
+    is_fit = bool(found.vf) and pair.fit_since is not None and state.config.failback.automatic
+    return is_fit and pair.drain is None and state.active(found) == found.nic
 
 
 def can_other(state: State, found: Pair, slave: int) -> bool:

@@ -116,10 +116,10 @@ class PairState:
 @dataclass(slots=True)
 class State:
     """The machine as seen. `links` by ifindex; `ready` are the devices udev is done with, `asked` since when it is
-    waited for the others, `udev_names` what udev wanted to call one and could not; `remembered` are the MACs that had
-    a pair before; `strangers` are the parent devices of NICs that have a pair's MAC and are not in it. `no_bond` is why
-    no bond is made where the configuration leaves it open, "" for no reason. `ending`: nobody will be there to act on
-    an event."""
+    waited for the others, `newcomers` have come while we looked, `udev_names` what udev wanted to call one and could
+    not; `remembered` are the MACs that had a pair before; `strangers` are the parent devices of NICs that have a pair's
+    MAC and are not in it. `no_bond` is why no bond is made where the configuration leaves it open, "" for no reason.
+    `ending`: nobody will be there to act on an event."""
 
     config: Config
     links: dict[int, Link] = field(default_factory=dict)
@@ -129,6 +129,7 @@ class State:
     strangers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ready: set[int] = field(default_factory=set)
     asked: dict[int, float] = field(default_factory=dict)
+    newcomers: set[int] = field(default_factory=set)
     udev_names: dict[int, str] = field(default_factory=dict)
     synced: bool = False
     no_bond: str = ""

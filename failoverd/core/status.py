@@ -57,7 +57,9 @@ def nics(state: State) -> list[Document]:
 
 
 def _is_shown(pair: PairState, found: Pair) -> bool:
-    return bool(found.master) or pair.state not in ("alone",)
+    """What is only remembered, as a release is for ever, says nothing about this machine as it is."""
+    is_here = bool(found.nic or found.vf or pair.journal)
+    return bool(found.master) or (is_here and pair.state != "alone")
 
 
 def _conflict(state: State, pair: PairState, link: Link) -> str:

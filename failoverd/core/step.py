@@ -60,6 +60,9 @@ SOON = 1.0
 """Seconds until a small thing that was refused is tried again, doubled each time: what it waits for may come soon. Big
 are the making, the joining and the removing of devices: those disturb others, and have the configured waits."""
 
+BOOTING = 300.0
+"""Seconds since the machine's boot (the engine's clock) in which nobody has configured a NIC but its initramfs."""
+
 HARMLESS: dict[type[Request], tuple[int, ...]] = {
     AddAddress: (errno.EEXIST,),
     AddRoute: (errno.EEXIST,),
@@ -114,7 +117,7 @@ def _take_in(state: State, event: Event, now: float) -> list[Action]:
             state.asked.pop(ifindex, None)
             if ifindex in state.links:
                 state.ready.add(ifindex)
-                state.udev_names |= {ifindex: name} if name else {}
+                state.udev_names |= {ifindex: name} if name and _has_lost_its_name(state, ifindex, now) else {}
         case Ending():
             state.ending = True
         case TimePassed():
@@ -122,6 +125,17 @@ def _take_in(state: State, event: Event, now: float) -> list[Action]:
         case _:
             return _for_pair(state, state.pairs.setdefault(event.mac, PairState(event.mac)), event, now)
     return []
+
+
+def _has_lost_its_name(state: State, ifindex: int, now: float) -> bool:
+    """Whether udev's record of a name that the device has not got means that its rename was refused.
+
+    It may also mean that a rule says `NAME=` with the kernel's own name: udev records what it would have chosen all the
+    same. A rename is refused only where the device is up. Of a paravirtual NIC that was there long before us that says
+    nothing, as it is in use; and its name is what the machine's network is configured by.
+    """
+    link = state.links[ifindex]
+    return link.up and (ifindex in state.newcomers or link.bus == "pci" or now < BOOTING)
 
 
 def _for_pair(state: State, pair: PairState, event: AboutPair, now: float) -> list[Action]:

@@ -47,7 +47,7 @@ def wish(state: State, pair: PairState, found: Pair, now: float) -> list[Action]
     if requests := [request for request in _altnames(state, pair, found) if request not in pair.tried]:
         return _ask(pair, requests, "tell the slaves' roles by alternative names")
     for link, name, own in _names(state, pair, found):
-        change, mark = Rename(link.ifindex, name), AddAltname(link.ifindex, was(own))
+        change, mark = Rename(link.ifindex, name), AddAltname(link.ifindex, was(link.ifindex, own))
         if name == link.name or change in pair.tried or not _may(state, pair, found, link):
             continue
         if name == own or formers(link):

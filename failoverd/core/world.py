@@ -55,6 +55,7 @@ def gone(state: State, ifindex: int, now: float) -> list[Action]:
     state.ready.discard(ifindex)
     state.asked.pop(ifindex, None)
     state.udev_names.pop(ifindex, None)
+    state.newcomers.discard(ifindex)
     if link is None:
         return []
     _watch_carrier(state, ifindex, False, now)
@@ -163,6 +164,8 @@ def _new(state: State, link: Link, now: float) -> list[Action]:
         state.ready.add(link.ifindex)
         return []
     state.asked[link.ifindex] = now
+    if state.synced:
+        state.newcomers.add(link.ifindex)
     return [AskUdev(link.ifindex, link.name)]
 
 

@@ -23,7 +23,8 @@ BROKEN = "failoverd failed over this call; its log says more"
 async def carry_out(engine: Engine, call: str, *arguments: str) -> dict[str, Any]:
     """Do it, and return its document once it is so. Raises CallError, also where that takes longer than PATIENCE.
 
-    Whoever asks cannot end the daemon: what breaks over a call is the call's error.
+    Whoever asks cannot end the daemon: what breaks over a call is the call's error. Who asks while it starts is kept
+    until the devices are known, for before that there is no device to any question.
     """
     check(call, arguments)
     answer: Answer | CallError = CallError(BROKEN)
@@ -39,6 +40,8 @@ async def carry_out(engine: Engine, call: str, *arguments: str) -> dict[str, Any
         return answer.events if isinstance(answer, Answer) else ()
 
     with trio.move_on_after(PATIENCE):
+        while not engine.state.synced:
+            await engine.stepped.wait()
         await take_turn(engine, command)
         if isinstance(answer, CallError):
             raise answer

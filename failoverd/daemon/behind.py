@@ -2,15 +2,19 @@
 
 A write to a disk can wait for ever: a host that takes a snapshot has the guest's filesystems frozen meanwhile
 (fsfreeze), and a failover may happen right then. The thread may wait; the engine may not. What is to be done is done in
-the order in which it was asked for. (What is kept under /run is written at once: that is memory.)
+the order in which it was asked for. (What is kept under /run is written at once: that is memory.) What breaks there is
+said and left, so that it costs no more than itself: nobody would miss the thread before the next boot.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Callable
+
+log = logging.getLogger("failoverd")
 
 WAITING = 1000
 """What may wait for the disk at a time."""
@@ -45,8 +49,14 @@ class Behind:
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
-            work, failed = item
             try:
-                work()
-            except OSError as error:
-                failed(error)
+                _carry_out(*item)
+            except Exception:
+                log.exception("something that was to be kept on the disk is lost; please report this")
+
+
+def _carry_out(work: Work, failed: Failed) -> None:
+    try:
+        work()
+    except OSError as error:
+        failed(error)

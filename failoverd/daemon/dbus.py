@@ -57,6 +57,14 @@ EVENTS = 1000
 """Signals that may wait for the bus."""
 
 
+class _Bus(Service):
+    """A service that lets one connection be told from the next."""
+
+    @property
+    def connection(self) -> object:
+        """The connection there is now, None for none."""
+        return self._connection
+
 
 class Presence:
     """See the module. Give `stepped` and `signalled` to the engine's Outside, and run `run` beside it."""
@@ -68,12 +76,12 @@ class Presence:
         self._is_new = False
         self._woken = trio.Event()
         self._hurried = trio.Event()
-        self._events: deque[tuple[Signal, str]] = deque()
+        self._events: deque[tuple[object, Signal, str]] = deque()
         self._document: Document = {"masters": []}
         self.lost = 0
         self._lost_before = 0
         self._complaints = Seldom()
-        self.service = Service(NAME, Tree(ROOT, FACES), self._carry_out, self._refresh)
+        self.service = _Bus(NAME, Tree(ROOT, FACES), self._carry_out, self._refresh)
 
     def stepped(self, state: State) -> None:
         """The engine has made a step."""
@@ -81,13 +89,13 @@ class Presence:
         self._woken.set()
 
     def signalled(self, signal: Signal) -> None:
-        """The kernel confirmed something. Nobody is told later of what happened while there was no bus."""
+        """The kernel confirmed something. Nobody is told later of what happened while there was no bus, or another."""
         if not self.service.is_connected or not isinstance(signal, FailedOver | LinkRenamed):
             return
         if len(self._events) >= EVENTS:
             self.lost += 1
             return
-        self._events.append((signal, self._master_of(signal)))
+        self._events.append((self.service.connection, signal, self._master_of(signal)))
         self._woken.set()
         self._hurried.set()
 
@@ -110,8 +118,6 @@ class Presence:
                 with trio.move_on_after(PAUSE):
                     await self._hurried.wait()
                     await trio.sleep(SHORT_PAUSE)
-                if not self.service.is_connected:
-                    self._events.clear()
                 await self.service.room()
                 self._woken, self._hurried = trio.Event(), trio.Event()
                 self._refresh()
@@ -121,7 +127,10 @@ class Presence:
     async def _tell_events(self) -> None:
         """Those whose objects are told of. What happens meanwhile has its turn after the next comparison."""
         for _ in range(len(self._events)):
-            for message in _messages(*self._events.popleft()):
+            hearers, signal, master = self._events.popleft()
+            if hearers is not self.service.connection:
+                continue
+            for message in _messages(signal, master):
                 self.service.emit(message)
             await trio.lowlevel.checkpoint()
             await self.service.room()

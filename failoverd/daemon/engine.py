@@ -120,7 +120,10 @@ class Engine:
                 await self._turn()
 
     def _is_settled(self) -> bool:
-        return self._outside.is_udev_idle() and not self._waiting and is_settled(self.state)
+        """A device udev has given up is not waited for any longer than the plan does."""
+        since, patience = self.state.asked, self.state.config.join.udev_wait
+        is_waiting = any(trio.current_time() < since.get(i, -math.inf) + patience for i in self._waiting)
+        return self._outside.is_udev_idle() and not is_waiting and is_settled(self.state)
 
     async def tell(self, what: Event | Command) -> None:
         """Put an event, or something that makes events out of the state, into the engine's queue."""

@@ -26,7 +26,7 @@ from failoverd import __version__
 from failoverd.core.sentences import Facts, facts
 from failoverd.core.status import Document
 from failoverd.daemon.behind import Behind
-from failoverd.daemon.files import put
+from failoverd.daemon.files import hand_over, make_directory, put
 from failoverd.daemon.tellers import Moment
 from failoverd.model.signals import Signal
 
@@ -89,7 +89,7 @@ def append(path: Path, line: bytes, limit: int = LIMIT) -> None:
 
     Where its last line was cut, the new one stands on a line of its own all the same.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         size = os.fstat(file).st_size
@@ -98,6 +98,7 @@ def append(path: Path, line: bytes, limit: int = LIMIT) -> None:
             return
         if not size:
             os.fchmod(file, 0o644)
+            hand_over(path)
         is_cut = size and os.pread(file, 1, size - 1) != b"\n"
         line = b"\n" + line if is_cut else line
         if os.write(file, line) < len(line):

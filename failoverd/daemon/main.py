@@ -27,6 +27,7 @@ from failoverd.core.choice import rejudge
 from failoverd.core.ordercalls import PATIENCE
 from failoverd.core.state import State
 from failoverd.daemon import control
+from failoverd.daemon.accepted import Accepted
 from failoverd.daemon.asking import carry_out, take_turn
 from failoverd.daemon.behind import Behind
 from failoverd.daemon.engine import Engine, Outside
@@ -59,8 +60,9 @@ async def run(
     complete: Complete | None = None,
     udev: Udev | None = None,
     no_bond: Callable[[], str] = why_no_bond,
+    accepted: Accepted | None = None,
 ) -> None:
-    """Run until SIGTERM or SIGINT. `load` reads the configuration anew for SIGHUP.
+    """Run until SIGTERM or SIGINT. `load` reads the configuration anew for SIGHUP, in a thread; `accepted` keeps it.
 
     `complete`, `udev` and `no_bond` are for who runs it on devices that only stand for hardware; it finds its own
     otherwise.
@@ -73,7 +75,9 @@ async def run(
         except OSError as error:
             raise StartError(f"cannot open a netlink socket: {error.strerror}; run it as root in the guest") from error
         try:
-            await _live(config, places, load, link_socket, complete or Devices().complete, udev or Udev(), no_bond)
+            complete, udev = complete or Devices().complete, udev or Udev()
+            accepted = accepted or Accepted(places.accepted, None)
+            await _live(config, places, load, link_socket, complete, udev, no_bond, accepted)
         finally:
             link_socket.close()
 
@@ -86,16 +90,24 @@ async def _live(
     complete: Complete,
     udev: Udev,
     no_bond: Callable[[], str],
+    accepted: Accepted,
 ) -> None:
     period = watchdog_period()
     notifier = Notifier(period)
     behind = Behind()
+    notifier.trouble = accepted.trouble
+    accepted.keep(behind)
     observers = Observers(places, lambda: tellers.lost, behind)
     tellers = Tellers((*observers.tellers, Hooks(udev.recorded, places.hooks)))
     listeners: list[Tellers | Presence] = [tellers]
 
-    def reload() -> Awaitable[list[str]]:
-        return _reload(engine, load, notifier, link_socket)
+    one_at_a_time = trio.Lock()
+
+    async def reload() -> list[str]:
+        async with one_at_a_time:
+            changes = await _reload(engine, load, notifier, link_socket)
+        accepted.keep(behind)
+        return changes
 
     async def serve(call: str, *arguments: str) -> dict[str, Any]:
         if call == "reload":
@@ -232,15 +244,15 @@ async def _reload(
 ) -> list[str]:
     """Take a new configuration; gives what is different in it. Where it is wrong the old one is kept.
 
-    Raises CallError.
+    It is read in a thread, as a disk may keep whoever reads. Raises CallError.
     """
     notifier.reloading()
     try:
-        config = load()
+        config = await trio.to_thread.run_sync(load)
     except ConfigError as error:
         for problem in error.problems:
             log.error("the configuration stays as it was: %s", problem)
-        notifier.ready(_sentence(engine.state))
+        notifier.reloaded(_sentence(engine.state))
         raise CallError("; ".join(map(str, error.problems)), "ConfigurationInvalid") from error
     changes = [str(change) for change in diff(engine.state.config, config)]
 
@@ -252,7 +264,8 @@ async def _reload(
         state.config = config
         engine.look_around()
         rejudge(state)
-        notifier.ready(_sentence(state))
+        notifier.trouble = ""
+        notifier.reloaded(_sentence(state))
         return (TimePassed(),)
 
     with trio.move_on_after(PATIENCE):

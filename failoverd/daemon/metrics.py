@@ -93,7 +93,8 @@ class Metrics:
         info = Family("failoverd_info", "gauge", "The daemon that writes this.")
         info.add(1, version=document["version"])
         yield info
-        masters: list[Document] = document["masters"]
+        # Without a name, as in the middle of a move whose devices are gone, several would have the same series.
+        masters: list[Document] = [master for master in document["masters"] if master["name"]]
         yield from self._counts(masters)
         yield from _states(masters)
         yield from _slaves(masters)

@@ -2,7 +2,9 @@
 
 sdnotify sends what it is given as latin-1 and drops the whole message where that fails, READY=1 included; so a status
 goes out in ASCII. Its socket blocks; a manager that does not read must not hold up a failover, so it is made not to.
-The manager's queue is short (net.unix.max_dgram_qlen), so it gets no more than it needs, and READY may wait a moment.
+The manager's queue is short (net.unix.max_dgram_qlen), so it gets no more than it needs. The first READY may wait a
+moment, as the manager would end us without it; a reload's is said while the engine has to work, and does not wait. What
+was not taken goes with the next step.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ import sdnotify
 
 log = logging.getLogger("failoverd")
 
+READY = "READY=1\n"
 READY_PATIENCE = 1.0
-"""Seconds the manager may take to make room for READY=1, without which it would end us."""
+"""Seconds the manager may take to make room for the first READY=1."""
 
 SHORTEST_PERIOD = 0.05
 """Seconds. A watchdog that wants to hear of us more often keeps us from our work."""
@@ -36,24 +39,34 @@ class Notifier:
         self._period = period
         self._petted = -math.inf
         self._status = ""
+        self._owed = ""
+        self._is_ready = False
+        self.trouble = ""
+        """What an administrator has to know beside the state, "" for nothing."""
         if self._notifier.socket is None and (path := os.environ.get("NOTIFY_SOCKET")):
             log.warning("NOTIFY_SOCKET=%s cannot be reached; the service manager will not hear of us", path)
 
     def ready(self, status: str) -> None:
         """All devices are known and the first step is done."""
-        self._status = status
-        if not self._send(f"READY=1\nSTATUS={_ascii(status)}", READY_PATIENCE):
+        self._is_ready, self._owed = True, READY
+        if not self._tell(status, READY_PATIENCE):
             log.warning("the service manager takes no messages and does not know that failoverd is ready")
 
     def reloading(self) -> None:
-        """A new configuration is being read; `ready` follows."""
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        """A new configuration is being read; `reloaded` follows. Who is not ready yet is not made so by that."""
+        if self._is_ready:
+            self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def reloaded(self, status: str) -> None:
+        """It has been taken, or refused."""
+        if self._is_ready:
+            self._owed = READY
+        self._tell(status)
 
     def status(self, status: str) -> None:
-        """One line for `systemctl status`, sent only when it has changed."""
-        if status != self._status:
-            self._status = status
-            self._send(f"STATUS={_ascii(status)}")
+        """One line for `systemctl status`, sent only when it has changed, or with what is owed."""
+        if self._owed or status != self._status:
+            self._tell(status)
 
     def pet(self) -> None:
         """A step was completed: the engine is alive. Said no more often than the watchdog wants to hear it."""
@@ -65,6 +78,13 @@ class Notifier:
     def stopping(self) -> None:
         """We are about to end, and traffic goes on."""
         self._send("STOPPING=1")
+
+    def _tell(self, status: str, patience: float = 0.0) -> bool:
+        self._status = status
+        words = f"{self.trouble}; {status}" if self.trouble else status
+        sent = self._send(f"{self._owed}STATUS={_ascii(words)}", patience)
+        self._owed = "" if sent else self._owed
+        return sent
 
     def _send(self, text: str, patience: float = 0.0) -> bool:
         """Whether it was sent, or there is nobody to send it to."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from failoverd.daemon.files import hand_over, make_directory
+
 
 class StartError(Exception):
     """failoverd cannot start; the text says why and what to do."""
@@ -38,6 +40,11 @@ class Places:
         return self.state / "history"
 
     @property
+    def accepted(self) -> Path:
+        """The last configuration without a mistake."""
+        return self.state / "accepted.json"
+
+    @property
     def metrics(self) -> Path:
         """The metrics, for node_exporter's textfile collector."""
         return self.runtime / "metrics.prom"
@@ -54,8 +61,9 @@ class Places:
         """
         path = self.runtime / "lock"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(path.parent)
             file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "w", encoding="ascii")
+            hand_over(path)
         except OSError as error:
             raise StartError(f"{path}: {error.strerror}; run it as root, or set RUNTIME_DIRECTORY") from error
         try:

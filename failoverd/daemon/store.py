@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from failoverd.daemon.behind import Behind
-from failoverd.daemon.files import put
+from failoverd.daemon.files import advice, put
 from failoverd.daemon.journal import JournalError, dumps, loads
 from failoverd.model.actions import DropJournal, KeepDrain, KeepMarks, Remember, SaveJournal
 from failoverd.model.orders import Drain
@@ -36,7 +36,7 @@ class JournalNotKeptError(Exception):
     """A journal could not be written, so nothing may be moved."""
 
     def __init__(self, mac: str, error: OSError) -> None:
-        super().__init__(f"{mac}: cannot write down what has to be moved: {error}; make room, it is tried again")
+        super().__init__(f"{mac}: cannot write down what has to be moved: {error}; {advice(error)}; it is tried again")
         self.mac = mac
 
 
@@ -217,7 +217,7 @@ def keep(store: Store, action: SaveJournal | DropJournal | Remember | KeepDrain 
 
 
 def _say_lost(kind: type[object], mac: str, error: OSError) -> None:
-    log.error("%s: cannot %s for the next start: %s; look at the disk", mac, WHAT[kind], error)
+    log.error("%s: cannot %s for the next start: %s; %s", mac, WHAT[kind], error, advice(error))
 
 
 def _files(where: Path, suffix: str, kept: Kept) -> list[Path]:

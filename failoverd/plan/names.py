@@ -11,7 +11,7 @@ from failoverd.model.links import Link
 from failoverd.model.requests import AddAltname, DropAltname, Rename, Request
 from failoverd.plan.situation import Do, Situation
 from failoverd.policy import wanted
-from failoverd.policy.naming import formers, own_altnames, was
+from failoverd.policy.naming import debts, formers, own_altnames, was
 
 
 def alone(s: Situation, nic: Link) -> str:
@@ -26,7 +26,7 @@ def master_name(s: Situation, nic: Link) -> str:
     usual = alone(s, nic)
     name = wanted.master_name(usual, s.mac, s.config.naming)
     mine = (nic.ifindex, s.master.ifindex if s.master is not None else 0)
-    is_lost = AddAltname(nic.ifindex, was(usual)) in s.blocked
+    is_lost = AddAltname(nic.ifindex, was(nic.ifindex, usual)) in s.blocked
     return usual if is_lost or wanted.why_not(name, s.links, *mine) else name
 
 
@@ -35,7 +35,7 @@ def remember_nic(s: Situation, nic: Link) -> Do | None:
     usual = alone(s, nic)
     if master_name(s, nic) == usual or usual in formers(nic):
         return None
-    return Do((AddAltname(nic.ifindex, was(usual)),), f"remember that {nic.name} is {usual}")
+    return Do((AddAltname(nic.ifindex, was(nic.ifindex, usual)),), f"remember that {nic.name} is {usual}")
 
 
 def name_vf(s: Situation, vf: Link, master: str) -> Do | list[Request]:
@@ -47,7 +47,7 @@ def name_vf(s: Situation, vf: Link, master: str) -> Do | list[Request]:
     own = wanted.own_name(vf, udev, s.links)
     name = wanted.primary_name(vf, master, s.mac, naming, udev, s.links)
     if name != own and not formers(vf):
-        mark = AddAltname(vf.ifindex, was(own))
+        mark = AddAltname(vf.ifindex, was(vf.ifindex, own))
         if mark not in s.blocked:
             return Do((mark,), f"remember what {vf.name} is called")
         name = own
@@ -98,7 +98,7 @@ def _return(s: Situation, link: Link) -> Do | None:
     if link.master or not owed:
         return None
     if link.name in owed:
-        marks = s.may(DropAltname(link.ifindex, was(name)) for name in owed)
+        marks = s.may(DropAltname(link.ifindex, name) for name in debts(link))
         return Do(marks, f"forget what {link.name} was called") if marks else None
     name = next((name for name in owed if not wanted.why_not(name, s.links, link.ifindex)), "")
     if not name or Rename(link.ifindex, name) in s.hopeless:

@@ -84,14 +84,20 @@ def own_altnames(link: Link) -> tuple[str, ...]:
     return tuple(sorted(name for name in link.altnames if not name.startswith(PREFIX)))
 
 
-def was(name: str) -> str:
-    """The alternative name that says: failoverd has renamed this NIC, and owes it this name."""
-    return f"{WAS}{name}"
+def was(ifindex: int, name: str) -> str:
+    """The alternative name that says: failoverd has renamed this NIC, and owes it this name. With its ifindex, as the
+    kernel gives a name that has become free to the next NIC, and each alternative name is there but once."""
+    return f"{WAS}{ifindex}-{name}"
+
+
+def debts(link: Link) -> tuple[str, ...]:
+    """All alternative names of this NIC that say so."""
+    return tuple(sorted(name for name in link.altnames if name.startswith(WAS)))
 
 
 def formers(link: Link) -> tuple[str, ...]:
     """The names this NIC had before failoverd renamed it."""
-    return tuple(sorted(name.removeprefix(WAS) for name in link.altnames if name.startswith(WAS)))
+    return tuple(name.removeprefix(WAS).removeprefix(f"{link.ifindex}-") for name in debts(link))
 
 
 def why_not_a_name(name: str) -> str:

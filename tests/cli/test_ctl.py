@@ -177,6 +177,15 @@ def test_drain_says_what_is_true_now_and_when_it_ends(daemon: Start, capsys: pyt
     assert fake.asked[1] == {"call": "drain", "arguments": ["ens4"]}
 
 
+def test_a_drain_without_a_vf_promises_none(daemon: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon(ok({"mac": "", "master": "ens3", "active": "ens3nsby", "until": None, "drained": False}))
+    assert main(["drain", "ens3"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "ens3: traffic is on ens3nsby, and the neighbours have been told.",
+        "There is no VF, so nothing is drained: the next one carries when it has been steady.",
+    ]
+
+
 MAC = {"mac": "52:54:00:00:00:01"}
 
 

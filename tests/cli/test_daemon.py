@@ -12,6 +12,11 @@ from privatenet import private_net
 from failoverd import __version__
 from failoverd.cli import daemon
 from failoverd.cli.daemon import main
+from failoverd.config import load as load_module
+from failoverd.config.spec import Config
+from failoverd.daemon import accepted as accepted_module
+from failoverd.daemon.accepted import Accepted
+from failoverd.daemon.behind import Behind
 from failoverd.daemon.places import Places, StartError
 from failoverd.model.requests import Rename
 from failoverd.netlink.requests import write_request
@@ -46,6 +51,118 @@ def test_a_configuration_with_mistakes(tmp_path: Path, capfd: pytest.CaptureFixt
     assert out == ""
     assert f"{config}:2: [bond] miimom: no such key; did you mean miimon?" in error
     assert f"{config}:4: [log] level: " in error
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the command line has waited."""
+    found: list[float] = []
+    monkeypatch.setattr("time.sleep", found.append)
+    return found
+
+
+def begin(monkeypatch: pytest.MonkeyPatch, config: Path | None, kept: Path, is_service: bool = True) -> list[Config]:
+    """Start with this file, and a copy of it where `kept` is; gives what the daemon is run with."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(kept))
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    if is_service:
+        monkeypatch.setenv("NOTIFY_SOCKET", "/no/such/socket")
+    ran: list[Config] = []
+    monkeypatch.setattr(daemon, "_run", lambda config, *_: ran.append(config) or 0)
+    assert main([] if config is None else ["--config", str(config)]) == (0 if ran else 2)
+    return ran
+
+
+def keep(config: Path | None, kept: Path) -> None:
+    accepted, behind = Accepted(kept / "accepted.json", config), Behind()
+    accepted.load()
+    accepted.keep(behind)
+    behind.end()
+
+
+def test_a_start_with_a_mistake_has_the_last_one_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], naps: list[float]
+) -> None:
+    config = tmp_path / "failoverd.toml"
+    drop_in = tmp_path / "failoverd.toml.d" / "10.toml"
+    drop_in.parent.mkdir()
+    config.write_text('\ufeff# \u2026\r\n[failback]\nhold_down = 3\n')
+    drop_in.write_text("[bond]\nmiimon = 50\n")
+    keep(config, tmp_path)
+    config.write_text("[failback]\nhold_down = -3\n")
+    drop_in.write_text("[bond]\nmiimom = 50\n")
+    (found,) = begin(monkeypatch, config, tmp_path)
+    assert (found.failback.hold_down, found.bond.miimon, naps) == (3.0, 50, [])
+    said = capfd.readouterr().err.splitlines()
+    assert said[0].startswith(f"ERROR: the configuration has a mistake: {config}:2: [failback] hold_down: -3")
+    assert said[1].startswith(f"ERROR: the configuration has a mistake: {drop_in}:2: [bond] miimom: no such key")
+    assert said[2] == "ERROR: running with the last one without; put it right, then failoverctl reload"
+    assert begin(monkeypatch, config, tmp_path, is_service=False) == []
+    assert naps == [], "who names a file reads what is wrong with it"
+
+
+def test_the_usual_files_have_their_copy_also_outside_of_a_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "failoverd.toml"
+    for module in (load_module, accepted_module):
+        monkeypatch.setattr(module, "MAIN", config)
+    config.write_text("[failback]\nhold_down = 3\n")
+    keep(None, tmp_path)
+    config.write_text("[failback]\nhold_down = -3\n")
+    (found,) = begin(monkeypatch, None, tmp_path, is_service=False)
+    assert found.failback.hold_down == 3.0
+
+
+@pytest.mark.parametrize("options", [["--check-config"], ["--dry-run"]])
+def test_who_asks_about_a_configuration_is_told_of_that_one_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, naps: list[float], options: list[str]
+) -> None:
+    config = tmp_path / "failoverd.toml"
+    config.touch()
+    keep(config, tmp_path)
+    config.write_text("[bond]\nmiimom = 3\n")
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("NOTIFY_SOCKET", "/no/such/socket")
+    assert main([*options, "--config", str(config)]) == 2
+    assert naps == []
+
+
+GOOD = b"{\"main\": \"MAIN\", \"documents\": []}"
+
+
+@pytest.mark.parametrize(
+    ("content", "is_said"),
+    [
+        (None, False),
+        (GOOD.replace(b"MAIN", b"/etc/other.toml"), False),
+        (b"", True),
+        (b"\xff", True),
+        (b"[" * 50_000, True),
+        (b"[]", True),
+        (b"{}", True),
+        (GOOD.replace(b"[]", b"[7]"), True),
+        (GOOD.replace(b"[]", b"[[\"a.toml\", \"[bond\"]]"), True),
+        (GOOD.replace(b"[]", b"[[\"a.toml\", \"[bond]\\nmiimom = 3\"]]"), True),
+    ],
+)
+def test_a_service_without_a_copy_of_use_is_not_started_again_at_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    naps: list[float],
+    content: bytes | None,
+    is_said: bool,
+) -> None:
+    config = tmp_path / "failoverd.toml"
+    config.write_text("[bond]\nmiimom = 3\n")
+    if content is not None:
+        (tmp_path / "accepted.json").write_bytes(content.replace(b"MAIN", bytes(config)))
+    assert begin(monkeypatch, config, tmp_path) == []
+    assert naps == [daemon.PAUSE]
+    said = capfd.readouterr().err
+    assert f"failoverd: {config}:2: [bond] miimom: no such key" in said
+    assert ("accepted.json: not a configuration that can be used" in said) is is_said
 
 
 @pytest.mark.parametrize("name", ["/", ".", ""])

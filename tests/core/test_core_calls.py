@@ -8,7 +8,7 @@ from failoverd.config.spec import Config
 from failoverd.core.answers import Answer, CallError
 from failoverd.core.calls import CALLS
 from failoverd.core.choice import rejudge
-from failoverd.core.state import State
+from failoverd.core.state import PairState, State
 from failoverd.core.status import nics, status
 from failoverd.model.events import AdoptAsked, ReleaseAsked
 from failoverd.model.links import Bond, Link
@@ -87,6 +87,20 @@ def test_what_is_released_is_not_released_again_but_can_be_adopted() -> None:
         ask(state, "release", "ens3")
     answer = ask(state, "adopt", "ens3")
     assert (answer.document, answer.events) == ({"mac": MAC}, (AdoptAsked(MAC),))
+
+
+@pytest.mark.parametrize("argument", ["52:54:00:aa:bb:ee", "52:54:00:AA:BB:EE"])
+def test_the_release_of_a_pair_that_is_not_here_can_be_forgotten(argument: str) -> None:
+    state = machine()
+    gone = "52:54:00:aa:bb:ee"
+    state.pairs[gone] = PairState(gone, held=True)
+    answer = ask(state, "adopt", argument)
+    assert (answer.document, answer.events) == ({"mac": gone}, (AdoptAsked(gone),))
+    with pytest.raises(CallError, match="belongs to no pair"):
+        ask(state, "release", argument)
+    state.pairs[gone].held = False
+    with pytest.raises(CallError, match="belongs to no pair"):
+        ask(state, "adopt", argument)
 
 
 @pytest.mark.parametrize("name", ["release", "adopt"])

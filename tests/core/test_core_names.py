@@ -74,10 +74,10 @@ def assert_named(driver: Driver, with_vf: bool = True) -> None:
     assert "enp1s0" in master.altnames
     assert driver.on("lan0") >= driver.precious
     assert driver.kernel.links[NIC].name == "lan0nsby"
-    assert altnames(driver, NIC) == {was("ens3"), "lan0-standby"}
+    assert altnames(driver, NIC) == {was(NIC, "ens3"), "lan0-standby"}
     if with_vf:
         assert driver.kernel.links[VF].name == "lan0vf"
-        assert altnames(driver, VF) == {was("ens4"), "lan0-primary"}
+        assert altnames(driver, VF) == {was(VF, "ens4"), "lan0-primary"}
 
 
 def assert_restored(driver: Driver, with_vf: bool = True) -> None:
@@ -139,21 +139,21 @@ def test_the_master_gets_the_nics_name_where_its_own_is_taken() -> None:
     assert master is not None
     assert master.kind == "bond"
     assert driver.kernel.links[NIC].name == "ens3nsby"
-    assert was("ens3") not in altnames(driver, NIC)
+    assert was(NIC, "ens3") not in altnames(driver, NIC)
     assert reason(driver, NIC).endswith("; ens3 is not called lan0: it is a name of lan0")
     assert driver.kernel.links[other].name == "lan0"
 
 
 def test_a_name_that_cannot_be_remembered_is_not_given_away() -> None:
     driver = drive(NAMING)
-    driver.kernel.refuse = lambda request: errno.EEXIST if request == AddAltname(NIC, was("ens3")) else 0
+    driver.kernel.refuse = lambda request: errno.EEXIST if request == AddAltname(NIC, was(NIC, "ens3")) else 0
     driver.settle()
     assert driver.kernel.links[NIC].name == "ens3nsby"
 
 
 def test_a_vf_whose_name_cannot_be_remembered_keeps_it() -> None:
     driver = drive(NAMING)
-    driver.kernel.refuse = lambda request: errno.EEXIST if request == AddAltname(VF, was("ens4")) else 0
+    driver.kernel.refuse = lambda request: errno.EEXIST if request == AddAltname(VF, was(VF, "ens4")) else 0
     driver.settle()
     assert driver.kernel.links[VF].name == "ens4"
     assert driver.state.pairs[MAC].joined
@@ -191,7 +191,7 @@ def test_a_name_the_kernel_will_not_give_back_is_said_to_be_owed() -> None:
     driver.tell(ReleaseAsked(MAC))
     driver.settle(driver.now + 1000)
     assert driver.kernel.links[VF].name == "lan0vf"
-    assert was("ens4") in altnames(driver, VF)
+    assert was(VF, "ens4") in altnames(driver, VF)
     assert "it was ens4: it gets that name back" in reason(driver, VF)
     assert sum((Rename(VF, "ens4"),) == batch for batch in driver.sent) == 3
 
@@ -219,7 +219,7 @@ def test_a_rename_udev_could_not_make_is_completed(shape: Shape, naming: Naming)
         driver.kernel.by_others(SetUp(NIC, up=False), Rename(NIC, "eth0"), SetUp(NIC, up=True))
         driver.lost_races = {"eth0": "ens3", "eth1": "ens4"}
         if shape.vf:
-            driver.kernel.links[VF] = replace(driver.kernel.links[VF], name="eth1")
+            driver.kernel.links[VF] = replace(driver.kernel.links[VF], name="eth1", up=True)
         driver.precious = driver.configured()
         driver.start()
         return driver
@@ -238,10 +238,32 @@ def test_a_rename_udev_could_not_make_is_completed(shape: Shape, naming: Naming)
         there_and_back(driver, check)
 
 
+@pytest.mark.parametrize("came", ["before", "long before", "now"])
+@pytest.mark.parametrize("up", [True, False])
+def test_a_name_of_udevs_that_a_rule_overrides_is_none(came: str, up: bool) -> None:
+    """With `NAME="eth1"` in a rule udev renames nothing, and its record has what it would have chosen all the same."""
+    driver = drive(Naming())
+    if came == "now":
+        driver.settle()
+        driver.kernel.unplug(VF)
+        driver.settle(driver.now + 10)
+    driver.now += 0 if came == "before" else 1000
+    driver.lost_races = {"eth1": "enp9s0", "ens3": "enp9s1"}
+    if came == "now":
+        driver.kernel.plug("eth1", "pci", up=up)
+    else:
+        driver.kernel.links[VF] = replace(driver.kernel.links[VF], name="eth1", up=up)
+        driver.start()
+    driver.settle(driver.now + 100)
+    names_now = set(named(driver).values())
+    assert ("eth1" in names_now) == (not up), "nobody refuses to rename what is down"
+    assert ("ens3" in names_now) == (came != "before")
+
+
 def test_udevs_name_may_be_an_alternative_one_already() -> None:
     """Newer udevs add the name they wanted as an alternative one, too; the kernel refuses a rename to that."""
     driver = drive(Naming())
-    driver.kernel.links[VF] = replace(driver.kernel.links[VF], name="eth1", altnames=frozenset({"ens4"}))
+    driver.kernel.links[VF] = replace(driver.kernel.links[VF], name="eth1", up=True, altnames=frozenset({"ens4"}))
     driver.lost_races = {"eth1": "ens4"}
     driver.start()
     driver.settle()
@@ -292,7 +314,7 @@ def test_a_vf_plugged_later_gets_its_name_before_it_is_enslaved() -> None:
     driver.tell()
     wait(driver, HOLD_DOWN)
     assert driver.kernel.links[new].name == "lan0vf"
-    assert altnames(driver, new) == {was("ens4"), "lan0-primary"}
+    assert altnames(driver, new) == {was(new, "ens4"), "lan0-primary"}
     assert not any(SetUp(new, up=False) in batch for batch in driver.sent)
     assert active(driver) == "lan0vf"
 
@@ -304,7 +326,7 @@ def test_a_policy_that_is_new_names_what_is_joined(live: bool) -> None:
     driver.start()
     driver.settle(driver.now + 10)
     assert driver.kernel.links[VF].name == "ens3vf"
-    assert altnames(driver, VF) == {was("ens4"), "ens3-primary"}
+    assert altnames(driver, VF) == {was(VF, "ens4"), "ens3-primary"}
     assert altnames(driver, NIC) == {"ens3-standby"}
     assert active(driver) == "ens3vf"
 
@@ -319,7 +341,7 @@ def test_names_follow_a_renamed_master_and_its_way_back() -> None:
             [(old, new, "master"), (f"{old}nsby", f"{new}nsby", "standby"), (f"{old}vf", f"{new}vf", "primary")]
         )
         assert altnames(driver, NIC) == {f"{new}-standby"}
-        assert altnames(driver, VF) == {was("ens4"), f"{new}-primary"}
+        assert altnames(driver, VF) == {was(VF, "ens4"), f"{new}-primary"}
         assert [s for s in driver.signals if isinstance(s, FailedOver)] == []
 
 
@@ -332,7 +354,7 @@ def test_killed_anywhere_the_names_follow() -> None:
         driver.settle(driver.now + 100)
         assert sorted(named(driver).values()) == ["wan0", "wan0nsby", "wan0vf"]
         assert altnames(driver, NIC) == {"wan0-standby"}
-        assert altnames(driver, VF) == {was("ens4"), "wan0-primary"}
+        assert altnames(driver, VF) == {was(VF, "ens4"), "wan0-primary"}
         assert active(driver) == "wan0vf"
         return driver
 
@@ -360,6 +382,18 @@ def test_a_slave_of_ours_is_not_waited_for_at_a_start() -> None:
     driver.tell()
     assert driver.state.asked == {}
     assert {NIC, VF} <= driver.state.ready
+
+
+def test_two_vfs_that_had_the_same_name_both_get_the_policys() -> None:
+    """The first one's rename frees `ens4`, and the kernel calls the next one so."""
+    driver = joined(Naming(primary="{master}vf"))
+    other = "52:54:00:00:00:02"
+    nic = driver.kernel.plug("eth0", "virtio", mac=other, up=True)
+    second = driver.kernel.plug("ens4", "pci", mac=other)
+    driver.settle(driver.now + 100)
+    assert (named(driver)[VF], named(driver)[second]) == ("ens3vf", "eth0vf")
+    assert (altnames(driver, VF), altnames(driver, second)) == ({was(VF, "ens4")}, {was(second, "ens4")})
+    assert named(driver)[nic] == "eth0nsby"
 
 
 def test_a_pair_that_is_gone_is_forgotten() -> None:
@@ -428,7 +462,7 @@ def test_a_name_the_kernel_refuses_is_asked_for_once_and_said() -> None:
     wait(driver, 100)
     asked = [request for batch in driver.sent for request in batch]
     assert sorted(map(repr, asked)) == sorted(
-        map(repr, [AddAltname(NIC, "ens3-standby"), AddAltname(VF, "ens3-primary"), AddAltname(VF, was("ens4"))])
+        map(repr, [AddAltname(NIC, "ens3-standby"), AddAltname(VF, "ens3-primary"), AddAltname(VF, was(VF, "ens4"))])
     )
     driver.kernel.refuse = lambda request: errno.EINVAL if isinstance(request, Rename) else 0
     driver.start()
@@ -471,11 +505,11 @@ def test_a_vf_whose_name_would_be_too_long_has_it_as_an_alternative_one() -> Non
     assert named(driver)[VF] == "a234567890123vf"
     ask(driver, "rename", "a234567890123", LONG)
     wait(driver, 5)
-    assert altnames(driver, VF) == {was("ens4"), f"{LONG}vf"}
+    assert altnames(driver, VF) == {was(VF, "ens4"), f"{LONG}vf"}
     ask(driver, "rename", LONG, "lan0")
     wait(driver, 5)
     assert named(driver)[VF] == "lan0vf"
-    assert altnames(driver, VF) == {was("ens4")}
+    assert altnames(driver, VF) == {was(VF, "ens4")}
     ask(driver, "rename", "lan0", LONG)
     wait(driver, 5)
     driver.tell(ReleaseAsked(MAC))
@@ -520,7 +554,7 @@ def test_a_master_that_goes_away_under_our_hands_comes_back_by_its_name() -> Non
     driver.tell()
     driver.settle(driver.now + 100)
     assert named(driver) == {NIC: "lan0nsby", VF: "lan0vf", master + 1: "lan0"}
-    assert altnames(driver, NIC) == {was("ens3"), "lan0-standby"}
+    assert altnames(driver, NIC) == {was(NIC, "ens3"), "lan0-standby"}
 
 
 # Renames by everybody
@@ -625,6 +659,19 @@ def test_a_rename_at_any_moment_of_a_join(device: int, live: bool) -> None:
         for (_, new), (old, _) in pairwise(told):
             assert new == old
         assert not told or told[-1][1] == kernel.links[device].name
+
+
+def test_a_standby_that_carries_while_the_vf_is_held_down_waits_for_it() -> None:
+    driver = joined(Naming(), live=False)
+    driver.kernel.wire(VF, alive=False)
+    wait(driver, 1)
+    driver.kernel.wire(VF, alive=True)
+    wait(driver, HOLD_DOWN / 2)
+    answer = ask(driver, "rename", "ens3nsby", "slow0")
+    assert active(driver) == "ens3nsby"
+    wait(driver, HOLD_DOWN)
+    assert answer.done(driver.state)
+    assert (active(driver), named(driver)[NIC]) == ("ens4", "slow0")
 
 
 def test_a_rename_to_a_name_it_has_as_an_alternative_one() -> None:
@@ -741,6 +788,6 @@ def test_what_the_kernel_has_joined_gets_its_names_and_keeps_udevs() -> None:
     driver.settle(driver.now + 10)
     assert named(driver) == {2: "ens3", 3: "ens3nsby", 4: "ens3vf"}
     assert altnames(driver, 3) == {"enp1s0nsby", "ens3-standby"}
-    assert altnames(driver, 4) == {was("ens4"), "ens3-primary"}
+    assert altnames(driver, 4) == {was(4, "ens4"), "ens3-primary"}
     driver.tell(LinkSeen(driver.kernel.links[3]))
     assert reason(driver, 3).endswith("as ens3")

@@ -95,7 +95,7 @@ def test_a_drain_is_answered_when_the_standby_carries_and_is_announced(how: obje
     master = driver.state.name(driver.state.judgements.pairs[MAC].master)
     driver.announced.clear()
     call = CALLS["drain"].run(driver.state, [MAC], driver.now)
-    assert call.document["master"] == master
+    assert (call.document["master"], call.document["drained"]) == (master, True)
     driver.events.extend(call.events)
     driver._step(driver.events.popleft())  # type: ignore[arg-type]
     assert not call.done(driver.state)
@@ -204,9 +204,42 @@ def test_nothing_has_to_be_drained_where_no_vf_is() -> None:
     driver.kernel.unplug(VF)
     driver.tell()
     answer = ask(driver, "drain", "ens3")
-    assert answer.document == {"mac": MAC, "master": "ens3", "active": "ens3nsby", "until": None}
+    document = {"mac": MAC, "master": "ens3", "active": "ens3nsby"}
+    assert answer.document == document | {"until": None, "drained": False}
     assert answer.done(driver.state)
     assert driver.drains == {}
+    assert ask(driver, "switch", "ens3", "ens3nsby").done(driver.state)
+
+
+def test_where_no_vf_is_the_standby_must_carry_and_the_neighbours_know_all_the_same() -> None:
+    driver = joined()
+    driver.kernel.unplug(VF)
+    driver.tell()
+    pair = driver.state.pairs[MAC]
+    pair.announcing = 1
+    answer = ask(driver, "drain", "ens3")
+    assert not answer.done(driver.state)
+    pair.announcing = 0
+    found = driver.state.judgements.pairs[MAC]
+    master = driver.state.links[found.master]
+    assert master.bond is not None
+    driver.state.links[found.master] = replace(master, bond=replace(master.bond, active=0))
+    assert not answer.done(driver.state), "the kernel has not chosen yet"
+    driver.state.links[found.master] = master
+    assert answer.done(driver.state)
+    driver.kernel.wire(NIC, alive=False)
+    driver.tell()
+    with pytest.raises(CallError, match="cannot carry any more"):
+        answer.done(driver.state)
+
+
+def test_a_drain_whose_vf_is_gone_is_still_told_of() -> None:
+    driver = joined()
+    until = ask(driver, "drain", "ens3", "60").document["until"]
+    driver.kernel.unplug(VF)
+    driver.tell()
+    answer = ask(driver, "drain", "ens3", "5")
+    assert (answer.document["drained"], answer.document["until"]) == (True, until)
 
 
 def test_no_drain_where_the_standby_cannot_carry() -> None:

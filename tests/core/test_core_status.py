@@ -14,6 +14,7 @@ from failoverd.core.choice import rejudge
 from failoverd.core.state import PairState, Refusal, State
 from failoverd.core.status import nics, status
 from failoverd.model.links import Bond, Link
+from failoverd.model.pairs import Goal, Journal
 from failoverd.model.requests import SetMaster
 from failoverd.model.signals import FailedOver
 from failoverd.policy.naming import mark, passing_name
@@ -138,11 +139,18 @@ def test_a_pair_without_a_master_is_shown_when_there_is_something_to_say() -> No
     assert (master["active"], master["primary"], master["standby"]) == (None, None, None)
 
 
-def test_a_pair_with_all_of_its_devices_gone_is_still_shown_while_it_is_released() -> None:
+@pytest.mark.parametrize("state", ["released", "degraded"])
+def test_what_is_remembered_of_a_pair_that_is_not_here_is_no_master(state: str) -> None:
+    machine = seen(LO)
+    machine.pairs[MAC] = PairState(MAC, held=True, state=state)
+    assert status(machine)["masters"] == []
+
+
+def test_a_pair_whose_devices_went_in_the_middle_of_a_move_is_still_shown() -> None:
     state = seen()
-    state.pairs[MAC] = PairState(MAC, held=True, state="released")
+    state.pairs[MAC] = PairState(MAC, state="joining", journal=Journal(MAC, Goal.JOINED, "ens3", True, 1500, cut=True))
     master = only_master(state)
-    assert (master["name"], master["mac"], master["state"]) == ("", MAC, "released")
+    assert (master["name"], master["mac"], master["state"]) == ("", MAC, "joining")
 
 
 def test_a_master_is_shown_whatever_is_thought_of_its_pair() -> None:
@@ -150,9 +158,8 @@ def test_a_master_is_shown_whatever_is_thought_of_its_pair() -> None:
 
 
 def test_pairs_come_in_a_steady_order() -> None:
-    state = seen()
-    for mac in ("52:54:00:00:00:02", "52:54:00:00:00:01"):
-        state.pairs[mac] = PairState(mac, state="released")
+    macs = ("52:54:00:00:00:02", "52:54:00:00:00:01")
+    state = seen(*(Link(i, f"ens{i}", mac, mac, bus="virtio") for i, mac in enumerate(macs, 2)), state="released")
     assert [master["mac"] for master in status(state)["masters"]] == ["52:54:00:00:00:01", "52:54:00:00:00:02"]
 
 

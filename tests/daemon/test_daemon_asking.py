@@ -68,6 +68,30 @@ def test_many_at_once_are_each_told_of_their_own() -> None:
     asked(body)
 
 
+def test_nothing_is_answered_before_the_devices_are_known() -> None:
+    async def body(machine: Machine) -> None:
+        assert not machine.engine.state.synced
+        document = await carry_out(machine.engine, "explain", "ens13")
+        assert [row["name"] for row in document["nics"]] == ["ens13"]
+        assert machine.engine.state.synced
+
+    on_a_machine(body, ready=False)
+
+
+def test_who_asks_while_the_kernel_does_not_tell_is_not_kept_for_ever() -> None:
+    def mute(machine: Machine) -> None:
+        machine.link_socket.mute = 1000
+
+    async def body(machine: Machine) -> None:
+        before = trio.current_time()
+        with pytest.raises(CallError, match="status has not come true within 8 s") as info:
+            await carry_out(machine.engine, "status")
+        assert info.value.kind == "TimedOut"
+        assert trio.current_time() - before == pytest.approx(PATIENCE)
+
+    on_a_machine(body, mute, ready=False)
+
+
 @pytest.mark.parametrize(
     ("call", "kind"), [(("explain", "eth9"), "NoSuchDevice"), (("drain",), "BadArgument"), (("fly",), "Failed")]
 )

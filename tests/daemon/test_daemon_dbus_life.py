@@ -127,6 +127,34 @@ def test_a_bus_that_does_not_read_holds_up_nothing(bus: PrivateBus) -> None:
     on_a_machine(bus, body)
 
 
+def test_what_waited_for_a_bus_that_is_gone_is_not_told_to_the_next(
+    bus: PrivateBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    emit = service.Service.emit
+
+    def noted(one: service.Service, message: Any) -> None:
+        told.extend(str(body) for body in message.body if message.member == "FailedOver")
+        emit(one, message)
+
+    async def body(machine: Machine) -> None:
+        presence = machine.presence
+        bus.signal(signal.SIGSTOP)
+        while not presence.lost:
+            many(machine, 100)
+            await trio.sleep(0.01)
+        bus.kill()
+        await machine.until(lambda: not presence.service.is_connected, "the loss of the bus")
+        monkeypatch.setattr(service.Service, "emit", noted)
+        bus.start()
+        await machine.ready()
+        machine.unplug()
+        await machine.until(lambda: told and not presence._events, "the failover on the new bus")
+        assert [words for words in told if words.startswith("reason ")] == []
+
+    on_a_machine(bus, body)
+
+
 def test_a_mistake_of_ours_ends_neither_the_engine_nor_the_bus_for_good(
     bus: PrivateBus, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

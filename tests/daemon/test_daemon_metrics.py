@@ -170,6 +170,14 @@ def test_a_master_without_its_vf_and_in_a_state_nobody_knows(tmp_path: Path, clo
     assert told(tmp_path, "failoverd_drained", master="ens3") == 1
 
 
+def test_masters_without_a_name_have_no_series(tmp_path: Path, clock: Clock) -> None:
+    """They would all have the same, which the format forbids; one is a pair whose devices went while it was moved."""
+    nameless = [master(name="", mac=f"52:54:00:00:00:0{i}", primary=None, standby=None) for i in (2, 3)]
+    Metrics(tmp_path / "metrics.prom", lambda: 0, clock).stepped(document(master(), *nameless))
+    assert told(tmp_path, "failoverd_drained", master="ens3") == 0
+    assert 'master=""' not in (tmp_path / "metrics.prom").read_text()
+
+
 def test_it_is_written_when_something_changed_and_once_a_second_at_most(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "run" / "metrics.prom"
     metrics = Metrics(path, lambda: 0, clock)

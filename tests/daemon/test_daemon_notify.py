@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from failoverd.daemon.notify import Notifier, watchdog_period
+from failoverd.daemon.notify import READY_PATIENCE, Notifier, watchdog_period
 
 
 @pytest.fixture
@@ -45,11 +46,50 @@ def test_what_the_manager_hears(manager: socket.socket) -> None:
 
 
 def test_a_reload_tells_its_moment(manager: socket.socket) -> None:
-    Notifier().reloading()
-    (message,) = heard(manager)
+    notifier = Notifier()
+    notifier.ready("as it was")
+    notifier.reloading()
+    notifier.reloaded("as it is")
+    _, message, over = heard(manager)
     first, second = message.split("\n")
     assert first == "RELOADING=1"
     assert second.removeprefix("MONOTONIC_USEC=").isdigit()
+    assert over == "READY=1\nSTATUS=as it is"
+
+
+def test_who_is_not_ready_yet_is_not_ready_by_a_reload(manager: socket.socket) -> None:
+    notifier = Notifier()
+    notifier.reloading()
+    notifier.reloaded("as it is")
+    assert heard(manager) == ["STATUS=as it is"]
+
+
+def test_after_a_reload_nobody_waits_for_a_manager_that_does_not_read(manager: socket.socket) -> None:
+    notifier = Notifier()
+    notifier.ready("fine")
+    for i in range(5000):
+        notifier.status(f"{i}")
+    before = time.monotonic()
+    notifier.reloaded("fine")
+    assert time.monotonic() - before < READY_PATIENCE / 2
+    heard(manager)
+    notifier.status("fine")
+    notifier.status("fine")
+    assert heard(manager) == ["READY=1\nSTATUS=fine"], "with the next step, and once"
+
+
+def test_what_is_wrong_is_told_with_every_status(manager: socket.socket) -> None:
+    notifier = Notifier()
+    notifier.trouble = "a mistake"
+    notifier.ready("fine")
+    notifier.status("better")
+    notifier.trouble = ""
+    notifier.reloaded("better")
+    assert heard(manager) == [
+        "READY=1\nSTATUS=a mistake; fine",
+        "STATUS=a mistake; better",
+        "READY=1\nSTATUS=better",
+    ]
 
 
 def test_a_name_of_odd_bytes_does_not_cost_the_message(manager: socket.socket) -> None:
@@ -80,6 +120,9 @@ def test_a_manager_that_does_not_read_holds_up_nothing(
         notifier.status(f"{i}")
     notifier.ready("")
     assert "does not know that failoverd is ready" in caplog.text
+    heard(manager)
+    notifier.status("")
+    assert heard(manager) == ["READY=1\nSTATUS="], "it would end us without"
 
 
 def test_a_manager_that_is_gone(manager: socket.socket) -> None:

@@ -54,7 +54,7 @@ def test_a_life(tmp_path: Path) -> None:
     lines = [line for line in daemon.text().splitlines() if not line.startswith("INFO: not on a bus")]
     assert lines == ["INFO: ending on SIGTERM; the pairs stay joined"]
     assert ctl(tmp_path).returncode == 3
-    left = ["control", "history", "lock", "log", "notify", "run", "state"]
+    left = ["accepted.json", "control", "history", "lock", "log", "notify", "run", "state"]
     assert sorted(path.name for path in tmp_path.rglob("*")) == left
     assert [event["event"] for event in read(str(tmp_path / "state" / "history"))] == ["started", "stopped"]
 
@@ -159,6 +159,29 @@ def test_a_reload_with_mistakes_keeps_what_there_is_and_names_each(tmp_path: Pat
         daemon.says("hold_down: 2.0 -> 3.0")
 
 
+def test_a_mistake_at_a_start_leaves_the_last_configuration_without(tmp_path: Path) -> None:
+    config = tmp_path / "failoverd.toml"
+    kept = tmp_path / "state" / "accepted.json"
+    config.write_text("[failback]\nhold_down = 2\n")
+    with Daemon(tmp_path, "--config", str(config)) as daemon:
+        daemon.hears("READY=1")
+        daemon.until(kept.exists, "copy")
+        config.write_text("[failback]\nhold_down = 4\n")
+        assert ctl(tmp_path, "reload").returncode == 0
+        daemon.until(lambda: "hold_down = 4" in kept.read_text(), "copy of the new one")
+        config.write_text("[failback]\nhold_down = -1\n")
+        assert ctl(tmp_path, "reload").returncode == 1
+        assert daemon.end() == 0
+    with Daemon(tmp_path, "--config", str(config)) as daemon:
+        daemon.hears("READY=1\nSTATUS=the configuration has a mistake, and the last one without is used")
+        daemon.says(f"ERROR: the configuration has a mistake: {config}:2: [failback] hold_down: -1 is too small")
+        assert ctl(tmp_path, "reload").returncode == 1
+        config.write_text("[failback]\nhold_down = 5\n")
+        assert ctl(tmp_path, "reload").stdout == "[failback] hold_down: 4.0 -> 5.0\n"
+        daemon.hears("READY=1\nSTATUS=no pair found yet")
+        daemon.until(lambda: "hold_down = 5" in kept.read_text(), "copy of what was put right")
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 50_000, b"a = " + b"[" * 50_000, None])
 def test_a_reload_of_garbage_does_not_end_the_daemon(tmp_path: Path, content: bytes | None) -> None:
     config = tmp_path / "failoverd.toml"
@@ -254,13 +277,31 @@ def test_a_journal_of_garbage_is_set_aside(tmp_path: Path) -> None:
         assert daemon.end() == 0
 
 
+def test_what_is_released_and_not_here_is_no_pair_until_it_is_adopted(tmp_path: Path) -> None:
+    pairs = tmp_path / "state" / "pairs"
+    pairs.mkdir(parents=True)
+    for mac in ("525400000001", "525400000002"):
+        (pairs / mac).write_text("released\n")
+    with Daemon(tmp_path) as daemon:
+        daemon.hears("READY=1")
+        found = ctl(tmp_path, "--json", "status")
+        assert (found.returncode, json.loads(found.stdout)["masters"]) == (NO_PAIR, [])
+        metrics = tmp_path / "run" / "metrics.prom"
+        daemon.until(metrics.exists, "metrics")
+        assert "failoverd_state" not in metrics.read_text()
+        assert ctl(tmp_path, "adopt", "52:54:00:00:00:01").returncode == 0
+        daemon.until(lambda: (pairs / "525400000001").read_text() == "joined\n", "the adoption")
+        assert ctl(tmp_path, "status").returncode == NO_PAIR
+
+
 def test_a_dry_run_changes_nothing_and_can_be_had_beside_a_daemon(tmp_path: Path) -> None:
     moves = tmp_path / "run" / "moves"
     moves.mkdir(parents=True)
     (moves / "525400000001.json").write_bytes(b"garbage")
     with Daemon(tmp_path) as daemon:
         daemon.hears("READY=1")
-        daemon.until(lambda: (tmp_path / "run" / "metrics.prom").exists(), "metrics")
+        daemon.until((tmp_path / "run" / "metrics.prom").exists, "metrics")
+        daemon.until((tmp_path / "state" / "accepted.json").exists, "copy of the configuration")
         before = sorted(path.name for path in tmp_path.rglob("*"))
         found = failoverd(tmp_path, "--dry-run")
         assert (found.returncode, found.stderr) == (0, "")

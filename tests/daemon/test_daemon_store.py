@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 from threading import Event
 
 import pytest
 
 from failoverd.daemon.behind import WAITING, Behind
+from failoverd.daemon.history import append
 from failoverd.daemon.journal import dumps
+from failoverd.daemon.places import Places
 from failoverd.daemon.store import DiskStore, JournalNotKeptError, MemoryStore, Store, keep
 from failoverd.model.actions import DropJournal, KeepDrain, KeepMarks, Remember, SaveJournal
 from failoverd.model.orders import Drain
@@ -180,6 +183,48 @@ def test_a_journal_that_cannot_be_written_is_a_reason_to_stop() -> None:
     assert caught.value.mac == MAC
 
 
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "make room"),
+        (errno.EACCES, "give it to the user that failoverd runs as (chown)"),
+        (errno.EPERM, "give it to the user that failoverd runs as (chown)"),
+        (errno.EIO, "look at the disk"),
+    ],
+)
+def test_what_cannot_be_written_is_told_with_what_helps(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int, advice: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    store = MemoryStore()
+    monkeypatch.setattr(store, "save_journal", refuse)
+    monkeypatch.setattr(store, "remember", refuse)
+    with pytest.raises(JournalNotKeptError, match=re.escape(f"{os.strerror(number)}; {advice}; it is tried again")):
+        keep(store, SaveJournal(JOURNAL))
+    keep(store, Remember(MAC, "joined"))
+    assert caplog.messages[-1].endswith(f"{os.strerror(number)}; {advice}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_root_makes_belongs_to_whoever_has_the_directory(tmp_path: Path) -> None:
+    """After a run by hand the service, which is another user, has to find its files its own."""
+    for place in ("run", "state"):
+        (tmp_path / place).mkdir()
+        os.chown(tmp_path / place, 12345, 12346)
+    store = DiskStore(tmp_path / "run", tmp_path / "state")
+    keep(store, SaveJournal(JOURNAL))
+    keep(store, Remember(MAC, "joined"))
+    keep(store, KeepDrain(MAC, Drain(3, None)))
+    keep(store, KeepMarks(MAC, {MAC: ""}))
+    append(tmp_path / "state" / "history", b"{}\n")
+    Places(tmp_path / "run", tmp_path / "state").lock().close()
+    owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in tmp_path.rglob("*")}
+    assert owners == dict.fromkeys(owners, (12345, 12346))
+    assert {"moves", "drains", "udev", "pairs", "history", "lock", MAC, "525400aabbcc.json"} <= owners.keys()
+
+
 def test_what_cannot_be_remembered_is_told_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
     keep(FullStore(), Remember(MAC, "joined"))
     keep(FullStore(), DropJournal(MAC))
@@ -218,6 +263,23 @@ def test_who_remembers_waits_for_no_disk_and_what_is_known_is_not_written_again(
     behind.end()
     assert place.is_fifo(), "it was read, found to be the same, and left"
     assert place.with_name("525400000001").read_text() == "released\n"
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_breaks_in_the_thread_costs_that_one_work_alone(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(text: str) -> None:
+        raise ValueError(text)
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    behind, done = Behind(), Event()
+    behind.do(lambda: broken("the work"), lambda _error: None)
+    behind.do(full, lambda _error: broken("the complaint"))
+    behind.do(done.set, lambda _error: None)
+    behind.end()
+    assert done.is_set()
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["the work", "the complaint"]
 
 
 def test_a_disk_that_takes_nothing_for_long_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

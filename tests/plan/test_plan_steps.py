@@ -108,7 +108,7 @@ def test_a_vf_in_use_waits_for_udev_and_for_its_name_before_it_comes_along() -> 
     inet = {2: Inet(), 3: own}
     policy = Config(naming=Naming(primary="{master}vf"))
     named = situation(nic=NIC, vf=vf, master=PASSING, journal=journal, inet=inet, config=policy)
-    assert join(named) == Do((AddAltname(3, "failoverd-was-ens4"),), "remember what ens4 is called")
+    assert join(named) == Do((AddAltname(3, "failoverd-was-3-ens4"),), "remember what ens4 is called")
     moved = join(situation(nic=NIC, vf=vf, master=PASSING, journal=journal, inet=inet))
     assert isinstance(moved, Do)
     there, here = AddAddress(replace(own.addresses[0], ifindex=9)), DropAddress(own.addresses[0])

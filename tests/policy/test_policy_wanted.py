@@ -37,7 +37,8 @@ def links(*every: Link) -> dict[int, Link]:
 
 
 def test_a_device_knows_what_it_was_called() -> None:
-    assert formers(link(2, "lan0", was("ens3"), "enp1s0", "failoverd-vf-2")) == ("ens3",)
+    assert formers(link(2, "lan0", was(2, "ens3"), "enp1s0", "failoverd-vf-2")) == ("ens3",)
+    assert formers(link(2, "lan0", "failoverd-was-ens3")) == ("ens3",), "as it was written before 0.1"
 
 
 def test_a_name_is_taken_by_names_and_alternative_names() -> None:
@@ -53,8 +54,8 @@ def test_a_name_is_taken_by_names_and_alternative_names() -> None:
         (link(2, "ens3"), "", "ens3"),
         (link(2, "eth0"), "ens3", "ens3"),
         (link(2, "eth0"), "taken0", "eth0"),
-        (link(2, "lan0nsby", was("ens3")), "", "ens3"),
-        (link(2, "lan0nsby", was("taken0")), "", "lan0"),
+        (link(2, "lan0nsby", was(2, "ens3")), "", "ens3"),
+        (link(2, "lan0nsby", was(2, "taken0")), "", "lan0"),
         (link(2, "ens3nsby"), "", "ens3"),
         (link(2, "taken0nsby"), "", "taken0nsby"),
         (link(2, "nsby"), "", "nsby"),
@@ -79,9 +80,9 @@ def test_the_masters_name() -> None:
         (link(3, "eth1"), "ens4", Naming(), "ens4"),
         (link(3, "eth1"), "taken0", Naming(), "eth1"),
         (link(3, "ens4"), "", POLICY, "ens3vf"),
-        (link(3, "ens4", was("ens4")), "", POLICY, "ens3vf"),
-        (link(3, "lan0vf", was("ens4")), "", POLICY, "ens3vf"),
-        (link(3, "fast0", was("ens4")), "", POLICY, "fast0"),
+        (link(3, "ens4", was(3, "ens4")), "", POLICY, "ens3vf"),
+        (link(3, "lan0vf", was(3, "ens4")), "", POLICY, "ens3vf"),
+        (link(3, "fast0", was(3, "ens4")), "", POLICY, "fast0"),
         (link(3, "ens4"), "", Naming(primary="taken0"), "ens4"),
         (link(3, "eth1"), "ens4", Naming(primary="taken0"), "ens4"),
         (link(3, "ens4"), "", Naming(primary="{master}-a-longer-vf"), "ens4"),
