@@ -29,7 +29,7 @@ from failoverd.core.state import HOPELESS, PairState, State
 from failoverd.core.words import address_text
 from failoverd.model.actions import Action, FetchInet, Say, Send
 from failoverd.model.links import Link
-from failoverd.model.pairs import Inet, Pair
+from failoverd.model.pairs import Goal, Inet, Pair
 from failoverd.model.requests import DropAddress, DropRoute, Request, SetMaster, SetUp
 from failoverd.plan import moving
 
@@ -64,16 +64,23 @@ def set_up_or_down(state: State, link: Link, now: float) -> None:
             _forgive(pair, now)
 
 
-def moved(state: State, link: Link, now: float) -> None:
-    """A device has another master than before. A slave of ours is not to stay somebody else's."""
+def moved(state: State, link: Link, now: float) -> list[Action]:
+    """A device has another master than before, or none. A slave of ours is not to stay somebody else's.
+
+    One that has none is taken in by the plan at once. That it was taken out is only known when it is in again: the
+    kernel takes a slave out as well that is being unplugged.
+    """
     for mac, pair in state.pairs.items():
-        if link.ifindex not in pair.slaves:
+        if link.ifindex not in pair.slaves or pair.goal(now) is Goal.RELEASED:
             continue
-        if link.master in (0, state.judgements.pairs.get(mac, Pair(mac)).master):
-            pair.taken.pop(link.ifindex, None)
-        else:
+        master = state.judgements.pairs.get(mac, Pair(mac)).master
+        if link.master != (0 if pair.datapath.in_place else master):
             pair.taken.setdefault(link.ifindex, now)
             _forgive(pair, now)
+        elif pair.taken.pop(link.ifindex, None) is not None:
+            said = f"{link.name}: it is a slave of {state.name(master)} again; somebody had taken it out"
+            return [Say("warning", said)]
+    return []
 
 
 def suspect(state: State, now: float) -> None:
@@ -129,7 +136,8 @@ def _take_back(state: State, pair: PairState, found: Pair, now: float) -> list[A
     for ifindex, since in pair.taken.items():
         link, request = state.links[ifindex], SetMaster(ifindex, 0)
         refusal = pair.refusals.get(request)
-        if now < since + GRACE or (refusal is not None and now < refusal.until) or _is_hopeless(pair, request):
+        is_blocked = _is_hopeless(pair, request) or (refusal is not None and now < refusal.until)
+        if not link.master or now < since + GRACE or is_blocked:
             continue
         pair.sent = pair.undoing = (request,)
         said = (

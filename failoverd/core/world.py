@@ -39,7 +39,7 @@ def see(state: State, link: Link, now: float) -> list[Action]:
     if old is not None and old.up != link.up:
         set_up_or_down(state, link, now)
     if old is not None and old.master != link.master:
-        moved(state, link, now)
+        actions += moved(state, link, now)
     _watch_carrier(state, link.ifindex, link.up and link.carrier, now)
     if old is None or _identity(old) != _identity(link):
         rejudge(state)

@@ -215,6 +215,7 @@ def grab(driver: Driver, ifindex: int) -> None:
     kernel.links[BRIDGE] = Link(BRIDGE, "br0", "02:00:00:00:00:77", kind="bridge", up=True, carrier=True)
     driver.tell(LinkSeen(kernel.links[BRIDGE]))
     old = kernel.links[ifindex].master
+    kernel.mtus.setdefault(ifindex, kernel.links[ifindex].mtu)
     kernel._put(replace(kernel.links[ifindex], master=BRIDGE))
     kernel._reselect(old)
     driver.tell()
@@ -239,7 +240,37 @@ def test_a_slave_that_is_put_into_a_bridge_is_taken_back(bus: str) -> None:
     assert (pair.state, pair.reason) == ("accelerated", "")
     told = f"{link.name}: somebody has put it into br0, a slave of ens3; it is taken back. Look for what manages br0"
     assert driver.said.count(told) == 1
+    assert driver.said[-1] == f"{link.name}: it is a slave of ens3 again; somebody had taken it out"
     assert f"free {link.name} was done, and is undone again" in explained(driver, link.ifindex)
+
+
+def test_a_vf_behind_a_redirection_that_is_put_into_a_bridge_is_taken_back() -> None:
+    driver = joined_tc()
+    vf, start = slave(driver), driver.now
+    grab(driver, vf.ifindex)
+    driver.settle(start + GRACE / 2)
+    pair = driver.state.pairs[MAC]
+    assert (pair.state, pair.reason) == ("on-standby", "the VF cannot carry: ens4: it is already a slave of br0")
+    driver.settle(start + 100)
+    assert (pair.state, pair.taken, driver.kernel.links[vf.ifindex].master) == ("accelerated", {}, 0)
+    assert driver.said[-1] == "ens4: it is a slave of ens3 again; somebody had taken it out"
+
+
+def test_a_slave_that_is_taken_out_is_taken_in_at_once_and_one_that_is_unplugged_is_no_such_thing() -> None:
+    driver = joined()
+    link = slave(driver)
+    driver.kernel._free(link.ifindex)
+    driver.settle(driver.now + 10)
+    assert_joined(driver)
+    assert driver.said == [f"{link.name}: it is a slave of ens3 again; somebody had taken it out"]
+    driver.said.clear()
+    driver.kernel._free(link.ifindex)
+    driver.tell()
+    driver.kernel.unplug(link.ifindex)
+    driver.settle(driver.now + 10)
+    driver.kernel.unplug(slave(driver, "virtio").ifindex)
+    driver.settle(driver.now + 10)
+    assert not any("somebody" in text for text in driver.said[1:])
 
 
 def test_who_puts_it_there_again_and_again_keeps_it_and_a_release_forgets() -> None:

@@ -20,6 +20,7 @@ from failoverd.core.status import nics, status
 from failoverd.core.step import step
 from failoverd.model.actions import Announce, Emit, Peek, Send, WakeAt
 from failoverd.model.events import Answered, Ending, LinkGone, LinkSeen, ReleaseAsked, Synced, TimePassed
+from failoverd.model.inet import Address
 from failoverd.model.links import Link
 from failoverd.model.requests import AddRedirect, CreateBond, DropRedirect, SetMtu, SetPromiscuous
 from failoverd.model.signals import FailedOver, Joined, Released
@@ -63,7 +64,7 @@ def test_joining_ends_with_the_vf_carrying() -> None:
 
 def test_what_a_router_gives_a_vf_on_its_way_in_is_taken_off_and_nothing_is_brought_up_for_it() -> None:
     driver = drive(SHAPES["nic-down"])
-    given = []
+    given: list[Address] = []
 
     def advertise(_number: int) -> None:
         vf = driver.kernel.links[VF]

@@ -1,4 +1,4 @@
-"""Somebody takes a slave for the machine's NIC: addresses, routes, down. It is undone, said, and costs no traffic."""
+"""Somebody takes a slave for the machine's NIC, or into a bridge. It is undone, said, and costs no traffic."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ async def until_nothing_is_left(pair: PairGuest, name: str) -> None:
     raise AssertionError(f"{name} still has {left}; {await install.log(pair.guest)}")
 
 
+async def until_it_says(pair: PairGuest, words: str) -> None:
+    said = ""
+    with trio.move_on_after(30):
+        while words not in (said := await install.log(pair.guest)):
+            await trio.sleep(0.5)
+        return
+    raise AssertionError(f"it does not say {words!r}: {said}")
+
+
 def test_a_grabbed_slave_is_taken_back_and_no_probe_is_lost() -> None:
     async def test() -> None:
         async with pair_guest() as pair:
@@ -43,11 +52,17 @@ def test_a_grabbed_slave_is_taken_back_and_no_probe_is_lost() -> None:
                 await pair.shell('ip link set dev "$1" down', standby)
                 await pair.until(lambda master: not master["standby"]["up"])
                 await pair.until(lambda master: master["standby"]["up"])
+                await pair.shell('ip link add br0 type bridge; ip link set dev "$1" master br0', standby)
+                await pair.until(lambda master: master["standby"] is not None and master["state"] == "accelerated")
+                await until_it_says(pair, f"{standby}: it is a slave of {pair.name} again")
             assert (count.lost, count.sent > 1000) == (0, True), count
             # The one that carries: the other one is there at once.
             before = master["failovers"]
             await pair.shell('ip link set dev "$1" down', vf)
             await pair.until(lambda master: master["failovers"] > before and master["active"] == standby)
+            await pair.accelerated()
+            await pair.shell('ip link set dev "$1" master br0', vf)
+            await until_it_says(pair, f"{vf}: it is a slave of {pair.name} again")
             await pair.accelerated()
             said, explained = await install.log(pair.guest), await pair.shell("failoverctl explain")
             for name in (vf, standby):
