@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "vm"))
 
 REPRESENT = {
     ("systemd-networkd", "trixie", "hot-plug"),
-    ("NetworkManager", "bookworm", "hot-plug"),
+    ("NetworkManager", "trixie", "hot-plug"),
 }
-"""The cells that the guest tier has, too."""
+"""The cells that the guest tier has, too. Of one release, whose image with all neighbours has to be made for them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

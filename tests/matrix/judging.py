@@ -34,7 +34,10 @@ QUIET = 8.0
 LEASE = 30
 """Seconds that an address is leased for; so it is renewed after half of that, or lost."""
 PATIENCE = 90.0
-TELL = "{ failoverctl; failoverctl explain; journalctl --no-pager -o short-monotonic -u failoverd; }"
+TELL = """
+failoverctl 2>&1 || true; failoverctl explain 2>&1 || true; systemctl status --no-pager -n 0 failoverd 2>&1 || true
+journalctl --no-pager -o short-monotonic -u failoverd
+"""
 PROBES = "/run/probes.json"
 SINCE = "/run/since"
 SAID = """
@@ -172,7 +175,7 @@ ps -e -o pid,args | grep -E '[d]hclient|[d]hcpcd' | grep -vE -e '-script|run-hoo
         cell.note(not bad, f"{self.neighbour.name} complains: {bad}")
         if cell.problems:
             cell.problems.append(f"it said: {said}")
-            cell.problems.append(await self.pair.shell(f"{TELL} | tail -n 60"))
+            cell.problems.append((await self.pair.shell(TELL))[-8000:])
 
     @asynccontextmanager
     async def probed(self, cell: Cell) -> AsyncIterator[None]:

@@ -21,6 +21,7 @@ from failoverd.lab.switch import open_switch
 ROOT = Path(__file__).parents[2]
 SUITES = ["bookworm", "trixie"]
 ONE_OF_THE_SUITES = [pytest.param("bookworm", marks=pytest.mark.more), "trixie"]
+THE_OTHER_SUITE = ["bookworm", pytest.param("trixie", marks=pytest.mark.more)]
 """For `make test`; the other one is in `make test-guest-more`."""
 INSTALL = """
 export DEBIAN_FRONTEND=noninteractive

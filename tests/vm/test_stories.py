@@ -21,7 +21,7 @@ from failoverd.lab.vm import VmWorld
 
 pytestmark = pytest.mark.story
 
-ALWAYS = {"demo-guest", "boot-with-pair"}
+ALWAYS = {"demo-guest"}
 """What `make test` tells with all datapaths."""
 WITHIN = {"demo", "migration", "names", "vf-hotplug", "vf-unplug"}
 """What is a part of demo-guest, or of test_names.py. (A VF that is set down and up under the 1,000 frames a second of
