@@ -9,9 +9,9 @@ its renewals would leave by the standby, and draw the traffic there; dhcpcd goes
 out. Where failoverd is first, at a boot, the client is started on the bond.
 
 Files say it, and nobody is asked: failoverd starts before NetworkManager and before D-Bus. That NetworkManager runs is
-known by the directory it keeps its devices' states in. /run/NetworkManager alone says nothing: netplan writes there
-also where systemd-networkd does the work. That it will run is known by the link that `systemctl enable` makes, unless
-its unit is masked. Where it is installed and leaves every NIC alone, tc is chosen all the same: it is never wrong, and
+known by the directory it keeps its devices' states in, or by systemd's note of its unit. /run/NetworkManager alone says
+nothing: netplan writes there also where systemd-networkd does the work, and may have closed it to all but root. That it
+will run is known by the link that `systemctl enable` makes, unless its unit is masked. Where it is installed and leaves every NIC alone, tc is chosen all the same: it is never wrong, and
 `datapath = "bond"` is obeyed.
 """
 
@@ -23,6 +23,8 @@ from pathlib import Path
 RUNNING = "run/NetworkManager/devices"
 """NMRUNDIR "/devices", made at NetworkManager's start (its src/core/nm-config.h, NM_CONFIG_DEVICE_STATE_DIR)."""
 UNIT = "NetworkManager.service"
+INVOKED = f"run/systemd/units/invocation:{UNIT}"
+"""A link that systemd keeps while the unit runs (its src/core/unit.c, unit_export_invocation_id)."""
 PLACES = ("etc/systemd", "run/systemd")
 """What an administrator has written, and what is made anew at every boot."""
 BY_MAC = re.compile(r"^\s*PermanentMACAddress\s*=\s*\S", re.MULTILINE)
@@ -52,14 +54,31 @@ def _is_by_mac(path: Path) -> bool:
 
 
 def _manager_at_work(root: Path) -> str:
-    if (root / RUNNING).is_dir():
+    if _is_dir(root / RUNNING):
         return f"runs (there is {root / RUNNING})"
+    if _leads_to(root / INVOKED):
+        return f"runs (there is {root / INVOKED})"
     for place in PLACES:
-        unit = root / place / "system" / UNIT
-        if unit.is_symlink() and unit.readlink() == Path("/dev/null"):
+        if _leads_to(root / place / "system" / UNIT) == Path("/dev/null"):
             return ""
     for place in PLACES:
         for wants in sorted((root / place / "system").glob("*.wants")):
-            if (link := wants / UNIT).is_symlink():
-                return f"is enabled (there is {link})"
+            if _leads_to(wants / UNIT):
+                return f"is enabled (there is {wants / UNIT})"
     return ""
+
+
+def _is_dir(path: Path) -> bool:
+    """Whether it is one that can be seen: failoverd is not root."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _leads_to(path: Path) -> Path | None:
+    """Where a link leads; None where there is none, or none that can be seen."""
+    try:
+        return path.readlink()
+    except OSError:
+        return None

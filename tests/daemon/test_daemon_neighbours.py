@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from failoverd.daemon.neighbours import why_no_bond
+
+NOBODY = 65534
 
 
 def enable(root: Path, wants: str = "multi-user.target.wants") -> Path:
@@ -31,6 +36,42 @@ def test_nothing_speaks_against_a_bond_where_nobody_is(tmp_path: Path) -> None:
 def test_where_it_runs(tmp_path: Path) -> None:
     (tmp_path / "run/NetworkManager/devices").mkdir(parents=True)
     assert "NetworkManager runs" in why_no_bond(tmp_path)
+
+
+def test_where_systemd_says_that_it_runs(tmp_path: Path) -> None:
+    link = tmp_path / "run/systemd/units/invocation:NetworkManager.service"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("0123456789abcdef0123456789abcdef")
+    mask(tmp_path)
+    assert f"NetworkManager runs (there is {link})" in why_no_bond(tmp_path)
+
+
+def test_what_only_root_may_see_is_passed_by(tmp_path: Path) -> None:
+    """netplan closes /run/NetworkManager, and failoverd is not root."""
+    (tmp_path / "run/NetworkManager/devices").mkdir(parents=True)
+    (tmp_path / "run/NetworkManager").chmod(0)
+    link = enable(tmp_path)
+    with as_nobody(tmp_path):
+        found = why_no_bond(tmp_path)
+    (tmp_path / "run/NetworkManager").chmod(0o755)
+    assert f"NetworkManager is enabled (there is {link})" in found
+
+
+@contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Not as root, if we are root; the folder is his."""
+    was = os.geteuid()
+    if was == 0:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        for path in folder.parents:
+            if path.stat().st_uid == 0 and not path.stat().st_mode & 1:
+                path.chmod(path.stat().st_mode | 0o11)
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
 
 
 def test_netplan_writes_its_configuration_also_where_it_is_not_used(tmp_path: Path) -> None:
