@@ -8,11 +8,11 @@ a DHCP client that was started on a device (ifupdown does that) stays with it: d
 its renewals would leave by the standby, and draw the traffic there; dhcpcd goes by the ifindex, and lets the lease run
 out. Where failoverd is first, at a boot, the client is started on the bond.
 
-Files say it, and nobody is asked: failoverd starts before NetworkManager and before D-Bus. That NetworkManager runs is
-known by the directory it keeps its devices' states in, or by systemd's note of its unit. /run/NetworkManager alone says
-nothing: netplan writes there also where systemd-networkd does the work, and may have closed it to all but root. That it
-will run is known by the link that `systemctl enable` makes, unless its unit is masked. Where it is installed and leaves every NIC alone, tc is chosen all the same: it is never wrong, and
-`datapath = "bond"` is obeyed.
+Files say it, and nobody is asked: failoverd starts before NetworkManager and before D-Bus. That NetworkManager runs
+is known by the directory it keeps its devices' states in, or by systemd's note of its unit. /run/NetworkManager alone
+says nothing: netplan writes there also where systemd-networkd does the work, and may have closed it to all but root.
+That it will run is known by the link that `systemctl enable` makes, unless its unit is masked. Where it is installed
+and leaves every NIC alone, tc is chosen all the same: it is never wrong, and `datapath = "bond"` is obeyed.
 """
 
 from __future__ import annotations
