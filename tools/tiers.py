@@ -75,8 +75,11 @@ class Tier:
 
 COVERED = ["--cov", "--cov-report=", "--cov-fail-under=0", "-n", "2"]
 """Measured in two workers at once, and judged when both are done."""
-UNIT = [f"--ignore=tests/{folder}" for folder in ("lint", "scenarios", "contract", "packaging")]
 NETNS = "tests/scenarios/test_netns.py"
+ALONE = [NETNS, "tests/lab/test_netnsstage.py", "tests/daemon/test_daemon_names.py"]
+"""What counts every probe of a thousand a second, and so has the machine to itself."""
+ELSEWHERE = [*(f"tests/{name}" for name in ("lint", "scenarios", "contract", "packaging")), *ALONE]
+UNIT = [f"--ignore={path}" for path in ELSEWHERE]
 ANYWHERE = ["--ignore=tests/lint", "-v"]
 TWO_GUESTS = ["-n", "2", "--dist", "load", "--maxschedchunk", "1"]
 """On two cores, for what counts and compares. What measures silence has the machine to itself."""
@@ -85,7 +88,7 @@ TIERS = [
     Tier("lint", ["tests/lint"]),
     Tier("unit", ["tests"], [*UNIT, "-m", NO_GUEST, "-q"], covered=True),
     Tier("simulated", ["tests/scenarios"], ["-m", NO_GUEST, "-q", f"--ignore={NETNS}"]),
-    Tier("netns", [NETNS], needs=namespace_needs),
+    Tier("netns", ALONE, needs=namespace_needs),
     Tier("contract", ["tests/contract"]),
     Tier("packaging", ["tests/packaging"]),
     Tier("guest", ["tests"], ["-m", "vm and not more", *ANYWHERE, *TWO_GUESTS], needs=guest_needs, minutes=40),

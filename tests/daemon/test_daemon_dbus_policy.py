@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import trio
 from busmachine import DAEMON, MAC, MASTER, NOBODY, POLICY, Machine, on_a_machine
+from openfolder import open_to_all
 from privatebus import CLOSED, PrivateBus
 from rawbus import RawBus
 
@@ -24,9 +25,7 @@ from failoverd.daemon.dbusfaces import FACES, NAME, ROOT
 
 def guarded(where: Path, monkeypatch: pytest.MonkeyPatch, policy: str) -> PrivateBus:
     """A bus that denies what no policy allows, and lets every user in."""
-    for folder in (where, *where.parents[:2]):
-        folder.chmod(0o755)
-    made = PrivateBus(where, CLOSED + policy)
+    made = PrivateBus(open_to_all(where), CLOSED + policy)
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", made.address)
     return made
 
@@ -86,10 +85,10 @@ CHANGES = (
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs two users")
 def test_reading_is_everybodys_and_changing_is_roots(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert {member for _, _, member, *_ in CHANGES} == {m.name for face in FACES for m in face.methods if m.changes}
-    made = guarded(tmp_path_factory.mktemp("open"), monkeypatch, f"<include>{POLICY}</include>")
+    made = guarded(tmp_path, monkeypatch, f"<include>{POLICY}</include>")
 
     async def body(machine: Machine) -> None:
         read = await as_nobody(made, "get-property", NAME, MASTER, f"{NAME}.Master", "State")
@@ -118,12 +117,12 @@ def test_reading_is_everybodys_and_changing_is_roots(
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs two users")
 def test_a_group_may_change_things_where_the_policys_example_says_so(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     example = re.search(r"<busconfig>\s*(<policy group=.*?</policy>)\s*</busconfig>", POLICY.read_text(), re.DOTALL)
     assert example is not None
     group = example[1].replace("failoverd-admin", grp.getgrgid(NOBODY).gr_name)
-    made = guarded(tmp_path_factory.mktemp("open"), monkeypatch, f"<include>{POLICY}</include>{group}")
+    made = guarded(tmp_path, monkeypatch, f"<include>{POLICY}</include>{group}")
 
     async def body(machine: Machine) -> None:
         done = await as_nobody(made, "call", NAME, MASTER, f"{NAME}.Master", "Drain", "u", "0")
@@ -135,12 +134,10 @@ def test_a_group_may_change_things_where_the_policys_example_says_so(
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs two users")
-def test_the_services_own_user_may_have_the_name_and_nobody_else(tmp_path_factory: pytest.TempPathFactory) -> None:
-    where = tmp_path_factory.mktemp("open")
+def test_the_services_own_user_may_have_the_name_and_nobody_else(tmp_path: Path) -> None:
+    where = open_to_all(tmp_path)
     policy = where / "policy.conf"
     policy.write_text(POLICY.read_text().replace('user="failoverd"', f'user="{pwd.getpwuid(DAEMON).pw_name}"'))
-    where.parent.chmod(0o755)
-    where.chmod(0o755)
     words = ["call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName", "su", NAME, "4"]
     with PrivateBus(where, f"{CLOSED}<include>{policy}</include>") as made:
         command = ["busctl", f"--address={made.address}", *words]

@@ -22,7 +22,7 @@ from failoverd.daemon.engine import STARTING, Engine, Outside
 from failoverd.daemon.main import _reload
 from failoverd.daemon.notify import Notifier
 from failoverd.daemon.store import MemoryStore
-from failoverd.lab.simkernel import SimKernel
+from failoverd.lab.simkernel import SimKernel, devices
 from failoverd.lab.simkernel.clockwork import run_timers
 from failoverd.model.events import Event, TimePassed
 from failoverd.model.links import Link
@@ -419,6 +419,9 @@ def test_a_new_nic_is_left_alone_until_udev_is_done_with_it() -> None:
 def test_the_names_udev_could_not_give_are_given() -> None:
     def prepare(machine: Machine) -> None:
         machine.udev_names = {"ens3": "lan0", "ens13": "fast0"}
+        # As somebody had opened it, udev's rename was refused.
+        vf = next(device for device in machine.kernel.net.devices.values() if device.name == "ens13")
+        devices.open_(machine.kernel.net, vf)
 
     async def body(machine: Machine) -> None:
         await machine.until(joined(FIRST))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from openfolder import open_to_all
 
 from failoverd.daemon.neighbours import why_no_bond
 
@@ -64,9 +65,7 @@ def as_nobody(folder: Path) -> Iterator[None]:
     if was == 0:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
-        for path in folder.parents:
-            if path.stat().st_uid == 0 and not path.stat().st_mode & 1:
-                path.chmod(path.stat().st_mode | 0o11)
+        open_to_all(folder)
         os.seteuid(NOBODY)
     try:
         yield
