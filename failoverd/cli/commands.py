@@ -22,7 +22,7 @@ EXIT_CODES: Mapping[int, str] = {
 STATUS_CODES: Mapping[int, str] = {
     DONE: "every master is on its VF",
     ON_STANDBY: "a master is on its paravirtual NIC: on-standby, joining, releasing or alone",
-    DEGRADED: "a master is degraded, or in a state that this failoverctl does not know",
+    DEGRADED: "a master is degraded (nothing can carry, or there is no standby), or in a state not known here",
     NO_PAIR: "there is no pair; failoverctl explain says why",
 }
 """What status ends with beside."""

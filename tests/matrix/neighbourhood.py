@@ -209,20 +209,9 @@ NOT_YET: dict[tuple[str, str, str], str] = {}
 """Cells that are known not to hold, by neighbour, suite and column, and why. Their tests must fail as long as they are
 here."""
 
-SEEN = {
-    ("systemd-networkd", "trixie"): COLUMNS,
-    ("ifupdown", "bookworm"): ("boot",),
-    ("NetworkManager", "bookworm"): ("hot-plug", "unplug", "replug", "boot"),
-    ("cloud-init", "bookworm"): ("hot-plug", "unplug", "replug", "restart"),
-}
-"""The cells whose tests have passed so far. It goes when all have."""
-
-
 def cell(neighbour: Neighbour, suite: str, column: str) -> str:
     """What the page says of a cell."""
-    if (neighbour.name, suite, column) in NOT_YET:
-        return "no"
-    return "yes" if column in SEEN.get((neighbour.name, suite), ()) else "-"
+    return "no" if (neighbour.name, suite, column) in NOT_YET else "yes"
 
 
 def table() -> list[str]:
