@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyroute2.netlink import NLA_F_NESTED, nla, nlmsg
+from failoverd.netlink.codec import alone
+
+with alone():
+    from pyroute2.netlink import NLA_F_NESTED, nla, nlmsg
 
 IFLA_PROP_LIST = 52
 IFLA_ALT_IFNAME = 53
