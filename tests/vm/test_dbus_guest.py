@@ -193,12 +193,12 @@ async def bounded(pair: PairGuest, doing: str) -> AsyncIterator[None]:
     memory = int(await pair.shell(MEMORY))
     after = (await pair.shell(JOURNAL)).splitlines()
     others = [line for line in after[len(before) :] if not SIGNALLED.search(line)]
-    said = len(after) - len(before)
-    print(f"{doing}: at most {memory} kB, {said} lines in {took:.0f} s, {len(others)} of them not of signals")
+    lines = len(after) - len(before)
+    print(f"{doing}: at most {memory} kB, {lines} lines in {took:.0f} s, {len(others)} of them not of signals")
     assert await says(pair, "systemctl", "is-active", "deaf.service") == (0, "active\n")
     assert memory < MOST_MEMORY
     assert len(others) <= MOST_LINES, others
-    assert said <= MOST_LINES + BURST * (1 + took / WINDOW)
+    assert lines <= MOST_LINES + BURST * (1 + took / WINDOW)
 
 
 async def a_thousand_calls_that_are_none(pair: PairGuest) -> None:
