@@ -18,7 +18,8 @@ def test_the_codec_alone() -> None:
 
 
 def test_who_wants_all_of_it_gets_all_of_it() -> None:
-    run(PART + "import pyroute2; assert pyroute2.IPRoute\nfrom pyroute2.netlink import nlmsg; assert nlmsg is ours.nlmsg")
+    code = "import pyroute2; assert pyroute2.IPRoute; from pyroute2.netlink import nlmsg; assert nlmsg is ours.nlmsg"
+    run(PART + code)
 
 
 def test_where_all_of_it_is_there_already_it_stays() -> None:
