@@ -114,7 +114,9 @@ async def test_a_slave_takes_the_bonds_mtu_and_gets_its_own_back(stage: Stage) -
     await stage.enslave(bond, nic)
     assert (await stage.client.link(nic)).mtu == 1500
     await stage.client.set_link(bond, wire.u32(n.IFLA_MTU, 1400))
-    assert [link.mtu for link in stage.client.take_links(nic, bond)] == [1400, 1400]
+    # On a busy kernel a late word of its carrier comes first.
+    told = [link.mtu for link in stage.client.take_links(nic, bond)]
+    assert [mtu for mtu in told if mtu != 1500] == [1400, 1400]
     await stage.client.set_link(nic, wire.u32(n.IFLA_MTU, 1450))
     assert ((await stage.client.link(nic)).mtu, (await stage.client.link(bond)).mtu) == (1450, 1400)
     await stage.client.set_link(nic, master(0))

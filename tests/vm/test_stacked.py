@@ -97,6 +97,7 @@ def test_on_a_bond(suite: str) -> None:
     run(test)
 
 
+@pytest.mark.more
 def test_by_traffic_control() -> None:
     """Without a master of its own: the VF is opened for what stands on the NIC, and failoverd reports the groups."""
 
@@ -179,6 +180,7 @@ def test_a_bridge_with_a_bond_as_its_port() -> None:
     run(test)
 
 
+@pytest.mark.more
 @pytest.mark.more
 def test_by_traffic_control_a_nic_in_a_bridge_carries_alone() -> None:
     """Whether the VF comes before or after, and also for a new daemon; and failoverd says why."""

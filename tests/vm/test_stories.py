@@ -1,8 +1,7 @@
 """Every story, told in a real guest with every datapath it can be told with.
 
-`make test` tells one story that has nearly everything in it with each datapath, and the others with one datapath, where
-they have something of their own: what the namespaces of this kernel and the simulated one say of the rest is the same
-story. `make test-guest-more` tells the rest.
+`make test` tells each with the first of them, where it has something of its own: what the namespaces of this kernel and
+the simulated one say of the rest is the same story. `make test-guest-more` tells the rest.
 """
 
 from __future__ import annotations
@@ -21,8 +20,6 @@ from failoverd.lab.vm import VmWorld
 
 pytestmark = pytest.mark.story
 
-ALWAYS = {"demo-guest"}
-"""What `make test` tells with all datapaths."""
 WITHIN = {"demo", "migration", "names", "vf-hotplug", "vf-unplug"}
 """What is a part of demo-guest, or of test_names.py. (A VF that is set down and up under the 1,000 frames a second of
 `names` has once hung the guest's kernel: a soft lockup in a softirq, with QEMU's vmxnet3 and 6.1.)"""
@@ -32,7 +29,7 @@ TOLD = [
     pytest.param(
         story.told_with(datapath),
         id=f"{story.name}-{datapath}",
-        marks=pytest.mark.more if story.name in WITHIN or (number and story.name not in ALWAYS) else (),
+        marks=pytest.mark.more if number or story.name in WITHIN else (),
     )
     for story in STORIES
     for number, datapath in enumerate(story.datapaths or DATAPATHS)
