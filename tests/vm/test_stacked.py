@@ -181,7 +181,6 @@ def test_a_bridge_with_a_bond_as_its_port() -> None:
 
 
 @pytest.mark.more
-@pytest.mark.more
 def test_by_traffic_control_a_nic_in_a_bridge_carries_alone() -> None:
     """Whether the VF comes before or after, and also for a new daemon; and failoverd says why."""
 
