@@ -112,6 +112,8 @@ class Neighbour:
     """It is switched on by a boot."""
     master: str = ""
     """What it calls the master; the paravirtual NIC's first name where it leaves that."""
+    busy: str = "false"
+    """A command that succeeds as long as it has not done all it means to do, although the master is configured."""
     quiet: tuple[str, ...] = ()
     """What its journal may say in earnest although all is well, as regular expressions."""
 
@@ -138,6 +140,8 @@ NEIGHBOURS = (
         again="systemctl restart networking.service; ifup $1",
         holds="cat /run/network/ifstate; ps -e -o args | grep -E '[d]hclient|[d]hcpcd'",
         units=("networking.service", "ifup@*.service"),
+        # The stanza for IPv6 comes when the one for IPv4 has its lease, and has the kernel take routers' words.
+        busy="pgrep -x ifup",
     ),
     Neighbour(
         "netplan-networkd",

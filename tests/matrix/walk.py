@@ -13,6 +13,7 @@ import ipaddress
 import time
 from collections.abc import Callable, Sequence
 
+import trio
 from debguest import DebGuest, package
 from judging import LEASE, PATIENCE, Cell, Judge
 from neighbourhood import COLUMNS, EXTRA, OFF, Neighbour, datapath
@@ -122,6 +123,9 @@ class Walk:
             master = await self.pair.until(lambda master: bool(master["standby"]), PATIENCE)
         cell.note(master["name"] == self.master, f"the master is called {master['name']}")
         await self.judge.configured(master["name"])
+        with trio.move_on_after(PATIENCE):
+            while await self.pair.shell(f"{self.neighbour.busy} || true"):
+                await trio.sleep(0.5)
         # Where two take the router's word (the kernel and dhcpcd), one may have its address by the next word only.
         self.advertise()
         await self.judge.still()
