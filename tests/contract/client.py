@@ -175,6 +175,10 @@ class Client:
         """Wait for an RTM_NEWLINK that says something."""
         return link_of(await self.until(lambda m: m.type == n.RTM_NEWLINK and wanted(link_of(m))))
 
+    async def until_operational(self, index: int) -> Link:
+        """Wait until a device's operstate is told to be up: the last that is told of a device that comes up."""
+        return await self.until_link(lambda link: link.index == index and link.number(n.IFLA_OPERSTATE) == n.IF_OPER_UP)
+
     async def until_addr(self, cidr: str, kind: int = n.RTM_NEWADDR) -> Addr:
         """Wait for an RTM_NEWADDR, or RTM_DELADDR, of an address."""
         return addr_of(await self.until(lambda m: m.type == kind and addr_of(m).cidr == cidr))

@@ -121,7 +121,7 @@ async def test_an_alternative_name_is_told_only_of_a_device_that_is_up(stage: St
     await add_names(stage, nic, "first")
     assert stage.client.take_links(nic) == []
     await stage.client.set_link(nic, up=True)
-    await stage.client.until_link(lambda link: link.index == nic and bool(link.flags & n.IFF_RUNNING))
+    await stage.client.until_operational(nic)
     await add_names(stage, nic, "second")
     told: list[Link] = stage.client.take_links(nic)
     assert told[-1].altnames == {"first", "second"}

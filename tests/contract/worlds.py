@@ -144,12 +144,15 @@ class Stage:
     client: Client
 
     async def nic(self, name: str, mac: str = "02:00:00:00:00:0a", up: bool = False, carrier: bool = True) -> int:
-        """A NIC; `up` brings it up and waits for its carrier to be told."""
+        """A NIC; `up` brings it up and waits for its operstate to be told.
+
+        Of a new device IFF_RUNNING says less: it is set while the operstate is not known yet, and a notice follows.
+        """
         nic = await self.world.plug(name, mac, carrier)
         if up:
             await self.client.set_link(nic, up=True)
             if carrier:
-                await self.client.until_link(lambda link: link.index == nic and bool(link.flags & n.IFF_RUNNING))
+                await self.client.until_operational(nic)
         await self.quiet(nic)
         return nic
 
