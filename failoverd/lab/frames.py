@@ -123,10 +123,14 @@ def echo(source: Station, to: Station, number: int, size: int = 0) -> bytes:
 
 
 def echoed(frame: bytes) -> tuple[Address, int] | None:
-    """Who sends an echo back, and its number; None for any other frame."""
+    """Who sends an echo back, and its number; None for any other frame.
+
+    The code is looked at as well: of what it cannot reach, QEMU's slirp tells by a frame of the type of an echo's
+    answer and the code "port unreachable", in the name of who was asked.
+    """
     body = frame[_ETHER.size :]
     kind = int.from_bytes(frame[12:14], "big")
-    if kind == _IPV4 and len(body) >= 28 and (body[0], body[9], body[20]) == (0x45, 1, 0):
+    if kind == _IPV4 and len(body) >= 28 and (body[0], body[9], body[20], body[21]) == (0x45, 1, 0, 0):
         return ipaddress.IPv4Address(body[12:16]), int.from_bytes(body[24:28], "big")
     if kind == _IPV6 and len(body) >= 48 and (body[6], body[40]) == (58, 129):
         return ipaddress.IPv6Address(body[8:24]), int.from_bytes(body[44:48], "big")

@@ -106,4 +106,5 @@ def test_an_echo_comes_back_with_its_number() -> None:
     assert checksum(request[14:34]) == checksum(request[34:]) == 0
     reply = request[:34] + b"\0" + request[35:]
     assert echoed(reply) == (PEER4, 70_000)
+    assert echoed(request[:34] + b"\0\x03" + request[36:]) is None, "the code of an error"
     assert [echoed(frame) for frame in (UDP4, ARP_REQUEST, b"", UDP6)] == [None] * 4
