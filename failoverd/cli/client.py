@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import _socket
 import errno
-import os
 import struct
 import time
 
 from failoverd.cli.quickjson import loads, quote
+from failoverd.cli.quickos import encoded, environ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def call(name: str, *arguments: str, patience: float = 0.0) -> dict[str, Any]:
 
 def control() -> str:
     """Where the control socket is."""
-    return os.environ.get("FAILOVERD_CONTROL", CONTROL)
+    return environ("FAILOVERD_CONTROL", CONTROL)
 
 
 def _exchange(path: str, request: bytes, patience: float) -> bytes:
@@ -74,7 +74,7 @@ def _exchange(path: str, request: bytes, patience: float) -> bytes:
         # A socket with Python's timeout would not wait for its turn where many connect at once.
         wait = struct.pack("@ll", int(patience), round(patience % 1 * 1e6))
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, wait)
-        sock.connect(os.fsencode(path))
+        sock.connect(encoded(path))
         sock.settimeout(patience)
         _send(sock, request)
         return _line(sock, deadline)
@@ -110,6 +110,8 @@ def _line(sock: _socket.socket, deadline: float) -> bytes:
 
 def _advice(error: OSError) -> str:
     """What to do where nobody listens."""
+    import os
+
     if error.errno in (errno.ECONNREFUSED, errno.ENOENT, errno.ENOTDIR):
         if any(os.path.exists(f"{directory}/{UNIT}") for directory in UNITS):  # noqa: PTH110
             return "systemctl start failoverd, and systemctl status failoverd if that does not help"

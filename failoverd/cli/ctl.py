@@ -7,7 +7,6 @@ calls need (help, watch, the configuration's reader) is imported where they need
 
 from __future__ import annotations
 
-import os
 import sys
 
 from failoverd.cli import show
@@ -16,6 +15,7 @@ from failoverd.cli.client import NoDaemonError, RefusedError, call
 from failoverd.cli.commands import COMMANDS, DONE, NO_DAEMON, NOT_PERMITTED, REFUSED, TIMED_OUT, WRONG_USAGE
 from failoverd.cli.output import complain, guarded, never_choke, say
 from failoverd.cli.quickjson import dumps
+from failoverd.cli.quickos import encoded
 from failoverd.cli.tables import printable, wants_colour
 
 TYPE_CHECKING = False
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _words() -> list[str]:
     """The command line. Names are told in UTF-8, whatever locale Python takes them to be in."""
-    return [os.fsencode(word).decode("utf-8", "surrogateescape") for word in sys.argv[1:]]
+    return [encoded(word).decode("utf-8", "surrogateescape") for word in sys.argv[1:]]
 
 
 def _once(wanted: Wanted) -> int:

@@ -6,7 +6,6 @@ change what a command has done, nor make Python say something of its own when it
 
 from __future__ import annotations
 
-import os
 import sys
 
 from failoverd.cli.commands import DONE, REFUSED
@@ -56,6 +55,8 @@ def guarded(work: Callable[[], int]) -> int:
 
 def _close(number: int) -> None:
     """Python would try to write once more when it ends."""
+    import os
+
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, number)
     os.close(nowhere)

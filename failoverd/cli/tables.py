@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from failoverd.cli.quickos import environ
 from failoverd.model import text
 
 TYPE_CHECKING = False
@@ -50,7 +49,7 @@ def wants_colour(stream: TextIO, when: str = "auto") -> bool:
     (no-color.org) is set."""
     if when != "auto":
         return when == "always"
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    return stream.isatty() and not environ("NO_COLOR") and environ("TERM", "dumb") != "dumb"
 
 
 def printable(cell: str) -> str:

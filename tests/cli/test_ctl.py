@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from controlfake import Answer, Fake, error, master, ok, status
+from quickenv import setenv
 
 from failoverd.cli import ctl
 from failoverd.cli.commands import COMMANDS
@@ -28,7 +29,7 @@ Start = Callable[[Answer], Fake]
 @pytest.fixture
 def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts something that answers at the control socket."""
-    monkeypatch.setenv("FAILOVERD_CONTROL", str(tmp_path / "control"))
+    setenv(monkeypatch, "FAILOVERD_CONTROL", str(tmp_path / "control"))
     with ExitStack() as stack:
         yield lambda answer: stack.enter_context(Fake(tmp_path / "control", answer))
 

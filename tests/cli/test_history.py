@@ -125,6 +125,7 @@ def test_it_loads_no_more_than_the_standard_library_and_little_of_it() -> None:
         "failoverd.cli",
         "failoverd.cli.history",
         "failoverd.cli.historyfile",
+        "failoverd.cli.quickos",
         "failoverd.cli.tables",
         "failoverd.model",
         "failoverd.model.text",

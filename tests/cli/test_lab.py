@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from quickenv import delenv, setenv
 
 from failoverd.cli import lab
 from failoverd.cli.lab import main
@@ -216,12 +217,12 @@ class Terminal(io.StringIO):
 
 
 def test_colour_is_for_terminals_and_for_those_who_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NO_COLOR", raising=False)
+    delenv(monkeypatch, "NO_COLOR")
     assert lab._colour(Terminal())
     assert not lab._colour(io.StringIO())
-    monkeypatch.setenv("NO_COLOR", "1")
+    setenv(monkeypatch, "NO_COLOR", "1")
     assert not lab._colour(Terminal())
-    monkeypatch.setenv("NO_COLOR", "")
+    setenv(monkeypatch, "NO_COLOR", "")
     assert lab._colour(Terminal())
 
 

@@ -17,6 +17,7 @@ import pytest
 import trio
 import trio.testing
 from privatenet import private_net
+from quickenv import setenv
 
 from failoverd.cli.client import RefusedError, call
 from failoverd.core.answers import CallError
@@ -191,7 +192,7 @@ def test_those_who_are_too_many_are_told_so_and_the_others_served(tmp_path: Path
 
 
 def test_many_clients_at_once_all_get_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAILOVERD_CONTROL", str(tmp_path / "control"))
+    setenv(monkeypatch, "FAILOVERD_CONTROL", str(tmp_path / "control"))
     answers: list[str] = []
 
     def one() -> None:

@@ -15,6 +15,7 @@ import pytest
 from daemonprocess import PATIENCE, Daemon, places
 from privatebus import PrivateBus
 from privatenet import inside
+from quickenv import setenv
 
 from failoverd import __version__
 from failoverd.cli import client
@@ -118,7 +119,7 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
 
 def test_a_stopped_daemon_is_told_apart_from_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PATIENCE", 1)
-    monkeypatch.setenv("FAILOVERD_CONTROL", str(tmp_path / "run" / "control"))
+    setenv(monkeypatch, "FAILOVERD_CONTROL", str(tmp_path / "run" / "control"))
     with Daemon(tmp_path) as daemon:
         daemon.hears("READY=1")
         daemon.process.send_signal(signal.SIGSTOP)
