@@ -20,7 +20,8 @@ from failoverd.daemon.asking import carry_out
 from failoverd.daemon.clock import MonotonicClock
 from failoverd.daemon.dbus import Presence
 from failoverd.daemon.dbusfaces import ERROR, FACES, NAME, ROOT
-from failoverd.daemon.engine import Engine, Outside
+from failoverd.daemon.engine import Engine
+from failoverd.daemon.outside import Outside
 from failoverd.daemon.speeds import Speeds
 from failoverd.daemon.store import MemoryStore
 from failoverd.lab.simkernel import SimKernel

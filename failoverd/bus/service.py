@@ -70,6 +70,11 @@ class Service:
                 await self._connection.room(SHARE)
 
     @property
+    def connection(self) -> object:
+        """What tells one connection to a bus from the next; None for none."""
+        return self._connection
+
+    @property
     def is_connected(self) -> bool:
         """Whether anybody could hear a signal now."""
         return self._connection is not None

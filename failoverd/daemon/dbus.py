@@ -57,15 +57,6 @@ EVENTS = 1000
 """Signals that may wait for the bus."""
 
 
-class _Bus(Service):
-    """A service that lets one connection be told from the next."""
-
-    @property
-    def connection(self) -> object:
-        """The connection there is now, None for none."""
-        return self._connection
-
-
 class Presence:
     """See the module. Give `stepped` and `signalled` to the engine's Outside, and run `run` beside it."""
 
@@ -81,7 +72,7 @@ class Presence:
         self.lost = 0
         self._lost_before = 0
         self._complaints = Seldom()
-        self.service = _Bus(NAME, Tree(ROOT, FACES), self._carry_out, self._refresh)
+        self.service = Service(NAME, Tree(ROOT, FACES), self._carry_out, self._refresh)
 
     def stepped(self, state: State) -> None:
         """The engine has made a step."""

@@ -15,18 +15,18 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import trio
 
 from failoverd.config.spec import Config
 from failoverd.core.choice import rejudge
-from failoverd.core.state import NO_BONDING, PairState, State, is_settled
+from failoverd.core.state import NO_BONDING, State, is_settled
 from failoverd.core.step import step
 from failoverd.core.words import describe
-from failoverd.daemon.errands import Announcer, Errands
-from failoverd.daemon.store import JournalNotKeptError, Store, keep
+from failoverd.daemon.errands import Errands
+from failoverd.daemon.outside import Outside, recall
+from failoverd.daemon.store import JournalNotKeptError, keep
 from failoverd.model.actions import (
     Action,
     Announce,
@@ -45,10 +45,8 @@ from failoverd.model.actions import (
 )
 from failoverd.model.events import Ending, Event, LinkSeen, NotSaved, TimePassed, UdevDone
 from failoverd.model.requests import Request
-from failoverd.model.signals import Signal
-from failoverd.netlink.conversation import Complete, Conversation
-from failoverd.netlink.fetch import Opener
-from failoverd.netlink.transport import Transport, is_overrun
+from failoverd.netlink.conversation import Conversation
+from failoverd.netlink.transport import is_overrun
 
 log = logging.getLogger("failoverd")
 
@@ -65,23 +63,6 @@ RETIRING = 1.0
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 Command = Callable[[State, float], Iterable[Event]]
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """Everything the engine needs of the world, so that a simulated one can stand in for each."""
-
-    link_socket: Transport
-    open_inet: Opener
-    complete: Complete
-    is_udev_done: Callable[[int], bool]
-    store: Store
-    announce: Announcer
-    on_signal: Callable[[Signal], None] = lambda _signal: None
-    on_step: Callable[[State], None] = lambda _state: None
-    is_udev_idle: Callable[[], bool] = lambda: True
-    udev_name: Callable[[int, str], str] = lambda _ifindex, _name: ""
-    no_bond: Callable[[], str] = lambda: ""
 
 
 class Engine:
@@ -104,7 +85,7 @@ class Engine:
 
         So whoever configures the network after us finds the masters. It takes no longer than STARTING.
         """
-        self._recall()
+        recall(self.state, self._outside.store)
         self.look_around()
         async with trio.open_nursery() as nursery:
             self._errands = Errands(nursery, self._outside.open_inet, self._outside.announce)
@@ -167,22 +148,6 @@ class Engine:
     def _ask_again(self, _state: State, now: float) -> Sequence[Event]:
         self._talk.resync(now)
         return ()
-
-    def _recall(self) -> None:
-        kept = self._outside.store.load()
-        for line in kept.troubles:
-            log.error("%s", line)
-        for mac, journal in kept.journals.items():
-            self.state.pairs[mac] = PairState(mac, journal=journal)
-        for mac, drain in kept.drains.items():
-            self.state.pairs.setdefault(mac, PairState(mac)).drain = drain
-        for mac, word in kept.memory.items():
-            if word == "joined":
-                self.state.remembered.add(mac)
-            else:
-                self.state.pairs.setdefault(mac, PairState(mac)).held = True
-        for mac in kept.marked:
-            self.state.pairs.setdefault(mac, PairState(mac)).marks = None
 
     async def _next(self, deadline: float) -> Event | Command:
         """What was told, or else the kernel's next datagram, or else that the deadline has passed."""

@@ -12,33 +12,30 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from failoverd.config.changes import diff
-from failoverd.config.errors import ConfigError
 from failoverd.config.spec import Config
 from failoverd.core.answers import CallError
-from failoverd.core.choice import rejudge
-from failoverd.core.ordercalls import PATIENCE
 from failoverd.core.state import State
 from failoverd.daemon import control
 from failoverd.daemon.accepted import Accepted
-from failoverd.daemon.asking import carry_out, take_turn
+from failoverd.daemon.asking import carry_out
 from failoverd.daemon.behind import Behind
-from failoverd.daemon.engine import Engine, Outside
+from failoverd.daemon.engine import Engine
 from failoverd.daemon.hooks import Hooks
 from failoverd.daemon.neighbours import why_no_bond
 from failoverd.daemon.notify import Notifier, watchdog_period
 from failoverd.daemon.observers import Observers
+from failoverd.daemon.outside import Outside
 from failoverd.daemon.places import Places, StartError
+from failoverd.daemon.reload import reload_configuration, sentence
 from failoverd.daemon.store import DiskStore
 from failoverd.daemon.tellers import Tellers
-from failoverd.model.events import Event, TimePassed
 from failoverd.model.signals import Signal
 from failoverd.netlink.announce import announce
 from failoverd.netlink.conversation import Complete
@@ -105,7 +102,7 @@ async def _live(
 
     async def reload() -> list[str]:
         async with one_at_a_time:
-            changes = await _reload(engine, load, notifier, link_socket)
+            changes = await reload_configuration(engine, load, notifier, link_socket)
         accepted.keep(behind)
         return changes
 
@@ -115,7 +112,7 @@ async def _live(
         return await carry_out(engine, call, *arguments)
 
     def on_step(state: State) -> None:
-        notifier.status(_sentence(state))
+        notifier.status(sentence(state))
         notifier.pet()
         for listener in listeners:
             listener.stepped(state)
@@ -192,7 +189,7 @@ async def _be_on_the_bus(
 
 def _ready(engine: Engine, notifier: Notifier, is_ready: trio.Event) -> None:
     _settle_memory()
-    notifier.ready(_sentence(engine.state))
+    notifier.ready(sentence(engine.state))
     is_ready.set()
 
 
@@ -227,48 +224,3 @@ async def _keep_stepping(engine: Engine, period: float | None) -> None:
     while period is not None:
         await trio.sleep(period)
         await engine.tell(lambda _state, _now: ())
-
-
-def _sentence(state: State) -> str:
-    """The state in one line for `systemctl status`. Made after every step, so it looks at the pairs alone."""
-    parts = []
-    for mac, found in sorted(state.judgements.pairs.items()):
-        if master := state.link(found.master):
-            active = state.name(state.active(found)) or "nothing"
-            parts.append(f"{master.name} {state.pairs[mac].state} on {active}")
-    return ", ".join(parts) or "no pair found yet"
-
-
-async def _reload(
-    engine: Engine, load: Callable[[], Config], notifier: Notifier, link_socket: KernelSocket
-) -> list[str]:
-    """Take a new configuration; gives what is different in it. Where it is wrong the old one is kept.
-
-    It is read in a thread, as a disk may keep whoever reads. Raises CallError.
-    """
-    notifier.reloading()
-    try:
-        config = await trio.to_thread.run_sync(load)
-    except ConfigError as error:
-        for problem in error.problems:
-            log.error("the configuration stays as it was: %s", problem)
-        notifier.reloaded(_sentence(engine.state))
-        raise CallError("; ".join(map(str, error.problems)), "ConfigurationInvalid") from error
-    changes = [str(change) for change in diff(engine.state.config, config)]
-
-    def take(state: State, _now: float) -> Sequence[Event]:
-        for line in changes:
-            log.info("configuration: %s", line)
-        if config.netlink.receive_buffer != state.config.netlink.receive_buffer:
-            link_socket.resize(config.netlink.receive_buffer)
-        state.config = config
-        engine.look_around()
-        rejudge(state)
-        notifier.trouble = ""
-        notifier.reloaded(_sentence(state))
-        return (TimePassed(),)
-
-    with trio.move_on_after(PATIENCE):
-        await take_turn(engine, take)
-        return changes
-    raise CallError(f"the new configuration has not been taken within {PATIENCE:g} s; it will be", "TimedOut")

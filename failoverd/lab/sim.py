@@ -19,7 +19,8 @@ from failoverd.config.load import from_mapping
 from failoverd.config.spec import Config
 from failoverd.core.status import status
 from failoverd.daemon.asking import carry_out
-from failoverd.daemon.engine import Engine, Outside
+from failoverd.daemon.engine import Engine
+from failoverd.daemon.outside import Outside
 from failoverd.daemon.store import MemoryStore
 from failoverd.lab.lanes import Lanes
 from failoverd.lab.simkernel import SimKernel, SimSocket, run_timers

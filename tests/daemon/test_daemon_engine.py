@@ -18,9 +18,10 @@ from trio.testing import MockClock
 from failoverd.config.spec import Config, Pairing
 from failoverd.core.state import NO_BONDING, State
 from failoverd.core.status import status
-from failoverd.daemon.engine import STARTING, Engine, Outside
-from failoverd.daemon.main import _reload
+from failoverd.daemon.engine import STARTING, Engine
 from failoverd.daemon.notify import Notifier
+from failoverd.daemon.outside import Outside
+from failoverd.daemon.reload import reload_configuration
 from failoverd.daemon.store import MemoryStore
 from failoverd.lab.simkernel import SimKernel, devices
 from failoverd.lab.simkernel.clockwork import run_timers
@@ -477,7 +478,7 @@ def test_a_new_configuration_acts_at_once() -> None:
     async def body(machine: Machine) -> None:
         await trio.sleep(5)
         assert machine.states() == {}
-        await _reload(machine.engine, Config, Notifier(), socket(machine))
+        await reload_configuration(machine.engine, Config, Notifier(), socket(machine))
         assert machine.engine.state.config == Config()
         before = trio.current_time()
         await machine.until(joined(FIRST))
@@ -496,7 +497,7 @@ def test_who_else_is_there_is_seen_at_the_start_and_said(caplog: pytest.LogCaptu
 
     async def body(machine: Machine) -> None:
         await machine.until(joined(FIRST))
-        await _reload(machine.engine, Config, Notifier(), socket(machine))
+        await reload_configuration(machine.engine, Config, Notifier(), socket(machine))
         assert datapath(machine) == "tc"
 
     def prepare(machine: Machine) -> None:
@@ -511,7 +512,7 @@ def test_a_reload_looks_again_who_else_is_there(before: str, after: str, expecte
     async def body(machine: Machine) -> None:
         await trio.sleep(5)
         machine.no_bond = after
-        await _reload(machine.engine, Config, Notifier(), socket(machine))
+        await reload_configuration(machine.engine, Config, Notifier(), socket(machine))
         await machine.until(joined(FIRST))
         assert datapath(machine) == expected
 
@@ -535,7 +536,7 @@ def test_a_nic_that_comes_is_reason_to_look_again_who_else_is_there() -> None:
 def test_what_the_kernel_cannot_do_is_not_asked_for_again() -> None:
     async def body(machine: Machine) -> None:
         machine.engine.state.no_bond = NO_BONDING
-        await _reload(machine.engine, Config, Notifier(), socket(machine))
+        await reload_configuration(machine.engine, Config, Notifier(), socket(machine))
         await machine.until(joined(FIRST))
         assert (datapath(machine), machine.engine.state.no_bond) == ("tc", NO_BONDING)
 

@@ -22,7 +22,8 @@ from privatenet import private_net
 from failoverd.config.load import from_mapping
 from failoverd.core.status import status
 from failoverd.daemon.asking import carry_out
-from failoverd.daemon.engine import Engine, Outside
+from failoverd.daemon.engine import Engine
+from failoverd.daemon.outside import Outside
 from failoverd.daemon.store import MemoryStore
 from failoverd.lab.rtnl import Rtnl
 from failoverd.model.links import Link

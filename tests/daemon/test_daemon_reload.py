@@ -14,8 +14,8 @@ from test_daemon_engine import FIRST, Machine, joined, on_a_machine, socket
 
 from failoverd.config.spec import Config, Failback
 from failoverd.daemon.asking import carry_out
-from failoverd.daemon.main import _reload
 from failoverd.daemon.notify import Notifier
+from failoverd.daemon.reload import reload_configuration
 
 NEW = replace(Config(), failback=Failback(hold_down=3.0))
 
@@ -31,7 +31,7 @@ def test_nobody_waits_for_the_files_but_who_asked() -> None:
             return NEW
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_reload, machine.engine, load, Notifier(), socket(machine))
+            nursery.start_soon(reload_configuration, machine.engine, load, Notifier(), socket(machine))
             while not begun.is_set():
                 await trio.sleep(0)
             assert (await carry_out(machine.engine, "status"))["masters"]
@@ -51,7 +51,7 @@ def test_nobody_waits_for_a_manager_that_does_not_read(tmp_path: Path, monkeypat
         for number in range(5000):
             notifier.status(f"{number}")
         before = time.monotonic()
-        await _reload(machine.engine, lambda: NEW, notifier, socket(machine))
+        await reload_configuration(machine.engine, lambda: NEW, notifier, socket(machine))
         assert time.monotonic() - before < 0.5
 
     with sockets.socket(sockets.AF_UNIX, sockets.SOCK_DGRAM) as manager:

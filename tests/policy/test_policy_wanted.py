@@ -38,7 +38,7 @@ def links(*every: Link) -> dict[int, Link]:
 
 def test_a_device_knows_what_it_was_called() -> None:
     assert formers(link(2, "lan0", was(2, "ens3"), "enp1s0", "failoverd-vf-2")) == ("ens3",)
-    assert formers(link(2, "lan0", "failoverd-was-ens3")) == ("ens3",), "as it was written before 0.1"
+    assert formers(link(2, "lan0", "failoverd-was-ens3")) == ("ens3",), "of no ifindex"
 
 
 def test_a_name_is_taken_by_names_and_alternative_names() -> None:
