@@ -16,8 +16,8 @@ log = logging.getLogger("failoverd")
 
 FETCH_PAUSE = 0.1
 """Seconds between two tries to look up a configuration."""
-ANNOUNCE_PAUSE = 0.1
-"""Seconds between two announcements of the same."""
+ANNOUNCE_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Seconds between two announcements of the same; doubled up to the longest where the last one has failed."""
 
 Announcer = Callable[[Mapping[int, str], Mapping[int, int]], Awaitable[Sequence[str]]]
 """Announces these devices (ifindex: MAC) and who is behind those that are a bridge's port (ifindex: the bridge's), and
@@ -33,13 +33,16 @@ class Errands:
         self._open_inet = open_inet
         self._announce = announce
         self._told: set[tuple[str, type[Exception]]] = set()
+        self._latest: dict[str, Announce] = {}
 
     def fetch(self, mac: str, ifindexes: tuple[int, ...], tell: Tell) -> None:
         """Look the configuration of these devices up, and tell it."""
         self._nursery.start_soon(self._fetch, mac, ifindexes, tell)
 
     def announce(self, action: Announce, tell: Tell) -> None:
-        """Announce so many times."""
+        """Announce so many times, the last of which succeeds: whoever drains a VF pulls it when he hears that it did.
+        Where it goes on failing, the next announcement of the pair takes over."""
+        self._latest[action.mac] = action
         self._nursery.start_soon(self._repeat, action, tell)
 
     async def _fetch(self, mac: str, ifindexes: tuple[int, ...], tell: Tell) -> None:
@@ -57,18 +60,26 @@ class Errands:
             await trio.sleep(FETCH_PAUSE)
 
     async def _repeat(self, action: Announce, tell: Tell) -> None:
-        for number in range(action.times):
-            await trio.sleep(ANNOUNCE_PAUSE if number else 0)
-            troubles: Sequence[str] = ()
-            try:
-                troubles = await self._announce(dict(action.devices), dict(action.ports))
-            except (OSError, NetlinkError, InterruptedDumpError) as error:
-                troubles = [f"the addresses cannot be read: {error}"]
-            except Exception as error:
-                self._broke(action.mac, "announcing, so the neighbours may send to the wrong NIC for a while", error)
-            for trouble in troubles:
+        number, pause, said, is_done = 0, ANNOUNCE_PAUSE, set[str](), False
+        while number < action.times or not (is_done or self._latest[action.mac] is not action):
+            await trio.sleep(pause if number else 0)
+            number += 1
+            is_done, troubles = await self._announce_once(action)
+            for trouble in (one for one in troubles if one not in said):
                 log.warning("%s: the neighbours may send to the wrong NIC for a while: %s", action.mac, trouble)
+            said.update(troubles)
+            pause = ANNOUNCE_PAUSE if number < action.times else min(pause * 2, LONGEST_PAUSE)
         await tell(Announced(action.mac))
+
+    async def _announce_once(self, action: Announce) -> tuple[bool, Sequence[str]]:
+        """Whether it was done, and what did not go well, in words."""
+        try:
+            return True, await self._announce(dict(action.devices), dict(action.ports))
+        except (OSError, NetlinkError, InterruptedDumpError) as error:
+            return False, [f"the addresses cannot be announced: {error}"]
+        except Exception as error:
+            self._broke(action.mac, "announcing, so the neighbours may send to the wrong NIC for a while", error)
+            return False, []
 
     def _broke(self, mac: str, what: str, error: Exception) -> None:
         """What nobody has thought of. It will come again, maybe ten times a second, so each kind is said once."""

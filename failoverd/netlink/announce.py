@@ -43,7 +43,7 @@ async def announce(open_socket: Opener, devices: Mapping[int, str], ports: Mappi
     """Announce every address of these devices (ifindex: MAC), their groups, and who is behind a bridge (the port's
     ifindex: the bridge's). Returns what could not be sent, in words.
 
-    Raises OSError, NetlinkError and InterruptedDumpError where the addresses cannot be read.
+    Raises OSError, NetlinkError and InterruptedDumpError where the addresses cannot be read, or a queue is full.
     """
     addresses = await fetch_addresses(open_socket, devices)
     behind = {port: await fetch_behind(open_socket, bridge, port) for port, bridge in ports.items()}
@@ -59,13 +59,18 @@ async def announce(open_socket: Opener, devices: Mapping[int, str], ports: Mappi
 
 
 def _send(sock: socket.socket, ifindex: int, told: Iterable[bytes]) -> list[str]:
-    """What could not be sent; the first failure of a device stands for the rest. One that is gone needs nothing."""
+    """What could not be sent; the first failure of a device stands for the rest. One that is gone needs nothing.
+
+    Raises OSError where there was no room just then.
+    """
     troubles = []
     for frame in told:
         try:
             _bind(sock, ifindex)
             sock.send(frame)
         except OSError as error:
+            if error.errno in (errno.ENOBUFS, errno.EAGAIN):
+                raise
             if error.errno == errno.ENODEV:
                 return []
             troubles.append(f"cannot announce by the device with ifindex {ifindex}: {error}")

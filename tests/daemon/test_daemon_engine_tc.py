@@ -13,6 +13,7 @@ from trio.testing import MockClock
 
 from failoverd.config.spec import Announce, Config, Failback, Master, Tc
 from failoverd.core.state import State
+from failoverd.daemon.asking import carry_out
 from failoverd.daemon.errands import Errands
 from failoverd.model.actions import Announce as Asked
 from failoverd.model.events import Event
@@ -102,13 +103,40 @@ def test_every_switch_is_announced_so_many_times(caplog: pytest.LogCaptureFixtur
         switched = trio.current_time()
         await trio.sleep(1)
         nic = machine.engine.state.judgements.pairs[FIRST].nic
-        assert [devices for _, devices in machine.announced] == [{nic: FIRST}] * 3
-        assert [at - switched for at, _ in machine.announced] == pytest.approx([0, 0.1, 0.2], abs=0.01)
+        # The last of the three was none, so there is another one.
+        assert [devices for _, devices in machine.announced] == [{nic: FIRST}] * 4
+        assert [at - switched for at, _ in machine.announced] == pytest.approx([0, 0.1, 0.2, 0.4], abs=0.01)
 
     on_a_machine(body, config=config)
     assert "the neighbours may send to the wrong NIC for a while: no way out" in caplog.text
-    assert "the addresses cannot be read: [Errno 5] no" in caplog.text
-    assert "the addresses cannot be read: odd" in caplog.text
+    assert "the addresses cannot be announced: [Errno 5] no" in caplog.text
+    assert "the addresses cannot be announced: odd" in caplog.text
+
+
+def test_an_announcement_goes_on_until_it_is_one_or_there_is_a_newer_one() -> None:
+    """A drain does not end before: the VF is pulled then."""
+    config = Config(master=TC.master, failback=TC.failback, announce=Announce(times=1))
+
+    async def body(machine: Machine) -> None:
+        vf = await accelerated(machine)
+        await trio.sleep(1)
+        machine.announced.clear()
+        begun = trio.current_time()
+        machine.announce_says = [InterruptedDumpError("odd")] * 4
+        document = await carry_out(machine.engine, "drain", str(vf))
+        assert document["active"] == machine.engine.state.name(machine.engine.state.judgements.pairs[FIRST].nic)
+        assert len(machine.announced) == 5
+        assert trio.current_time() - begun == pytest.approx(0.2 + 0.4 + 0.8 + 1.6, abs=0.2)
+        machine.announce_says = [InterruptedDumpError("odd")] * 100
+        await carry_out(machine.engine, "undrain", FIRST)
+        await machine.until(carried_by("pci"))
+        await trio.sleep(20)
+        machine.announce_says.clear()
+        assert machine.engine.state.pairs[FIRST].announcing == 1
+        await trio.sleep(6)
+        assert machine.engine.state.pairs[FIRST].announcing == 0
+
+    on_a_machine(body, config=config)
 
 
 def test_an_announcement_that_breaks_down_costs_that_one_alone(caplog: pytest.LogCaptureFixture) -> None:
@@ -219,7 +247,7 @@ def test_addresses_that_cannot_be_read_are_said(caplog: pytest.LogCaptureFixture
         await trio.sleep(1)
 
     on_a_machine(body, config=TC)
-    assert "the addresses cannot be read: the routing tables keep changing" in caplog.text
+    assert "the addresses cannot be announced: the routing tables keep changing" in caplog.text
 
 
 def test_the_period_is_the_configured_one() -> None:
