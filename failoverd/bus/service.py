@@ -37,8 +37,8 @@ LOST = (OSError, WireError, BusError, AuthError, InvalidAddressError, ValueError
 LOST_STREAM = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 CarryOut = Callable[[Asked, int | None], Awaitable[list[Any]]]
-"""Carry out a call, and give the values to answer with. The caller's uid is looked up for calls that change something.
-Raises BusError."""
+"""Carry out a call, and give the values to answer with. The caller's uid is looked up for calls that change something,
+and is None where he has gone. Raises BusError."""
 
 
 class Service:
@@ -169,9 +169,7 @@ class Service:
 
     async def _carry(self, connection: Connection, call: Message, asked: Asked) -> None:
         try:
-            uid = None
-            if asked.method.changes:
-                uid = int(await connection.ask("GetConnectionUnixUser", "s", asked.sender))
+            uid = await _uid(connection, asked) if asked.method.changes else None
             body = await self._carry_out(asked, uid)
             self._reply(connection, call, signature(asked.method.gives), body)
         except BusError as error:
@@ -200,6 +198,14 @@ class Service:
             connection.send(message)
         except ValueError as error:
             self._complaints.warn("D-Bus: %s of %s is not sent: %s", message.member, message.path, error)
+
+
+async def _uid(connection: Connection, asked: Asked) -> int | None:
+    """Who calls; None where he has gone already, as one does who wants no reply. The bus has let him call."""
+    try:
+        return int(await connection.ask("GetConnectionUnixUser", "s", asked.sender))
+    except BusError:
+        return None
 
 
 def _text(error: BaseException) -> str:

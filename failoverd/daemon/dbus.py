@@ -166,8 +166,9 @@ class Presence:
             raise BusError(
                 f"{ERROR}.{error.kind}", f"{asked.method.name} at {asked.path}: {words(str(error))}"
             ) from error
-        if uid is not None:
-            log.info("%s of %s: done, for uid %d on D-Bus", asked.method.name, asked.path, uid)
+        if asked.method.changes:
+            who = "somebody who has gone" if uid is None else f"uid {uid}"
+            log.info("%s of %s: done, for %s on D-Bus", asked.method.name, asked.path, who)
         return doing.answer(document)
 
 

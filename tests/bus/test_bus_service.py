@@ -15,12 +15,17 @@ from malformed import COST_THE_CONNECTION, NAME, REACH_THE_DAEMON, ROOT
 from rawbus import build, fields, text
 
 from failoverd.bus import service
+from failoverd.bus.dispatch import Asked
 from failoverd.bus.faces import Arg, Face, Method
 from failoverd.bus.service import Service
 from failoverd.bus.tree import Tree
 from failoverd.bus.wire import Reader, marshal
 
-FACE = Face("org.failoverd1.Manager", "A.", methods=(Method("Explain", "E.", takes=(Arg("nic", "s", "N."),)),))
+FACE = Face(
+    "org.failoverd1.Manager",
+    "A.",
+    methods=(Method("Explain", "E.", takes=(Arg("nic", "s", "N."),)), Method("Drain", "D.", changes=True)),
+)
 CUT = ("another version of D-Bus", "a length beyond every bound")
 """After these nobody knows where the next message begins."""
 
@@ -62,13 +67,16 @@ class FakeBus:
 
 
 @asynccontextmanager
-async def on_a_fake_bus(where: Path) -> AsyncIterator[Callable[[], Any]]:
-    """A service beside this block; the function gives its next connection."""
+async def on_a_fake_bus(
+    where: Path, done: Callable[[str, int | None], None] = lambda _method, _uid: None
+) -> AsyncIterator[Callable[[], Any]]:
+    """A service beside this block; the function gives its next connection. `done` hears of what is carried out."""
     sock = trio.socket.socket(trio.socket.AF_UNIX)
     await sock.bind(str(where / "bus"))
     sock.listen(1)
 
-    async def carry_out(_asked: Any, _uid: int | None) -> list[Any]:
+    async def carry_out(asked: Asked, uid: int | None) -> list[Any]:
+        done(asked.method.name, uid)
         return []
 
     async def connected() -> FakeBus:
@@ -119,6 +127,31 @@ def test_a_thousand_messages_that_cannot_be_read(tmp_path: Path, caplog: pytest.
     caplog.set_level(logging.INFO)
     trio.run(main)
     assert len(caplog.records) <= 12, [record.message for record in caplog.records]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_call_is_carried_out_although_its_caller_has_gone(tmp_path: Path, is_there: bool) -> None:
+    """As dbus-send goes, which wants no reply. The bus has let him call; who he was is for the log."""
+    found = []
+
+    async def main() -> None:
+        async with on_a_fake_bus(tmp_path, lambda *what: found.append(what)) as connected:
+            bus = await connected()
+            header = fields(path=ROOT, interface=FACE.name.encode(), member=b"Drain", destination=NAME, sender=b":1.9")
+            await bus.stream.send_all(build(header, flags=1, serial=7) + a_good_call(8))
+            while (asked := await bus.next()).member != "GetConnectionUnixUser":
+                pass
+            if is_there:
+                answer = Message.new_method_return(asked, "u", [1000])
+            else:
+                answer = Message.new_error(asked, "org.freedesktop.DBus.Error.NameHasNoOwner", "no such name")
+            answer.sender, answer.serial = "org.freedesktop.DBus", 9
+            await bus.stream.send_all(marshal(answer) + a_good_call(10))
+            assert (await bus.answer_to(10)).message_type.name == "METHOD_RETURN"
+            while ("Drain", 1000 if is_there else None) not in found:
+                await trio.sleep(0.01)
+
+    trio.run(main)
 
 
 @pytest.mark.parametrize("what", CUT)
