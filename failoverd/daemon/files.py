@@ -24,9 +24,12 @@ def put(path: Path, data: bytes, mode: int | None = None) -> None:
     make_directory(path.parent)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(data)
-        if mode is not None:
-            beside.chmod(mode)
+        # The directory may be another user's than ours: what he has put there is neither written to nor followed.
+        beside.unlink(missing_ok=True)
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "wb") as file:
+            file.write(data)
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
         hand_over(beside)
         beside.replace(path)
     except OSError:

@@ -62,7 +62,8 @@ class Places:
         path = self.runtime / "lock"
         try:
             make_directory(path.parent)
-            file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "w", encoding="ascii")
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            file = os.fdopen(os.open(path, flags, 0o600), "w", encoding="ascii")
             hand_over(path)
         except OSError as error:
             raise StartError(f"{path}: {error.strerror}; run it as root, or set RUNTIME_DIRECTORY") from error

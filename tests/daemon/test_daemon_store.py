@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 from pathlib import Path
 from threading import Event
 
@@ -11,7 +12,7 @@ import pytest
 from failoverd.daemon.behind import WAITING, Behind
 from failoverd.daemon.history import append
 from failoverd.daemon.journal import dumps
-from failoverd.daemon.places import Places
+from failoverd.daemon.places import Places, StartError
 from failoverd.daemon.store import DiskStore, JournalNotKeptError, MemoryStore, Store, keep
 from failoverd.model.actions import DropJournal, KeepDrain, KeepMarks, Remember, SaveJournal
 from failoverd.model.orders import Drain
@@ -118,12 +119,15 @@ def test_a_directory_that_is_none(disk: DiskStore, tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(disk: DiskStore, tmp_path: Path) -> None:
-    """/dev/full is a disk that is full, whoever writes."""
+    """A limit to the size of files ends a write in its middle, as a full disk does, whoever writes."""
     disk.save_journal(JOURNAL)
-    full = tmp_path / "run" / "moves" / f".525400aabbcc.json.{os.getpid()}"
-    full.symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left on device"):
-        disk.save_journal(Journal(MAC, Goal.RELEASED, "ens3", True, 1500))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            disk.save_journal(Journal(MAC, Goal.RELEASED, "ens3", True, 1500))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert files(tmp_path) == ["run/moves/525400aabbcc.json"]
     assert disk.load().journals == {MAC: JOURNAL}
 
@@ -148,13 +152,28 @@ def test_marks_are_kept_as_they_are_and_no_others(disk: DiskStore, tmp_path: Pat
 def test_the_file_of_a_vf_never_stands_without_those_that_keep_others_from_it(
     disk: DiskStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    full = tmp_path / "run" / "udev" / f".{MAC}-virtio0.{os.getpid()}"
-    full.parent.mkdir(parents=True)
-    full.symlink_to("/dev/full")
+    in_the_way = tmp_path / "run" / "udev" / f".{MAC}-virtio0.{os.getpid()}"
+    in_the_way.mkdir(parents=True)
     keep(disk, KeepMarks(MAC, {f"{MAC}-virtio0": "A=1\n", MAC: "B=1\n"}))
     assert files(tmp_path) == []
     (said,) = caplog.messages
-    assert said.startswith(f"{MAC}: cannot write the marks for udev: [Errno 28] No space left on device")
+    assert said.startswith(f"{MAC}: cannot write the marks for udev: [Errno 21] Is a directory")
+
+
+def test_what_somebody_has_put_in_the_way_is_not_followed(disk: DiskStore, tmp_path: Path) -> None:
+    """The directory is the service's, and root runs failoverd by hand."""
+    victim = tmp_path / "shadow"
+    victim.write_text("root:x")
+    victim.chmod(0o600)
+    planted = tmp_path / "run" / "udev" / f".{MAC}.{os.getpid()}"
+    planted.parent.mkdir(parents=True)
+    planted.symlink_to(victim)
+    disk.keep_marks(MAC, {MAC: "A=1\n"})
+    assert (victim.read_text(), victim.stat().st_mode & 0o777) == ("root:x", 0o600)
+    assert (tmp_path / "run" / "udev" / MAC).read_text() == "A=1\n"
+    (tmp_path / "run" / "lock").symlink_to(victim)
+    with pytest.raises(StartError, match="Too many levels of symbolic links"):
+        Places(tmp_path / "run", tmp_path / "state").lock()
 
 
 def test_what_others_put_beside_the_marks_is_no_mark(disk: DiskStore, tmp_path: Path) -> None:
