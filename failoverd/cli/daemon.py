@@ -33,7 +33,10 @@ from failoverd.netlink.transport import KernelSocket
 
 CANNOT_RUN, WRONG_USAGE, BROKE_DOWN = 1, 2, 3
 PAUSE = 5.0
-"""Seconds until the service manager hears of a configuration that cannot be used; it starts us anew at once."""
+"""Seconds until the service manager hears of what will be the same at the next start: it starts us anew at once, and
+each start costs lines in the journal and in the history."""
+SHORT = 10.0
+"""Seconds of life after which an end is taken for one that comes again at once."""
 LEVELS = ("debug", "info", "warning", "error")
 
 log = logging.getLogger("failoverd")
@@ -99,11 +102,14 @@ def _run(config: Config, options: argparse.Namespace, accepted: Accepted) -> int
         logging.getLogger().setLevel((options.log_level or new.log.level).upper())
         return new
 
-    daemon = partial(run, accepted=accepted)
+    daemon, begun = partial(run, accepted=accepted), time.monotonic()
     try:
         trio.run(daemon, config, Places.from_environment(), reload, clock=MonotonicClock())
     except Exception as error:
-        return _broke_down(error)
+        code = _broke_down(error)
+        if os.environ.get("NOTIFY_SOCKET") and time.monotonic() - begun < SHORT:
+            time.sleep(PAUSE)
+        return code
     return 0
 
 

@@ -188,6 +188,40 @@ def test_version_and_help(capfd: pytest.CaptureFixture[str]) -> None:
     assert "exit codes: 0 done, 1 cannot run here, 2 wrong usage" in out
 
 
+@pytest.mark.parametrize(
+    ("error", "code"), [(StartError("another failoverd holds the lock"), 1), (ValueError("of no use"), 3)]
+)
+@pytest.mark.parametrize(
+    ("is_service", "short", "waits"), [(True, daemon.SHORT, True), (True, 0.0, False), (False, daemon.SHORT, False)]
+)
+def test_a_service_that_ends_at_once_is_not_started_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    naps: list[float],
+    error: Exception,
+    code: int,
+    is_service: bool,
+    short: float,
+    waits: bool,
+) -> None:
+    """Each start costs lines in the journal and in the history. One that has lived comes back at once."""
+
+    async def run(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(daemon, "run", run)
+    monkeypatch.setattr(daemon, "SHORT", short)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    if is_service:
+        monkeypatch.setenv("NOTIFY_SOCKET", "/no/such/socket")
+    config = tmp_path / "failoverd.toml"
+    config.touch()
+    assert main(["--config", str(config)]) == code
+    assert naps == ([daemon.PAUSE] if waits else [])
+
+
 @pytest.mark.parametrize("group", [False, True])
 def test_a_reason_not_to_start_is_one_line_whatever_trio_wraps_it_in(
     group: bool, capfd: pytest.CaptureFixture[str]
