@@ -1,6 +1,6 @@
 """Messages to failoverd that are wrong in every way we could think of; also a script for a guest.
 
-    python3 malformed.py SOCKET ROUNDS        prints how many it sent
+    python3 malformed.py SOCKET ROUNDS        prints how many reached failoverd, and were dealt with when this ends
 
 A bus passes on what it can read, and ends the connection of whoever sends what it cannot. Both are here.
 """
@@ -98,20 +98,21 @@ def send_a_file(path: str) -> None:
 
 
 def main(path: str, rounds: int) -> None:
-    """Send all of it so many times."""
-    sent = 0
+    """Send all of it so many times. It is worked through in its order, so the last answer is behind the rest."""
+    reached = 0
     for _ in range(rounds):
         with RawBus(path) as client:
             for header, body, how in REACH_THE_DAEMON.values():
                 client.send(header, body, **how)
-                sent += 1
+                reached += 1
+            header, body, _ = at(ROOT, b"org.freedesktop.DBus.Introspectable", b"Introspect")
+            client.send(header, body)
+            client.count(b"</node>", 1)
         for header, body, how in COST_THE_CONNECTION.values():
             with RawBus(path) as client:
                 client.send(header, body, **how)
-                sent += 1
         send_a_file(path)
-        sent += 1
-    print(sent)
+    print(reached)
 
 
 if __name__ == "__main__":

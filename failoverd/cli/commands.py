@@ -72,7 +72,7 @@ COMMANDS: Mapping[str, Command] = {
         "who carries the traffic now; what is done without a command",
         "Prints a line for each master, and ends with an exit code for the worst of them: 0 when all are on their VF, "
         "4 when one is on its paravirtual NIC, 5 when one is degraded; released ones do not count. Where there is no "
-        "pair at all it is 8. With MASTER, it is about that one alone, and 0 means that it is on its VF and nothing "
+        "other pair it is 8. With MASTER, it is about that one alone, and 0 means that it is on its VF and nothing "
         "else: released is 4.",
         [
             ("status", "all masters"),
@@ -189,7 +189,7 @@ COMMANDS: Mapping[str, Command] = {
         "[FILE]",
         "read the configuration and name every mistake",
         "Needs no running failoverd and changes nothing. FILE (and FILE.d/*.toml) is read in place of "
-        "/etc/failoverd/failoverd.toml.",
+        "/etc/failoverd/failoverd.toml; without it, a file that the service's user may not read is a mistake, too.",
         [("check-config", "what a reload would read"), ("check-config new.toml", "before it is put in place")],
     ),
     "install-service": Command(

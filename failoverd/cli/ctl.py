@@ -144,9 +144,12 @@ def _check_config(wanted: Wanted) -> Outcome:
 
     from failoverd.config.errors import ConfigError
     from failoverd.config.load import load
+    from failoverd.config.readable import unreadable
 
     try:
         load(Path(wanted.arguments[0]) if wanted.arguments else None)
+        if not wanted.arguments and (hidden := unreadable()):
+            raise ConfigError(hidden)
     except ConfigError as error:
         if "--json" not in wanted.options:
             raise RefusedError(str(error)) from error

@@ -42,14 +42,13 @@ def text(row: Any, key: str) -> str:
 
 def exit_code(masters: list[Row], named: bool = False) -> int:
     """The worst of these masters; one that was asked for by name is not simply passed over when it is released. No
-    master at all is not good news: a pair that was refused has none."""
-    if not masters:
+    other master at all is not good news: a pair that was refused has none."""
+    states = {text(row, "state") for row in masters} - (set() if named else {"released"})
+    if not states:
         return NO_PAIR
-    states = {text(row, "state") for row in masters}
-    fine = {"accelerated"} if named else {"accelerated", "released"}
-    if states <= fine:
+    if states == {"accelerated"}:
         return DONE
-    return ON_STANDBY if states <= {*fine, "released", *UNDER_WAY} else DEGRADED
+    return ON_STANDBY if states <= {"accelerated", "released", *UNDER_WAY} else DEGRADED
 
 
 def find(document: Row, word: str) -> Row | None:

@@ -40,7 +40,7 @@ def load_with_texts(main: Path | None = None) -> tuple[Config, Texts]:
     problems: list[Problem] = []
     for file in _files(main, problems):
         try:
-            texts.append((_printable(file), _content(file)))
+            texts.append((printable(file), _content(file)))
         except OSError as error:
             advice = "make it readable for failoverd, or remove it" if main != file else "name another file"
             problems.append(_failed(file, error, advice))
@@ -102,19 +102,19 @@ def _content(file: Path) -> bytes:
     mode = file.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
         kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
-        raise ConfigError([Problem(_printable(file), 0, "", f"it is {kind}; put a TOML file in its place")])
+        raise ConfigError([Problem(printable(file), 0, "", f"it is {kind}; put a TOML file in its place")])
     with file.open("rb") as stream:
         raw = stream.read(LARGEST + 1)
     if len(raw) > LARGEST:
         wrong = f"it is larger than {LARGEST} bytes; put a TOML file in its place"
-        raise ConfigError([Problem(_printable(file), 0, "", wrong)])
+        raise ConfigError([Problem(printable(file), 0, "", wrong)])
     return raw
 
 
 def _failed(path: Path, error: OSError, advice: str) -> Problem:
-    return Problem(_printable(path), 0, "", f"cannot be read: {error.strerror}; {advice}")
+    return Problem(printable(path), 0, "", f"cannot be read: {error.strerror}; {advice}")
 
 
-def _printable(path: Path) -> str:
+def printable(path: Path) -> str:
     """A path as text that can be logged, whatever bytes its name is made of."""
     return os.fsencode(path).decode(errors="backslashreplace")

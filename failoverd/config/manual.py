@@ -28,6 +28,7 @@ failoverd.toml \\- configuration of failoverd
 .SH DESCRIPTION
 failoverd runs without any configuration.
 Where a default does not suit, say so in TOML, in the main file or in drop-ins beside it; all are optional.
+The user failoverd has to be able to read what is there.
 Files are laid over each other key by key, the drop-ins in the order of their names: what a later file gives replaces
 what an earlier one gave, and a list replaces the whole list.
 A drop-in that is a symbolic link to

@@ -103,7 +103,7 @@ class Journald:
         if not self.dropped or not self._has_room(time.monotonic()):
             return
         dropped, self.dropped = self.dropped, 0
-        text = f"{dropped} entries were left out: too many at once; failoverctl history has them"
+        text = f"{dropped} entries were left out: too many at once; failoverctl history may have them"
         fields: dict[str, object] = {"MESSAGE": text, "MESSAGE_ID": DROPPED, "PRIORITY": WARNING}
         if not self._tell(encode(fields | {"SYSLOG_IDENTIFIER": "failoverd", "FAILOVERD_DROPPED": dropped})):
             log.warning("%s", text)

@@ -20,6 +20,8 @@ from quickenv import setenv
 from failoverd.cli import ctl
 from failoverd.cli.commands import COMMANDS
 from failoverd.cli.ctl import main
+from failoverd.config import load, readable
+from failoverd.config.errors import Problem
 
 COMMAND = [sys.executable, "-c", "from failoverd.cli.ctl import main; raise SystemExit(main())"]
 
@@ -44,7 +46,7 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         (["released", "joining"], 4),
         (["releasing"], 4),
         (["accelerated", "alone"], 4),
-        (["released"], 0),
+        (["released"], 8),
         (["on-standby", "degraded"], 5),
         (["accelerated", "levitating"], 5),
         ([None], 5),
@@ -291,7 +293,9 @@ def test_each_command_is_carried_out() -> None:
     assert {*ctl.RUN, *ctl.ASIDE} == set(COMMANDS)
 
 
-def test_check_config_needs_no_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_config_needs_no_daemon(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
     good.write_text("[failback]\nhold_down = 2\n")
     bad.write_text("[failback]\nhold_down = -1\n[bond]\nmiimom = 3\n")
@@ -306,6 +310,12 @@ def test_check_config_needs_no_daemon(tmp_path: Path, capsys: pytest.CaptureFixt
     assert [(row["line"], row["subject"]) for row in problems] == [(2, "[failback] hold_down"), (4, "[bond] miimom")]
     assert main(["check-config", str(tmp_path / "none.toml")]) == 1
     assert "none.toml" in capsys.readouterr().err
+    problem = Problem(str(good), 0, "", "the service may not read it")
+    monkeypatch.setattr(readable, "unreadable", lambda: [problem])
+    monkeypatch.setattr(load, "MAIN", good)
+    assert main(["check-config"]) == 1
+    assert capsys.readouterr().err == f"failoverctl: {good}: the service may not read it\n"
+    assert main(["check-config", str(good)]) == 0
 
 
 def run(*words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:

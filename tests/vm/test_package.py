@@ -7,7 +7,7 @@ import re
 
 import pytest
 import trio
-from debguest import ONE_OF_THE_SUITES, PLACES, THE_OTHER_SUITE, DebGuest, deb_guest, places
+from debguest import ONE_OF_THE_SUITES, PLACES, SUITES, THE_OTHER_SUITE, DebGuest, deb_guest, places
 from pairguest import VF, run
 from probes import probes
 
@@ -24,7 +24,7 @@ ExecStartPost=/bin/sh -c 'ip -o link show type bond >/run/failoverd/witness'
 """
 """network-pre.target waits for this: what it sees was there before anybody could configure the network."""
 NETWORK = """[Match]
-Name={}
+Name=en*
 
 [Network]
 Address=10.111.0.2/24
@@ -72,6 +72,21 @@ def test_installed_upgraded_and_purged_and_no_probe_is_lost(suite: str) -> None:
             await an_upgrade_is_not_noticed(pair)
             await a_drain_makes_an_unplug_unheard(pair)
             await a_purge_leaves_the_pair_and_nothing_else(pair, before)
+
+    run(test)
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("suite", SUITES)
+def test_an_upgrade_by_tc(suite: str) -> None:
+    """What leads the traffic to the VF is failoverd's: it goes over the paravirtual NIC meanwhile."""
+
+    async def test() -> None:
+        async with deb_guest(suite) as pair:
+            await pair.guest.put("/etc/failoverd/failoverd.toml", b'[master]\ndatapath = "tc"\n')
+            await pair.install()
+            assert (await pair.accelerated())["datapath"] == "tc"
+            await an_upgrade_is_not_noticed(pair)
 
     run(test)
 
@@ -149,14 +164,14 @@ async def a_purge_leaves_the_pair_and_nothing_else(pair: DebGuest, before: set[s
 
 @pytest.mark.parametrize("suite", THE_OTHER_SUITE)
 def test_at_boot_the_master_is_there_before_the_network_is_configured(suite: str) -> None:
-    """systemd-networkd gives the master its address, and the slaves none."""
+    """systemd-networkd gives the master its address, and the slaves none, whose names its file matches as well."""
 
     async def test() -> None:
         async with deb_guest(suite) as pair:
             await pair.install()
             await pair.accelerated()
             await pair.guest.put("/etc/systemd/system/failoverd.service.d/witness.conf", WITNESS.encode())
-            await pair.guest.put("/etc/systemd/network/20-master.network", NETWORK.format(pair.name).encode())
+            await pair.guest.put("/etc/systemd/network/20-master.network", NETWORK.encode())
             await pair.shell(
                 "systemctl unmask systemd-networkd.service systemd-networkd.socket; systemctl enable systemd-networkd"
             )
