@@ -146,7 +146,8 @@ class Join:
         float,
         Key(
             Seconds(0, 60),
-            "How long udev may take to be done with a new NIC before failoverd touches it all the same.",
+            "How long udev may take to be done with a new NIC before failoverd touches it all the same; five times as "
+            "long for a paravirtual NIC that is to be joined, whose name becomes the master's.",
         ),
     ] = 2.0
     retry: Annotated[

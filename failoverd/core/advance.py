@@ -28,6 +28,8 @@ from failoverd.policy.naming import formers
 
 ROUNDS = 16
 """More answers of the planner than one step can need before the kernel has to be asked: then it goes in circles."""
+NAMING = 5
+"""Times `udev_wait` for which udev is waited for where the name it gives becomes the master's."""
 
 
 def advance(state: State, pair: PairState, now: float) -> tuple[list[Action], float | None]:
@@ -89,7 +91,7 @@ def _is_wanted(state: State, pair: PairState, found: Pair, now: float) -> bool:
 def _situation(state: State, pair: PairState, found: Pair, now: float) -> Situation:
     blocked = {request: refusal.text for request, refusal in pair.refusals.items() if now < refusal.until}
     hopeless = {request for request, refusal in pair.refusals.items() if refusal.times >= HOPELESS}
-    waited = {i for i, since in state.asked.items() if now >= since + state.config.join.udev_wait}
+    waited = {i for i, since in state.asked.items() if now >= since + _udev_wait(state, pair, found, i)}
     return Situation(
         pair.mac,
         pair.datapath,
@@ -106,6 +108,7 @@ def _situation(state: State, pair: PairState, found: Pair, now: float) -> Situat
         hopeless=frozenset(hopeless),
         vf_wait=pair.vf_wait,
         udev_names=state.udev_names,
+        joined=pair.joined,
     )
 
 
@@ -214,8 +217,17 @@ def _is_about(request: Request, ifindex: int) -> bool:
     return ifindex in devices(request) and not is_undoing(request)
 
 
+def _udev_wait(state: State, pair: PairState, found: Pair, ifindex: int) -> float:
+    """How long udev may take, in seconds. What the paravirtual NIC is called when it is joined, the master is called as
+    long as it is up on kernels before 6.2, and whoever configures the network waits for the name that udev gives."""
+    is_naming = ifindex == found.nic and not pair.joined and not pair.datapath.adopted
+    return state.config.join.udev_wait * (NAMING if is_naming else 1)
+
+
 def _udev_deadline(state: State, found: Pair, now: float) -> float | None:
-    times = [state.asked[i] + state.config.join.udev_wait for i in (found.nic, found.vf) if i in state.asked]
+    pair = state.pairs[found.mac]
+    asked = [i for i in (found.nic, found.vf) if i in state.asked]
+    times = [state.asked[i] + _udev_wait(state, pair, found, i) for i in asked]
     return min((at for at in times if at > now), default=None)
 
 

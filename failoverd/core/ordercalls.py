@@ -13,7 +13,7 @@ from failoverd.core.status import Document
 from failoverd.core.switch import stand
 from failoverd.model.events import DrainAsked, RenameAsked, UndrainAsked, VfAsked
 from failoverd.model.orders import Drain, Renaming
-from failoverd.policy.naming import why_not_a_name
+from failoverd.policy.naming import is_kept, why_not_a_name
 from failoverd.policy.wanted import holder
 
 DRAIN = 600.0
@@ -72,7 +72,7 @@ def rename(state: State, arguments: Sequence[str], now: float) -> Answer:
     if len(set(named)) != 1:
         raise CallError(f"{arguments[0]!r} is more than one device; name one of them", "NoSuchDevice")
     link = state.links[named[0]]
-    if why := why_not_a_name(new):
+    if why := why_not_a_name(new) or ("failoverd keeps such names for itself" if is_kept(new) else ""):
         raise CallError(f"{link.name} cannot be called {new!r}: {why}", "InvalidName")
     other = holder(new, state.links)
     if other is not None and other is not link:

@@ -83,6 +83,8 @@ def due(state: State, pair: PairState, now: float) -> list[Action]:
     vf = state.judgements.pairs.get(pair.mac, Pair(pair.mac)).vf
     if pair.vf_wanted != vf:
         pair.vf_wanted = 0
+    if pair.vf_back != vf:
+        pair.vf_back = 0
     if pair.renames and pair.renames[0].over:
         pair.renames.pop(0)
     for order in [order for order in pair.renames if now >= order.until and not pair.renaming]:
@@ -150,7 +152,8 @@ def _requests(state: State, pair: PairState, found: Pair, link: Link, order: Ren
 
 def _is_about_to_carry(state: State, pair: PairState, found: Pair) -> bool:
     """Whether the standby carries only until the VF's hold-down is over."""
-    is_fit = bool(found.vf) and pair.fit_since is not None and state.config.failback.automatic
+    is_going_back = state.config.failback.automatic or pair.vf_back == found.vf
+    is_fit = bool(found.vf) and pair.fit_since is not None and is_going_back
     return is_fit and pair.drain is None and state.active(found) == found.nic
 
 
@@ -175,8 +178,10 @@ def renamed(state: State, pair: PairState, event: Answered, now: float) -> list[
         words = refusal_text(request, number, text, state.name)
         if isinstance(request, Rename) and number == errno.EBUSY and not order.down:
             order.down = True
-            if can_other(state, state.judgements.pairs.get(pair.mac, Pair(pair.mac)), order.ifindex):
+            found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+            if can_other(state, found, order.ifindex):
                 pair.heard_until = max(pair.heard_until or 0.0, now + state.config.failback.hold_down + AWAY)
+                pair.vf_back = found.vf if state.active(found) == found.vf else pair.vf_back
             continue
         order.refuse("NameTaken" if number == errno.EEXIST else "Failed", words)
         actions.append(Say("error" if isinstance(request, SetUp) else "warning", words))

@@ -49,6 +49,8 @@ def take_time(state: State, pair: PairState, found: Pair, stands: Standing | Non
         pair.fit_since, pair.losses = None, losses
     if not fit or (stands is not None and stands.active == found.vf):
         pair.vf_wanted = 0
+    if stands is not None and stands.active == found.vf and not any(order.down for order in pair.renames):
+        pair.vf_back = 0
     pair.fit_since = (pair.fit_since if pair.fit_since is not None else now) if fit else None
     unlike = stands is not None and stands.unlike
     pair.unlike_since = (pair.unlike_since if pair.unlike_since is not None else now) if unlike else None
@@ -77,7 +79,9 @@ def switch(
         pair.election = "the kernel chooses"
         return None
     is_told = found.vf != 0 and pair.vf_wanted == found.vf
-    rule = Rule(0 if is_told else state.config.failback.hold_down, state.config.failback.automatic or is_told)
+    is_back = found.vf != 0 and pair.vf_back == found.vf
+    is_automatic = state.config.failback.automatic or is_told or is_back
+    rule = Rule(0 if is_told else state.config.failback.hold_down, is_automatic)
     seen = Seen(pair.fit_since, pair.unlike_since)
     stands = replace(stands, bad_primary=_why_not_primary(state, pair, found, stands))
     choice = elect(stands, seen, rule, now)

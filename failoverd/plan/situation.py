@@ -26,7 +26,7 @@ class Situation:
     `inet` is the IP configuration of the devices that have just been looked at, by ifindex. `links` are all devices
     of the machine. `blocked` are requests the kernel refused lately with its words, `hopeless` those it refused so
     often that the plan goes on without them. `vf_wait` is how long (the engine's clock) to wait for the VF's carrier.
-    `udev_names` are those udev wanted to give and could not, by ifindex.
+    `udev_names` are those udev wanted to give and could not, by ifindex. `joined`: it was, when it was looked at last.
     """
 
     mac: str
@@ -44,6 +44,7 @@ class Situation:
     hopeless: frozenset[Request] = frozenset()
     vf_wait: float | None = None
     udev_names: Mapping[int, str] = field(default_factory=dict)
+    joined: bool = False
 
     def may(self, requests: Iterable[Request]) -> tuple[Request, ...]:
         """The requests, or none of them where the kernel has refused one lately."""
@@ -87,7 +88,11 @@ class Situation:
     def is_passing(self) -> bool:
         """Whether the configuration is not the master's own (yet, or any more), whatever somebody calls it."""
         master = self.master
-        return master is not None and (master.name == passing_name(self.mac) or new_mark(self.mac) in master.altnames)
+        if master is None:
+            return False
+        # Its name proves nothing where the pair was whole, and is not being released: somebody has given it.
+        is_named_so = master.name == passing_name(self.mac) and (not self.joined or self.journal is not None)
+        return is_named_so or new_mark(self.mac) in master.altnames
 
     def upper(self, master: Link) -> str:
         """The name of a device that stands on the master or has it as its slave, "" for none."""

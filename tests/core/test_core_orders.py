@@ -18,7 +18,7 @@ from failoverd.core.ordercalls import DRAIN, PATIENCE
 from failoverd.core.orders import AWAY
 from failoverd.core.state import Refusal, is_settled
 from failoverd.datapaths import kernel
-from failoverd.model.events import Announced, Answered, LinkSeen, Synced, TimePassed
+from failoverd.model.events import Announced, Answered, LinkSeen, ReleaseAsked, Synced, TimePassed
 from failoverd.model.links import Link
 from failoverd.model.requests import HearAll, Rename, SetActive, SetUp
 from failoverd.model.signals import FailedOver, LinkRenamed
@@ -453,6 +453,42 @@ def test_the_vf_goes_down_for_its_name_when_the_neighbours_know_the_other_way() 
     assert len(driver.announced) == 1
 
 
+def test_a_vf_that_is_left_for_its_name_goes_back_also_where_that_is_left_to_the_administrator() -> None:
+    """It carried, and nobody has asked for another one to do so. After any other failover it does not go back."""
+    driver = drive(SHAPES["vf"])
+    driver.config = Config(failback=Failback(automatic=False))
+    driver.start()
+    driver.settle()
+    ask(driver, "switch", "ens3", "ens4")
+    driver.settle(driver.now + 1)
+    assert active(driver) == "ens4"
+    driver.tell(*CALLS["rename"].run(driver.state, ["ens4", "fast0"], driver.now).events)
+    assert active(driver) == "ens3nsby"
+    driver.settle(driver.now + HOLD_DOWN + 1)
+    assert active(driver) == "fast0"
+    driver.kernel.wire(VF, alive=False)
+    driver.tell()
+    driver.kernel.wire(VF, alive=True)
+    driver.settle(driver.now + 10 * HOLD_DOWN)
+    assert active(driver) == "ens3nsby"
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_master_that_somebody_names_as_one_on_its_way_in_keeps_what_it_has(live: bool) -> None:
+    driver = joined(live_renames=live)
+    before = driver.on("ens3")
+    passing = f"fo{MAC.replace(':', '')}"
+    master = driver.state.judgements.pairs[MAC].master
+    driver.kernel.live_renames = True
+    driver.kernel.by_others(Rename(master, passing))
+    driver.tell()
+    driver.settle(driver.now + 30)
+    assert driver.on(passing) == before
+    driver.tell(ReleaseAsked(MAC))
+    driver.settle(driver.now + 100)
+    assert driver.on(driver.kernel.links[NIC].name) >= driver.precious
+
+
 @pytest.mark.parametrize(
     ("device", "says"), [("ens3", "renames no master that is"), ("ens4", "it would be cut off")]
 )
@@ -596,6 +632,9 @@ def test_a_device_that_does_not_come_up_again_is_an_error_in_the_log() -> None:
         (".", "InvalidName"),
         ("..", "InvalidName"),
         ("", "InvalidName"),
+        (f"fo{MAC.replace(':', '')}", "InvalidName"),
+        ("fs0123456789ab", "InvalidName"),
+        ("failoverd-vf-3", "InvalidName"),
     ],
 )
 def test_names_that_are_none(name: str, kind: str) -> None:

@@ -422,6 +422,8 @@ def test_udev_is_not_waited_for_for_ever_and_a_gone_device_not_at_all() -> None:
     links = tuple(drive(SHAPES["vf"]).kernel.links.values())
     [wake] = [action for action in step(state, Synced(links), 5.0) if isinstance(action, WakeAt)]
     assert wake.at == 5.0 + Join().udev_wait
+    [wake] = [action for action in step(state, TimePassed(), wake.at) if isinstance(action, WakeAt)]
+    assert wake.at == 5.0 + 5 * Join().udev_wait, "the name of the paravirtual NIC becomes the master's"
     assert Send in [type(action) for action in step(state, TimePassed(), wake.at)]
     step(state, UdevDone(99), wake.at)
     assert 99 not in state.ready
