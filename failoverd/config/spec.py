@@ -37,7 +37,7 @@ class Master:
             'failoverd is away. "tc": the paravirtual NIC stays the master, and its traffic is redirected to the '
             'VF by traffic control; needs no bonding, and needs failoverd to be there when the VF goes. "auto": '
             "bond; and tc where the kernel has no bonding, or where who configures the machine could not follow to a "
-            "bond: NetworkManager is enabled or runs, a file of systemd-networkd matches a permanent MAC, or a DHCP "
+            "bond: NetworkManager is enabled or runs, a file of systemd-networkd matches hardware, or a DHCP "
             "client (dhclient, dhcpcd, udhcpc) runs on its own. What is joined already stays as it is.",
         ),
     ] = "auto"

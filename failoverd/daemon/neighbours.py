@@ -3,10 +3,11 @@
 NetworkManager activates a profile for Ethernet on an Ethernet NIC and on nothing else. Where a bond took the NIC's name
 and addresses, nobody would renew their lease, and a machine would lose its address hours after failoverd was installed.
 So where NetworkManager is at work, and the configuration leaves it open, the NIC stays the master. The same holds for
-systemd-networkd where its files match permanent MACs (netplan makes such of `macaddress`), which a bond has not. And
-a DHCP client that was started on a device (ifupdown does that) stays with it: dhclient holds a packet socket there, so
-its renewals would leave by the standby, and draw the traffic there; dhcpcd goes by the ifindex, and lets the lease run
-out. Where failoverd is first, at a boot, the client is started on the bond.
+systemd-networkd where its files match what a bond has not: permanent MACs (netplan makes such of `macaddress`),
+drivers, paths, or the type of Ethernet NICs. And a DHCP client that was started on a device (ifupdown does that) stays
+with it: dhclient holds a packet socket there, so its renewals would leave by the standby, and draw the traffic there;
+dhcpcd goes by the ifindex, and lets the lease run out. Where failoverd is first, at a boot, the client is started on
+the bond.
 
 Files say it, and nobody is asked: failoverd starts before NetworkManager and before D-Bus. That NetworkManager runs
 is known by the directory it keeps its devices' states in, or by systemd's note of its unit. /run/NetworkManager alone
@@ -27,7 +28,11 @@ INVOKED = f"run/systemd/units/invocation:{UNIT}"
 """A link that systemd keeps while the unit runs (its src/core/unit.c, unit_export_invocation_id)."""
 PLACES = ("etc/systemd", "run/systemd")
 """What an administrator has written, and what is made anew at every boot."""
-BY_MAC = re.compile(r"^\s*PermanentMACAddress\s*=\s*\S", re.MULTILINE)
+BY_HARDWARE = re.compile(
+    r"^\s*(?:(PermanentMACAddress|Driver|Path)[ \t]*=[ \t]*\S|(Type)[ \t]*=.*\bether\b)", re.MULTILINE
+)
+"""In the section [Match] (systemd.network(5)). A bond's type is "bond", its driver "bonding", and it has no path."""
+MATCH = re.compile(r"^\s*\[Match\][^\n]*\n(.*?)(?=^\s*\[|\Z)", re.MULTILINE | re.DOTALL)
 CLIENTS = {"dhclient": "run/dhclient*.pid", "dhcpcd": "run/dhcpcd/*pid", "udhcpc": "run/udhcpc*.pid"}
 """What ifupdown may use, and what each leaves while it runs. A dhcpcd for all interfaces has `pid` alone for a name."""
 
@@ -37,20 +42,24 @@ def why_no_bond(root: Path = Path("/")) -> str:
     if fact := _manager_at_work(root):
         return f"NetworkManager {fact}, and its profiles for Ethernet cannot follow a NIC to a bond"
     for place in PLACES:
-        for path in sorted((root / place / "network").glob("*.network")):
-            if _is_by_mac(path):
-                return f"{path} matches a permanent MAC, which a bond has not"
+        files = root / place / "network"
+        for path in sorted((*files.glob("*.network"), *files.glob("*.network.d/*.conf"))):
+            if key := _matched(path):
+                return f"{path} matches {key}=, and no bond"
     for client, pattern in CLIENTS.items():
         for pid in sorted(root.glob(pattern)):
             return f"{client} runs (there is {pid}), and stays with its NIC"
     return ""
 
 
-def _is_by_mac(path: Path) -> bool:
+def _matched(path: Path) -> str:
+    """What a file of systemd-networkd matches that a bond has not, or ""."""
     try:
-        return BY_MAC.search(path.read_text("utf-8", "replace")) is not None
+        text = path.read_text("utf-8", "replace")
     except OSError:
-        return False
+        return ""
+    found = next((key for section in MATCH.findall(text) if (key := BY_HARDWARE.search(section))), None)
+    return next(filter(None, found.groups()), "") if found else ""
 
 
 def _manager_at_work(root: Path) -> str:

@@ -116,7 +116,23 @@ def network(root: Path, match: str, place: str = "etc") -> Path:
 
 def test_a_permanent_mac_is_what_a_bond_has_not(tmp_path: Path) -> None:
     path = network(tmp_path, "PermanentMACAddress=52:54:00:fa:11:01")
-    assert why_no_bond(tmp_path) == f"{path} matches a permanent MAC, which a bond has not"
+    assert why_no_bond(tmp_path) == f"{path} matches PermanentMACAddress=, and no bond"
+
+
+@pytest.mark.parametrize(
+    "match",
+    ["Type=ether", "Name=en*\nType=wlan ether", "Driver=virtio_net", "Path = pci-0000:00:03.0", "[Match]\nDriver=x"],
+)
+def test_nor_has_it_anything_else_of_a_nics(tmp_path: Path, match: str) -> None:
+    assert str(network(tmp_path, match)) in why_no_bond(tmp_path)
+
+
+def test_a_drop_in_matches_as_its_file_does(tmp_path: Path) -> None:
+    network(tmp_path, "Name=en*")
+    drop_in = tmp_path / "etc/systemd/network/10-lan.network.d/more.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Match]\nDriver=virtio_net\n")
+    assert why_no_bond(tmp_path) == f"{drop_in} matches Driver=, and no bond"
 
 
 def test_what_netplan_makes_at_every_boot_counts(tmp_path: Path) -> None:
@@ -124,7 +140,13 @@ def test_what_netplan_makes_at_every_boot_counts(tmp_path: Path) -> None:
     assert str(path) in why_no_bond(tmp_path)
 
 
-@pytest.mark.parametrize("match", ["Name=en*", "MACAddress=52:54:00:fa:11:01", "#PermanentMACAddress=52:54:00:00:00:1"])
+@pytest.mark.parametrize(
+    "match",
+    [
+        *("Name=en*", "MACAddress=52:54:00:fa:11:01", "#PermanentMACAddress=52:54:00:00:00:1"),
+        *("Type=wlan", "Driver=\nKind=bond", "[Link]\nPath=x"),
+    ],
+)
 def test_other_matches_can_follow(tmp_path: Path, match: str) -> None:
     network(tmp_path, match)
     assert why_no_bond(tmp_path) == ""

@@ -165,7 +165,7 @@ ps -e -o pid,args | grep -E '[d]hclient|[d]hcpcd' | grep -vE -e '-script|run-hoo
         in_place = datapath(self.neighbour, self.suite, column) != "bond"
         cell.note(len(slaves) == nics - in_place, f"the devices are {list(found)}")
         held = await self.pair.shell(f"{self.neighbour.holds} || true", self.pair.name)
-        grabbed = [line for line in held.splitlines() if set(re.split(r"[\s:]+", line)) & set(slaves)]
+        grabbed = [line for line in held.splitlines() if set(re.split(r"[\s:=]+", line)) & set(slaves)]
         cell.note(not grabbed, f"{self.neighbour.name} has a slave: {grabbed}")
         cell.note(len(self.dhcp.leases) == 1, f"{len(self.dhcp.leases)} leases: {self.dhcp.leases}")
         cell.note(f"{ADDRESS}/24" in found.get(master, []), f"{master} has {found.get(master)}")
@@ -173,6 +173,9 @@ ps -e -o pid,args | grep -E '[d]hclient|[d]hcpcd' | grep -vE -e '-script|run-hoo
         bad = [line for line in said.splitlines() if BAD.search(line)]
         bad = [line for line in bad if not any(re.search(known, line) for known in self.neighbour.quiet)]
         cell.note(not bad, f"{self.neighbour.name} complains: {bad}")
+        own = (await self.pair.shell(SAID, "--unit=failoverd.service")).splitlines()
+        undone = [line for line in own if "somebody has" in line]
+        cell.note(not undone, f"failoverd has undone what was done to a slave: {undone}")
         if cell.problems:
             cell.problems.append(f"it said: {said}")
             cell.problems.append((await self.pair.shell(TELL))[-8000:])
