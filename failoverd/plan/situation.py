@@ -88,11 +88,10 @@ class Situation:
     def is_passing(self) -> bool:
         """Whether the configuration is not the master's own (yet, or any more), whatever somebody calls it."""
         master = self.master
-        if master is None:
-            return False
         # Its name proves nothing where the pair was whole, and is not being released: somebody has given it.
-        is_named_so = master.name == passing_name(self.mac) and (not self.joined or self.journal is not None)
-        return is_named_so or new_mark(self.mac) in master.altnames
+        is_proof = not self.joined or self.journal is not None
+        is_named_so = is_proof and master is not None and master.name == passing_name(self.mac)
+        return is_named_so or (master is not None and new_mark(self.mac) in master.altnames)
 
     def upper(self, master: Link) -> str:
         """The name of a device that stands on the master or has it as its slave, "" for none."""
