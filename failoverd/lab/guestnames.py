@@ -1,7 +1,7 @@
 """The guest's side of stories about names: run in the guest by its Python, alone, with the standard library only.
 
     python3 guestnames.py rename COUNT OUTPUT    rename both slaves in turn, by failoverd and by others, under traffic
-    python3 guestnames.py alike COUNT            the same work on a device nobody uses: what the lab's noise is then
+    python3 guestnames.py alike COUNT SECONDS    as many renames of a device nobody uses, spread over that time
     python3 guestnames.py open OUTPUT            bring every new device up the moment it appears, until SIGTERM
 
 `rename` asks failoverd by its control socket, and waits until the VF carries before it renames it. Where the kernel
@@ -58,10 +58,12 @@ def slaves() -> dict[str, int]:
     raise SystemExit(f"the VF does not carry: {masters}")
 
 
-def alike(count: int) -> None:
+def alike(count: int, seconds: float) -> None:
     """See the module."""
     subprocess.run([IP, "link", "add", "alike0", "type", "dummy"], check=True)
+    begun = time.monotonic()
     for number in range(count):
+        time.sleep(max(0.0, begun + number * seconds / count - time.monotonic()))
         slaves()
         call("explain", f"alike{number}")
         rename = [IP, "link", "set", f"alike{number}", "name", f"alike{number + 1}"]
@@ -139,7 +141,7 @@ def main(mode: str, *arguments: str) -> None:
     if mode == "open":
         open_all(pathlib.Path(arguments[0]))
     elif mode == "alike":
-        alike(int(arguments[0]))
+        alike(int(arguments[0]), float(arguments[1]))
     else:
         path = pathlib.Path(arguments[1])
         pathlib.Path(f"{path}.new").write_text(json.dumps(renames(int(arguments[0]))))
