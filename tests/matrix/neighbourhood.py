@@ -209,9 +209,13 @@ SUITES = {"bookworm": "12", "trixie": "13"}
 COLUMNS = ("hot-plug", "unplug", "replug", "restart", "boot")
 """In the order in which one guest goes through them."""
 
-NOT_YET: dict[tuple[str, str, str], str] = {}
-"""Cells that are known not to hold, by neighbour, suite and column, and why. Their tests must fail as long as they are
-here."""
+STALE = "networkd 257 does not end the DHCP client of a NIC that is marked before it has seen it go down"
+NOT_YET: dict[tuple[str, str, str], str] = {
+    ("systemd-networkd", "trixie", "unplug"): STALE,
+    ("systemd-networkd", "trixie", "replug"): STALE,
+}
+"""Cells that are known not to hold, or not always, by neighbour, suite and column, and why."""
+
 
 def cell(neighbour: Neighbour, suite: str, column: str) -> str:
     """What the page says of a cell."""
