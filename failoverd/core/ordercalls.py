@@ -105,7 +105,12 @@ def _leave_vf(state: State, one: Joined, until: float | None) -> Answer:
             raise CallError("the drain was ended before the traffic was moved; see the log", "NotDrained")
         if stands is None or stands.bad_standby:
             raise CallError("the standby cannot carry any more; failoverctl status tells why", "NoStandby")
-        return stands.active == found.nic and not pair.announcing
+        if stands.active != found.nic or pair.announcing:
+            return False
+        if pair.unheard:
+            text = f"{state.name(found.nic)} carries, but the neighbours could not be told, see the log; keep the VF, and "
+            raise CallError(text + "try undrain and drain again", "Failed")
+        return True
 
     order = Drain(found.vf, until) if found.vf else pair.drain
     document |= {"until": order.until if order else None, "drained": order is not None}

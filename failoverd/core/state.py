@@ -47,10 +47,10 @@ class PairState:
     What was ordered: `drain`, `renames` in their order, and with `vf_wanted` the ifindex of a VF that shall carry
     without having been steady, with `vf_back` that of one that carried until it had to be left for its name: it goes
     back also where that is left to the administrator. `renaming` is the batch about names that is with the kernel;
-    `announcing` counts the announcements that are under way, and until `heard_until` both slaves are heard (a rename, a
-    stray address); `hearing` is whether that was asked for, None before. `tried` are requests about names that were
-    made of our own accord, `named` the devices somebody else has named since udev was done with them; none such is made
-    before `quiet_at`.
+    `announcing` counts the announcements that are under way, `unheard` is whether the last one failed, and until
+    `heard_until` both slaves are heard (a rename, a stray address); `hearing` is whether that was asked for, None
+    before. `tried` are requests about names that were made of our own accord, `named` the devices somebody else has
+    named since udev was done with them; none such is made before `quiet_at`.
 
     What others do to slaves: `strays` may have got something of their own, `lowered` are down and since when, `taken`
     have another master and since when, `undoing` is the batch that undoes it. `slaves` were the pair's when it rested
@@ -97,6 +97,7 @@ class PairState:
     vf_wanted: int = 0
     vf_back: int = 0
     announcing: int = 0
+    unheard: bool = False
     heard_until: float | None = None
     hearing: bool | None = None
     strays: set[int] = field(default_factory=set)

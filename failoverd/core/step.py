@@ -154,8 +154,9 @@ def _for_pair(state: State, pair: PairState, event: AboutPair, now: float) -> li
             state.remembered.discard(pair.mac)
             rejudge(state)
             return [Remember(pair.mac, "released"), *end_drain(pair, "the pair is released")]
-        case Announced():
+        case Announced(_, done):
             pair.announcing -= 1
+            pair.unheard = not done
             return []
         case AdoptAsked():
             pair.held, pair.undo_until, pair.undo_reason = False, None, ""

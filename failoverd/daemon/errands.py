@@ -18,6 +18,8 @@ FETCH_PAUSE = 0.1
 """Seconds between two tries to look up a configuration."""
 ANNOUNCE_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between two announcements of the same; doubled up to the longest where the last one has failed."""
+LONGEST_ANNOUNCING = 60.0
+"""Seconds after which it is given up, so that whatever waits for its end goes on."""
 
 Announcer = Callable[[Mapping[int, str], Mapping[int, int]], Awaitable[Sequence[str]]]
 """Announces these devices (ifindex: MAC) and who is behind those that are a bridge's port (ifindex: the bridge's), and
@@ -61,7 +63,8 @@ class Errands:
 
     async def _repeat(self, action: Announce, tell: Tell) -> None:
         number, pause, said, is_done = 0, ANNOUNCE_PAUSE, set[str](), False
-        while number < action.times or not (is_done or self._latest[action.mac] is not action):
+        latest = trio.current_time() + LONGEST_ANNOUNCING
+        while number < action.times or not (is_done or self._is_over(action, latest)):
             await trio.sleep(pause if number else 0)
             number += 1
             is_done, troubles = await self._announce_once(action)
@@ -69,7 +72,11 @@ class Errands:
                 log.warning("%s: the neighbours may send to the wrong NIC for a while: %s", action.mac, trouble)
             said.update(troubles)
             pause = ANNOUNCE_PAUSE if number < action.times else min(pause * 2, LONGEST_PAUSE)
-        await tell(Announced(action.mac))
+        # Of one that has been taken over, the other one tells.
+        await tell(Announced(action.mac, is_done or self._latest[action.mac] is not action))
+
+    def _is_over(self, action: Announce, latest: float) -> bool:
+        return self._latest[action.mac] is not action or trio.current_time() >= latest
 
     async def _announce_once(self, action: Announce) -> tuple[bool, Sequence[str]]:
         """Whether it was done, and what did not go well, in words."""

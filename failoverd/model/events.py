@@ -114,9 +114,10 @@ class RenameAsked:
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What an Announce asked for is done, or cannot be done."""
+    """What an Announce asked for is over; `done` is whether the neighbours were told at last."""
 
     mac: str
+    done: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from test_daemon_engine import FIRST, Machine, causes, joined, on_a_machine
 from trio.testing import MockClock
 
 from failoverd.config.spec import Announce, Config, Failback, Master, Tc
+from failoverd.core.answers import CallError
 from failoverd.core.state import State
 from failoverd.daemon.asking import carry_out
 from failoverd.daemon.errands import Errands
@@ -135,6 +136,13 @@ def test_an_announcement_goes_on_until_it_is_one_or_there_is_a_newer_one() -> No
         assert machine.engine.state.pairs[FIRST].announcing == 1
         await trio.sleep(6)
         assert machine.engine.state.pairs[FIRST].announcing == 0
+        machine.announce_says = [InterruptedDumpError("odd")] * 100
+        with pytest.raises(CallError, match="not come true"):
+            await carry_out(machine.engine, "drain", FIRST)
+        await trio.sleep(60)
+        assert machine.engine.state.pairs[FIRST].announcing == 0
+        with pytest.raises(CallError, match="carries, but the neighbours could not be told, see the log; keep the VF"):
+            await carry_out(machine.engine, "drain", FIRST)
 
     on_a_machine(body, config=config)
 
