@@ -108,8 +108,8 @@ def _leave_vf(state: State, one: Joined, until: float | None) -> Answer:
         if stands.active != found.nic or pair.announcing:
             return False
         if pair.unheard:
-            text = f"{state.name(found.nic)} carries, but the neighbours could not be told, see the log; keep the VF, and "
-            raise CallError(text + "try undrain and drain again", "Failed")
+            text = f"{state.name(found.nic)} carries, but the neighbours could not be told, see the log; keep the VF"
+            raise CallError(f"{text}, and try undrain and drain again", "Failed")
         return True
 
     order = Drain(found.vf, until) if found.vf else pair.drain
