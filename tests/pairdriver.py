@@ -20,6 +20,7 @@ from failoverd.core.step import step
 from failoverd.model.actions import (
     Action,
     Announce,
+    AskLetGo,
     AskUdev,
     DropJournal,
     Emit,
@@ -38,6 +39,7 @@ from failoverd.model.events import (
     Answered,
     Event,
     InetSeen,
+    LetGo,
     LinkSeen,
     NotSaved,
     Synced,
@@ -60,7 +62,7 @@ class Driver:
 
     Actions are numbered. After those in `kill_at` the daemon is killed, the answers to those in `lose_at` are lost, for
     those in `full_at` the disk is full. `lost_races` are names udev could not give, by those the kernel gave.
-    Where `udev_hangs` it is never done. `on_action` is called after each action, `on_step` between two events.
+    Where `udev_hangs` it is never done, and where `held_on` is true no device is let go. `on_action` is called after each action, `on_step` between two events.
     """
 
     kernel: ToyKernel
@@ -87,6 +89,7 @@ class Driver:
     precious: frozenset[str] = frozenset()
     lost_races: dict[str, str] = field(default_factory=dict)
     udev_hangs: bool = False
+    held_on: bool = False
 
     def __post_init__(self) -> None:
         self.precious = self.configured()
@@ -170,6 +173,8 @@ class Driver:
                 self.memory[mac] = str(what)
             case AskUdev(ifindex, _) if not self.udev_hangs:
                 self.events.append(lambda: UdevDone(ifindex, self.udev_name(ifindex)))
+            case AskLetGo(ifindex, _) if not self.held_on:
+                self.events.append(LetGo(ifindex))
             case WakeAt(at):
                 self.wake = at
             case Peek(ifindex):
@@ -185,7 +190,7 @@ class Driver:
         link = self.kernel.links.get(ifindex)
         return self.lost_races.get(link.name, "") if link is not None else ""
 
-    def _note(self, action: Emit | Say | Announce | KeepDrain | AskUdev) -> None:
+    def _note(self, action: Emit | Say | Announce | KeepDrain | AskUdev | AskLetGo) -> None:
         match action:
             case KeepDrain(mac, None):
                 self.drains.pop(mac, None)

@@ -104,6 +104,7 @@ def _situation(state: State, pair: PairState, found: Pair, now: float) -> Situat
         inet=pair.inet,
         links=state.links,
         ready=frozenset(state.ready | waited),
+        held_on={i: since + state.config.join.udev_wait for i, since in state.held_on.items()},
         blocked=blocked,
         hopeless=frozenset(hopeless),
         vf_wait=pair.vf_wait,

@@ -20,8 +20,9 @@ is for whoever else turns up with it: the VF. The own files come first in the ma
 Rejected: a file per ifindex or name (a new VF has neither before its event), `PROGRAM` or `RUN` in the rules (a process
 for each event of each NIC), the driver's name alone (ethtool's is not always the one in sysfs).
 
-NetworkManager leaves a device with NM_UNMANAGED=1 alone, and from 1.46 on one with an ID_NET_MANAGED_BY other than
-"org.freedesktop.NetworkManager"; systemd-networkd from 255 on one with another than "io.systemd.Network".
+NetworkManager leaves a device with NM_UNMANAGED=1 alone. For systemd-networkd there are two .network files that match
+FAILOVERD_ROLE (neighbours/systemd). Not ID_NET_MANAGED_BY, which both obey in newer releases: networkd 257 leaves a
+device that gets it at once and as it is, with a DHCP client that goes on renewing the lease, on the slave.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Pair
 from failoverd.policy.naming import is_passing_name
 
-UNMANAGED = "NM_UNMANAGED=1\nID_NET_MANAGED_BY=org.failoverd1\n"
+UNMANAGED = "NM_UNMANAGED=1\n"
 PLAIN = re.compile("[A-Za-z0-9#+.:=@_-]*")
 IN_A_FILE_NAME = re.compile("[A-Za-z0-9.:_-]+")
 

@@ -119,9 +119,10 @@ class PairState:
 @dataclass(slots=True)
 class State:
     """The machine as seen. `links` by ifindex; `ready` are the devices udev is done with, `asked` since when it is
-    waited for the others, `newcomers` have come while we looked, `udev_names` what udev wanted to call one and could
-    not; `remembered` are the MACs that had a pair before; `strangers` are the parent devices of NICs that have a pair's
-    MAC and are not in it. `no_bond` is why no bond is made where the configuration leaves it open, "" for no reason.
+    waited for the others, `held_on` those that have given their name to a master, and since when it is waited for who
+    managed them by it; `newcomers` have come while we looked, `udev_names` what udev wanted to call one and could not;
+    `remembered` are the MACs that had a pair before; `strangers` are the parent devices of NICs that have a pair's MAC
+    and are not in it. `no_bond` is why no bond is made where the configuration leaves it open, "" for no reason.
     `ending`: nobody will be there to act on an event."""
 
     config: Config
@@ -132,6 +133,7 @@ class State:
     strangers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ready: set[int] = field(default_factory=set)
     asked: dict[int, float] = field(default_factory=dict)
+    held_on: dict[int, float] = field(default_factory=dict)
     newcomers: set[int] = field(default_factory=set)
     udev_names: dict[int, str] = field(default_factory=dict)
     synced: bool = False

@@ -29,6 +29,7 @@ from failoverd.model.events import (
     Ending,
     Event,
     InetSeen,
+    LetGo,
     LinkGone,
     LinkSeen,
     NotSaved,
@@ -118,6 +119,8 @@ def _take_in(state: State, event: Event, now: float) -> list[Action]:
             if ifindex in state.links:
                 state.ready.add(ifindex)
                 state.udev_names |= {ifindex: name} if name and _has_lost_its_name(state, ifindex, now) else {}
+        case LetGo(ifindex):
+            state.held_on.pop(ifindex, None)
         case Ending():
             state.ending = True
         case TimePassed():

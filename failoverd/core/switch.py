@@ -60,6 +60,10 @@ def take_time(state: State, pair: PairState, found: Pair, stands: Standing | Non
         pair.vf_wait = now + state.config.join.carrier_wait
     if pair.undo_until is not None and now >= pair.undo_until:
         pair.undo_until, pair.undo_reason = None, ""
+    nic = state.link(found.nic)
+    is_slave = nic is not None and master is not None and pair.datapath.holds(nic, master)
+    if is_slave or now >= state.held_on.get(found.nic, now) + state.config.join.udev_wait:
+        state.held_on.pop(found.nic, None)
     if master is None and pair.goal(now) is Goal.JOINED:
         pair.joined = False
 

@@ -12,9 +12,10 @@ from failoverd.core.state import PairState, State
 from failoverd.core.strays import moved, set_up_or_down, suspect
 from failoverd.core.wishes import note_name
 from failoverd.core.words import devices
-from failoverd.model.actions import Action, Announce, AskUdev, Emit
+from failoverd.model.actions import Action, Announce, AskLetGo, AskUdev, Emit
 from failoverd.model.links import Link
-from failoverd.model.pairs import Pair
+from failoverd.model.pairs import Goal, Pair
+from failoverd.model.requests import Rename
 from failoverd.model.signals import FailedOver, LinkRenamed
 from failoverd.policy.holding import BRIDGE, bridge_of, stacked_on
 from failoverd.policy.naming import our_mac
@@ -36,6 +37,7 @@ def see(state: State, link: Link, now: float) -> list[Action]:
     elif old.name != link.name:
         note_name(state, link, now)
         actions += _renamed(state, old, link)
+        actions += _have_it_let_go(state, link, now)
     if old is not None and old.up != link.up:
         set_up_or_down(state, link, now)
     if old is not None and old.master != link.master:
@@ -54,6 +56,7 @@ def gone(state: State, ifindex: int, now: float) -> list[Action]:
     link = state.links.pop(ifindex, None)
     state.ready.discard(ifindex)
     state.asked.pop(ifindex, None)
+    state.held_on.pop(ifindex, None)
     state.udev_names.pop(ifindex, None)
     state.newcomers.discard(ifindex)
     if link is None:
@@ -167,6 +170,17 @@ def _new(state: State, link: Link, now: float) -> list[Action]:
     if state.synced:
         state.newcomers.add(link.ifindex)
     return [AskUdev(link.ifindex, link.name)]
+
+
+def _have_it_let_go(state: State, link: Link, now: float) -> list[Action]:
+    """The paravirtual NIC has given its name to the master. Whoever managed it by that name is waited for."""
+    change = Rename(link.ifindex, link.name)
+    for pair in state.pairs.values():
+        is_handover = pair.journal is not None and pair.journal.toward is Goal.JOINED and change in pair.sent
+        if is_handover and not link.kind:
+            state.held_on[link.ifindex] = now
+            return [AskLetGo(link.ifindex, link.name)]
+    return []
 
 
 def _identity(link: Link) -> tuple[object, ...]:

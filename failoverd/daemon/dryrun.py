@@ -14,8 +14,8 @@ from failoverd.core.status import nics
 from failoverd.core.step import step
 from failoverd.core.words import describe
 from failoverd.daemon.store import Store
-from failoverd.model.actions import Action, AskUdev, FetchInet, Say, Send
-from failoverd.model.events import Answered, Event, InetSeen, LinkGone, LinkSeen, Synced, UdevDone
+from failoverd.model.actions import Action, AskLetGo, AskUdev, FetchInet, Say, Send
+from failoverd.model.events import Answered, Event, InetSeen, LetGo, LinkGone, LinkSeen, Synced, UdevDone
 from failoverd.netlink.conversation import Complete
 from failoverd.netlink.fetch import Opener, fetch_inet
 from failoverd.netlink.listing import list_links
@@ -71,5 +71,7 @@ def _take(action: Action, state: State, world: Foreseen, events: deque[Event]) -
             events.append(InetSeen(mac, world.look(ifindexes)))
         case AskUdev(ifindex, _):
             events.append(UdevDone(ifindex))
+        case AskLetGo(ifindex, _):
+            events.append(LetGo(ifindex))
         case Say(_, text):
             yield text

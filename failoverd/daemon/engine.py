@@ -12,6 +12,7 @@ and its overrun is answered as any other. Nothing here decides anything, and not
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -26,10 +27,12 @@ from failoverd.core.step import step
 from failoverd.core.words import describe
 from failoverd.daemon.errands import Errands
 from failoverd.daemon.outside import Outside, recall
+from failoverd.daemon.patience import Patience
 from failoverd.daemon.store import JournalNotKeptError, keep
 from failoverd.model.actions import (
     Action,
     Announce,
+    AskLetGo,
     AskUdev,
     DropJournal,
     Emit,
@@ -43,7 +46,7 @@ from failoverd.model.actions import (
     Send,
     WakeAt,
 )
-from failoverd.model.events import Ending, Event, LinkSeen, NotSaved, TimePassed, UdevDone
+from failoverd.model.events import Ending, Event, LinkSeen, NotSaved, TimePassed
 from failoverd.model.requests import Request
 from failoverd.netlink.conversation import Conversation
 from failoverd.netlink.transport import is_overrun
@@ -76,7 +79,7 @@ class Engine:
         self._nap = trio.CancelScope()
         self._wake = math.inf
         self._errands: Errands
-        self._waiting: dict[int, str] = {}
+        self._patience = Patience(outside)
         self.stepped = trio.Event()
         """Set when the turn that is under way, or else the next one, is over; another one takes its place then."""
 
@@ -103,7 +106,7 @@ class Engine:
     def _is_settled(self) -> bool:
         """A device udev has given up is not waited for any longer than the plan does."""
         since, patience = self.state.asked, self.state.config.join.udev_wait
-        is_waiting = any(trio.current_time() < since.get(i, -math.inf) + patience for i in self._waiting)
+        is_waiting = any(trio.current_time() < since.get(i, -math.inf) + patience for i in self._patience.new)
         return self._outside.is_udev_idle() and not is_waiting and is_settled(self.state)
 
     async def tell(self, what: Event | Command) -> None:
@@ -134,16 +137,13 @@ class Engine:
                 await self.stepped.wait()
 
     def udev_spoke(self) -> None:
-        """udev has finished with some device: see whether it was one that is waited for."""
-        self._waiting = {i: name for i, name in self._waiting.items() if i in self.state.links}
-        for ifindex in [i for i in self._waiting if self._outside.is_udev_done(i)]:
-            del self._waiting[ifindex]
-            try:
-                wanted = self._outside.udev_name(ifindex, self.state.name(ifindex))
-                self._send_event.send_nowait(UdevDone(ifindex, wanted))
+        """udev has finished with some device: see whether it was one that is waited for.
+
+        Where the queue is full, it is seen again at udev's next word, or its deadline passes."""
+        with contextlib.suppress(trio.WouldBlock):
+            for event in self._patience.look(self.state):
+                self._send_event.send_nowait(event)
                 self._nap.cancel()
-            except trio.WouldBlock:
-                self._waiting[ifindex] = ""
 
     def _ask_again(self, _state: State, now: float) -> Sequence[Event]:
         self._talk.resync(now)
@@ -183,6 +183,8 @@ class Engine:
             await self._step(event)
         for event in self._late(now, timeout):
             await self._step(event)
+        if self._patience.is_waiting_for_notes:
+            self.udev_spoke()
         await self._flush()
         self._outside.on_step(self.state)
         self._tell_waiters()
@@ -231,8 +233,8 @@ class Engine:
                 self._talk.peek(ifindex)
             case Announce():
                 self._errands.announce(action, self.tell)
-            case AskUdev(ifindex, name):
-                self._waiting[ifindex] = name
+            case AskUdev() | AskLetGo():
+                self._patience.ask(action)
                 self.udev_spoke()
             case SaveJournal() | DropJournal() | Remember() | KeepDrain() | KeepMarks():
                 keep(self._outside.store, action)

@@ -30,6 +30,7 @@ class Outside:
     on_signal: Callable[[Signal], None] = lambda _signal: None
     on_step: Callable[[State], None] = lambda _state: None
     is_udev_idle: Callable[[], bool] = lambda: True
+    is_let_go: Callable[[int, str], bool] = lambda _ifindex, _name: True
     udev_name: Callable[[int, str], str] = lambda _ifindex, _name: ""
     no_bond: Callable[[], str] = lambda: ""
 

@@ -76,6 +76,14 @@ class AskUdev:
 
 
 @dataclass(frozen=True, slots=True)
+class AskLetGo:
+    """Say LetGo as soon as nobody manages this device any more by the name that it had before `name`."""
+
+    ifindex: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Emit:
     """Tell the world what the kernel confirmed."""
 
@@ -127,6 +135,7 @@ Action = (
     | KeepDrain
     | KeepMarks
     | AskUdev
+    | AskLetGo
     | Emit
     | Say
     | WakeAt

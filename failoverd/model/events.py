@@ -68,6 +68,13 @@ class UdevDone:
 
 
 @dataclass(frozen=True, slots=True)
+class LetGo:
+    """Whoever managed a device has seen that it has become a slave: it may be brought up again."""
+
+    ifindex: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseAsked:
     """An administrator wants the pair's devices back as they were."""
 
@@ -139,4 +146,4 @@ class TimePassed:
 
 Order = DrainAsked | UndrainAsked | VfAsked | RenameAsked
 AboutPair = InetSeen | Answered | ReleaseAsked | AdoptAsked | NotSaved | Announced | Order
-Event = LinkSeen | LinkGone | AddressSeen | Synced | UdevDone | Ending | TimePassed | AboutPair
+Event = LinkSeen | LinkGone | AddressSeen | Synced | UdevDone | LetGo | Ending | TimePassed | AboutPair

@@ -25,7 +25,8 @@ class Situation:
 
     `inet` is the IP configuration of the devices that have just been looked at, by ifindex. `links` are all devices
     of the machine. `blocked` are requests the kernel refused lately with its words, `hopeless` those it refused so
-    often that the plan goes on without them. `vf_wait` is how long (the engine's clock) to wait for the VF's carrier.
+    often that the plan goes on without them. `vf_wait` is how long (the engine's clock) to wait for the VF's carrier,
+    `held_on` by ifindex how long for who managed a device that has given its name away.
     `udev_names` are those udev wanted to give and could not, by ifindex. `joined`: it was, when it was looked at last.
     """
 
@@ -40,6 +41,7 @@ class Situation:
     inet: Mapping[int, Inet] = field(default_factory=dict)
     links: Mapping[int, Link] = field(default_factory=dict)
     ready: frozenset[int] = frozenset()
+    held_on: Mapping[int, float] = field(default_factory=dict)
     blocked: Mapping[Request, str] = field(default_factory=dict)
     hopeless: frozenset[Request] = frozenset()
     vf_wait: float | None = None

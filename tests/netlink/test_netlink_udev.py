@@ -111,6 +111,23 @@ def test_a_rename_that_failed_is_an_end_too(run: Path, said: Mapping[str, str], 
     assert not udev.is_done(7)
 
 
+def test_whether_udev_has_told_everybody_of_a_name(run: Path) -> None:
+    udev = Udev(run)
+    assert not udev.has_told(7, "ens4")
+    for said, told in [
+        ({"ACTION": "add", "IFINDEX": "7", "INTERFACE": "eth1"}, False),
+        ({"ACTION": "move", "IFINDEX": "8", "INTERFACE": "ens4"}, False),
+        ({"ACTION": "move", "IFINDEX": "7", "INTERFACE": "ens4"}, True),
+        ({"ACTION": "change", "IFINDEX": "7", "INTERFACE": "ens4"}, True),
+        ({"ACTION": "remove", "IFINDEX": "7", "INTERFACE": "ens4"}, False),
+        ({"ACTION": "move", "IFINDEX": "7"}, False),
+    ]:
+        udev.note(properties(message(**said)))
+        assert udev.has_told(7, "ens4") is told, said
+    (run / "control").unlink()
+    assert udev.has_told(7, "ens4")
+
+
 @pytest.mark.parametrize("data", [b"", MESSAGE[:20], message(A="b")[:-3], b"\xff" * 60])
 def test_a_message_that_is_cut_says_what_it_says(data: bytes) -> None:
     assert set(properties(data)) <= {"A"}

@@ -51,7 +51,8 @@ def test_everything_has_its_place(paths: set[str]) -> None:
     assert {f"/usr/lib/systemd/system/{name}" for name in UNITS} <= paths
     drop_ins = {path.split("/")[5] for path in paths if path.endswith(".service.d/failoverd.conf")}
     assert drop_ins == {f"cloud-init{part}.service.d" for part in ("", "-local", "-main", "-network")}
-    assert "/usr/lib/systemd/network/00-failoverd-slaves.network" in paths
+    roles = {f"/usr/lib/systemd/network/00-0-failoverd-{role}.network" for role in ("primary", "standby")}
+    assert roles <= paths
     assert "/usr/share/failoverd/cloud-init/sitecustomize.py" in paths
     assert {
         *("/usr/bin/failoverd", "/usr/bin/failoverctl", "/usr/bin/failoverd-hooks", f"{modules}/cli/daemon.py"),

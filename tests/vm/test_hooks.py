@@ -94,7 +94,6 @@ async def properties(pair: PairGuest, name: str) -> dict[str, str]:
 def marks(role: str, active: int, master: str) -> dict[str, str]:
     return {
         "NM_UNMANAGED": "1",
-        "ID_NET_MANAGED_BY": "org.failoverd1",
         "FAILOVERD_MASTER": master,
         "FAILOVERD_ROLE": role,
         "FAILOVERD_ACTIVE": str(active),

@@ -1,0 +1,66 @@
+"""Who is waited for, as files and udev's messages tell, and that the engine looks again where nobody tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_daemon_engine import FIRST, Machine, joined, on_a_machine
+
+from failoverd.daemon.patience import is_let_go
+
+MANAGED = "# This is private data. Do not parse.\nADMIN_STATE=configured\nOPER_STATE=routable\n"
+
+
+@pytest.mark.parametrize(
+    ("note", "free"),
+    [
+        (MANAGED.encode(), False),
+        (MANAGED.replace("configured", "unmanaged").encode(), True),
+        (MANAGED.replace("routable", "off").encode(), True),
+        (b"ADMIN_STATE=pending\n", False),
+        (b"OPER_STATE=offline\nIPV4_ADDRESS_STATE=off\nX=OPER_STATE=off\n", False),
+        (b"", False),
+        (b"DOMAINS=\xff\xfe\nOPER_STATE=off", True),
+    ],
+)
+def test_networkd_has_let_go_when_it_has_seen_the_device_down_or_left_it(
+    tmp_path: Path, note: bytes, free: bool
+) -> None:
+    (tmp_path / "7").write_bytes(note)
+    assert is_let_go(lambda _ifindex, _name: True, 7, "ens3nsby", tmp_path) is free
+    assert not is_let_go(lambda _ifindex, _name: False, 7, "ens3nsby", tmp_path), "udev has to have told it of the role"
+
+
+def test_udevs_word_is_asked_for_by_ifindex_and_name(tmp_path: Path) -> None:
+    (tmp_path / "7").write_text("ADMIN_STATE=unmanaged\n")
+    asked: list[tuple[int, str]] = []
+    assert not is_let_go(lambda ifindex, name: asked.append((ifindex, name)) is not None, 7, "ens3nsby", tmp_path)
+    assert asked == [(7, "ens3nsby")]
+
+
+def test_without_networkds_note_nobody_is_waited_for(tmp_path: Path) -> None:
+    """It has never run, or the note cannot be read."""
+    (tmp_path / "8").mkdir()
+    for ifindex in (7, 8):
+        assert is_let_go(lambda _ifindex, _name: False, ifindex, "ens3nsby", tmp_path)
+    assert is_let_go(lambda _ifindex, _name: False, 7, "ens3nsby", tmp_path / "none")
+
+
+def test_the_engine_looks_again_although_nobody_tells() -> None:
+    looks: list[tuple[int, str]] = []
+
+    def is_let_go_at_the_third_look(ifindex: int, name: str) -> bool:
+        looks.append((ifindex, name))
+        return len(looks) >= 3
+
+    def prepare(machine: Machine) -> None:
+        machine.is_let_go = is_let_go_at_the_third_look
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+
+    machine = on_a_machine(body, prepare)
+    assert set(looks) == {(looks[0][0], "ens3nsby")}
+    assert len(looks) == 3, "it is asked for no longer than it is waited for"
+    assert machine.states() == {FIRST: "accelerated"}
