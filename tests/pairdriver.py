@@ -62,7 +62,8 @@ class Driver:
 
     Actions are numbered. After those in `kill_at` the daemon is killed, the answers to those in `lose_at` are lost, for
     those in `full_at` the disk is full. `lost_races` are names udev could not give, by those the kernel gave.
-    Where `udev_hangs` it is never done, and where `held_on` is true no device is let go. `on_action` is called after each action, `on_step` between two events.
+    Where `udev_hangs` it is never done, where `held_on` no device is let go. `on_action` is called after each action,
+    `on_step` between two events.
     """
 
     kernel: ToyKernel
@@ -171,10 +172,8 @@ class Driver:
                 self.journals.pop(mac, None)
             case Remember(mac, what):
                 self.memory[mac] = str(what)
-            case AskUdev(ifindex, _) if not self.udev_hangs:
-                self.events.append(lambda: UdevDone(ifindex, self.udev_name(ifindex)))
-            case AskLetGo(ifindex, _) if not self.held_on:
-                self.events.append(LetGo(ifindex))
+            case AskUdev() | AskLetGo():
+                self._ask(action)
             case WakeAt(at):
                 self.wake = at
             case Peek(ifindex):
@@ -185,12 +184,19 @@ class Driver:
             case _:
                 self._note(action)
 
+    def _ask(self, action: AskUdev | AskLetGo) -> None:
+        match action:
+            case AskUdev(ifindex, _) if not self.udev_hangs:
+                self.events.append(lambda: UdevDone(ifindex, self.udev_name(ifindex)))
+            case AskLetGo(ifindex, _) if not self.held_on:
+                self.events.append(LetGo(ifindex))
+
     def udev_name(self, ifindex: int) -> str:
         """What udev wanted where somebody was faster; the kernel's names are the keys of `lost_races`."""
         link = self.kernel.links.get(ifindex)
         return self.lost_races.get(link.name, "") if link is not None else ""
 
-    def _note(self, action: Emit | Say | Announce | KeepDrain | AskUdev | AskLetGo) -> None:
+    def _note(self, action: Emit | Say | Announce | KeepDrain) -> None:
         match action:
             case KeepDrain(mac, None):
                 self.drains.pop(mac, None)

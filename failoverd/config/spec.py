@@ -147,7 +147,8 @@ class Join:
         Key(
             Seconds(0, 60),
             "How long udev may take to be done with a new NIC before failoverd touches it all the same; five times as "
-            "long for a paravirtual NIC that is to be joined, whose name becomes the master's.",
+            "long for a paravirtual NIC that is to be joined, whose name becomes the master's. As long as that "
+            "such a NIC waits for systemd-networkd to let go of it before it is enslaved, if the VF carries.",
         ),
     ] = 2.0
     retry: Annotated[

@@ -12,7 +12,7 @@ from dataclasses import replace
 from failoverd.core.orders import rename
 from failoverd.core.state import HOPELESS, PairState, State
 from failoverd.core.strays import is_undoing, undo
-from failoverd.core.switch import stand, switch, take_time, why_not_here
+from failoverd.core.switch import let_go_by, stand, switch, take_time, why_not_here
 from failoverd.core.wishes import wish
 from failoverd.core.words import devices
 from failoverd.core.world import role_of
@@ -104,7 +104,7 @@ def _situation(state: State, pair: PairState, found: Pair, now: float) -> Situat
         inet=pair.inet,
         links=state.links,
         ready=frozenset(state.ready | waited),
-        held_on={i: since + state.config.join.udev_wait for i, since in state.held_on.items()},
+        held_on={i: let_go_by(state, i) for i in state.held_on},
         blocked=blocked,
         hopeless=frozenset(hopeless),
         vf_wait=pair.vf_wait,

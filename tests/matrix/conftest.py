@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "vm"))
 
 REPRESENT = {
-    ("ifupdown", "trixie", "hot-plug"),
+    ("systemd-networkd", "trixie", "hot-plug"),
     ("NetworkManager", "trixie", "hot-plug"),
 }
 """The cells that the guest tier has, too. Of one release, whose image with all neighbours has to be made for them."""

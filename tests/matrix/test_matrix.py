@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import trio
 from judging import Cell
-from neighbourhood import COLUMNS, NEIGHBOURS, NOT_YET, SUITES
+from neighbourhood import COLUMNS, NEIGHBOURS, SUITES
 from walk import walk
 
 pytestmark = pytest.mark.matrix
@@ -28,11 +28,5 @@ def cells(request: pytest.FixtureRequest) -> Mapping[str, Cell]:
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_the_master_is_configured_and_nobody_fights(
-    cells: Mapping[str, Cell], column: str, request: pytest.FixtureRequest
-) -> None:
-    neighbour, suite = request.node.callspec.params["cells"]
-    reason = NOT_YET.get((neighbour.name, suite, column))
-    if reason is not None:
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
+def test_the_master_is_configured_and_nobody_fights(cells: Mapping[str, Cell], column: str) -> None:
     assert not cells[column].problems, "\n".join(cells[column].problems)
