@@ -21,19 +21,22 @@ from failoverd.daemon.outside import Outside
 from failoverd.model.actions import AskLetGo, AskUdev
 from failoverd.model.events import LetGo, UdevDone
 
-NOTES = Path("/run/systemd/netif/links")
-"""networkd's notes, by ifindex (its src/network/networkd-state-file.c); it says that they are private, and has kept
-these two keys since 243."""
+RUNNING = "run/systemd/units/invocation:systemd-networkd.service"
+"""A link that systemd keeps while the unit runs (its src/core/unit.c, unit_export_invocation_id)."""
+NOTES = "run/systemd/netif/links"
+"""networkd's notes, by ifindex (its src/network/networkd-state-file.c). They outlive it, also the one of an initramfs.
+It says that they are private; 252 and 257 agree in these two keys."""
 FREE = frozenset({"ADMIN_STATE=unmanaged", "OPER_STATE=off"})
 
 
-def is_let_go(has_told: Callable[[int, str], bool], ifindex: int, name: str, notes: Path = NOTES) -> bool:
+def is_let_go(has_told: Callable[[int, str], bool], ifindex: int, name: str, root: Path = Path("/")) -> bool:
     """Whether nobody will go on managing this device, which has just got this name. `has_told` is Udev.has_told.
 
-    Where networkd has no note of it, which it has of every device while it runs, there is nobody to wait for.
+    Where networkd does not run, or has no note of the device, there is nobody to wait for.
     """
     try:
-        lines = (notes / str(ifindex)).read_text("utf-8", "replace").splitlines()
+        (root / RUNNING).readlink()
+        lines = (root / NOTES / str(ifindex)).read_text("utf-8", "replace").splitlines()
     except OSError:
         return True
     return has_told(ifindex, name) and not FREE.isdisjoint(lines)
