@@ -188,7 +188,7 @@ class Driver:
         match action:
             case AskUdev(ifindex, _) if not self.udev_hangs:
                 self.events.append(lambda: UdevDone(ifindex, self.udev_name(ifindex)))
-            case AskLetGo(ifindex, _) if not self.held_on:
+            case AskLetGo(ifindex) if not self.held_on:
                 self.events.append(LetGo(ifindex))
 
     def udev_name(self, ifindex: int) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from failoverd.core.orders import rename
 from failoverd.core.state import HOPELESS, PairState, State
 from failoverd.core.strays import is_undoing, undo
-from failoverd.core.switch import let_go_by, stand, switch, take_time, why_not_here
+from failoverd.core.switch import stand, switch, take_time, why_not_here
 from failoverd.core.wishes import wish
 from failoverd.core.words import devices
 from failoverd.core.world import role_of
@@ -104,7 +104,7 @@ def _situation(state: State, pair: PairState, found: Pair, now: float) -> Situat
         inet=pair.inet,
         links=state.links,
         ready=frozenset(state.ready | waited),
-        held_on={i: let_go_by(state, i) for i in state.held_on},
+        held_on=state.held_on,
         blocked=blocked,
         hopeless=frozenset(hopeless),
         vf_wait=pair.vf_wait,
@@ -141,8 +141,9 @@ def _carry_out(
             pair.undo_until, pair.undo_reason = now + state.config.join.retry_max, why
             actions.append(Say("error", f"{pair.mac}: {why}"))
             return False, None
-        case _:
+        case Rest(until):
             _at_rest(state, pair, found, goal, actions)
+            return True, until
     return True, None
 
 
@@ -205,6 +206,8 @@ def _why_no_standby(state: State, pair: PairState, found: Pair, master: Link) ->
     if pair.datapath.adopted or (nic is not None and pair.datapath.holds(nic, master)):
         return ""
     why = _refused(pair, found.nic) if nic is not None else why_not_here(state, found)
+    if nic is not None and not why and found.nic in state.held_on:
+        why = f"who managed {nic.name} has not let go of it yet"
     return f"{master.name} has no standby: {why or 'the paravirtual NIC is not there'}"
 
 

@@ -112,7 +112,7 @@ def _is_standby(state: State, pair: PairState, found: Pair, nic: Link) -> bool:
     if pair.journal is not None and pair.journal.cut:
         return pair.journal.toward is Goal.JOINED
     master = state.link(found.master)
-    return master is not None and pair.datapath.holds(nic, master)
+    return nic.ifindex in state.held_on or (master is not None and pair.datapath.holds(nic, master))
 
 
 def _slave(state: State, pair: PairState, found: Pair, role: str, ifindex: int) -> str:

@@ -119,11 +119,11 @@ class PairState:
 @dataclass(slots=True)
 class State:
     """The machine as seen. `links` by ifindex; `ready` are the devices udev is done with, `asked` since when it is
-    waited for the others, `held_on` those that have given their name to a master, and since when it is waited for who
-    managed them by it; `newcomers` have come while we looked, `udev_names` what udev wanted to call one and could not;
-    `remembered` are the MACs that had a pair before; `strangers` are the parent devices of NICs that have a pair's MAC
-    and are not in it. `no_bond` is why no bond is made where the configuration leaves it open, "" for no reason.
-    `ending`: nobody will be there to act on an event."""
+    waited for the others, `held_on` those that have given their name to a master and are no slaves yet, with the moment
+    until which who managed them is waited for; `newcomers` have come while we looked, `udev_names` what udev wanted to
+    call one and could not; `remembered` are the MACs that had a pair before; `strangers` are the parent devices of NICs
+    that have a pair's MAC and are not in it. `no_bond` is why no bond is made where the configuration leaves it open,
+    "" for no reason. `ending`: nobody will be there to act on an event."""
 
     config: Config
     links: dict[int, Link] = field(default_factory=dict)

@@ -120,9 +120,10 @@ def _take_in(state: State, event: Event, now: float) -> list[Action]:
                 state.ready.add(ifindex)
                 state.udev_names |= {ifindex: name} if name and _has_lost_its_name(state, ifindex, now) else {}
         case LetGo(ifindex):
-            state.held_on.pop(ifindex, None)
+            state.held_on |= {ifindex: now} if ifindex in state.held_on else {}
         case Ending():
-            state.ending = True
+            # Nobody would make a slave of them later.
+            state.ending, state.held_on = True, dict.fromkeys(state.held_on, now)
         case TimePassed():
             pass
         case _:

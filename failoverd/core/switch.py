@@ -13,8 +13,6 @@ from failoverd.model.pairs import Goal, Judgement, Pair, Verdict
 from failoverd.policy.election import Choice, Rule, Seen, Standing, elect
 
 PAIRED = Judgement(Verdict.PAIRED, "")
-LETTING_GO = 5
-"""Times `udev_wait` for which who managed a NIC is waited for before it is a slave. The VF carries meanwhile."""
 
 
 def stand(state: State, pair: PairState, found: Pair) -> Standing | None:
@@ -64,15 +62,10 @@ def take_time(state: State, pair: PairState, found: Pair, stands: Standing | Non
         pair.undo_until, pair.undo_reason = None, ""
     nic = state.link(found.nic)
     is_slave = nic is not None and master is not None and pair.datapath.holds(nic, master)
-    if found.nic in state.held_on and (is_slave or now >= let_go_by(state, found.nic)):
-        del state.held_on[found.nic]
+    if is_slave or pair.goal(now) is Goal.RELEASED:
+        state.held_on.pop(found.nic, None)
     if master is None and pair.goal(now) is Goal.JOINED:
         pair.joined = False
-
-
-def let_go_by(state: State, ifindex: int) -> float:
-    """Until when (the engine's clock) who managed this NIC is waited for."""
-    return state.held_on[ifindex] + LETTING_GO * state.config.join.udev_wait
 
 
 def switch(

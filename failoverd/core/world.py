@@ -23,6 +23,8 @@ from failoverd.policy.naming import our_mac
 UNPLUGGED = "it was unplugged"
 UNANNOUNCED = frozenset({BRIDGE, "macvtap"})
 """Kinds of devices above a bond whose addresses it does not announce."""
+LETTING_GO = 5
+"""Times `udev_wait` for which who managed a NIC is waited for before it is a slave. The VF carries meanwhile."""
 REASON_WAIT = 0.1
 """Seconds a failover signal waits for its reason: a VF that is unplugged is first closed, then unlinked, then gone."""
 
@@ -176,10 +178,10 @@ def _have_it_let_go(state: State, link: Link, now: float) -> list[Action]:
     """The paravirtual NIC has given its name to the master. Whoever managed it by that name is waited for."""
     change = Rename(link.ifindex, link.name)
     for pair in state.pairs.values():
-        is_handover = pair.journal is not None and pair.journal.toward is Goal.JOINED and change in pair.sent
-        if is_handover and not link.kind:
-            state.held_on[link.ifindex] = now
-            return [AskLetGo(link.ifindex, link.name)]
+        is_handover = pair.journal is not None and pair.journal.toward is Goal.JOINED
+        if is_handover and change in (*pair.sent, *pair.doubtful) and not link.kind:
+            state.held_on[link.ifindex] = now + LETTING_GO * state.config.join.udev_wait
+            return [AskLetGo(link.ifindex)]
     return []
 
 

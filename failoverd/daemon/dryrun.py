@@ -71,7 +71,7 @@ def _take(action: Action, state: State, world: Foreseen, events: deque[Event]) -
             events.append(InetSeen(mac, world.look(ifindexes)))
         case AskUdev(ifindex, _):
             events.append(UdevDone(ifindex))
-        case AskLetGo(ifindex, _):
+        case AskLetGo(ifindex):
             events.append(LetGo(ifindex))
         case Say(_, text):
             yield text

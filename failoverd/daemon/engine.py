@@ -131,17 +131,21 @@ class Engine:
     async def retire(self) -> None:
         """Make everything safe without failoverd. Takes RETIRING seconds at most, and no time where all is safe."""
         with trio.move_on_after(RETIRING):
-            if self.state.at_risk():
+            if self._is_unsafe():
                 await self.tell(Ending())
-            while self.state.at_risk() or any(pair.announcing for pair in self.state.pairs.values()):
+            while self._is_unsafe() or any(pair.announcing for pair in self.state.pairs.values()):
                 await self.stepped.wait()
+
+    def _is_unsafe(self) -> bool:
+        """Whether a VF is all that carries, or its loss would be noticed by nobody but failoverd."""
+        return self.state.at_risk() or bool(self.state.held_on)
 
     def udev_spoke(self) -> None:
         """udev has finished with some device: see whether it was one that is waited for.
 
         Where the queue is full, it is seen again at udev's next word, or its deadline passes."""
         with contextlib.suppress(trio.WouldBlock):
-            for event in self._patience.look(self.state):
+            for event in self._patience.look(self.state, trio.current_time()):
                 self._send_event.send_nowait(event)
                 self._nap.cancel()
 
@@ -183,7 +187,7 @@ class Engine:
             await self._step(event)
         for event in self._late(now, timeout):
             await self._step(event)
-        if self._patience.is_waiting_for_notes:
+        if self._patience.is_worth_a_look:
             self.udev_spoke()
         await self._flush()
         self._outside.on_step(self.state)

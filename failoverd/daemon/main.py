@@ -32,7 +32,7 @@ from failoverd.daemon.neighbours import why_no_bond
 from failoverd.daemon.notify import Notifier, watchdog_period
 from failoverd.daemon.observers import Observers
 from failoverd.daemon.outside import Outside
-from failoverd.daemon.patience import is_let_go
+from failoverd.daemon.patience import hold
 from failoverd.daemon.places import Places, StartError
 from failoverd.daemon.reload import reload_configuration, sentence
 from failoverd.daemon.store import DiskStore
@@ -128,7 +128,7 @@ async def _live(
         complete=complete,
         is_udev_done=udev.is_done,
         is_udev_idle=udev.is_idle,
-        is_let_go=partial(is_let_go, udev.has_told),
+        hold=partial(hold, udev),
         udev_name=udev.wanted_name,
         no_bond=no_bond,
         announce=partial(announce, partial(KernelSocket.open, strict=True)),

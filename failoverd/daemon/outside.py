@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from failoverd.core.state import PairState, State
 from failoverd.daemon.errands import Announcer
@@ -30,7 +31,7 @@ class Outside:
     on_signal: Callable[[Signal], None] = lambda _signal: None
     on_step: Callable[[State], None] = lambda _state: None
     is_udev_idle: Callable[[], bool] = lambda: True
-    is_let_go: Callable[[int, str], bool] = lambda _ifindex, _name: True
+    hold: Callable[[int], Literal["none", "down", "firm"]] = lambda _ifindex: "none"
     udev_name: Callable[[int, str], str] = lambda _ifindex, _name: ""
     no_bond: Callable[[], str] = lambda: ""
 

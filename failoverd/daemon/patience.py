@@ -1,61 +1,70 @@
-"""Who is waited for: udev, before a NIC that is new is brought up, and who managed a NIC before it became a slave.
+"""Who is waited for: udev, before a NIC that is new is brought up, and who managed a NIC before it became a standby.
 
-    udev's monitor -> look() -> UdevDone, LetGo -> engine
+    udev's monitor, the engine's turns -> look() -> UdevDone, LetGo -> engine
 
-systemd-networkd is told by udev that a NIC has become a slave, and by the kernel that it is down, and takes in either
-first. Where it hears of the slave first, it gives its lease back: by the slave, if that is up by then. Where it hears
-of the slave last, its DHCP client starts anew as soon as the slave is up (252 then goes on with it for good). So it is
-to have heard both: udev's word has been sent, and networkd's own note of the device says that it is down or nobody's.
-Then all that is left in networkd's queues is older than the news that the NIC is up again.
+systemd-networkd is told by udev that a NIC has become a standby, and by the kernel that it is down, and takes in either
+first. Where it hears of the standby first, it gives its lease back: by the standby, if that is up by then. Where it
+hears of the standby last, its DHCP client starts anew as soon as that is up (252 then goes on with it for good). So it
+is to have heard both: udev's record has the role, and networkd's own note of the device says that it does not manage
+it any more (257 says so when it has heard of the role) or, for a while, that it is down (252 looks at the role when the
+carrier comes; the while is for it to have read what udev has sent).
 
 It tells nobody when it has written that note, so there is a look at every turn of the engine while one is waited for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from failoverd.core.state import State
 from failoverd.daemon.outside import Outside
 from failoverd.model.actions import AskLetGo, AskUdev
 from failoverd.model.events import LetGo, UdevDone
+from failoverd.netlink.udev import Udev
 
 RUNNING = "run/systemd/units/invocation:systemd-networkd.service"
 """A link that systemd keeps while the unit runs (its src/core/unit.c, unit_export_invocation_id)."""
 NOTES = "run/systemd/netif/links"
 """networkd's notes, by ifindex (its src/network/networkd-state-file.c). They outlive it, also the one of an initramfs.
 It says that they are private; 252 and 257 agree in these two keys."""
-FREE = frozenset({"ADMIN_STATE=unmanaged", "OPER_STATE=off"})
+DOWN_FOR = 0.5
+"""Seconds for which a device that is noted as down may yet become unmanaged."""
+
+Hold = Literal["none", "down", "firm"]
 
 
-def is_let_go(has_told: Callable[[int, str], bool], ifindex: int, name: str, root: Path = Path("/")) -> bool:
-    """Whether nobody will go on managing this device, which has just got this name. `has_told` is Udev.has_told.
+def hold(udev: Udev, ifindex: int, root: Path = Path("/")) -> Hold:
+    """What networkd's hold on a standby is. "down": it is noted as down, so that its DHCP client has ended.
 
-    Where networkd does not run, or has no note of the device, there is nobody to wait for.
+    Where networkd or udev does not run, or networkd has no note of the device, there is none.
     """
     try:
         (root / RUNNING).readlink()
         lines = (root / NOTES / str(ifindex)).read_text("utf-8", "replace").splitlines()
     except OSError:
-        return True
-    return has_told(ifindex, name) and not FREE.isdisjoint(lines)
+        return "none"
+    if not udev.is_there():
+        return "none"
+    if (udev.recorded(ifindex) or {}).get("FAILOVERD_ROLE") != "standby":
+        return "firm"
+    return "none" if "ADMIN_STATE=unmanaged" in lines else "down" if "OPER_STATE=off" in lines else "firm"
 
 
 class Patience:
-    """What the engine waits for. `is_waiting_for_notes`: somebody has to look again, as nobody tells."""
+    """What the engine waits for."""
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
         self._new: set[int] = set()
-        self._renamed: dict[int, str] = {}
+        self._held: set[int] = set()
+        self._down_since: dict[int, float] = {}
 
     def ask(self, action: AskUdev | AskLetGo) -> None:
         """Wait for this from now on."""
-        if isinstance(action, AskUdev):
-            self._new.add(action.ifindex)
-        else:
-            self._renamed[action.ifindex] = action.name
+        (self._new if isinstance(action, AskUdev) else self._held).add(action.ifindex)
+        self._down_since.pop(action.ifindex, None)
 
     @property
     def new(self) -> frozenset[int]:
@@ -63,19 +72,26 @@ class Patience:
         return frozenset(self._new)
 
     @property
-    def is_waiting_for_notes(self) -> bool:
-        """Whether a look is worth while although nobody has told anything."""
-        return bool(self._renamed)
+    def is_worth_a_look(self) -> bool:
+        """Whether something is waited for that nobody tells of."""
+        return bool(self._held)
 
-    def look(self, state: State) -> Iterator[UdevDone | LetGo]:
+    def look(self, state: State, now: float) -> Iterator[UdevDone | LetGo]:
         """What has come true, each once: it is not waited for any more when the next one is asked for."""
         self._new &= state.links.keys()
-        self._renamed = {i: name for i, name in self._renamed.items() if i in state.held_on}
+        self._held = {i for i in self._held if now < state.held_on.get(i, now)}
         for ifindex in sorted(self._new):
             if self._outside.is_udev_done(ifindex):
                 yield UdevDone(ifindex, self._outside.udev_name(ifindex, state.name(ifindex)))
                 self._new.discard(ifindex)
-        for ifindex, name in list(self._renamed.items()):
-            if self._outside.is_let_go(ifindex, name):
+        for ifindex in sorted(self._held):
+            if self._is_let_go(ifindex, now):
                 yield LetGo(ifindex)
-                self._renamed.pop(ifindex, None)
+                self._held.discard(ifindex)
+
+    def _is_let_go(self, ifindex: int, now: float) -> bool:
+        found = self._outside.hold(ifindex)
+        if found != "down":
+            self._down_since.pop(ifindex, None)
+            return found == "none"
+        return now >= self._down_since.setdefault(ifindex, now) + DOWN_FOR

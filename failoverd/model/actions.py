@@ -77,10 +77,9 @@ class AskUdev:
 
 @dataclass(frozen=True, slots=True)
 class AskLetGo:
-    """Say LetGo as soon as nobody manages this device any more by the name that it had before `name`."""
+    """Say LetGo as soon as nobody will go on managing this device, which is a standby from now on."""
 
     ifindex: int
-    name: str
 
 
 @dataclass(frozen=True, slots=True)

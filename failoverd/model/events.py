@@ -69,7 +69,7 @@ class UdevDone:
 
 @dataclass(frozen=True, slots=True)
 class LetGo:
-    """Whoever managed a device has seen that it has become a slave: it may be brought up again."""
+    """Nobody will go on managing this device when it is brought up as a slave."""
 
     ifindex: int
 

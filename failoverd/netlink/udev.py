@@ -44,7 +44,6 @@ class Udev:
         self._run = run
         self._devices = devices
         self._renaming: dict[int, str] = {}
-        self._told: dict[int, str] = {}
 
     def is_done(self, ifindex: int) -> bool:
         """Whether udev has finished with this device or given it up, or there is no udev to wait for."""
@@ -52,7 +51,7 @@ class Udev:
 
     def recorded(self, ifindex: int) -> Mapping[str, str] | None:
         """The properties of a device udev has finished with, None of one it has not. Without udev nothing has any."""
-        if not (self._run / "control").exists():
+        if not self.is_there():
             return {}
         try:
             text = (self._run / "data" / f"n{ifindex}").read_text("utf-8", "surrogateescape")
@@ -62,12 +61,9 @@ class Udev:
         found = dict(line[2:].split("=", 1) for line in lines if line.startswith("E:") and "=" in line)
         return found if any(line.startswith("I:") for line in lines) and found.get("ID_RENAMING") != "1" else None
 
-    def has_told(self, ifindex: int, name: str) -> bool:
-        """Whether everybody who listens to udev has been sent its last word of this device under this name.
-
-        Without udev nobody waits for any.
-        """
-        return self._told.get(ifindex) == name or not (self._run / "control").exists()
+    def is_there(self) -> bool:
+        """Whether udevd runs."""
+        return (self._run / "control").exists()
 
     def wanted_name(self, ifindex: int, name: str) -> str:
         """What udev wanted to call a device that still has the name the kernel gave it, "" where it wanted nothing.
@@ -85,14 +81,12 @@ class Udev:
         return wanted if kind == KERNELS else ""
 
     def note(self, properties: Mapping[str, str]) -> None:
-        """Take in a message: what the device is called in it, and the one of an `add` what it is being renamed to."""
-        ifindex, action = properties.get("IFINDEX", ""), properties.get("ACTION")
-        is_renaming = action == "add" and properties.get("ID_RENAMING") == "1"
+        """Take in a message: the one of an `add` says what the device is being renamed to."""
+        ifindex = properties.get("IFINDEX", "")
+        is_renaming = properties.get("ACTION") == "add" and properties.get("ID_RENAMING") == "1"
         if ifindex.isdecimal():
             self._renaming.pop(int(ifindex), None)
-            self._told.pop(int(ifindex), None)
             self._renaming |= {int(ifindex): properties.get("ID_NET_NAME", "")} if is_renaming else {}
-            self._told |= {int(ifindex): properties.get("INTERFACE", "")} if action != "remove" else {}
 
     def _given_up(self, ifindex: int) -> str:
         """The name udev has tried to give this device in vain, "" for none. It has tried when it says so."""
@@ -105,7 +99,7 @@ class Udev:
 
     def is_idle(self) -> bool:
         """Whether udev has nothing to do, or there is no udev: it keeps this file while it has."""
-        return not (self._run / "control").exists() or not (self._run / "queue").exists()
+        return not self.is_there() or not (self._run / "queue").exists()
 
     async def messages(self) -> AsyncIterator[None]:
         """One item for every message of udev's monitor. Raises OSError where the socket cannot be had."""

@@ -3,9 +3,10 @@
 One datagram does it: the NIC down and renamed, the bond given its name, brought up, and the addresses and routes put on
 it. The kernel works through a datagram in one go, so a crash of ours finds either nothing of it done or all.
 
-Where the VF carries, the NIC stays down and alone until whoever managed it by its old name has let go of it. A DHCP
-client that finds it up again goes on with its lease there: networkd takes the marks in when udev tells of the rename,
-and looks at them when the carrier comes. Where the VF cannot carry, the NIC has to, and is enslaved in that datagram.
+Where the VF carries, the NIC stays down and alone until whoever managed it by its old name has let go of it, and is
+enslaved behind the handover. A DHCP client that finds it up again goes on with its lease there: networkd takes the
+marks in when udev tells of the rename, and looks at them when the carrier comes. Where the VF cannot carry, the NIC has
+to, and is enslaved in that datagram.
 
 A VF that has addresses of its own is in use. It was not taken before, but is at the end of that datagram, when the
 master has its addresses and the NIC carries: the machine's root file system may come by them.
@@ -19,12 +20,9 @@ from failoverd.model.links import Link
 from failoverd.model.pairs import Inet, Journal
 from failoverd.model.requests import AddAltname, AddRoute, DropAltname, Rename, Request, SetMtu, SetUp
 from failoverd.plan import moving, names
-from failoverd.plan.situation import Do, Finish, GiveUp, Next, Situation, Wait, Write
+from failoverd.plan.situation import Do, Finish, GiveUp, Next, Situation, Write
 from failoverd.policy.naming import PREFIX, new_mark, spare_name
 from failoverd.policy.wanted import standby_name, why_not
-
-GLANCE = 0.05
-"""Seconds between two looks at whether a NIC is let go, which nobody tells."""
 
 
 def is_vf_in_use(journal: Journal) -> bool:
@@ -125,9 +123,8 @@ def _standby_name(s: Situation, nic: Link, journal: Journal) -> str:
 def _check(s: Situation, master: Link, journal: Journal) -> Next:
     """The names are exchanged; see to it that nothing was lost on the way, and nothing is left on the slaves."""
     nic = s.nic
-    if nic is not None and not s.is_in(nic) and (requests := s.may(s.datapath.attach(nic, master))):
-        if (until := s.held_on.get(nic.ifindex)) is not None:
-            return Wait(f"who managed {nic.name} has not let go of it yet", min(until, s.now + GLANCE))
+    is_free = nic is not None and not s.is_in(nic) and not s.is_held(nic)
+    if nic is not None and is_free and (requests := s.may(s.datapath.attach(nic, master))):
         return Do(requests, f"enslave {nic.name} to {master.name} as its standby")
     if look := s.look_at(master, nic, s.vf):
         return look

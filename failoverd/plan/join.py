@@ -22,6 +22,9 @@ from failoverd.plan.release import afterwards
 from failoverd.plan.situation import Do, GiveUp, Next, Rest, Situation, Wait, Write
 from failoverd.policy.naming import mark, new_mark, why_not_a_name
 
+GLANCE = 0.05
+"""Seconds between two looks at whether a NIC is let go, which nobody tells."""
+
 
 def join(s: Situation) -> Next:
     """Name the next step toward a joined pair."""
@@ -37,7 +40,7 @@ def join(s: Situation) -> Next:
         return handover(s, s.master, journal)
     if s.is_passing() or s.journal is not None:
         return _prepare(s, s.master)
-    return _take(s, s.nic) or _take(s, s.vf) or Rest()
+    return _take(s, s.nic) or _take(s, s.vf) or Rest(s.now + GLANCE if s.is_held(s.nic) else None)
 
 
 def _create(s: Situation) -> Next:
@@ -112,7 +115,7 @@ def _take(s: Situation, slave: Link | None, journal: Journal | None = None) -> N
     the doing of a DHCP client or an agent that took the slave for the machine's NIC.
     """
     master = s.master
-    if slave is None or master is None or s.is_in(slave):
+    if slave is None or master is None or s.is_in(slave) or s.is_held(slave):
         return None
     if slave.ifindex not in s.ready:
         return Wait(f"udev is not done with {slave.name} yet")

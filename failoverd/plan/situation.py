@@ -26,7 +26,7 @@ class Situation:
     `inet` is the IP configuration of the devices that have just been looked at, by ifindex. `links` are all devices
     of the machine. `blocked` are requests the kernel refused lately with its words, `hopeless` those it refused so
     often that the plan goes on without them. `vf_wait` is how long (the engine's clock) to wait for the VF's carrier,
-    `held_on` by ifindex how long for who managed a device that has given its name away.
+    `held_on` by ifindex how long for who managed a NIC that has given its name away.
     `udev_names` are those udev wanted to give and could not, by ifindex. `joined`: it was, when it was looked at last.
     """
 
@@ -81,6 +81,12 @@ class Situation:
     def can_carry(self, link: Link | None) -> bool:
         """Whether this NIC could carry the master's traffic now."""
         return not why_unfit(link, self.is_in(link))
+
+    def is_held(self, link: Link | None) -> bool:
+        """Whether somebody may still manage this NIC, and it can wait for that. One that is brought up cannot: it would
+        be a second NIC with the master's MAC."""
+        is_waited_for = link is not None and not link.up and self.now < self.held_on.get(link.ifindex, self.now)
+        return is_waited_for and self.can_carry(self.vf)
 
     def under_way(self, goal: Goal) -> Journal | None:
         """The journal of a move toward this goal that may have begun."""
@@ -137,7 +143,9 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """All is as wanted."""
+    """All is as wanted, or will be so at this moment at the latest."""
+
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import kernelbytes
 import pytest
@@ -87,7 +87,7 @@ class Machine:
     announce_takes: float = 0.0
     announce_says: list[str | Exception] = field(default_factory=list)
     on_look: Callable[[], None] = lambda: None
-    is_let_go: Callable[[int, str], bool] = lambda _ifindex, _name: True
+    hold: Callable[[int], Literal["none", "down", "firm"]] = lambda _ifindex: "none"
     stepped: trio.Event = field(default_factory=trio.Event)
     engine: Engine = field(init=False)
 
@@ -174,7 +174,7 @@ def on_a_machine(
                 complete=machine.complete,
                 is_udev_done=machine.is_udev_done,
                 udev_name=machine.udev_name,
-                is_let_go=lambda ifindex, name: machine.is_let_go(ifindex, name),
+                hold=lambda ifindex: machine.hold(ifindex),
                 no_bond=lambda: machine.no_bond,
                 store=machine.store,
                 announce=machine.announce,

@@ -1,80 +1,154 @@
-"""Who is waited for, as files and udev's messages tell, and that the engine looks again where nobody tells."""
+"""Who is waited for, as files tell, and that the engine looks again where nobody tells."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trio
 from test_daemon_engine import FIRST, Machine, joined, on_a_machine
 
-from failoverd.daemon.patience import NOTES, RUNNING, is_let_go
+from failoverd.config.spec import Config
+from failoverd.core.state import State
+from failoverd.daemon.patience import DOWN_FOR, NOTES, RUNNING, Hold, Patience, hold
+from failoverd.model.actions import AskLetGo
+from failoverd.model.events import LetGo
+from failoverd.netlink.udev import Udev
 
 MANAGED = "# This is private data. Do not parse.\nADMIN_STATE=configured\nOPER_STATE=routable\n"
+VF = 3
+STANDBY = "I:1\nE:FAILOVERD_ROLE=standby\n"
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A machine where networkd runs."""
+    """A machine where networkd and udev run, with a standby."""
     (tmp_path / NOTES).mkdir(parents=True)
     (tmp_path / RUNNING).parent.mkdir(parents=True)
     (tmp_path / RUNNING).symlink_to("0123456789abcdef0123456789abcdef")
+    (tmp_path / "udev" / "data").mkdir(parents=True)
+    (tmp_path / "udev" / "control").touch()
+    (tmp_path / "udev" / "data" / "n7").write_text(STANDBY)
+    (tmp_path / NOTES / "7").write_text(MANAGED)
     return tmp_path
 
 
+def held(root: Path) -> Hold:
+    return hold(Udev(root / "udev"), 7, root)
+
+
 @pytest.mark.parametrize(
-    ("note", "free"),
+    ("note", "found"),
     [
-        (MANAGED.encode(), False),
-        (MANAGED.replace("configured", "unmanaged").encode(), True),
-        (MANAGED.replace("routable", "off").encode(), True),
-        (b"ADMIN_STATE=pending\n", False),
-        (b"OPER_STATE=offline\nIPV4_ADDRESS_STATE=off\nX=OPER_STATE=off\n", False),
-        (b"", False),
-        (b"DOMAINS=\xff\xfe\nOPER_STATE=off", True),
+        (MANAGED.encode(), "firm"),
+        (MANAGED.replace("configured", "unmanaged").encode(), "none"),
+        (MANAGED.replace("routable", "off").encode(), "down"),
+        (b"ADMIN_STATE=unmanaged\nOPER_STATE=off\n", "none"),
+        (b"ADMIN_STATE=pending\n", "firm"),
+        (b"OPER_STATE=offline\nIPV4_ADDRESS_STATE=off\nX=OPER_STATE=off\n", "firm"),
+        (b"", "firm"),
+        (b"DOMAINS=\xff\xfe\nOPER_STATE=off", "down"),
     ],
 )
-def test_networkd_has_let_go_when_it_has_seen_the_device_down_or_left_it(root: Path, note: bytes, free: bool) -> None:
+def test_what_networkd_notes(root: Path, note: bytes, found: Hold) -> None:
     (root / NOTES / "7").write_bytes(note)
-    assert is_let_go(lambda _ifindex, _name: True, 7, "ens3nsby", root) is free
-    assert not is_let_go(lambda _ifindex, _name: False, 7, "ens3nsby", root), "udev has to have told it of the role"
+    assert held(root) == found
 
 
-def test_udevs_word_is_asked_for_by_ifindex_and_name(root: Path) -> None:
-    (root / NOTES / "7").write_text("ADMIN_STATE=unmanaged\n")
-    asked: list[tuple[int, str]] = []
-    assert not is_let_go(lambda ifindex, name: asked.append((ifindex, name)) is not None, 7, "ens3nsby", root)
-    assert asked == [(7, "ens3nsby")]
+@pytest.mark.parametrize("record", [None, "E:FAILOVERD_ROLE=standby\n", "I:1\n", "I:1\nE:FAILOVERD_ROLE=primary\n"])
+def test_udev_has_to_know_the_role(root: Path, record: str | None) -> None:
+    """Before that networkd cannot have heard of it, whatever it has noted."""
+    (root / NOTES / "7").write_text("ADMIN_STATE=unmanaged\nOPER_STATE=off\n")
+    (root / "udev" / "data" / "n7").unlink()
+    if record is not None:
+        (root / "udev" / "data" / "n7").write_text(record)
+    assert held(root) == "firm"
 
 
-def test_without_networkds_note_nobody_is_waited_for(root: Path) -> None:
-    """It does not know the device, or the note cannot be read."""
-    (root / NOTES / "8").mkdir()
-    for ifindex in (7, 8):
-        assert is_let_go(lambda _ifindex, _name: False, ifindex, "ens3nsby", root)
+@pytest.mark.parametrize("absent", [f"{NOTES}/7", RUNNING, "udev/control"])
+def test_where_something_is_missing_nobody_holds_on(root: Path, absent: str) -> None:
+    """networkd does not know the device; or it has ended, maybe with its initramfs, and left its notes; or there is no
+    udev to tell it of a role."""
+    assert held(root) == "firm"
+    (root / absent).unlink()
+    assert held(root) == "none"
 
 
-def test_the_notes_of_a_networkd_that_has_ended_say_nothing(root: Path) -> None:
-    """An initramfs may have had one; its notes are there for the whole boot."""
-    (root / NOTES / "7").write_text(MANAGED)
-    assert not is_let_go(lambda _ifindex, _name: True, 7, "ens3nsby", root)
-    (root / RUNNING).unlink()
-    assert is_let_go(lambda _ifindex, _name: False, 7, "ens3nsby", root)
+def test_a_note_that_cannot_be_read_says_nothing(root: Path) -> None:
+    (root / NOTES / "7").unlink()
+    (root / NOTES / "7").mkdir()
+    assert held(root) == "none"
+
+
+def waits(machine: Machine, *found: Hold) -> Patience:
+    """A patience whose NIC 7 is held like that, look by look."""
+    holds = iter(found)
+    patience = Patience(replace(machine.engine._outside, hold=lambda _ifindex: next(holds)))
+    patience.ask(AskLetGo(7))
+    return patience
+
+
+def test_one_that_is_noted_as_down_may_yet_become_unmanaged() -> None:
+    """The while begins anew where it is seen in another way meanwhile."""
+    state = State(Config(), held_on={7: 10.0})
+
+    async def body(machine: Machine) -> None:
+        patience = waits(machine, "down", "down", "firm", "down", "down", "down")
+        times = (1.0, 1.4, 1.45, 1.5, 1.5 + DOWN_FOR - 0.01)
+        assert [list(patience.look(state, now)) for now in times] == [[], [], [], [], []]
+        assert list(patience.look(state, 1.5 + DOWN_FOR)) == [LetGo(7)]
+        assert not patience.is_worth_a_look
+
+    on_a_machine(body)
+
+
+def test_nothing_is_looked_at_when_the_time_is_over() -> None:
+    state = State(Config(), held_on={7: 10.0})
+
+    async def body(machine: Machine) -> None:
+        patience = waits(machine, "firm")
+        assert list(patience.look(state, 9.9)) == []
+        assert patience.is_worth_a_look
+        assert list(patience.look(state, 10.0)) == []
+        assert not patience.is_worth_a_look
+
+    on_a_machine(body)
+
+
+def test_what_is_not_taken_is_found_again() -> None:
+    """The engine's queue may be full."""
+    state = State(Config(), held_on={7: 10.0})
+
+    async def body(machine: Machine) -> None:
+        patience = waits(machine, "none", "none")
+        assert next(patience.look(state, 1.0)) == LetGo(7)
+        assert list(patience.look(state, 1.0)) == [LetGo(7)]
+
+    on_a_machine(body)
 
 
 def test_the_engine_looks_again_although_nobody_tells() -> None:
-    looks: list[tuple[int, str]] = []
+    """Long after its start, and no longer than it has to."""
+    looks: list[float] = []
 
-    def is_let_go_at_the_third_look(ifindex: int, name: str) -> bool:
-        looks.append((ifindex, name))
-        return len(looks) >= 3
+    def look(_ifindex: int) -> Hold:
+        looks.append(trio.current_time())
+        return "firm" if len(looks) < 5 else "none"
 
     def prepare(machine: Machine) -> None:
-        machine.is_let_go = is_let_go_at_the_third_look
+        machine.hold = look
+        machine.kernel.unplug(VF)
 
     async def body(machine: Machine) -> None:
+        await machine.ready.wait()
+        await trio.sleep(60)
+        machine.kernel.plug("ens13", FIRST, "pci", "vmxnet3", "0000:00")
         await machine.until(joined(FIRST))
+        await machine.until(lambda state: not state.held_on)
+        await trio.sleep(60)
 
     machine = on_a_machine(body, prepare)
-    assert set(looks) == {(looks[0][0], "ens3nsby")}
-    assert len(looks) == 3, "it is asked for no longer than it is waited for"
+    assert len(looks) == 5
+    assert looks[-1] - looks[0] < 1.0
     assert machine.states() == {FIRST: "accelerated"}

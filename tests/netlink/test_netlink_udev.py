@@ -47,6 +47,7 @@ def test_what_udev_has_on_record(run: Path) -> None:
 
 
 def test_without_udevd_every_device_is_ready(tmp_path: Path) -> None:
+    assert not Udev(tmp_path).is_there()
     assert Udev(tmp_path).is_done(7)
     assert Udev(tmp_path).recorded(7) == {}
 
@@ -109,23 +110,6 @@ def test_a_rename_that_failed_is_an_end_too(run: Path, said: Mapping[str, str], 
     assert udev.is_done(7) is (wanted != "")
     udev.note({"ACTION": "move", "IFINDEX": "7"})
     assert not udev.is_done(7)
-
-
-def test_whether_udev_has_told_everybody_of_a_name(run: Path) -> None:
-    udev = Udev(run)
-    assert not udev.has_told(7, "ens4")
-    for said, told in [
-        ({"ACTION": "add", "IFINDEX": "7", "INTERFACE": "eth1"}, False),
-        ({"ACTION": "move", "IFINDEX": "8", "INTERFACE": "ens4"}, False),
-        ({"ACTION": "move", "IFINDEX": "7", "INTERFACE": "ens4"}, True),
-        ({"ACTION": "change", "IFINDEX": "7", "INTERFACE": "ens4"}, True),
-        ({"ACTION": "remove", "IFINDEX": "7", "INTERFACE": "ens4"}, False),
-        ({"ACTION": "move", "IFINDEX": "7"}, False),
-    ]:
-        udev.note(properties(message(**said)))
-        assert udev.has_told(7, "ens4") is told, said
-    (run / "control").unlink()
-    assert udev.has_told(7, "ens4")
 
 
 @pytest.mark.parametrize("data", [b"", MESSAGE[:20], message(A="b")[:-3], b"\xff" * 60])
