@@ -38,12 +38,16 @@ ADVERTISED = 15.0
 class Walk:
     """See the module."""
 
-    def __init__(self, pair: DebGuest, neighbour: Neighbour, judge: Judge, advertise: Callable[[], None]) -> None:
+    def __init__(
+        self, pair: DebGuest, neighbour: Neighbour, judge: Judge, send: Callable[[bytes], None], router: Router
+    ) -> None:
         self.pair = pair
         self.neighbour = neighbour
         self.judge = judge
-        self.advertise = advertise
+        self.send = send
+        self.router = router
         self.was_paired = False
+        self.is_restarting = False
 
     async def begin(self, deb: bytes) -> None:
         """The neighbour with the paravirtual NIC alone; and the package, which comes first where a boot comes next."""
@@ -68,6 +72,11 @@ class Walk:
         """What the master has to be called."""
         return self.neighbour.master or self.pair.name
 
+    def send_unasked(self, advertisement: bytes) -> None:
+        """The router's, from time to time."""
+        if not self.is_restarting:
+            self.send(advertisement)
+
     async def prepare(self, column: str) -> None:
         """What the stops before this one would have done, if they were left out, or have not come so far."""
         if column != "hot-plug" and not self.was_paired:
@@ -89,7 +98,11 @@ class Walk:
             case "unplug":
                 await self.pair.guest.unplug("vf")
             case "restart":
+                # A router's word would make an address while netplan has NetworkManager (1.42) disconnect the NIC and
+                # start anew: that then takes the NIC for somebody else's and asks for no lease, also without failoverd.
+                self.is_restarting = True
                 await self.pair.shell(self.neighbour.again, self.pair.name)
+                self.is_restarting = False
             case _:
                 await self.pair.reboot()
 
@@ -127,7 +140,7 @@ class Walk:
             while await self.pair.shell(f"{self.neighbour.busy} || true"):
                 await trio.sleep(0.5)
         # Where two take the router's word (the kernel and dhcpcd), one may have its address by the next word only.
-        self.advertise()
+        self.send(self.router.advertisement())
         await self.judge.still()
 
 
@@ -144,9 +157,9 @@ async def walk(
         peer = Peer(switch, name="peer", mac_address=PEER_MAC, addresses=(*PEER, ROUTER), services=services)
         pair = DebGuest(guest, switch, (await guest.netdevs("pv"))[0])
         async with open_nursery() as nursery:
-            nursery.start_soon(router.advertise, peer.send, ADVERTISED)
             judge = Judge(pair, neighbour, suite, peer, dhcp)
-            one = Walk(pair, neighbour, judge, lambda: peer.send(router.advertisement()))
+            one = Walk(pair, neighbour, judge, peer.send, router)
+            nursery.start_soon(router.advertise, one.send_unasked, ADVERTISED)
             await one.begin(package().read_bytes())
             for column in [column for column in COLUMNS if column in columns]:
                 cells[column] = await one.stop_at(column)
