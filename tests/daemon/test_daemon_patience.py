@@ -11,13 +11,14 @@ from test_daemon_engine import FIRST, Machine, joined, on_a_machine
 
 from failoverd.config.spec import Config
 from failoverd.core.state import State
+from failoverd.daemon.engine import RETIRING
 from failoverd.daemon.patience import DOWN_FOR, NOTES, RUNNING, Hold, Patience, hold
 from failoverd.model.actions import AskLetGo
 from failoverd.model.events import LetGo
 from failoverd.netlink.udev import Udev
 
 MANAGED = "# This is private data. Do not parse.\nADMIN_STATE=configured\nOPER_STATE=routable\n"
-VF = 3
+NIC, VF = 2, 3
 STANDBY = "I:1\nE:FAILOVERD_ROLE=standby\n"
 
 
@@ -152,3 +153,18 @@ def test_the_engine_looks_again_although_nobody_tells() -> None:
     assert len(looks) == 5
     assert looks[-1] - looks[0] < 1.0
     assert machine.states() == {FIRST: "accelerated"}
+
+
+def test_a_daemon_that_ends_leaves_no_bond_without_its_standby() -> None:
+    def prepare(machine: Machine) -> None:
+        machine.hold = lambda _ifindex: "firm"
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        begun = trio.current_time()
+        assert machine.engine.state.links[NIC].master == 0
+        await machine.engine.retire()
+        assert machine.engine.state.links[NIC].master
+        assert trio.current_time() - begun < RETIRING
+
+    on_a_machine(body, prepare)
