@@ -16,8 +16,14 @@ LONGEST = 15
 """Bytes (linux/if.h: IFNAMSIZ is 16 with its NUL)."""
 FIELD = re.compile(r"\{([^{}]*)\}")
 FLAT_MAC = 12
-KEPT = re.compile(r"f[os]\{mac\}|failoverd-.*")
-"""The names of a bond on its way in or out, and of a standby whose name would be too long."""
+KEPT = re.compile(r"f[os](?:\{mac\}|[0-9a-f]{12})|failoverd-.*", re.DOTALL)
+"""The names of a bond on its way in or out, of a standby whose name would be too long, and alternative ones."""
+
+
+def is_kept(name: str) -> bool:
+    """Whether a device of this name or alternative name, or of one that this pattern gives, would be taken for what
+    failoverd itself calls so."""
+    return KEPT.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class Pattern:
             return value
         if unknown := [field for field in FIELD.findall(value) if field not in self.fields]:
             raise RefusedError(f"{show(value)} holds {show('{' + unknown[0] + '}')}, which is none of its fields")
-        if KEPT.fullmatch(value):
+        if is_kept(value):
             raise RefusedError(f"{show(value)} gives names that failoverd keeps for itself")
         rest = FIELD.sub("", value)
         if bad := unfit_in_name(rest) or next((c for c in rest if c in "{}"), ""):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from failoverd.config.patterns import is_kept
 from failoverd.core.answers import Answer, CallError, Joined, joined, words_for
 from failoverd.core.state import State
 from failoverd.core.status import Document
 from failoverd.core.switch import stand
 from failoverd.model.events import DrainAsked, RenameAsked, UndrainAsked, VfAsked
 from failoverd.model.orders import Drain, Renaming
-from failoverd.policy.naming import is_kept, why_not_a_name
+from failoverd.policy.naming import why_not_a_name
 from failoverd.policy.wanted import holder
 
 DRAIN = 600.0

@@ -20,7 +20,6 @@ SPACE = frozenset(b"\t\n\v\f\r \xa0")
 PREFIX = "failoverd-"
 """Of all alternative names that are ours."""
 WAS = f"{PREFIX}was-"
-KEPT = re.compile("f[os][0-9a-f]{12}|failoverd-.*", re.DOTALL)
 OURS = re.compile("(?:fo|failoverd-)(?P<mac>[0-9a-f]{12})")
 
 
@@ -38,11 +37,6 @@ def is_passing_name(name: str) -> bool:
     """Whether a device of this name is a bond on its way in or out."""
     found = OURS.fullmatch(name)
     return found is not None and name.startswith("fo") and not name.startswith("failoverd-")
-
-
-def is_kept(name: str) -> bool:
-    """Whether a device of this name, or of this alternative name, would be taken for what failoverd calls so."""
-    return KEPT.fullmatch(name) is not None
 
 
 def mark(mac: str) -> str:

@@ -41,6 +41,7 @@ def test_what_can_be_a_name_is_taken(value: str) -> None:
         ("eth:{master}", 'holds ":", which no device name may'),
         ("fo{mac}", "keeps for itself"),
         ("fs{mac}", "keeps for itself"),
+        ("fo525400fa1101", "keeps for itself"),
         ("failoverd-x", "keeps for itself"),
         (7, "7 is a whole number"),
     ],
