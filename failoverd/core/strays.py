@@ -119,6 +119,11 @@ def is_undoing(request: Request) -> bool:
 
 def _lift(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
     pair.lowered = {i: since for i, since in pair.lowered.items() if _is_slave(state, found, i)}
+    for ifindex in (found.nic, found.vf):
+        # One that the kernel did not bring up as it was joined was never set down.
+        is_down = _is_slave(state, found, ifindex) and not state.links[ifindex].up
+        if is_down and not _is_hopeless(pair, SetUp(ifindex, up=True)):
+            pair.lowered.setdefault(ifindex, now)
     for ifindex, since in list(pair.lowered.items()):
         request, name = SetUp(ifindex, up=True), state.name(ifindex)
         refusal = pair.refusals.get(request)

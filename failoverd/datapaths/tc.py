@@ -61,15 +61,18 @@ class TcDatapath:
         return make_slot(nic)
 
     def attach(self, slave: Link, master: Link) -> list[Request]:
-        """First the marks, then the VF made silent by itself, and last brought up and caught what it receives: with its
-        filter it is joined, and everything else has to be so by then."""
-        if slave.ifindex == master.ifindex or self.holds(slave, master):
+        """First the marks, then the VF made silent by itself, and last caught what it receives and brought up: with its
+        filter it is joined, and everything else has to be so by then. What it would receive before its filter is there
+        is its own: a router's word would give it an address."""
+        if slave.ifindex == master.ifindex:
             return []
+        up: list[Request] = [SetUp(slave.ifindex, up=True)] if not slave.up else []
+        if self.holds(slave, master):
+            return up
         if not is_marked(slave, "vf"):
             return [AddAltname(slave.ifindex, nic_mark(slave, "vf"))]
         shape = [*make_slot(master), *make_slot(slave), *_shape(slave, master)]
-        shape += [SetUp(slave.ifindex, up=True)] if not slave.up else []
-        return shape or [*drop(slave, "ingress"), AddRedirect(slave.ifindex, "ingress", master.ifindex)]
+        return shape or [*drop(slave, "ingress"), AddRedirect(slave.ifindex, "ingress", master.ifindex), *up]
 
     def detach(self, slave: Link) -> list[Request]:
         """Take the filter off the VF and give it back its own multicast and link-local ways; it is down afterwards."""

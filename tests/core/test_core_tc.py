@@ -22,7 +22,7 @@ from failoverd.model.actions import Announce, Emit, Peek, Send, WakeAt
 from failoverd.model.events import Answered, Ending, LinkGone, LinkSeen, ReleaseAsked, Synced, TimePassed
 from failoverd.model.inet import Address
 from failoverd.model.links import Link
-from failoverd.model.requests import AddRedirect, CreateBond, DropRedirect, SetMtu, SetPromiscuous
+from failoverd.model.requests import AddRedirect, CreateBond, DropRedirect, SetMtu, SetPromiscuous, SetUp
 from failoverd.model.signals import FailedOver, Joined, Released
 from failoverd.policy.election import MTU_GRACE
 
@@ -62,13 +62,37 @@ def test_joining_ends_with_the_vf_carrying() -> None:
     assert (pair(driver).state, pair(driver).reason) == ("accelerated", "")
 
 
+def test_a_vf_is_not_brought_up_before_all_that_it_hears_is_led_to_its_master() -> None:
+    """A router's word would give it an address of its own."""
+    driver = drive(SHAPES["vf"])
+    seen: set[tuple[bool, bool]] = set()
+
+    def look(_number: int) -> None:
+        vf = driver.kernel.links[VF]
+        seen.add((vf.up, bool(vf.tc.filters)))
+
+    driver.on_action = look
+    driver.settle()
+    assert seen == {(False, False), (True, True)}
+
+
+def test_one_that_the_kernel_did_not_bring_up_is_brought_up_later() -> None:
+    driver = drive(SHAPES["vf"])
+    driver.kernel.refuse = lambda request: errno.EBUSY if request == SetUp(VF, up=True) and driver.now < 1 else 0
+    driver.tell()
+    assert not driver.kernel.links[VF].up
+    assert pair(driver).state == "on-standby"
+    driver.settle()
+    assert pair(driver).state == "accelerated"
+
+
 def test_what_a_router_gives_a_vf_on_its_way_in_is_taken_off_and_nothing_is_brought_up_for_it() -> None:
-    driver = drive(SHAPES["nic-down"])
+    driver = drive(replace(SHAPES["nic-down"], vf_up=True))
     given: list[Address] = []
 
     def advertise(_number: int) -> None:
         vf = driver.kernel.links[VF]
-        if not given and vf.up and not vf.tc.filters:
+        if not given and vf.up and not vf.link_local and not vf.tc.filters:
             six = address("2001:db8:9::4/64", VF, flags=0x100)
             given.append(six)
             driver.kernel.do_all(six, route("2001:db8:77::/64", VF, protocol=9, metric=1024))

@@ -87,12 +87,15 @@ class Bench:
         return self.datapath.holds(self.link(slave), self.link(self.master))
 
     def join(self, *slaves: int) -> None:
-        """As the planner goes about it: attach until it is held, then mend until there is nothing to mend."""
+        """As the planner goes about it: attach until it is held (one that is down then is set up by core.strays), then
+        mend until there is nothing to mend."""
         for slave in slaves or (self.vf, self.nic):
             for _ in range(ROUNDS):
-                if self.holds(slave):
+                if not (requests := self.attach(slave)):
                     break
-                self.ask(self.attach(slave))
+                self.ask(requests)
+            else:
+                raise AssertionError("there is always something to attach")
             assert self.holds(slave), "the slave is never held"
         for _ in range(ROUNDS):
             if not (requests := self.mend()):

@@ -80,7 +80,7 @@ def test_a_join_is_asked_for_in_parts() -> None:
     nic, vf = replace(NIC, tc=Tc()), Link(3, "ens4", MAC, MAC, link_local=True)
     assert DATAPATH.attach(vf, nic) == [AddAltname(3, "failoverd-vf-3")]
     vf = replace(vf, altnames=frozenset({"failoverd-vf-3"}))
-    own = [SetLinkLocal(3, on=False), SetAllMulticast(3, on=True), SetUp(3, up=True)]
+    own = [SetLinkLocal(3, on=False), SetAllMulticast(3, on=True)]
     marks = [AddAltname(2, "failoverd-qdisc-2"), AddAltname(3, "failoverd-qdisc-3")]
     assert DATAPATH.attach(vf, nic) == [*marks, *own]
     assert DATAPATH.attach(vf, NIC) == [marks[1], *own]
@@ -90,6 +90,9 @@ def test_a_join_is_asked_for_in_parts() -> None:
     assert DATAPATH.attach(vf, nic) == shape
     last = replace(vf, up=True, link_local=False, all_multicast=True, tc=Tc("clsact"))
     assert DATAPATH.attach(last, NIC) == [AddRedirect(3, "ingress", 2)]
+    quiet = [AddRedirect(3, "ingress", 2), SetUp(3, up=True)]
+    assert DATAPATH.attach(replace(last, up=False), NIC) == quiet
+    assert DATAPATH.attach(replace(VF, up=False), NIC) == [SetUp(3, up=True)]
     astray = with_filters(last, replace(IN, redirect=9))
     assert DATAPATH.attach(astray, NIC) == [DropRedirect(3, "ingress"), AddRedirect(3, "ingress", 2)]
     assert DATAPATH.attach(VF, NIC) == []
