@@ -59,8 +59,8 @@ def _move(s: Situation, vf: Link, master: Link) -> Next | None:
     """Give the master what the VF has of its own, if it can be given."""
     seen = s.seen(vf)
     if is_marked(vf, "vf") and not vf.link_local:
-        # It was emptied before it was silenced. What a router's word has made of it since, between its coming up and
-        # its filter, is nobody's; and a master that was brought up for it would look configured to its manager.
+        # It was emptied before it was silenced. What a router's word has made of it since, if it was up already, is
+        # nobody's; and a master that was brought up for it would look configured to its manager.
         seen = moving.without_advertised(seen)
     if reason := moving.why_not_movable(seen):
         return Wait(f"{vf.name}: {reason}; take that route away or write it without the object")
