@@ -141,9 +141,9 @@ def _carry_out(
             pair.undo_until, pair.undo_reason = now + state.config.join.retry_max, why
             actions.append(Say("error", f"{pair.mac}: {why}"))
             return False, None
-        case Rest(until):
+        case _:
             _at_rest(state, pair, found, goal, actions)
-            return True, until
+            return True, step.until
     return True, None
 
 
