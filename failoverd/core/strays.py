@@ -83,15 +83,11 @@ def moved(state: State, link: Link, now: float) -> list[Action]:
     return []
 
 
-def suspect(state: State, now: float) -> None:
+def suspect(state: State) -> None:
     """Events were lost, or are from before our time: any slave may have got something."""
     for found in state.judgements.pairs.values():
-        pair = state.pairs[found.mac]
         slaves = [ifindex for ifindex in (found.nic, found.vf) if _is_slave(state, found, ifindex)]
-        pair.strays.update(slaves)
-        for ifindex in slaves:
-            if not state.links[ifindex].up:
-                pair.lowered.setdefault(ifindex, now)
+        state.pairs[found.mac].strays.update(slaves)
 
 
 def undo(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
@@ -120,7 +116,7 @@ def is_undoing(request: Request) -> bool:
 def _lift(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
     pair.lowered = {i: since for i, since in pair.lowered.items() if _is_slave(state, found, i)}
     for ifindex in (found.nic, found.vf):
-        # One that the kernel did not bring up as it was joined was never set down.
+        # It was set down unseen, or the kernel has not brought it up as it was joined.
         is_down = _is_slave(state, found, ifindex) and not state.links[ifindex].up
         if is_down and not _is_hopeless(pair, SetUp(ifindex, up=True)):
             pair.lowered.setdefault(ifindex, now)

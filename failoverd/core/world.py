@@ -88,7 +88,7 @@ def sync(state: State, links: tuple[Link, ...], now: float) -> list[Action]:
         actions += see(state, link, now)
     state.synced = True
     rejudge(state)
-    suspect(state, now)
+    suspect(state)
     for pair in state.pairs.values():
         pair.unsure, pair.doubtful = False, ()
     return actions

@@ -24,8 +24,9 @@ from pathlib import Path
 RUNNING = "run/NetworkManager/devices"
 """NMRUNDIR "/devices", made at NetworkManager's start (its src/core/nm-config.h, NM_CONFIG_DEVICE_STATE_DIR)."""
 UNIT = "NetworkManager.service"
-INVOKED = f"run/systemd/units/invocation:{UNIT}"
-"""A link that systemd keeps while the unit runs (its src/core/unit.c, unit_export_invocation_id)."""
+INVOCATION = "run/systemd/units/invocation:"
+"""With a unit's name: a link that systemd keeps while it runs (its src/core/unit.c, unit_export_invocation_id)."""
+INVOKED = f"{INVOCATION}{UNIT}"
 PLACES = ("etc/systemd", "run/systemd")
 """What an administrator has written, and what is made anew at every boot."""
 BY_HARDWARE = re.compile(

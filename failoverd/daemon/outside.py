@@ -17,6 +17,9 @@ from failoverd.netlink.transport import Transport
 
 log = logging.getLogger("failoverd")
 
+Hold = Literal["none", "down", "firm"]
+"""Who managed a NIC has let go of it, has seen it down, or manages it (patience.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
@@ -31,7 +34,7 @@ class Outside:
     on_signal: Callable[[Signal], None] = lambda _signal: None
     on_step: Callable[[State], None] = lambda _state: None
     is_udev_idle: Callable[[], bool] = lambda: True
-    hold: Callable[[int], Literal["none", "down", "firm"]] = lambda _ifindex: "none"
+    hold: Callable[[int], Hold] = lambda _ifindex: "none"
     udev_name: Callable[[int, str], str] = lambda _ifindex, _name: ""
     no_bond: Callable[[], str] = lambda: ""
 

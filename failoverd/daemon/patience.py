@@ -16,23 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from failoverd.core.state import State
-from failoverd.daemon.outside import Outside
+from failoverd.daemon.neighbours import INVOCATION
+from failoverd.daemon.outside import Hold, Outside
 from failoverd.model.actions import AskLetGo, AskUdev
 from failoverd.model.events import LetGo, UdevDone
 from failoverd.netlink.udev import Udev
 
-RUNNING = "run/systemd/units/invocation:systemd-networkd.service"
-"""A link that systemd keeps while the unit runs (its src/core/unit.c, unit_export_invocation_id)."""
+RUNNING = f"{INVOCATION}systemd-networkd.service"
 NOTES = "run/systemd/netif/links"
 """networkd's notes, by ifindex (its src/network/networkd-state-file.c). They outlive it, also the one of an initramfs.
 It says that they are private; 252 and 257 agree in these two keys."""
 DOWN_FOR = 0.5
 """Seconds for which a device that is noted as down may yet become unmanaged."""
-
-Hold = Literal["none", "down", "firm"]
 
 
 def hold(udev: Udev, ifindex: int, root: Path = Path("/")) -> Hold:

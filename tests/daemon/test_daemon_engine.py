@@ -8,7 +8,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import kernelbytes
 import pytest
@@ -20,7 +20,7 @@ from failoverd.core.state import NO_BONDING, State
 from failoverd.core.status import status
 from failoverd.daemon.engine import STARTING, Engine
 from failoverd.daemon.notify import Notifier
-from failoverd.daemon.outside import Outside
+from failoverd.daemon.outside import Hold, Outside
 from failoverd.daemon.reload import reload_configuration
 from failoverd.daemon.store import MemoryStore
 from failoverd.lab.simkernel import SimKernel, devices
@@ -87,7 +87,7 @@ class Machine:
     announce_takes: float = 0.0
     announce_says: list[str | Exception] = field(default_factory=list)
     on_look: Callable[[], None] = lambda: None
-    hold: Callable[[int], Literal["none", "down", "firm"]] = lambda _ifindex: "none"
+    hold: Callable[[int], Hold] = lambda _ifindex: "none"
     stepped: trio.Event = field(default_factory=trio.Event)
     engine: Engine = field(init=False)
 

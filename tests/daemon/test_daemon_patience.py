@@ -12,7 +12,8 @@ from test_daemon_engine import FIRST, Machine, joined, on_a_machine
 from failoverd.config.spec import Config
 from failoverd.core.state import State
 from failoverd.daemon.engine import RETIRING
-from failoverd.daemon.patience import DOWN_FOR, NOTES, RUNNING, Hold, Patience, hold
+from failoverd.daemon.outside import Hold
+from failoverd.daemon.patience import DOWN_FOR, NOTES, RUNNING, Patience, hold
 from failoverd.model.actions import AskLetGo
 from failoverd.model.events import LetGo
 from failoverd.netlink.udev import Udev
