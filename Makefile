@@ -1,8 +1,8 @@
 # failoverd's commands; `make` alone lists them. All of them set up what they need first.
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-guest test test-guest-more test-guest-matrix lint bench-guest bench-netns bench-ctl bench-renames
-.PHONY: deb docs clean setup setup-guest
+.PHONY: help demo demo-guest test test-guest-more test-guest-matrix lint fuzz bench-guest bench-netns bench-storm bench-links bench-ctl bench-interfaces bench-start bench-renames bench-events
+.PHONY: chaos deb docs clean setup setup-guest
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ demo: setup ## Take a VF away and back under traffic, on this kernel and beside 
 demo-guest: setup-guest ## The same in a real guest, which is live-migrated, too
 	@$(BIN)/failoverd-lab demo --in vm
 
-test: setup ## Pass the tests: lint, unit, simulated, netns, contract, packaging, guest, stories. TIERS="lint unit" picks some
+test: setup ## Pass the tests: lint, unit, simulated, netns, contract, packaging, guest, stories. TIERS="lint unit" picks some, TIERS=quick is for after each change
 	@$(BIN)/python tools/tiers.py $(TIERS)
 
 test-guest-more: setup-guest ## The tests in guests that `make test` leaves out: the other Debian release, the other datapaths
@@ -22,8 +22,16 @@ test-guest-more: setup-guest ## The tests in guests that `make test` leaves out:
 test-guest-matrix: setup-guest ## Every neighbour in the guest, on every release, at every stop of a pair's life (docs/neighbours.md)
 	@$(BIN)/python tools/tiers.py matrix
 
+chaos: setup ## Tell N=1000 random histories full of faults in the simulated kernel, on all cores, and judge them
+	@$(BIN)/failoverd-lab chaos --runs $(or $(N),1000) --first $(or $(SEED),0)
+
 lint: setup ## Style, types and floors only
 	@$(BIN)/python tools/tiers.py lint
+
+SECONDS := 60
+fuzz: setup ## Fuzz all that reads what others send, guided by coverage, on two cores, SECONDS=60 for each harness
+	@tools/setup.sh fuzz
+	@$(BIN)/python tests/fuzz/guided.py --seconds $(SECONDS)
 
 bench-guest: setup-guest ## Measure failoverd, net_failover and a bare bond in the same guest
 	@$(BIN)/python bench/guest.py
@@ -31,25 +39,36 @@ bench-guest: setup-guest ## Measure failoverd, net_failover and a bare bond in t
 bench-netns: setup ## Measure the tc datapath on this kernel, in namespaces
 	@$(BIN)/python bench/netns.py
 
+bench-storm: setup-guest ## Measure a failover while 300 pairs of veths are made, by a bond and by tc, beside a quiet machine
+	@$(BIN)/python bench/storm.py
+
+bench-links: setup ## Measure the CPU and memory that 1,000 pairs of veths cost the daemon where 3,500 links are
+	@$(BIN)/python bench/links.py
+
 bench-ctl: setup ## Measure how long failoverctl takes, beside ip and nmcli
 	@$(BIN)/python bench/ctl.py
+
+bench-interfaces: setup ## Measure failoverctl interfaces and interface-xml with 300, 1,000 and 5,000 links, beside ip
+	@$(BIN)/python bench/interfaces.py
+
+bench-start: setup ## Measure how long failoverd takes from its start to READY, beside the import of trio
+	@$(BIN)/python bench/start.py
 
 deb: ## Build the Debian package into build/, for Debian 12 and later
 	@tools/setup.sh deb
 	@tools/deb.sh
 
+bench-events: setup-guest ## Let 200 random real events happen to a guest under traffic, and tell the silence of each
+	@$(BIN)/python bench/events.py
+
 bench-renames: setup-guest ## Rename slaves that are up 500 times under traffic, and let udev lose 50 races
 	@$(BIN)/python bench/renames.py
 
 docs: setup ## Write the reference pages that are made from the code
-	@$(BIN)/python -m failoverd.config.reference > docs/reference/configuration.md
-	@$(BIN)/python -m failoverd.config.reference --example > docs/reference/failoverd.toml.example
-	@$(BIN)/python -m failoverd.daemon.dbusreference > docs/reference/dbus.md
-	@$(BIN)/python -m failoverd.config.manual > docs/man/failoverd.toml.5
-	@$(BIN)/python -m failoverd.cli.manual > docs/man/failoverctl.8
+	@$(BIN)/python tools/docs/write.py
 
 clean: ## Remove what the other commands made in this folder
-	rm -rf .venv build *.egg-info .coverage .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv build *.egg-info lab/build lab/*.egg-info .coverage .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 setup:

@@ -25,9 +25,9 @@ from pathlib import Path
 
 import trio
 
-from failoverd.lab import namespaces, netnsdaemon
-from failoverd.lab.netnsstage import open_stage
-from failoverd.lab.story import Nic
+from failoverd_lab import namespaces, netnsdaemon
+from failoverd_lab.netnsstage import open_stage
+from failoverd_lab.story import Nic
 
 ROOT = Path(__file__).parents[1]
 MAC = "52:54:00:fa:11:01"
@@ -85,7 +85,7 @@ async def measure(rounds: int) -> dict[str, list[float]]:
         await stage.configure("pv")
         await stage.daemon.start()
         with tempfile.TemporaryDirectory() as directory:
-            control = netnsdaemon.places(stage.daemon.directory).control
+            control = netnsdaemon.paths(stage.daemon.directory).control
             environment = os.environ | {"FAILOVERD_CONTROL": str(control)}
             compared = commands(Path(directory))
             with trio.fail_after(PATIENCE):

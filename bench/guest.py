@@ -27,17 +27,17 @@ from typing import Any
 
 import trio
 
-from failoverd.lab import guestprobe, install, judge
-from failoverd.lab.guest import Guest, open_guest
-from failoverd.lab.image import image
-from failoverd.lab.lan import ADDRESS, PEER, PEER_MAC
-from failoverd.lab.machine import accelerator
-from failoverd.lab.nics import GuestNic
-from failoverd.lab.peer import Peer
-from failoverd.lab.story import DIRECTIONS
-from failoverd.lab.switch import open_switch
-from failoverd.lab.traffic import diary
-from failoverd.lab.world import Probe
+from failoverd_lab import guestprobe, install, judge
+from failoverd_lab.guest import Guest, open_guest
+from failoverd_lab.image import image
+from failoverd_lab.lan import ADDRESS, PEER, PEER_MAC
+from failoverd_lab.machine import accelerator
+from failoverd_lab.nics import GuestNic
+from failoverd_lab.peer import Peer
+from failoverd_lab.story import DIRECTIONS
+from failoverd_lab.switch import open_switch
+from failoverd_lab.traffic import diary
+from failoverd_lab.world import Probe
 
 MAC = "52:54:00:fa:11:01"
 CIDR = f"{ADDRESS}/24"
@@ -48,6 +48,9 @@ LINK_WINDOW = 3.0
 """Seconds that belong to a loss of the carrier, and to its return, which has a hold-down of one second."""
 LOSSES = 4
 """How often a round loses the carrier."""
+
+UNDAMPED: Mapping[str, Any] = {"damping": {"enabled": False}}
+"""What is measured again and again would be taken for flaps."""
 
 COLUMNS = ("idle", "carrier lost", "carrier back", "unplugged", "replugged", "migration")
 
@@ -98,7 +101,7 @@ async def run_failoverd(guest: Guest, **config: Mapping[str, Any]) -> None:
     # The kernel's own master has the shortest name of those on the paravirtual NIC; without it there is only one.
     name = min(await guest.netdevs("pv"), key=len)
     await shell(guest, f'ip link set "$1" up; ip address add {CIDR} dev "$1"', name)
-    await install.install(guest, config)
+    await install.install(guest, {**UNDAMPED, **config})
     await install.start(guest)
     with trio.fail_after(120):
         while (await install.ask(guest, "status") or {"masters": []})["masters"][0]["state"] != "accelerated":

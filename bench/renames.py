@@ -29,16 +29,16 @@ from typing import Any
 
 import trio
 
-from failoverd.lab import guestnames, guestprobe, install, judge
-from failoverd.lab.guest import Guest, open_guest
-from failoverd.lab.image import image
-from failoverd.lab.lan import ADDRESS, LAST, PEER, PEER_MAC
-from failoverd.lab.nics import GuestNic
-from failoverd.lab.peer import Peer
-from failoverd.lab.story import DIRECTIONS
-from failoverd.lab.switch import Switch, open_switch
-from failoverd.lab.traffic import diary
-from failoverd.lab.world import Probe
+from failoverd_lab import guestnames, guestprobe, install, judge
+from failoverd_lab.guest import Guest, open_guest
+from failoverd_lab.image import image
+from failoverd_lab.lan import ADDRESS, LAST, PEER, PEER_MAC
+from failoverd_lab.nics import GuestNic
+from failoverd_lab.peer import Peer
+from failoverd_lab.story import DIRECTIONS
+from failoverd_lab.switch import Switch, open_switch
+from failoverd_lab.traffic import diary
+from failoverd_lab.world import Probe
 
 MAC = "52:54:00:fa:11:01"
 STANDBY, VF = GuestNic("pv", "virtio", MAC, 1), GuestNic("vf", "vf", MAC, 2)
@@ -57,6 +57,7 @@ class Traffic:
     """What the probes did; filled in when it has ended. `begun` and the marks are of the host's clock."""
 
     begun: float
+    peer: Peer
     probes: Sequence[Probe] = ()
 
 
@@ -99,7 +100,7 @@ async def traffic(guest: Guest, switch: Switch, rate: int) -> AsyncIterator[Traf
     with trio.fail_after(30):
         while not peer.diary.heard:
             await trio.sleep(0.01)
-    found = Traffic(time.monotonic())
+    found = Traffic(time.monotonic(), peer)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(peer.send_probes, ADDRESS, rate)
         await trio.sleep(LAST)
@@ -107,6 +108,7 @@ async def traffic(guest: Guest, switch: Switch, rate: int) -> AsyncIterator[Traf
         nursery.cancel_scope.cancel()
     await trio.sleep(LAST)
     await shell(guest, "systemctl stop probes.service")
+    peer.close()
     found.probes = judge.probes(peer.diary, diary(json.loads(await shell(guest, "cat /run/probes.json"))), found.begun)
 
 
@@ -141,8 +143,10 @@ async def rename(suite: str, count: int, rate: int, say: Say) -> bool:
     failed = [row for row in rows if row["refused"] or row["named"] != row["new"]]
     by_others = sum(row["how"] == "others" for row in rows)
     lines = [
-        (f"{SUITES[suite]}: {len(rows)} renames of UP slaves in {end - busy:.0f} s, {by_others} by others, "
-        f"{len(failed)} refused or wrong {failed[:3]}"),
+        (
+            f"{SUITES[suite]}: {len(rows)} renames of UP slaves in {end - busy:.0f} s, {by_others} by others, "
+            f"{len(failed)} refused or wrong {failed[:3]}"
+        ),
         f"  signalled: {len(signals)}, {'each once with its names' if signals == made else 'NOT as they were made'}",
     ]
     all_lost = 0

@@ -8,6 +8,10 @@ _failoverctl_names() { # PROGRAM AWK-CONDITION: the names for which it holds
     timeout 2 "$1" list 2>/dev/null | awk -v master="$3" "\$1 ~ /^[A-Za-z0-9_.:+-]+\$/ && ($2) { print \$1 }" 2>/dev/null
 }
 
+_failoverctl_interfaces() { # PROGRAM
+    timeout 2 "$1" interfaces 2>/dev/null | awk 'NR > 2 && $1 ~ /^[A-Za-z0-9_.:+-]+$/ { print $1 }' 2>/dev/null
+}
+
 _failoverctl() {
     local program=$1 current=$2 previous=$3 command="" words="" i
     local -a arguments=()
@@ -31,7 +35,9 @@ _failoverctl() {
 
     case $command in
     drain) options+=" --timeout" ;;
-    install-service) options+=" --root --dry-run --remove" ;;
+    interfaces) options+=" --active --inactive --watch" ;;
+    interface-xml) options+=" --all" ;;
+    install-service) options+=" --root --remove" ;;
     history) options+=" --master --since --last --strip --svg" ;;
     esac
 
@@ -47,10 +53,12 @@ _failoverctl() {
         if [[ $current == -* ]]; then
             words=$options
         elif [[ ! $command ]]; then
-            words="status list show explain watch history drain undrain switch rename release adopt reload check-config install-service"
+            words="status list show explain interfaces interface-xml watch history drain undrain reset-damping switch rename release adopt reload check-config install-service"
         else
             case $command:${#arguments[@]} in
-            status:0 | drain:0 | undrain:0 | switch:0 | release:0 | adopt:0)
+            interface-xml:*)
+                words=$(_failoverctl_interfaces "$program") ;;
+            status:0 | drain:0 | undrain:0 | reset-damping:0 | switch:0 | release:0 | adopt:0)
                 words=$(_failoverctl_names "$program" '$2 == "master"') ;;
             show:0 | explain:0 | rename:0)
                 words=$(_failoverctl_names "$program" 1) ;;

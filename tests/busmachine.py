@@ -16,18 +16,18 @@ from privatebus import PrivateBus
 
 from failoverd.config.spec import Config
 from failoverd.core.answers import CallError
-from failoverd.daemon.asking import carry_out
+from failoverd.daemon.calls import carry_out
 from failoverd.daemon.clock import MonotonicClock
 from failoverd.daemon.dbus import Presence
-from failoverd.daemon.dbusfaces import ERROR, FACES, NAME, ROOT
+from failoverd.daemon.dbusinterfaces import ERROR, INTERFACES, NAME, ROOT
 from failoverd.daemon.engine import Engine
-from failoverd.daemon.outside import Outside
+from failoverd.daemon.ports import Ports
 from failoverd.daemon.speeds import Speeds
 from failoverd.daemon.store import MemoryStore
-from failoverd.lab.simkernel import SimKernel
-from failoverd.lab.simkernel.clockwork import run_timers
 from failoverd.model.links import Link
 from failoverd.netlink.transport import EVENTS as LINK_EVENTS
+from failoverd_lab.simkernel import SimKernel
+from failoverd_lab.simkernel.clockwork import run_timers
 
 MAC = "52:54:00:00:00:01"
 MASTER = f"{ROOT}/master/52_54_00_00_00_01"
@@ -47,7 +47,7 @@ class Machine:
         self.kernel.plug("ens3", MAC, "virtio", "virtio_net", "virtio0", up=True)
         self.kernel.plug("ens13", MAC, "pci", "vmxnet3", "0000:00")
         self.presence = Presence(self._serve, Speeds(lambda _name: 10_000))
-        outside = Outside(
+        ports = Ports(
             self.kernel.open(LINK_EVENTS, receive_buffer=1 << 20),
             self._open_inet,
             self._complete,
@@ -57,7 +57,7 @@ class Machine:
             self.presence.signalled,
             self.presence.stepped,
         )
-        self.engine = Engine(Config(), outside)
+        self.engine = Engine(Config(), ports)
 
     async def until(self, condition: Callable[[], Any], what: str) -> None:
         """Wait for something."""
@@ -82,7 +82,7 @@ class Machine:
         lines = await self.client("call", NAME, path, interface, member, *more, **how)
         answer: dict[str, Any] = json.loads(lines)
         error = str(answer.get("error", ""))
-        documented = {method.name: method.errors for face in FACES for method in face.methods}
+        documented = {method.name: method.errors for interface in INTERFACES for method in interface.methods}
         prefix, _, own = error.rpartition(".")
         assert prefix != ERROR or own in documented.get(member, ()), answer
         return answer
@@ -94,9 +94,9 @@ class Machine:
             done = await trio.run_process(command, capture_stdout=True, **how)
         return str(done.stdout.decode())
 
-    async def get(self, name: str, path: str = MASTER, face: str = "Master") -> Any:
+    async def get(self, name: str, path: str = MASTER, interface: str = "Master") -> Any:
         """The value of a property."""
-        answer = await self.call(path, "org.freedesktop.DBus.Properties", "Get", "ss", f"{NAME}.{face}", name)
+        answer = await self.call(path, "org.freedesktop.DBus.Properties", "Get", "ss", f"{NAME}.{interface}", name)
         assert answer["error"] is None, answer
         return answer["body"][0]
 

@@ -15,15 +15,26 @@ Answer = bytes | Callable[[dict[str, Any]], bytes]
 VF = {
     "name": "ens4",
     "ifindex": 3,
+    "master": "ens3",
+    "role": "primary",
+    "mac": "52:54:00:00:00:01",
     "driver": "mlx5_core",
-    "parent": "0000:01:00.0",
+    "parent_device": "0000:01:00.0",
+    "active": True,
     "up": True,
     "carrier": True,
     "carrier_losses": 0,
-    "mtu": 1500,
     "fit": True,
+    "mtu": 1500,
 }
-NIC = VF | {"name": "ens3nsby", "ifindex": 2, "driver": "virtio_net", "parent": "virtio0"}
+NIC = VF | {
+    "name": "ens3nsby",
+    "ifindex": 2,
+    "role": "standby",
+    "driver": "virtio_net",
+    "parent_device": "virtio0",
+    "active": False,
+}
 
 
 def master(state: str = "accelerated", **more: Any) -> dict[str, Any]:
@@ -38,10 +49,11 @@ def master(state: str = "accelerated", **more: Any) -> dict[str, Any]:
         "active": "ens4",
         "primary": VF,
         "standby": NIC,
+        "drained": False,
+        "drain_ends": None,
         "mtu": 1500,
         "failovers": 0,
         "last_failover": None,
-        "drain": None,
     }
     return row | more
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -21,7 +21,14 @@ PATIENCE = 20.0
 class Daemon:
     """`python -m failoverd` with its directories below `where`, and the service manager's end of its socket."""
 
-    def __init__(self, where: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        where: Path,
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+        into: Sequence[str] = tuple(inside()),
+    ) -> None:
+        """`into` is the command that it is started by; without words it is in the namespace of the test."""
         self.where = where
         self.log = where / "log"
         self.heard: list[str] = []
@@ -32,7 +39,7 @@ class Daemon:
         self._manager.bind(str(notify))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                inside(sys.executable, "-m", "failoverd", *options),
+                [*into, sys.executable, "-m", "failoverd", *options],
                 env=os.environ | places(where) | {"NOTIFY_SOCKET": str(notify)} | dict(environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -15,20 +15,27 @@ from dataclasses import dataclass, field
 from toykernel import MAC, ToyKernel, address_words, route_words
 
 from failoverd.config.spec import Config
-from failoverd.core.state import PairState, State
+from failoverd.core.inputs import Input, NamesConfigured, Recalled
+from failoverd.core.state import State
 from failoverd.core.step import step
+from failoverd.core.work import Work
 from failoverd.model.actions import (
     Action,
     Announce,
+    AskConfigurer,
     AskLetGo,
     AskUdev,
     DropJournal,
     Emit,
     FetchInet,
+    KeepDamping,
     KeepDrain,
+    KeepLost,
     KeepMarks,
     Peek,
+    ProbePaths,
     Remember,
+    RememberName,
     SaveJournal,
     Say,
     Send,
@@ -37,6 +44,7 @@ from failoverd.model.actions import (
 from failoverd.model.events import (
     Announced,
     Answered,
+    ConfigurerSeen,
     Event,
     InetSeen,
     LetGo,
@@ -46,14 +54,25 @@ from failoverd.model.events import (
     TimePassed,
     UdevDone,
 )
+from failoverd.model.health import Damping
 from failoverd.model.links import Link
 from failoverd.model.orders import Drain
+from failoverd.model.owners import PairOf, Part, Ticket
 from failoverd.model.pairs import Inet, Journal
 from failoverd.model.requests import Request
 from failoverd.model.signals import Signal
 
+TICKET = Ticket(PairOf(MAC), Part.MOVE)
+"""Of a batch that nobody has sent."""
+
 STEPS = 600
 """More steps than any history here needs; with more, it goes in circles."""
+
+
+def under_way(work: Work) -> tuple[Ticket, tuple[Request, ...]]:
+    """The batch that was sent last, with its ticket."""
+    number, batch = list(work.batches.items())[-1]
+    return Ticket(work.owner, batch.part, number), batch.requests
 
 
 @dataclass
@@ -61,8 +80,10 @@ class Driver:
     """One machine and its daemon.
 
     Actions are numbered. After those in `kill_at` the daemon is killed, the answers to those in `lose_at` are lost, for
-    those in `full_at` the disk is full. `lost_races` are names udev could not give, by those the kernel gave.
-    Where `udev_hangs` it is never done, where `held_on` no device is let go. `on_action` is called after each action,
+    those in `full_at` the disk is full. `lost_races` are names udev could not give, by those the kernel gave; `plain`
+    are the kernel's, `words` those in the network's configuration.
+    Where `udev_hangs` it is never done, where `held_on` no device is let go. `no_bond` is why what configures the NIC
+    could not follow to a bond; where `files_hang` that is never known. `on_action` is called after each action,
     `on_step` between two events.
     """
 
@@ -75,9 +96,12 @@ class Driver:
     on_step: Callable[[range], None] = lambda _numbers: None
     now: float = 0.0
     journals: dict[str, Journal] = field(default_factory=dict)
+    lost: dict[str, Inet] = field(default_factory=dict)
     memory: dict[str, str] = field(default_factory=dict)
     drains: dict[str, Drain] = field(default_factory=dict)
-    events: deque[Event | Callable[[], Event]] = field(default_factory=deque)
+    damping: dict[str, Damping] = field(default_factory=dict)
+    probing: list[ProbePaths] = field(default_factory=list)
+    events: deque[Event | Input | Callable[[], Event]] = field(default_factory=deque)
     signals: list[Signal] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     sent: list[tuple[Request, ...]] = field(default_factory=list)
@@ -89,7 +113,12 @@ class Driver:
     done: int = 0
     precious: frozenset[str] = frozenset()
     lost_races: dict[str, str] = field(default_factory=dict)
+    plain: frozenset[str] = frozenset()
+    names: dict[str, str] = field(default_factory=dict)
+    words: frozenset[str] = frozenset()
     udev_hangs: bool = False
+    files_hang: bool = False
+    no_bond: str = ""
     held_on: bool = False
 
     def __post_init__(self) -> None:
@@ -98,23 +127,20 @@ class Driver:
 
     def start(self) -> None:
         """A new daemon: what it knows is on disk and in the kernel."""
-        self.state = State(self.config)
-        for mac, journal in self.journals.items():
-            self.state.pairs[mac] = PairState(mac, journal=journal)
-        for mac, drain in self.drains.items():
-            self.state.pairs.setdefault(mac, PairState(mac)).drain = drain
-        for mac, word in self.memory.items():
-            if word == "joined":
-                self.state.remembered.add(mac)
-            else:
-                self.state.pairs.setdefault(mac, PairState(mac)).held = True
-        for mac in {name[:17] for name in self.marks}:
-            self.state.pairs.setdefault(mac, PairState(mac)).marks = None
+        self.state = State(self.config, renames_live=self.kernel.live_renames)
+        names = {mac: name for mac, name in self.names.items() if name}
+        marked = {name[:17] for name in self.marks}
+        step(
+            self.state,
+            Recalled(self.journals, self.lost, self.drains, self.memory, names, marked, self.damping),
+            self.now,
+        )
+        step(self.state, NamesConfigured(self.words), self.now)
         self.wake = None
         self.kernel.news.clear()
         self.events = deque([Synced(tuple(self.kernel.links.values()))])
 
-    def tell(self, *events: Event) -> None:
+    def tell(self, *events: Event | Input) -> None:
         """Let events happen and everything that follows from them, but not what has to wait."""
         self.events.extend(events)
         for _ in range(STEPS):
@@ -127,8 +153,8 @@ class Driver:
             self.on_step(range(first, self.done))
         raise AssertionError(f"it goes in circles: {self.sent[-6:]}")
 
-    def settle(self, until: float = 2000.0) -> None:
-        """Go on until nothing is waited for any more, or until this time."""
+    def settle(self, until: float = 6000.0) -> None:
+        """Go on until nothing is waited for any more, or until this time. What rules a bond out is asked hourly."""
         self.tell()
         for _ in range(STEPS):
             if self.wake is None or self.wake > until:
@@ -141,11 +167,11 @@ class Driver:
         self.events.extend(self.kernel.news)
         self.kernel.news.clear()
 
-    def _step(self, event: Event) -> None:
+    def _step(self, event: Event | Input) -> None:
         self.wake = None
         unkept = False
         for action in step(self.state, event, self.now):
-            if unkept and isinstance(action, Send | FetchInet | SaveJournal | DropJournal):
+            if unkept and isinstance(action, Send | FetchInet | SaveJournal | KeepLost | DropJournal):
                 continue
             if isinstance(action, SaveJournal) and self.done in self.full_at:
                 unkept, self.done = True, self.done + 1
@@ -162,17 +188,17 @@ class Driver:
 
     def _do(self, action: Action) -> None:
         match action:
-            case Send(mac, requests, _):
-                self._send(mac, requests)
-            case FetchInet(mac, ifindexes):
-                self.events.append(lambda: InetSeen(mac, self.kernel.look(ifindexes)))
+            case Send(ticket, requests, _):
+                self._send(ticket, requests)
+            case FetchInet(owner, ifindexes, closely):
+                self.events.append(lambda: InetSeen(owner, self.kernel.look(ifindexes), self.kernel.closely(closely)))
             case SaveJournal(journal):
                 self.journals[journal.mac] = journal
             case DropJournal(mac):
                 self.journals.pop(mac, None)
-            case Remember(mac, what):
-                self.memory[mac] = str(what)
-            case AskUdev() | AskLetGo():
+            case KeepLost() | Remember():
+                self._remember(action)
+            case AskUdev() | AskLetGo() | AskConfigurer():
                 self._ask(action)
             case WakeAt(at):
                 self.wake = at
@@ -184,24 +210,43 @@ class Driver:
             case _:
                 self._note(action)
 
-    def _ask(self, action: AskUdev | AskLetGo) -> None:
+    def _remember(self, action: KeepLost | Remember) -> None:
         match action:
+            case KeepLost(mac, lost):
+                self.lost[mac] = lost
+            case Remember(mac, what):
+                self.memory[mac] = str(what)
+
+    def _ask(self, action: AskUdev | AskLetGo | AskConfigurer) -> None:
+        match action:
+            case AskConfigurer(nic, _) if not self.files_hang:
+                self.events.append(ConfigurerSeen(nic.ifindex, nic.name, self.no_bond))
             case AskUdev(ifindex, _) if not self.udev_hangs:
-                self.events.append(lambda: UdevDone(ifindex, self.udev_name(ifindex)))
+                self.events.append(lambda: self._udev_done(ifindex))
             case AskLetGo(ifindex) if not self.held_on:
                 self.events.append(LetGo(ifindex))
+
+    def _udev_done(self, ifindex: int) -> UdevDone:
+        is_plain = ifindex in self.kernel.links and self.kernel.links[ifindex].name in self.plain
+        return UdevDone(ifindex, self.udev_name(ifindex), is_plain)
 
     def udev_name(self, ifindex: int) -> str:
         """What udev wanted where somebody was faster; the kernel's names are the keys of `lost_races`."""
         link = self.kernel.links.get(ifindex)
         return self.lost_races.get(link.name, "") if link is not None else ""
 
-    def _note(self, action: Emit | Say | Announce | KeepDrain) -> None:
+    def _note(self, action: Emit | Say | Announce | KeepDrain | KeepDamping | ProbePaths | RememberName) -> None:
         match action:
+            case RememberName(mac, name):
+                self.names[mac] = name
             case KeepDrain(mac, None):
                 self.drains.pop(mac, None)
             case KeepDrain(mac, drain) if drain is not None:
                 self.drains[mac] = drain
+            case ProbePaths():
+                self.probing.append(action)
+            case KeepDamping(mac, damping):
+                self.damping[mac] = damping
             case Emit(signal):
                 self.signals.append(signal)
             case Say(_, text):
@@ -217,18 +262,18 @@ class Driver:
         if link is not None and link != self.state.links.get(ifindex):
             self.events.append(LinkSeen(link))
 
-    def _send(self, mac: str, requests: tuple[Request, ...]) -> None:
+    def _send(self, ticket: Ticket, requests: tuple[Request, ...]) -> None:
         assert requests, "an empty batch has no answer"
         self._take_news()
         answers = self.kernel.do(requests)
         self.sent.append(requests)
         if self.done in self.lose_at:
             self.kernel.news.clear()
-            self.events.append(Answered(mac, requests, None))
+            self.events.append(Answered(ticket, requests, None))
             self.events.append(Synced(tuple(self.kernel.links.values())))
         else:
             self._take_news()
-            self.events.append(Answered(mac, requests, answers))
+            self.events.append(Answered(ticket, requests, answers))
 
     # What must hold
 
@@ -244,7 +289,8 @@ class Driver:
     def written(self, begun: bool = False) -> frozenset[str]:
         """What is in a journal on disk, or only in those of moves that may have begun."""
         journals = [journal for journal in self.journals.values() if journal.cut or not begun]
-        return words(inet for journal in journals for inet in (journal.inet, journal.extra))
+        moving = (inet for journal in journals for inet in (journal.inet, journal.extra))
+        return words([*moving, *self.lost.values()])
 
     def on(self, name: str) -> frozenset[str]:
         """What is configured on the device of this name."""

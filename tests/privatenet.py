@@ -14,9 +14,11 @@ import ctypes
 import functools
 import os
 import socket
+import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,24 @@ def private_net(test: Callable[..., None]) -> Callable[..., None]:
         assert (status, report) == (0, ""), f"in the child process:\n{report}"
 
     return run
+
+
+@contextmanager
+def container() -> Iterator[int]:
+    """Another namespace, which lives as long as a process in it; its pid."""
+    script = "import ctypes, sys; ctypes.CDLL(None).unshare(0x40000000); print('in', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"in\n"
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def set_up(pid: int, name: str) -> None:
+    """Bring up a device of that container."""
+    subprocess.run(["nsenter", "-t", str(pid), "-n", "ip", "link", "set", name, "up"], check=True)
 
 
 def _child(report: socket.socket, test: Callable[[], None]) -> None:

@@ -103,6 +103,12 @@ class RawBus:
             data = data[-len(word) + 1 :] + more
             seen += data.count(word)
 
+    def reply(self) -> bytes:
+        """Read until there is an answer, whatever it is; it has come alone."""
+        data = self.sock.recv(1 << 16)
+        assert data, "the bus hung up"
+        return data
+
     def is_hung_up(self) -> bool:
         """Read until the bus ends the connection, or nothing comes any more."""
         self.sock.settimeout(0.5)

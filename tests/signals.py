@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from failoverd.daemon.tellers import Moment
-from failoverd.model.signals import FailedOver, Joined, LinkRenamed, Released
+from failoverd.model.signals import FailedOver, Joined, LinkRenamed, Moment, Released
 
 MAC = "52:54:00:aa:bb:cc"
 MOMENT = Moment(1_700_000_000.25, 12.5)

@@ -69,7 +69,7 @@ if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
 fi
 
 # The stamp is written last, so a set-up that was cut short is done again.
-stamp=$({ python3 -VV; pwd; cat pyproject.toml; } | sha256sum)
+stamp=$({ python3 -VV; pwd; cat pyproject.toml lab/pyproject.toml; } | sha256sum)
 if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
     # A .venv that was moved, or made by another Python, still calls the old one.
     if ! grep -qsF "$PWD/.venv/bin/" .venv/bin/pip || [ "$(.venv/bin/python -VV)" != "$(python3 -VV)" ]; then
@@ -77,6 +77,12 @@ if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
         logged venv python3 -m venv --clear .venv
     fi
     say "installing the Python packages into .venv"
-    logged pip .venv/bin/python -m pip install --disable-pip-version-check --use-pep517 --editable '.[dev]'
+    logged pip .venv/bin/python -m pip install --disable-pip-version-check --use-pep517 --editable '.[dev]' --editable ./lab
     printf '%s\n' "$stamp" >.venv/stamp
+fi
+
+# Not with the others: it is a binary, and not to be had for every Python and machine.
+if [ "${1:-}" = fuzz ] && ! .venv/bin/python -c 'import atheris' 2>/dev/null; then
+    say "installing atheris into .venv"
+    logged pip-fuzz .venv/bin/python -m pip install --disable-pip-version-check --use-pep517 --editable '.[fuzz]'
 fi

@@ -3,6 +3,11 @@
 Each tier is one run of pytest over its part of tests/; the numbers come from pytest's own JUnit file. A tier
 that cannot run here is reported and otherwise passed over, unless FAILOVERD_REQUIRE_ALL is set (as .ci/run
 does): then it counts as a failure, and so does each skipped test. The last line is the sum, plain, for scripts.
+
+Guests are most of the time, so `make test` has one Debian release or one datapath where the other says the same; the
+tiers `more` and `matrix` (make test-guest-more, make test-guest-matrix) have the rest. What measures silence runs
+alone, all else two guests at a time. `quick`, for after each change, has style, types and the pure rooms, whose
+histories are cut here and there only (tests/everycut.py).
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ENTER = """
-from failoverd.lab import namespaces, world
+from failoverd_lab import namespaces, world
 try:
     namespaces.enter()
 except world.CannotTell as why:
@@ -71,6 +76,8 @@ class Tier:
     covered: bool = False
     named: bool = False
     """It only runs where it is named."""
+    quick: bool = False
+    """Histories that are cut everywhere are cut here and there only (tests/everycut.py)."""
 
 
 COVERED = ["--cov", "--cov-report=", "--cov-fail-under=0", "-n", "2"]
@@ -84,6 +91,8 @@ ANYWHERE = ["--ignore=tests/lint", "-v"]
 TWO_GUESTS = ["-n", "2", "--dist", "load", "--maxschedchunk", "1"]
 """On two cores, for what counts and compares. What measures silence has the machine to itself."""
 TWO_WALKS = ["-n", "2", "--dist", "loadscope"]
+PURE = [f"tests/{room}" for room in ("model", "kinds", "config", "policy", "inventory", "datapaths", "plan", "core")]
+"""The pure rooms, beside the style and the types: what is worth passing after each change."""
 TIERS = [
     Tier("lint", ["tests/lint"]),
     Tier("unit", ["tests"], [*UNIT, "-m", NO_GUEST, "-q"], covered=True),
@@ -93,6 +102,7 @@ TIERS = [
     Tier("packaging", ["tests/packaging"]),
     Tier("guest", ["tests"], ["-m", "vm and not more", *ANYWHERE, *TWO_GUESTS], needs=guest_needs, minutes=40),
     Tier("stories", ["tests/vm"], ["-m", "story and not more", "-v"], needs=guest_needs, minutes=40),
+    Tier("quick", ["tests/lint", *PURE], ["-n", "2", "--dist", "loadfile", "-q"], named=True, quick=True),
     Tier("more", ["tests"], ["-m", "more", *ANYWHERE], needs=guest_needs, minutes=120, named=True),
     Tier("matrix", ["tests/matrix"], ["-m", "matrix", "-v", *TWO_WALKS], needs=guest_needs, minutes=120, named=True),
 ]
@@ -151,7 +161,7 @@ def run(tier: Tier, result: Result) -> None:
     with tempfile.TemporaryDirectory(prefix="failoverd-tiers-") as folder:
         report = Path(folder, "report.xml")
         options = [*tier.arguments, *(COVERED if tier.covered else ()), f"--junitxml={report}", "--durations=15"]
-        status = call([sys.executable, "-m", "pytest", *options, *tier.folders], tier.minutes, result)
+        status = call([sys.executable, "-m", "pytest", *options, *tier.folders], tier.minutes, result, quick=tier.quick)
         if status == NO_TESTS:
             result.could_not = "it has no tests"
             return
@@ -163,9 +173,10 @@ def run(tier: Tier, result: Result) -> None:
         result.trouble.append("coverage falls short")
 
 
-def call(command: Sequence[str], minutes: int, result: Result) -> int:
+def call(command: Sequence[str], minutes: int, result: Result, *, quick: bool = False) -> int:
     """Run a command to its end. One that hangs is interrupted, so that pytest shows where, then killed."""
-    process = subprocess.Popen(command, cwd=ROOT)
+    environment = os.environ | {"FAILOVERD_QUICK": "1" if quick else ""}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:
         return process.wait(minutes * 60)
     except subprocess.TimeoutExpired:

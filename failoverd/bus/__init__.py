@@ -1,1 +1,1 @@
-"""D-Bus on trio: one connection that comes back, a tree of objects, and a queue that cannot grow without end."""
+"""D-Bus on trio: a connection that is restored, a tree of objects, and a bounded queue."""

@@ -1,9 +1,12 @@
 """One connection to a message bus, on trio: a BaseMessageBus of dbus-next with other ends.
 
-dbus-next does the serials, the matching of replies and the codec; the socket, the queue and everything that is
-answered is ours. Nobody waits in `send`: what is sent goes to a queue. It is bounded from its other end. While it is
-full no more calls are read, so it grows by one answer at most; and who has signals to send waits for `room` first, and
-decides what to drop meanwhile. A queue that drops by itself would also drop what a client cannot miss.
+dbus-next does the serials, the matching of replies and the codec; the socket, the queue and all the answers are
+failoverd's. `send` never waits: messages go to a queue. The queue is bounded from its other end. A sender of answers or
+signals waits for `room` first, and decides what to drop meanwhile. A queue that drops by itself would also drop what a
+client cannot miss.
+
+Incoming messages are read at once, whatever waits to be sent: the bus has one queue to failoverd, in which an order
+stands behind everything that came before it.
 """
 
 from __future__ import annotations
@@ -19,31 +22,34 @@ import trio
 from dbus_next import Message, MessageType
 from dbus_next.message_bus import BaseMessageBus
 
-from failoverd.bus.faces import BusError
-from failoverd.bus.seldom import Seldom
-from failoverd.bus.wire import Reader, TooLongError, UnreadableError, WireError, marshal
+from failoverd.bus.envelope import Envelope
+from failoverd.bus.interfaces import BusError
+from failoverd.bus.rate_limit import RateLimit
+from failoverd.bus.wire import Reader, TooLongError, UnreadableError, WireError, marshal, read
 
 log = logging.getLogger("failoverd")
 
 BOUND = 1 << 18
-"""Bytes that may wait to be sent before nothing more is begun. A signal is 200 to 300 bytes long."""
+"""Bytes in the queue at which nothing more is begun. A signal is 200 to 300 bytes long."""
 CHUNK = 1 << 14
-"""Bytes read at once: so many that some calls fit, so few that the engine gets its turn between."""
+"""Bytes read and sent at once: enough for some calls, and few enough that the engine gets its turn between."""
+IN_THE_KERNEL = 1 << 15
+"""Bytes that may wait in the socket, where urgent messages cannot overtake. The kernel doubles it."""
 PATIENCE = 25.0
-"""Seconds the bus may take for an answer, as in libdbus."""
+"""Seconds within which the bus has to answer, as in libdbus."""
 DEFAULT_ADDRESS = "unix:path=/run/dbus/system_bus_socket"
 BUS = "org.freedesktop.DBus"
 
-OnCall = Callable[[Message], None]
+OnCall = Callable[[Envelope], None]
 
 
 def system_bus() -> str:
-    """The address of the system bus: $DBUS_SYSTEM_BUS_ADDRESS or the usual one."""
+    """Return the address of the system bus: $DBUS_SYSTEM_BUS_ADDRESS or the usual one."""
     return os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or DEFAULT_ADDRESS
 
 
 class Connection(BaseMessageBus):  # type: ignore[misc]
-    """See the module. `on_call` gets every method call and answers it, now or later, with `send`."""
+    """A connection to a bus (see the module). `on_call` gets every method call, and must return quickly."""
 
     def __init__(self, address: str, on_call: OnCall) -> None:
         super().__init__(bus_address=address)
@@ -54,14 +60,13 @@ class Connection(BaseMessageBus):  # type: ignore[misc]
         self._room = trio.Event()
         self._stream: trio.SocketStream
         self._is_over = False
-        self._complaints = Seldom()
-        self.add_message_handler(self._incoming)
+        self._complaints = RateLimit()
 
     def _setup_socket(self) -> None:
-        """dbus-next would connect here, and block; `open` does it."""
+        """Do nothing: dbus-next would connect here, and block. `open` connects."""
 
     async def open(self) -> None:
-        """Connect and authenticate. Raises OSError, WireError or, for an address that cannot be used, ValueError."""
+        """Connect and authenticate. Raises OSError, WireError, or ValueError for an address that cannot be used."""
         with trio.fail_after(PATIENCE):
             self._stream = await _connect(self._bus_address)
             try:
@@ -71,9 +76,9 @@ class Connection(BaseMessageBus):  # type: ignore[misc]
                 raise
 
     async def run(self, on_open: Callable[[], Any]) -> None:
-        """Read and write until the connection ends. `on_open` is awaited beside it, once.
+        """Read and write until the connection ends. `on_open` is awaited once, at the same time.
 
-        Raises what ends it, in a group or not as the release of trio has it.
+        Raises the error that ends it; whether in an exception group depends on the release of trio.
         """
         try:
             async with trio.open_nursery() as nursery:
@@ -86,7 +91,7 @@ class Connection(BaseMessageBus):  # type: ignore[misc]
             self._stream.socket.close()
 
     async def ask(self, member: str, signature: str = "", *body: Any) -> Any:
-        """Call a method of the bus itself and give its first value. Raises BusError."""
+        """Call a method of the bus itself and return its first value. Raises BusError."""
         answers: list[Message] = []
         answered = trio.Event()
 
@@ -107,67 +112,57 @@ class Connection(BaseMessageBus):  # type: ignore[misc]
         return answers[0].body[0] if answers[0].body else None
 
     def send(self, msg: Message) -> None:
-        """Put it into the queue, unless the connection has ended. Raises what `marshal` raises."""
+        """Queue a message, unless the connection has ended. Raises what `marshal` raises."""
         if self._is_over:
             return
         if not msg.serial:
             msg.serial = self.next_serial()
-        data = marshal(msg)
-        self._out.append(data)
-        self.queued += len(data)
-        self._more.set()
+        self.send_raw(marshal(msg), is_urgent=msg.destination == BUS)
+
+    def send_raw(self, data: bytes, is_urgent: bool = False) -> None:
+        """Queue a message that is already marshalled. Calls to the bus itself go ahead of the queue: an order waits for
+        the answer."""
+        if not self._is_over:
+            (self._out.appendleft if is_urgent else self._out.append)(data)
+            self.queued += len(data)
+            self._more.set()
 
     def has_room(self, share: float = 1.0) -> bool:
-        """Whether less than this share of the queue is taken. Also when it is over: then nothing will be sent."""
+        """Return whether less than this share of the queue is taken. True also after the end: then nothing is sent."""
         return self._is_over or self.queued < BOUND * share
 
     async def room(self, share: float = 1.0) -> None:
         """Wait for `has_room`."""
         while not self.has_room(share):
-            self._room = trio.Event()
+            if self._room.is_set():
+                self._room = trio.Event()
             await self._room.wait()
 
     async def _read(self) -> None:
         reader = Reader()
         while True:
-            await self.room()
             data = await self._stream.receive_some(CHUNK)
             if not data:
                 raise WireError("the bus has closed the connection")
             for found in reader.feed(data):
                 self._take(found)
-                await self.room()
-                await trio.lowlevel.checkpoint()
 
-    def _take(self, found: Message | TooLongError | UnreadableError) -> None:
-        if isinstance(found, UnreadableError):
-            self._complaints.warn("D-Bus: %s", found)
-        elif isinstance(found, TooLongError):
-            if found.message.message_type == MessageType.METHOD_CALL and not found.message.flags & 1:
-                self.send(Message.new_error(found.message, f"{BUS}.Error.LimitsExceeded", str(found)))
-        else:
-            try:
-                self._process_message(found)
-            except Exception as error:  # A client must not be able to end the connection, whatever it finds.
-                self._complaints.warn("D-Bus: %s from %s: %r", found.member, found.sender, error)
-
-    def _incoming(self, message: Message) -> bool:
-        """A call is taken here, past all that dbus-next would do with it. True means: this was all.
-
-        dbus-next answers what is raised here with a traceback, and logs another.
-        """
-        if message.message_type != MessageType.METHOD_CALL:
-            return False
+    def _take(self, found: Envelope) -> None:
+        """Handle one message; a call bypasses dbus-next. No error that a client causes may end the connection."""
         try:
-            self._on_call(message)
+            if found.is_call:
+                self._on_call(found)
+            elif found.is_answer:
+                self._process_message(read(found))
+        except (TooLongError, UnreadableError) as error:
+            self._complaints.warn("D-Bus: %s", error)
         except Exception as error:
-            self._complaints.warn("D-Bus: %s from %s cannot be answered: %r", message.member, message.sender, error)
-        return True
+            self._complaints.warn("D-Bus: %r from %r: %r", found.member, found.sender, error)
 
     async def _write(self) -> None:
         while True:
             while self._out:
-                data = self._out.popleft()
+                data = self._batch()
                 await self._stream.send_all(data)
                 self.queued -= len(data)
                 if self.has_room(0.25):
@@ -175,9 +170,19 @@ class Connection(BaseMessageBus):  # type: ignore[misc]
             self._more = trio.Event()
             await self._more.wait()
 
+    def _batch(self) -> bytes:
+        """Take from the queue what is sent at once. One message a turn of the loop would mean one for each CHUNK that
+        is read."""
+        parts = [self._out.popleft()]
+        size = len(parts[0])
+        while self._out and size + len(self._out[0]) <= CHUNK:
+            parts.append(self._out.popleft())
+            size += len(parts[-1])
+        return b"".join(parts)
+
 
 async def _connect(addresses: list[tuple[str, dict[str, str]]]) -> trio.SocketStream:
-    """The first of these addresses that answers."""
+    """Connect to the first of these addresses that answers."""
     error: Exception = ValueError("the address of the bus names no place")
     for transport, options in addresses:
         name = options.get("path") or ("\0" + options["abstract"] if "abstract" in options else "")
@@ -186,6 +191,7 @@ async def _connect(addresses: list[tuple[str, dict[str, str]]]) -> trio.SocketSt
             continue
         sock = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, IN_THE_KERNEL)
             await sock.connect(name)
         except OSError as refused:
             sock.close()
@@ -196,9 +202,10 @@ async def _connect(addresses: list[tuple[str, dict[str, str]]]) -> trio.SocketSt
 
 
 async def _authenticate(stream: trio.SocketStream) -> None:
-    """Let the bus take our user from the socket (EXTERNAL without an identity, as systemd's own clients do).
+    """Authenticate with the user that the bus takes from the socket (EXTERNAL without an identity, as systemd's own
+    clients do).
 
-    A uid that we say would be wrong in a user namespace.
+    A uid sent by the client would be wrong in a user namespace.
     """
     await stream.send_all(b"\0AUTH EXTERNAL\r\n")
     await _expect(stream, b"DATA")

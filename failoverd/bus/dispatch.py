@@ -1,21 +1,21 @@
-"""Answers to calls: the standard interfaces here, an object's own methods by whoever offers them.
+"""Dispatch calls: the standard interfaces are answered here, an object's own methods elsewhere.
 
-Every refusal names the place: the member, the object, what it was given and what it takes. What somebody else's mistake
-causes is an answer to him and no line in the log.
+Every refusal names the place: the member, the object, the arguments that it was given and those that it takes. A
+client's mistake is answered with an error and makes no line in the log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dbus_next import Message, Variant
 
-from failoverd.bus.faces import BusError, Method, signature
+from failoverd.bus.interfaces import BusError, Method, signature
 from failoverd.bus.introspect import introspect
 from failoverd.bus.tree import OBJECT_MANAGER, PROPERTIES, Tree
+from failoverd.dataclass import dataclass
 
 ERROR = "org.freedesktop.DBus.Error"
 INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
@@ -29,30 +29,31 @@ STANDARD: dict[str, dict[str, tuple[str, str]]] = {
     PROPERTIES: {"Get": ("ss", "v"), "GetAll": ("s", "a{sv}"), "Set": ("ssv", "")},
     OBJECT_MANAGER: {"GetManagedObjects": ("", "a{oa{sa{sv}}}")},
 }
-"""The members of the standard interfaces: what they take and what they give."""
+"""The members of the standard interfaces: their input and output signatures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A call of an object's own method, checked against its face: who asks what of which object."""
+    """A call of an object's own method, checked against its interface: the caller, the object, the method and its
+    arguments."""
 
     path: str
-    face: str
+    interface: str
     method: Method
     arguments: list[Any]
     sender: str
 
 
 def answer(tree: Tree, call: Message) -> tuple[str, Body] | Asked:
-    """The answer's signature and body, or what is to be carried out. Raises BusError."""
+    """Return the answer's signature and body, or the call that is to be carried out. Raises BusError."""
     if call.interface in STANDARD or (call.interface is None and _standard(call.member)):
         return _standard_answer(tree, call.interface or _standard(call.member), call)
     found = _own(tree, call)
     if found is None:
         raise BusError(f"{ERROR}.UnknownMethod", _unknown(tree, call))
-    face, method = found
+    interface, method = found
     _check(call, signature(method.takes))
-    return Asked(call.path, face, method, call.body, call.sender or "")
+    return Asked(call.path, interface, method, call.body, call.sender or "")
 
 
 def _standard(member: str) -> str:
@@ -61,19 +62,19 @@ def _standard(member: str) -> str:
 
 def _own(tree: Tree, call: Message) -> tuple[str, Method] | None:
     for name in tree.objects.get(call.path, {}):
-        method = tree.faces[name].method(call.member)
+        method = tree.interfaces[name].method(call.member)
         if method is not None and call.interface in (None, name):
             return name, method
     return None
 
 
 def _unknown(tree: Tree, call: Message) -> str:
-    faces = tree.objects.get(call.path)
-    if faces is None:
+    interfaces = tree.objects.get(call.path)
+    if interfaces is None:
         return f"there is no object {call.path}; GetManagedObjects of {tree.root} gives those there are"
-    if call.interface is not None and call.interface not in faces:
-        return f"{call.path} has no interface {call.interface}; it has {', '.join(faces)}"
-    methods = [f"{name}.{method.name}" for name in faces for method in tree.faces[name].methods]
+    if call.interface is not None and call.interface not in interfaces:
+        return f"{call.path} has no interface {call.interface}; it has {', '.join(interfaces)}"
+    methods = [f"{name}.{method.name}" for name in interfaces for method in tree.interfaces[name].methods]
     return f"{call.path} has no method {call.member}; it has {', '.join(methods) or 'none'}"
 
 
@@ -114,14 +115,14 @@ def _machine_id(_tree: Tree, call: Message) -> Body:
 
 
 def _get_all(tree: Tree, call: Message) -> Body:
-    face = call.body[0]
-    if face in STANDARD:
+    interface = call.body[0]
+    if interface in STANDARD:
         return [{}]
-    faces = tree.objects.get(call.path, {})
-    if face not in faces:
-        text = f"{call.path} has no interface {face}; it has {', '.join(faces) or 'none'}"
+    interfaces = tree.objects.get(call.path, {})
+    if interface not in interfaces:
+        text = f"{call.path} has no interface {interface}; it has {', '.join(interfaces) or 'none'}"
         raise BusError(f"{ERROR}.UnknownInterface", text)
-    return [tree.variants(face, faces[face])]
+    return [tree.variants(interface, interfaces[interface])]
 
 
 def _get(tree: Tree, call: Message) -> Body:

@@ -1,35 +1,36 @@
-"""Bytes to messages and back, with dbus-next's codec, and what has to be bounded or mended around it.
+"""Bytes to messages and back: dbus-next's codec, with bounds and repairs around it.
 
 - dbus-next reads from a socket field by field. Here whole messages are cut out of the stream first, by the three
-  lengths in the fixed part of the header; so one that cannot be read does not take the rest of the stream with it.
-- A message to us is short: names and words. A longer one is not kept while it comes in, and its sender is told so.
-- The bus ends the connection of whoever sends a NUL in a string, or text that is no UTF-8. Such a text is refused
-  here, where it is still somebody's error and not everybody's.
+  lengths in the fixed part of the header. So an unreadable message does not take the rest of the stream with it, and
+  one that will not be answered is not decoded.
+- A message to failoverd is short: names and words. A longer one is not kept while it comes in, and its sender gets an
+  error.
+- The bus ends the connection of a client that sends a NUL in a string, or text that is not UTF-8. Such a text is
+  refused here, where it fails one message and not the whole connection.
 """
 
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Iterator
 from typing import Any
 
 from dbus_next import Message, Variant
 from dbus_next._private.unmarshaller import Unmarshaller
 
+from failoverd.bus.envelope import FIXED, FOUR, Envelope, envelope
+
 LONGEST = 4096
-"""Bytes of body that a message to us may have."""
+"""Most bytes of body in a message to failoverd."""
 LONGEST_HEADER = 4096
-"""Bytes of header fields. A path, an interface and names of 255 bytes at most: more is nobody's honest call."""
+"""Most bytes of header fields. A path, an interface and names have 255 bytes at most: no honest call has more."""
 MOST = 1 << 27
-"""Bytes that any message may have (D-Bus specification, "Message Format")."""
-FIXED = 16
-"""Bytes of the header's fixed part (D-Bus specification, "Message Format")."""
+"""Most bytes in any message (D-Bus specification, "Message Format")."""
 BODY = slice(4, 8)
 
 
 class WireError(Exception):
-    """The other side does not speak D-Bus; the connection is of no use any more."""
+    """The peer does not speak D-Bus; the connection is of no use any more."""
 
 
 class TooLongError(Exception):
@@ -45,14 +46,14 @@ class UnreadableError(Exception):
 
 
 class Reader:
-    """Cuts the stream into messages."""
+    """Splits the stream into messages."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._skip = 0
 
-    def feed(self, data: bytes) -> Iterator[Message | TooLongError | UnreadableError]:
-        """The messages that are complete now. Raises WireError."""
+    def feed(self, data: bytes) -> Iterator[Envelope]:
+        """Take in data, and yield the messages that are complete. Raises WireError."""
         skipped = min(self._skip, len(data))
         self._skip -= skipped
         self._buffer += data[skipped:]
@@ -69,7 +70,7 @@ class Reader:
             if is_long:
                 self._pass_over(body)
                 raw = raw[: BODY.start] + bytes(4) + raw[BODY.stop :]
-            yield _message(raw, body if is_long else 0)
+            yield envelope(raw, body if is_long else 0)
 
     def _pass_over(self, length: int) -> None:
         here = min(length, len(self._buffer))
@@ -78,26 +79,29 @@ class Reader:
 
 
 def _lengths(start: bytearray) -> tuple[int, int]:
-    """How long the header is with its padding, and the body."""
-    order = {ord("l"): "<", ord("B"): ">"}.get(start[0])
-    if order is None or start[3] != 1:
+    """Return the lengths of the header with its padding, and of the body."""
+    four = FOUR.get(start[0])
+    if four is None or start[3] != 1:
         raise WireError(f"what came is no D-Bus message: {bytes(start[:FIXED])!r}")
-    body, _serial, fields = struct.unpack_from(f"{order}III", start, 4)
+    (body,), (fields,) = four.unpack_from(start, 4), four.unpack_from(start, 12)
     return FIXED + -(-fields // 8) * 8, body
 
 
-def _message(raw: bytes, too_long: int) -> Message | TooLongError | UnreadableError:
+def read(found: Envelope) -> Message:
+    """Decode a message. Raises TooLongError and UnreadableError."""
     try:
-        message = Unmarshaller(io.BytesIO(raw)).unmarshall()
+        message = Unmarshaller(io.BytesIO(found.raw)).unmarshall()
     except Exception as error:  # dbus-next raises whatever its validators and Python's codecs raise.
-        return UnreadableError(f"a message could not be read: {error!r}")
+        raise UnreadableError(f"a message could not be read: {error!r}") from error
     if message is None:
-        return UnreadableError("a message ended before its fields did")
-    return TooLongError(message, too_long) if too_long else message
+        raise UnreadableError("a message ended before its fields did")
+    if found.too_long:
+        raise TooLongError(message, found.too_long)
+    return message
 
 
 def marshal(message: Message) -> bytes:
-    """Its bytes. Raises ValueError where a text may not be sent or a value has a wrong type."""
+    """Return a message's bytes. Raises ValueError where a text may not be sent or a value has a wrong type."""
     for text in _texts(message.body):
         if "\0" in text:
             raise ValueError(f"{text!r} has a NUL in it, for which the bus would end the connection")

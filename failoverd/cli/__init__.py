@@ -1,1 +1,1 @@
-"""The commands: failoverd, failoverctl, failoverd-lab."""
+"""The commands: failoverd, failoverctl, failoverd-hooks."""

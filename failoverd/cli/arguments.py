@@ -1,43 +1,109 @@
-"""The command line, read by the table of commands.
+"""Command lines: a table describes what a program takes, and `parse` reads a command line by it.
 
-Not argparse's work: it takes as long to import and to be filled as the whole call, and abbreviates options besides.
-Options may stand anywhere, as `--flag VALUE` or `--flag=VALUE`; behind `--` everything is an argument.
+Every program has such a table; --help (cli/usage.py) and failoverctl's manual page are made from it as well. argparse
+would be a second way to say the same, and takes twice the time of failoverctl's whole start (docs/measured.md).
+
+Options may stand anywhere, as `--flag VALUE` or `--flag=VALUE`, and cannot be abbreviated; after `--` every word is an
+argument. The classes are plain, as failoverctl reads its table at every start and importing `dataclasses` alone takes
+longer than a call.
 """
 
 from __future__ import annotations
 
-from failoverd.cli.commands import COMMANDS, OPTIONS
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from failoverd.cli.commands import Option
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
 
 class UsageError(Exception):
-    """Wrong usage; the text says what and what there is instead. `command` is the one it was said to, or ""."""
+    """Wrong usage; the text says what is wrong and what exists instead. `command` is the one it was said to, or ""."""
 
     def __init__(self, text: str, command: str = "") -> None:
         super().__init__(text)
         self.command = command
 
 
+class Option:
+    """`--flag` or `--flag VALUE`. `words` are the values it takes, if they are few; `read` converts a value, and raises
+    ValueError with what is wrong with it."""
+
+    __slots__ = ("about", "flag", "letter", "read", "value", "words")
+
+    def __init__(
+        self,
+        flag: str,
+        about: str,
+        letter: str = "",
+        value: str = "",
+        words: Sequence[str] = (),
+        read: Callable[[str], Any] = str,
+    ) -> None:
+        self.flag, self.about, self.letter, self.value, self.words, self.read = flag, about, letter, value, words, read
+
+
+class Command:
+    """A command. `takes` are its arguments as usage shows them: in square brackets if they may be left out, with ... at
+    the end if they may be repeated. `about` is what --help says beyond the summary; `examples` are pairs of words and
+    their effect. `changes`: it requires root. `codes`: exit codes of its own."""
+
+    __slots__ = ("about", "changes", "codes", "examples", "options", "summary", "takes")
+
+    def __init__(
+        self,
+        takes: str,
+        summary: str,
+        about: str,
+        examples: Sequence[tuple[str, str]],
+        options: Sequence[Option] = (),
+        changes: bool = False,
+        codes: Mapping[int, str] | None = None,
+    ) -> None:
+        self.takes, self.summary, self.about = takes.split(), summary, about
+        self.examples, self.options, self.changes, self.codes = examples, options, changes, codes or {}
+
+
+class Program:
+    """A program. `options` are those of all commands; `usual` is the command if none is named. A program may have no
+    commands. `notes` end its help."""
+
+    __slots__ = ("codes", "commands", "examples", "name", "notes", "options", "summary", "usual")
+
+    def __init__(
+        self,
+        name: str,
+        summary: str,
+        options: Sequence[Option],
+        examples: Sequence[tuple[str, str]],
+        codes: Mapping[int, str],
+        commands: Mapping[str, Command] | None = None,
+        usual: str = "",
+        notes: str = "",
+    ) -> None:
+        self.name, self.summary, self.examples, self.codes, self.notes = name, summary, examples, codes, notes
+        self.options, self.commands, self.usual = (*options, *ALWAYS), commands or {}, usual
+
+
+ALWAYS = (
+    Option("--help", "Print this help and end.", letter="-h"),
+    Option("--version", "Print the version and end."),
+)
+"""The options of every program."""
+
+
 class Wanted:
-    """What the command line says; `options` by flag, with "" as the value of one that takes none. `named` says that
-    the command was named."""
+    """A parsed command line. `options` has the values by flag, "" for a flag alone; `named`: the command was named."""
 
     __slots__ = ("arguments", "command", "named", "options")
 
-    def __init__(self, command: str, arguments: Sequence[str], options: Mapping[str, str]) -> None:
-        self.command, self.named = command or "status", bool(command)
-        self.arguments, self.options = arguments, options
+    def __init__(self, command: str, named: bool, arguments: Sequence[str], options: Mapping[str, Any]) -> None:
+        self.command, self.named, self.arguments, self.options = command, named, arguments, options
 
 
-def parse(words: Sequence[str]) -> Wanted:
-    """Raises UsageError."""
+def parse(program: Program, words: Sequence[str]) -> Wanted:
+    """Parse a command line. Raises UsageError."""
     rest = list(words)
-    options: dict[str, str] = {}
+    options: dict[str, Any] = {}
     arguments: list[str] = []
     command = ""
     only_arguments = False
@@ -46,23 +112,34 @@ def parse(words: Sequence[str]) -> Wanted:
         if word == "--" and not only_arguments:
             only_arguments = True
         elif word.startswith("-") and len(word) > 1 and not only_arguments:
-            _take_option(word, rest, command, options)
-        elif command:
+            _take_option(program, word, rest, command, options)
+        elif command or not program.commands:
             arguments.append(word)
         else:
-            command = _known(word)
-    wanted = Wanted(command, arguments, options)
+            command = _known(program, word)
+    wanted = Wanted(command or program.usual, bool(command), arguments, options)
     if not options.keys() & {"--help", "--version"}:
-        _check(wanted)
+        _check(program, wanted)
     return wanted
 
 
-def _take_option(word: str, rest: list[str], command: str, options: dict[str, str]) -> None:
+def seconds(text: str) -> float:
+    """Return a value's number of seconds. Raises ValueError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{text!r} is no number of seconds, 0 or more")
+    return number
+
+
+def _take_option(program: Program, word: str, rest: list[str], command: str, options: dict[str, Any]) -> None:
     flag, equals, value = word.partition("=")
-    option = _option(flag, command)
+    option = _option(program, flag, command)
     if option is None:
-        text = f"there is no option {flag}"
-        raise UsageError(text + (f" to {command}" if command else " before the command"), command)
+        where = f" to {command}" if command else " before the command" if program.commands else ""
+        raise UsageError(f"there is no option {flag}{where}", command)
     if option.value and not equals:
         if not rest:
             raise UsageError(f"{flag} wants a value: {option.value}", command)
@@ -71,40 +148,35 @@ def _take_option(word: str, rest: list[str], command: str, options: dict[str, st
         raise UsageError(f"{flag} takes no value", command)
     if option.words and value not in option.words:
         raise UsageError(f"{flag} takes {', '.join(option.words)}, not {value!r}", command)
-    if option.value == "SECONDS":
-        _check_seconds(flag, value, command)
-    options[option.flag] = value
-
-
-def _option(flag: str, command: str) -> Option | None:
-    own = COMMANDS[command].options if command else ()
-    return next((option for option in (*own, *OPTIONS) if flag and flag in (option.flag, option.letter)), None)
-
-
-def _check_seconds(flag: str, value: str, command: str) -> None:
     try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise UsageError(f"{flag} takes a number of seconds, 0 or more, not {value!r}", command)
+        options[option.flag] = option.read(value)
+    except ValueError as error:
+        raise UsageError(f"{flag}: {error}", command) from None
 
 
-def _known(word: str) -> str:
-    if word in COMMANDS:
+def _option(program: Program, flag: str, command: str) -> Option | None:
+    own = program.commands[command].options if command else ()
+    return next((option for option in (*own, *program.options) if flag and flag in (option.flag, option.letter)), None)
+
+
+def _known(program: Program, word: str) -> str:
+    if word in program.commands:
         return word
     from difflib import get_close_matches
 
-    near = get_close_matches(word, COMMANDS, 1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+    near = get_close_matches(word, program.commands, 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(program.commands)}"
     raise UsageError(f"there is no command {word!r}; {hint}")
 
 
-def _check(wanted: Wanted) -> None:
-    takes = COMMANDS[wanted.command].takes
-    needed = [name for name in takes if not name.startswith("[")]
+def _check(program: Program, wanted: Wanted) -> None:
+    if program.commands and not wanted.command:
+        raise UsageError(f"{program.name} wants a command; there are {', '.join(program.commands)}")
+    takes = program.commands[wanted.command].takes if wanted.command else []
+    needed = [name.removesuffix("...") for name in takes if not name.startswith("[")]
     given = len(wanted.arguments)
     if given < len(needed):
         raise UsageError(f"{wanted.command} wants {' and '.join(needed)}", wanted.command)
-    if given > len(takes):
-        raise UsageError(f"{wanted.command} has no use for {wanted.arguments[len(takes)]!r}", wanted.command)
+    if given > len(takes) and not (takes and takes[-1].endswith("...")):
+        text = f"{wanted.command or program.name} has no use for {wanted.arguments[len(takes)]!r}"
+        raise UsageError(text, wanted.command)

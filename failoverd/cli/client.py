@@ -1,6 +1,9 @@
-"""Talking to the daemon over its control socket.
+"""A client of the daemon's control socket.
 
-Nothing is imported here that costs a start anything: the plain `_socket`, and JSON by its C part.
+It does not use D-Bus: the socket exists before the bus, and one line of JSON each way needs no library. Both come from
+one table of calls (core/calls.py) and one status document.
+
+It imports nothing that makes a start slower: the plain `_socket`, and JSON by its C part.
 """
 
 from __future__ import annotations
@@ -10,24 +13,26 @@ import errno
 import struct
 import time
 
-from failoverd.cli.quickjson import loads, quote
-from failoverd.cli.quickos import encoded, environ
+from failoverd.cli.quick import encoded, environ, loads, quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 CONTROL = "/run/failoverd/control"
 PATIENCE = 10.0
-"""Seconds to wait for the daemon's answer. It gives itself 8."""
+"""Seconds to wait for the daemon's answer. The daemon gives itself 8."""
 LONGEST = 1 << 26
-"""Bytes beyond which an answer is not one."""
+"""Bytes beyond which a line is not taken for an answer."""
+OK = b'{"ok": '
+"""The beginning of an answer that has a document."""
 UNIT = "failoverd.service"
 UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 
 
 class NoDaemonError(Exception):
-    """Nobody answers on the control socket, or not as failoverd does."""
+    """No daemon answers on the control socket, or not as failoverd does."""
 
 
 class RefusedError(Exception):
@@ -39,39 +44,49 @@ class RefusedError(Exception):
 
 
 def call(name: str, *arguments: str, patience: float = 0.0) -> dict[str, Any]:
-    """Ask the daemon; `patience` in seconds, PATIENCE without it. Raises NoDaemonError and RefusedError."""
+    """Call the daemon; `patience` is in seconds, PATIENCE if it is 0. Raises NoDaemonError and RefusedError."""
+    return _document(name, _ask(name, arguments, patience))
+
+
+def plain_call(name: str, *arguments: str) -> bytes:
+    """The same, but return the document as the daemon wrote it: JSON, which may have megabytes."""
+    line = _ask(name, arguments, 0.0)
+    if not (line.startswith(OK) and line.endswith(b"}")):
+        _document(name, line)
+        raise NoDaemonError(f"{control()} answered what is no answer: {line[:40]!r}")
+    return line[len(OK) : -1]
+
+
+def _ask(name: str, arguments: Sequence[str], patience: float) -> bytes:
+    """Return the line that the daemon answers with."""
     path = control()
     patience = patience or PATIENCE
     request = f'{{"call": {quote(name)}, "arguments": [{", ".join(map(quote, arguments))}]}}\n'
     try:
-        line = _exchange(path, request.encode(), patience)
+        return _exchange(path, request.encode(), patience)
     except (BlockingIOError, TimeoutError) as error:
         raise NoDaemonError(
-            f"no answer at {path} for {patience:g} s: failoverd is there and does not get to it; see systemctl status "
-            "failoverd, and restart it if it stays like that, which touches no traffic"
+            f"no answer at {path} for {patience:g} s: failoverd is there and does not get to it. What it has not begun "
+            "by now it will not begin; what it has may still come true. See systemctl status failoverd, and restart it "
+            "if it stays like that, which touches no traffic"
         ) from error
     except PermissionError as error:
         raise RefusedError(f"{path}: {error.strerror}; try it as root", "AccessDenied") from error
     except OSError as error:
         raise NoDaemonError(f"no failoverd answers at {path} ({error.strerror or error}); {_advice(error)}") from error
-    try:
-        return _document(loads(line.decode()))
-    except (LookupError, TypeError, ValueError, RecursionError) as error:
-        what = f"what is no answer: {line[:40]!r}" if line else f"nothing; whether {name} was done, its log tells"
-        raise NoDaemonError(f"{path} answered {what}; see systemctl status failoverd, and restart it") from error
 
 
 def control() -> str:
-    """Where the control socket is."""
+    """Return the path of the control socket."""
     return environ("FAILOVERD_CONTROL", CONTROL)
 
 
 def _exchange(path: str, request: bytes, patience: float) -> bytes:
-    """One line out, one line in."""
+    """Send one line and return one line."""
     deadline = time.monotonic() + patience
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        # A socket with Python's timeout would not wait for its turn where many connect at once.
+        # A socket with Python's timeout is non-blocking, and would not wait for its turn when many connect at once.
         wait = struct.pack("@ll", int(patience), round(patience % 1 * 1e6))
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, wait)
         sock.connect(encoded(path))
@@ -83,7 +98,7 @@ def _exchange(path: str, request: bytes, patience: float) -> bytes:
 
 
 def _send(sock: _socket.socket, request: bytes) -> None:
-    """A daemon that refuses at once may not wait for our line."""
+    """Send the request. A daemon that refuses at once may close the socket before it has read the line."""
     try:
         sock.sendall(request)
     except BrokenPipeError:
@@ -91,7 +106,8 @@ def _send(sock: _socket.socket, request: bytes) -> None:
 
 
 def _line(sock: _socket.socket, deadline: float) -> bytes:
-    """What comes up to the first newline, or to the end. One byte now and then does not count as an answer."""
+    """Return what arrives up to the first newline, or to the end. `deadline` is for the whole line, so single bytes now
+    and then do not extend it."""
     data = bytearray()
     while len(data) < LONGEST:
         left = deadline - time.monotonic()
@@ -109,7 +125,7 @@ def _line(sock: _socket.socket, deadline: float) -> bytes:
 
 
 def _advice(error: OSError) -> str:
-    """What to do where nobody listens."""
+    """Return what to do when no daemon listens."""
     import os
 
     if error.errno in (errno.ECONNREFUSED, errno.ENOENT, errno.ENOTDIR):
@@ -119,7 +135,15 @@ def _advice(error: OSError) -> str:
     return "FAILOVERD_CONTROL says where its control socket is, if not at " + CONTROL
 
 
-def _document(answer: Any) -> dict[str, Any]:
+def _document(name: str, line: bytes) -> dict[str, Any]:
+    try:
+        return _read(loads(line.decode()))
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
+        what = f"what is no answer: {line[:40]!r}" if line else f"nothing; whether {name} was done, its log tells"
+        raise NoDaemonError(f"{control()} answered {what}; see systemctl status failoverd, and restart it") from error
+
+
+def _read(answer: Any) -> dict[str, Any]:
     if "error" in answer:
         raise RefusedError(str(answer["error"]["text"]), str(answer["error"].get("kind", "Failed")))
     document = answer["ok"]

@@ -1,13 +1,12 @@
-"""What can be said to failoverctl: the one table. The parser, --help, the manual page and the completions come from it.
-
-Plain classes, as everything here is read at every start and `dataclasses` alone takes longer than a whole call.
-"""
+"""failoverctl's table of commands. --help, the manual page and the completions come from it."""
 
 from __future__ import annotations
 
+from failoverd.cli.arguments import Command, Option, Program, seconds
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 DONE, REFUSED, WRONG_USAGE, NO_DAEMON, ON_STANDBY, DEGRADED, NOT_PERMITTED, TIMED_OUT, NO_PAIR = range(9)
 
@@ -25,51 +24,43 @@ STATUS_CODES: Mapping[int, str] = {
     DEGRADED: "a master is degraded (nothing can carry, or there is no standby), or in a state not known here",
     NO_PAIR: "there is no pair; failoverctl explain says why",
 }
-"""What status ends with beside."""
-
-
-class Option:
-    """`--flag` or `--flag VALUE`; `words` are the values it takes, where they are few."""
-
-    __slots__ = ("about", "flag", "letter", "value", "words")
-
-    def __init__(self, flag: str, about: str, letter: str = "", value: str = "", words: Sequence[str] = ()) -> None:
-        self.flag, self.about, self.letter, self.value, self.words = flag, about, letter, value, words
-
-
-class Command:
-    """`takes` are its arguments as usage shows them, in square brackets those that may be left out. `about` is what
-    --help and the manual page say beyond the summary; `examples` are (words, what they do). `changes`: it is root's."""
-
-    __slots__ = ("about", "changes", "examples", "options", "summary", "takes")
-
-    def __init__(
-        self,
-        takes: str,
-        summary: str,
-        about: str,
-        examples: Sequence[tuple[str, str]],
-        options: Sequence[Option] = (),
-        changes: bool = False,
-    ) -> None:
-        self.takes, self.summary, self.about = takes.split(), summary, about
-        self.examples, self.options, self.changes = examples, options, changes
+"""The exit codes of status beyond the usual ones."""
 
 
 OPTIONS = (
     Option("--json", "Print JSON: the daemon's own answer where there is one."),
     Option("--quiet", "Print nothing but errors; the exit code tells.", letter="-q"),
     Option("--color", "Colour the states; auto: on a terminal.", value="WHEN", words=("auto", "always", "never")),
-    Option("--help", "Print this help and end.", letter="-h"),
-    Option("--version", "Print the version and end."),
 )
+
+
+def _since(text: str) -> float:
+    """Return seconds since 1970. Raises ValueError."""
+    import time
+
+    from failoverd.cli.historyfile import moment
+
+    return moment(text, time.time())
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ValueError(f"{text!r} is no number of events")
+    return int(text)
+
+
+def _timeout(text: str) -> str:
+    """Return the text unchanged: the daemon reads it again."""
+    seconds(text)
+    return text
+
 
 NIC = "A device is given by its name, an alternative name, its MAC or its ifindex."
 
 COMMANDS: Mapping[str, Command] = {
     "status": Command(
         "[MASTER]",
-        "who carries the traffic now; what is done without a command",
+        "which slave carries the traffic now; what is done without a command",
         "Prints a line for each master, and ends with an exit code for the worst of them: 0 when all are on their VF, "
         "4 when one is on its paravirtual NIC, 5 when one is degraded; released ones do not count. Where there is no "
         "other pair it is 8. With MASTER, it is about that one alone, and 0 means that it is on its VF and nothing "
@@ -79,6 +70,7 @@ COMMANDS: Mapping[str, Command] = {
             ("status ens3 -q && echo fast", "is ens3 on its VF?"),
             ("--json status", "for a program"),
         ],
+        codes=STATUS_CODES,
     ),
     "list": Command(
         "",
@@ -100,6 +92,39 @@ COMMANDS: Mapping[str, Command] = {
         NIC,
         [("explain", "all NICs"), ("explain ens4", "why ens4 is, or is not, paired")],
     ),
+    "interfaces": Command(
+        "",
+        "every network interface with its state and MAC",
+        "Lists all interfaces, also those that failoverd has nothing to do with, in the three columns of virsh "
+        "iface-list: name, active or inactive, MAC (- for none). Active is one that is up and running; a bridge is "
+        "active while it is up. With --json there are its addresses, gateways, master, and more of each. Characters "
+        "that cannot be printed are escaped.",
+        [
+            ("interfaces", "all of them"),
+            ("interfaces --active", "only those that are active"),
+            ("interfaces --json | jq '.interfaces[] | {name, ipv4}'", "with their addresses, for a program"),
+            ("interfaces --watch", "all, and then each change as it comes"),
+        ],
+        [
+            Option("--active", "Only active ones."),
+            Option("--inactive", "Only inactive ones."),
+            Option("--watch", "Go on with a line (with --json an object) for each change, until Ctrl-C."),
+        ],
+    ),
+    "interface-xml": Command(
+        "[NAME]...",
+        "the live XML of an interface, as virsh iface-dumpxml prints it",
+        "An interface is given by its name, an alternative name, its MAC where no other has it, or its ifindex; the "
+        "first that fits, as a device may be called 7. Behind -- a name may begin with a dash. Names that cannot be in "
+        "XML, as they are no UTF-8, are refused, and so is a MAC that several have: then the exit code is 1, after "
+        "the documents of the others.",
+        [
+            ("interface-xml ens3", "one"),
+            ("interface-xml --all", "all, in one <interfaces>"),
+            ("interface-xml -- -odd", "one whose name begins with a dash"),
+        ],
+        [Option("--all", "All interfaces, as children of one <interfaces>.")],
+    ),
     "watch": Command(
         "",
         "follow what happens, until Ctrl-C",
@@ -112,20 +137,22 @@ COMMANDS: Mapping[str, Command] = {
     "history": Command(
         "",
         "what happened, also before this boot; needs no daemon",
-        "Reads the history that failoverd keeps on disk. Beside the table it can show who carried, as a strip of text "
-        "or as a picture.",
+        "Reads the history that failoverd keeps on disk. Beside the table it can show which slave carried, as a strip "
+        "of text or as a picture.",
         [
             ("history --last 20", "the last 20 events"),
             ("history --master ens3 --since 2d", "those of ens3 in the last two days"),
-            ("history --since 1d --strip", "who carried, in one line for each master"),
+            ("history --since 1d --strip", "which slave carried, in one line for each master"),
             ("history --svg history.svg", "the same as a picture"),
         ],
         [
             Option("--master", "Only events of this master (its name or MAC).", value="NAME"),
-            Option("--since", "Only events since then: 2h, 3d, 2026-11-21, '2026-11-21 17:35'.", value="WHEN"),
-            Option("--last", "Only the last N events.", value="N"),
-            Option("--strip", "Show who carried, in one line for each master. Not with --json."),
-            Option("--svg", "Draw who carried into FILE; - prints it. Not with --json.", value="FILE"),
+            Option(
+                "--since", "Only events since then: 2h, 3d, 2026-11-21, '2026-11-21 17:35'.", value="WHEN", read=_since
+            ),
+            Option("--last", "Only the last N events.", value="N", read=_count),
+            Option("--strip", "Show which slave carried, in one line for each master. Not with --json."),
+            Option("--svg", "Draw which slave carried into FILE; - prints it. Not with --json.", value="FILE"),
         ],
     ),
     "drain": Command(
@@ -136,7 +163,7 @@ COMMANDS: Mapping[str, Command] = {
         "drained is false in the JSON. Needs no terminal, HOME or PATH, so that the host can run it through the guest "
         "agent.",
         [("drain ens3", "before a live migration"), ("drain ens3 --timeout 60", "for a minute at the longest")],
-        [Option("--timeout", "When the drain ends by itself; 0 for never. 600 without it.", value="SECONDS")],
+        [Option("--timeout", "When it ends by itself; 0 for never. 600 without it.", value="SECONDS", read=_timeout)],
         changes=True,
     ),
     "undrain": Command(
@@ -144,6 +171,14 @@ COMMANDS: Mapping[str, Command] = {
         "end a drain",
         "Traffic goes back to the VF when that has been steady for the hold-down.",
         [("undrain ens3", "the migration was called off")],
+        changes=True,
+    ),
+    "reset-damping": Command(
+        "MASTER",
+        "forget how often the VF has failed",
+        "A VF that flaps is kept on the paravirtual NIC until it has been steady ([damping] in the configuration). "
+        "After this it carries again when it has been steady for the hold-down.",
+        [("reset-damping ens3", "the cable was changed")],
         changes=True,
     ),
     "switch": Command(
@@ -195,20 +230,28 @@ COMMANDS: Mapping[str, Command] = {
     "install-service": Command(
         "",
         "make failoverd, installed by pip, a service of this system",
-        "Makes its user, writes its units, udev rules and bus policy below /etc, manual pages and completions below "
-        "/usr/local/share, then enables and starts failoverd.service; says each of them. What is there already is left "
-        "as it is; what somebody else put there, or has changed since, is not replaced. Traffic is not disturbed. A "
-        "package does all of this itself.",
+        "Copies its units, udev rules and bus policy below /etc, manual pages and completions below /usr/local/share, "
+        "and prints the commands that start the service. A file that is there already is replaced only where an "
+        "earlier release has put it there and nobody has changed it since. A package does all of this itself.",
         [
-            ("install-service --dry-run", "what it would do"),
-            ("install-service", "do it"),
-            ("install-service --remove", "undo it; a configuration in /etc/failoverd stays"),
+            ("install-service", "copy the files, and print what to run next"),
+            ("install-service | sh", "run it as well"),
+            ("install-service --remove", "remove the files; a configuration in /etc/failoverd stays"),
         ],
         [
             Option("--root", "Install into the system in DIR.", value="DIR"),
-            Option("--dry-run", "Say what would be done, and change nothing."),
-            Option("--remove", "Undo it."),
+            Option("--remove", "Remove what was copied."),
         ],
         changes=True,
     ),
 }
+
+CTL = Program(
+    "failoverctl",
+    "Ask a running failoverd, and tell it what to do.",
+    OPTIONS,
+    [COMMANDS[name].examples[0] for name in ("status", "explain", "drain", "release", "adopt")],
+    EXIT_CODES,
+    COMMANDS,
+    usual="status",
+)

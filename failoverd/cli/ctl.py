@@ -1,8 +1,8 @@
-"""`failoverctl`: ask a running failoverd, and tell it what to do.
+"""`failoverctl`: query a running failoverd, and tell it what to do.
 
-It has to start as fast as the tools it stands beside, and most of a small Python program's time is what it imports. So
-the plain way of a call imports nothing of the standard library that Python has not imported itself: whatever only some
-calls need (help, watch, the configuration's reader) is imported where they need it.
+It has to start as fast as the tools beside it, and imports are most of a small Python program's time. So the plain path
+of a call imports nothing of the standard library that Python has not imported itself; what only some calls need (help,
+watch, the configuration's reader) is imported there.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ import sys
 from failoverd.cli import show
 from failoverd.cli.arguments import UsageError, Wanted, parse
 from failoverd.cli.client import NoDaemonError, RefusedError, call
-from failoverd.cli.commands import COMMANDS, DONE, NO_DAEMON, NOT_PERMITTED, REFUSED, TIMED_OUT, WRONG_USAGE
+from failoverd.cli.commands import COMMANDS, CTL, DONE, NO_DAEMON, NOT_PERMITTED, REFUSED, TIMED_OUT, WRONG_USAGE
 from failoverd.cli.output import complain, guarded, never_choke, say
-from failoverd.cli.quickjson import dumps
-from failoverd.cli.quickos import encoded
+from failoverd.cli.quick import dumps, encoded
 from failoverd.cli.tables import printable, wants_colour
 
 TYPE_CHECKING = False
@@ -27,21 +26,25 @@ if TYPE_CHECKING:
     Outcome = tuple[int, Document, Sequence[str]]
 
 INTERRUPTED = 130
-"""What a shell calls a program that Ctrl-C has ended."""
+"""The exit code that a shell gives to a program ended by Ctrl-C."""
 CODES = {"AccessDenied": NOT_PERMITTED, "TimedOut": TIMED_OUT}
-"""Exit codes of their own, by the kind of a refusal."""
+"""Exit codes by the kind of a refusal."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code."""
     never_choke()
     try:
-        wanted = parse(_words() if argv is None else argv)
+        wanted = parse(CTL, _words() if argv is None else argv)
         if "--help" in wanted.options or "--version" in wanted.options:
-            return DONE if say([_about(wanted)]) else REFUSED
+            from failoverd.cli.usage import about
+
+            return DONE if say([about(CTL, wanted)]) else REFUSED
         return guarded(lambda: ASIDE[wanted.command](wanted)) if wanted.command in ASIDE else _once(wanted)
     except UsageError as error:
-        return _wrong(error)
+        from failoverd.cli.usage import wrong
+
+        return complain(wrong(CTL, error), WRONG_USAGE)
     except NoDaemonError as error:
         return complain(str(error), NO_DAEMON)
     except RefusedError as error:
@@ -51,12 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _words() -> list[str]:
-    """The command line. Names are told in UTF-8, whatever locale Python takes them to be in."""
+    """Return the command line. Names go to the daemon in UTF-8, in whatever locale Python decoded them."""
     return [encoded(word).decode("utf-8", "surrogateescape") for word in sys.argv[1:]]
 
 
 def _once(wanted: Wanted) -> int:
-    """What was done stays done when nobody can be told; what was to be read has not been read."""
+    """Run a command once and print its result. A change that was made stays made even if it cannot be printed; a query
+    that cannot be printed has failed."""
     code, document, lines = RUN[wanted.command](wanted)
     if "--quiet" in wanted.options:
         return code
@@ -116,6 +120,12 @@ def _undrain(wanted: Wanted) -> Outcome:
     return DONE, document, [printable(sentence)]
 
 
+def _reset_damping(wanted: Wanted) -> Outcome:
+    document = call("reset-damping", *wanted.arguments)
+    sentence = f"{show.text(document, 'master')}: the VF's flaps are forgotten"
+    return DONE, document, [printable(sentence)]
+
+
 def _switch(wanted: Wanted) -> Outcome:
     document = call("switch", *wanted.arguments)
     sentence = f"{show.text(document, 'master')}: traffic is on {show.text(document, 'active')}"
@@ -124,7 +134,7 @@ def _switch(wanted: Wanted) -> Outcome:
 
 def _rename(wanted: Wanted) -> Outcome:
     document = call("rename", *wanted.arguments)
-    return DONE, document, [printable(f"{show.text(document, 'old')} is {show.text(document, 'new')} now")]
+    return DONE, document, [printable(f"{show.text(document, 'old_name')} is {show.text(document, 'new_name')} now")]
 
 
 def _begin(wanted: Wanted) -> Outcome:
@@ -136,7 +146,8 @@ def _begin(wanted: Wanted) -> Outcome:
 def _reload(_wanted: Wanted) -> Outcome:
     document = call("reload")
     changes = document.get("changes")
-    return DONE, document, [printable(str(line)) for line in changes] if changes else ["read; nothing has changed"]
+    lines = [printable(str(line)) for line in changes] if isinstance(changes, list) else []
+    return DONE, document, lines or ["read; nothing has changed"]
 
 
 def _check_config(wanted: Wanted) -> Outcome:
@@ -159,6 +170,23 @@ def _check_config(wanted: Wanted) -> Outcome:
     return DONE, {"problems": []}, ["the configuration is in order"]
 
 
+def _install_service(wanted: Wanted) -> Outcome:
+    from pathlib import Path
+
+    from failoverd.cli import service
+
+    root = Path(wanted.options.get("--root", "/")).absolute()
+    try:
+        if not root.is_dir():
+            raise RefusedError(f"{root} is no directory; --root takes the one that a system's files are in")
+        lines = service.remove(root) if "--remove" in wanted.options else service.install(root, service.programs())
+    except PermissionError as error:
+        raise RefusedError(f"{error.filename}: {error.strerror}; try it as root", "AccessDenied") from error
+    except OSError as error:
+        raise RefusedError(f"{error.filename}: {error.strerror}") from error
+    return DONE, {"next": lines}, ["# next, as root:", *lines]
+
+
 def _watch(wanted: Wanted) -> int:
     from failoverd.cli.watch import watch
 
@@ -166,12 +194,27 @@ def _watch(wanted: Wanted) -> int:
 
 
 def _history(wanted: Wanted) -> int:
-    from failoverd.cli import history
-    from failoverd.cli.delegate import delegate
+    from contextlib import redirect_stdout
+    from os import devnull
 
-    if "--json" in wanted.options and (drawn := wanted.options.keys() & {"--strip", "--svg"}):
-        raise UsageError(f"{drawn.pop()} is a picture, and there is none in JSON: leave --json out", "history")
-    return delegate(wanted, history.add_options, history.run)
+    from failoverd.cli.history import history
+
+    if "--quiet" not in wanted.options:
+        return history(wanted)
+    with open(devnull, "w", encoding="ascii") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123 - as in history
+        return history(wanted)
+
+
+def _interfaces(wanted: Wanted) -> int:
+    from failoverd.cli.interfaces import interfaces
+
+    return interfaces(wanted)
+
+
+def _interface_xml(wanted: Wanted) -> int:
+    from failoverd.cli.interfaces import interface_xml
+
+    return interface_xml(wanted)
 
 
 RUN: Mapping[str, Callable[[Wanted], Outcome]] = {
@@ -181,32 +224,28 @@ RUN: Mapping[str, Callable[[Wanted], Outcome]] = {
     "explain": _explain,
     "drain": _drain,
     "undrain": _undrain,
+    "reset-damping": _reset_damping,
     "switch": _switch,
     "rename": _rename,
     "release": _begin,
     "adopt": _begin,
     "reload": _reload,
     "check-config": _check_config,
+    "install-service": _install_service,
 }
-
-
-def _install_service(wanted: Wanted) -> int:
-    from failoverd.cli import service
-    from failoverd.cli.delegate import delegate
-
-    return delegate(wanted, service.add_arguments, service.run)
 
 
 ASIDE: Mapping[str, Callable[[Wanted], int]] = {
+    "interfaces": _interfaces,
+    "interface-xml": _interface_xml,
     "watch": _watch,
     "history": _history,
-    "install-service": _install_service,
 }
-"""Commands that print as they go, or what is no list of lines."""
+"""Commands that print as they go, or print something else than a list of lines."""
 
 
 def _row(document: Document, word: str) -> Document:
-    """The master that is meant; alternative names are known to the daemon alone."""
+    """Return the master that the word names; only the daemon knows alternative names."""
     row = show.find(document, word)
     if row is None:
         nics = show.rows(call("explain", word), "nics") if word else []
@@ -214,23 +253,6 @@ def _row(document: Document, word: str) -> Document:
     if row is None:
         raise RefusedError(f"{word!r} belongs to no pair; failoverctl explain says why", "NoSuchPair")
     return row
-
-
-def _about(wanted: Wanted) -> str:
-    if "--version" in wanted.options:
-        from failoverd import __version__
-
-        return f"failoverctl {__version__}"
-    from failoverd.cli.usage import help_text
-
-    return help_text(wanted.command if wanted.named else "").rstrip("\n")
-
-
-def _wrong(error: UsageError) -> int:
-    from failoverd.cli.usage import usage
-
-    more = f"failoverctl {error.command} --help" if error.command else "failoverctl --help"
-    return complain(f"{error}; {more} says more\n{usage(error.command)}", WRONG_USAGE)
 
 
 def _colour(wanted: Wanted) -> bool:

@@ -2,83 +2,122 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import trio
 
-from failoverd import __version__
+from failoverd.cli.arguments import Option, Program
 from failoverd.cli.tables import printable
+from failoverd.cli.usage import begin
 from failoverd.config.errors import ConfigError
+from failoverd.config.readable import unreadable
 from failoverd.config.spec import Config
-from failoverd.daemon.accepted import Accepted
 from failoverd.daemon.clock import MonotonicClock
-from failoverd.daemon.dryrun import dry_run
+from failoverd.daemon.configurers import why_no_bond
+from failoverd.daemon.hanging import hanging
+from failoverd.daemon.last_good_config import LastGoodConfig
 from failoverd.daemon.lines import Lines
 from failoverd.daemon.main import run
-from failoverd.daemon.neighbours import why_no_bond
-from failoverd.daemon.places import Places, StartError
+from failoverd.daemon.paths import Paths, StartError
 from failoverd.daemon.store import DiskStore
 from failoverd.netlink.devices import Devices
 from failoverd.netlink.fetch import InterruptedDumpError
 from failoverd.netlink.frames import NetlinkError
+from failoverd.netlink.sockdiag import NETLINK_SOCK_DIAG
 from failoverd.netlink.transport import KernelSocket
 
 CANNOT_RUN, WRONG_USAGE, BROKE_DOWN = 1, 2, 3
 PAUSE = 5.0
-"""Seconds until the service manager hears of what will be the same at the next start: it starts us anew at once, and
-each start costs lines in the journal and in the history."""
+"""Seconds before an exit that would recur at the next start: the service manager restarts failoverd at once, and each
+start costs lines in the journal and in the history."""
 SHORT = 10.0
-"""Seconds of life after which an end is taken for one that comes again at once."""
+"""Seconds of life below which an exit is expected to recur at once."""
 LEVELS = ("debug", "info", "warning", "error")
 
 log = logging.getLogger("failoverd")
 
-EPILOG = """\
-examples:
-  failoverd --dry-run            what would be done on this machine; changes nothing
-  failoverd --check-config       read the configuration, name every mistake
-  failoverd --log-level debug    run, and tell of every request to the kernel
+Options = Mapping[str, Any]
+"""The options of the command line, by their flags."""
 
-exit codes: 0 done, 1 cannot run here, 2 wrong usage or a wrong configuration, 3 ended by an error while running
 
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.name:
+        raise ValueError(f"{text!r} names no file")
+    return path
+
+
+PROGRAM = Program(
+    "failoverd",
+    "Pair a VM's SR-IOV VF with its paravirtual NIC of the same permanent MAC, join them under one master, and keep "
+    "traffic flowing when the VF comes and goes.",
+    [
+        Option("--config", "Read FILE (and FILE.d/*.toml) instead.", value="FILE", read=_file),
+        Option("--check-config", "Check the configuration and end."),
+        Option("--dry-run", "Print what would be done, and change nothing."),
+        Option("--log-level", "How much to tell; without it as configured, info.", value="LEVEL", words=LEVELS),
+        Option("--foreground", "Stay in the foreground, which it always does."),
+    ],
+    [
+        ("--dry-run", "what would be done on this machine; changes nothing"),
+        ("--check-config", "read the configuration, name every mistake"),
+        ("--log-level debug", "run, and tell of every request to the kernel"),
+    ],
+    {0: "done", CANNOT_RUN: "cannot run here", WRONG_USAGE: "wrong usage or a wrong configuration"}
+    | {BROKE_DOWN: "ended by an error while running"},
+    notes="""\
 files: /etc/failoverd/failoverd.toml and /etc/failoverd/failoverd.toml.d/*.toml, all optional;
-SIGHUP reads them anew. Ending the daemon never touches traffic; failoverctl release undoes a pair.
-"""
+SIGHUP reads them anew. Ending the daemon never touches traffic; failoverctl release undoes a pair.""",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon. Returns the exit code."""
-    options = _parser().parse_args(argv)
-    _log(options.log_level or "info")
-    accepted = Accepted(Places.from_environment().accepted, options.config)
+    wanted = begin(PROGRAM, argv)
+    if isinstance(wanted, int):
+        return wanted
+    options = wanted.options
+    _log(options.get("--log-level", "info"))
+    last_good_config = LastGoodConfig(Paths.from_environment().last_good_config, options.get("--config"))
     try:
-        config = accepted.load()
+        config = last_good_config.load()
     except ConfigError as error:
-        found = _instead(options, accepted, error)
+        found = _instead(options, last_good_config, error)
         if found is None:
             return WRONG_USAGE
         config = found
-    if options.check_config:
-        print("the configuration is in order")
-        return 0
-    _log(options.log_level or config.log.level)
-    return _dry_run(config) if options.dry_run else _run(config, options, accepted)
+    if "--check-config" in options:
+        return _checked(options)
+    _log(options.get("--log-level", config.log.level))
+    return _dry_run(config) if "--dry-run" in options else _run(config, options, last_good_config)
 
 
-def _instead(options: argparse.Namespace, accepted: Accepted, error: ConfigError) -> Config | None:
-    """What to run with where the configuration has mistakes; they are told. None is for who asks about just this one
-    and reads the answer; the service manager does not, and would start us again at once."""
+def _checked(options: Options) -> int:
+    """Report files that root may read and the service's user may not: a start skips them, and a reload fails."""
+    hidden = [] if "--config" in options else unreadable()
+    for problem in hidden:
+        print(f"failoverd: {problem}", file=sys.stderr)
+    if hidden:
+        return WRONG_USAGE
+    print("the configuration is in order")
+    return 0
+
+
+def _instead(options: Options, last_good_config: LastGoodConfig, error: ConfigError) -> Config | None:
+    """Return the configuration to run with when the present one has mistakes, and report them. It is None if the user
+    asks about just this configuration and reads the answer. The service manager does not read it, and would restart
+    failoverd at once."""
     is_service = bool(os.environ.get("NOTIFY_SOCKET"))
-    is_asked = options.check_config or options.dry_run or (options.config is not None and not is_service)
-    config = None if is_asked else accepted.last()
+    is_asked = bool(options.keys() & {"--check-config", "--dry-run"}) or ("--config" in options and not is_service)
+    config = None if is_asked else last_good_config.last()
     if config is None:
         print(f"failoverd: {error}", file=sys.stderr)
         if is_service and not is_asked:
@@ -90,21 +129,21 @@ def _instead(options: argparse.Namespace, accepted: Accepted, error: ConfigError
     return config
 
 
-def _run(config: Config, options: argparse.Namespace, accepted: Accepted) -> int:
-    """Run until we are told to end, which may also be while we start or end already: nothing has to be put away."""
+def _run(config: Config, options: Options, last_good_config: LastGoodConfig) -> int:
+    """Run until a signal ends it. A signal may also come during the start or the end; nothing needs cleaning up."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
 
     def reload() -> Config:
-        """In a thread, so the handlers stay as they are."""
-        new = accepted.load()
-        logging.getLogger().setLevel((options.log_level or new.log.level).upper())
+        """Load the configuration anew. This runs in a thread, so the signal handlers stay as they are."""
+        new = last_good_config.load()
+        logging.getLogger().setLevel(str(options.get("--log-level", new.log.level)).upper())
         return new
 
-    daemon, begun = partial(run, accepted=accepted), time.monotonic()
+    daemon, begun = partial(run, last_good_config=last_good_config), time.monotonic()
     try:
-        trio.run(daemon, config, Places.from_environment(), reload, clock=MonotonicClock())
+        trio.run(daemon, config, Paths.from_environment(), reload, clock=MonotonicClock())
     except Exception as error:
         code = _broke_down(error)
         if os.environ.get("NOTIFY_SOCKET") and time.monotonic() - begun < SHORT:
@@ -114,7 +153,7 @@ def _run(config: Config, options: argparse.Namespace, accepted: Accepted) -> int
 
 
 def _broke_down(error: Exception) -> int:
-    """Why the daemon cannot go on, in a last line; whether it comes in a group depends on the release of trio."""
+    """Print why the daemon cannot go on, as the last line. trio's release decides whether the error is in a group."""
     causes = list(_causes(error))
     if all(isinstance(cause, StartError) for cause in causes):
         print("\n".join(f"failoverd: {cause}" for cause in causes), file=sys.stderr)
@@ -138,13 +177,18 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _dry_run(config: Config) -> int:
+    # The daemon itself starts without --dry-run's module and without the prediction of the kernel.
+    from failoverd.daemon.dryrun import dry_run
+
     async def look() -> list[str]:
         sock = await KernelSocket.open()
-        places = Places.from_environment()
-        store = DiskStore(places.runtime, places.state, set_aside=False)
+        paths = Paths.from_environment()
+        store = DiskStore(paths.runtime, paths.state, set_aside=False)
         try:
             opener = partial(KernelSocket.open, strict=True)
-            return await dry_run(config, sock, opener, Devices().complete, store, why_no_bond())
+            closely = partial(hanging, opener, partial(KernelSocket.open, protocol=NETLINK_SOCK_DIAG))
+            complete, now = Devices().complete, time.monotonic()
+            return await dry_run(config, sock, opener, complete, store, why_no_bond, now, closely)
         finally:
             sock.close()
 
@@ -155,30 +199,6 @@ def _dry_run(config: Config) -> int:
         return CANNOT_RUN
     print("\n".join(printable(line) if line else "" for line in lines))
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="failoverd",
-        description="Pair a VM's SR-IOV VF with its paravirtual NIC of the same permanent MAC, join them under one "
-        "master, and keep traffic flowing when the VF comes and goes.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--config", type=_file, metavar="FILE", help="read FILE (and FILE.d/*.toml) instead")
-    parser.add_argument("--check-config", action="store_true", help="check the configuration and end")
-    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and change nothing")
-    parser.add_argument("--log-level", choices=LEVELS, help="how much to tell (default: as configured, info)")
-    parser.add_argument("--foreground", action="store_true", help="stay in the foreground, which it always does")
-    parser.add_argument("--version", action="version", version=f"failoverd {__version__}")
-    return parser
-
-
-def _file(text: str) -> Path:
-    path = Path(text)
-    if not path.name:
-        raise argparse.ArgumentTypeError(f"{text!r} names no file")
-    return path
 
 
 def _log(level: str) -> None:

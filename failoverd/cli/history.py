@@ -1,44 +1,41 @@
-"""`failoverctl history`: what happened, as a table, as JSON, as a strip of text or as a picture.
+"""`failoverctl history`: the past events as a table, as JSON, as a strip of text or as a picture.
 
-It reads a file and needs no daemon. The picture's modules are loaded only for who wants one.
+It reads a file and needs no daemon. The picture's modules are loaded only for a picture.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from failoverd.cli.historyfile import Event, HistoryError, boot_id, is_new_boot, local, moment, place, read, select
+from failoverd.cli.arguments import UsageError, Wanted
+from failoverd.cli.historyfile import Event, HistoryError, boot_id, is_new_boot, local, place, read, select
 from failoverd.cli.tables import table
 
 FAILED = 1
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `history` beside failoverctl's own; cli/commands.py tells of them."""
-    parser.add_argument("--master", default="", metavar="NAME", help="only events of this master (its name or MAC)")
-    parser.add_argument("--since", type=_moment, default=0.0, metavar="WHEN", help="2h, 3d, '2026-11-21 17:35'")
-    parser.add_argument("--last", type=_count, metavar="N", help="only the last N events")
-    shapes = parser.add_mutually_exclusive_group()
-    shapes.add_argument("--strip", action="store_true", help="who carried, in one line for each master")
-    shapes.add_argument("--svg", metavar="FILE", help="draw who carried into FILE; - prints it")
-
-
-def run(options: argparse.Namespace) -> int:
-    """Show the history. Returns the exit code: 0, or 1 where there is none or the picture cannot be written."""
+def history(wanted: Wanted) -> int:
+    """Show the history. Returns the exit code: 0, or 1 if there is none or the picture cannot be written."""
+    options = wanted.options
+    drawn = options.keys() & {"--strip", "--svg"}
+    if "--json" in options and drawn:
+        raise UsageError(f"{drawn.pop()} is a picture, and there is none in JSON: leave --json out", "history")
+    if len(drawn) > 1:
+        raise UsageError("--strip and --svg are two pictures of the same: leave one out", "history")
     path = place()
     try:
         events = read(path)
     except HistoryError as error:
         print(f"failoverctl: {error}", file=sys.stderr)
         return FAILED
-    if options.svg or options.strip:
+    if drawn:
         return _draw(events, options)
-    found = select(events, options.master, options.since, options.last)
-    if options.json:
+    found = select(events, options.get("--master", ""), options.get("--since", 0.0), options.get("--last"))
+    if "--json" in options:
         print(json.dumps(found, indent=2))
     else:
         pairs = zip([None, *events], events, strict=False)
@@ -49,34 +46,35 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _row(event: Event, is_new: bool) -> list[str]:
-    milliseconds = event.get("silence_usec", 0) / 1000
+    milliseconds = event.get("silence_seconds", 0.0) * 1000
     silence = f"{milliseconds:.1f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.0f} s"
     return [
-        local(event["at"]),
+        local(event["time"]),
         event["event"],
         event.get("master", ""),
-        event.get("from", ""),
-        event.get("to", event.get("active", "")),
+        event.get("from", event.get("old_name", "")),
+        event.get("to", event.get("new_name", event.get("active", ""))),
         silence if milliseconds else "",
         event.get("reason", "") or _words(event, is_new),
     ]
 
 
 def _words(event: Event, is_new: bool) -> str:
-    """What stands in place of a reason."""
+    """Return the text for an event that has no reason."""
     if event["event"] == "started":
         version = event.get("version", "")
         return f"failoverd {version}, {'after a boot' if is_new else 'again'}".replace("  ", " ")
-    return f"the {event['role']}" if event["event"] == "renamed" and event.get("role") else ""
+    return f"the {event['role']}" if event["event"] == "link-renamed" and event.get("role") else ""
 
 
-def _draw(events: Sequence[Event], options: argparse.Namespace) -> int:
-    """The shapes that show who carried. They need what was before `since` too, to know who carried then."""
+def _draw(events: Sequence[Event], options: Mapping[str, Any]) -> int:
+    """Draw the strip or the picture of which slave carried. They need the events before `since` too, to know which
+    slave carried then."""
     from failoverd.cli.lanes import follow
 
     now = time.time()
-    record = follow(events, now, boot_id(), options.since, options.master)
-    if options.strip:
+    record = follow(events, now, boot_id(), options.get("--since", 0.0), options.get("--master", ""))
+    if "--strip" in options:
         import shutil
 
         from failoverd.cli.timestrip import strip
@@ -86,7 +84,7 @@ def _draw(events: Sequence[Event], options: argparse.Namespace) -> int:
         return 0
     from failoverd.cli.timeline import svg
 
-    return _write(svg(record), options.svg)
+    return _write(svg(record), options["--svg"])
 
 
 def _write(text: str, path: str) -> int:
@@ -100,16 +98,3 @@ def _write(text: str, path: str) -> int:
         print(f"failoverctl: {path}: {error.strerror}; the picture was not written", file=sys.stderr)
         return FAILED
     return 0
-
-
-def _moment(text: str) -> float:
-    try:
-        return moment(text, time.time())
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of events")
-    return int(text)

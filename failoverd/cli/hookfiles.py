@@ -1,8 +1,8 @@
-"""Which files of a directory are hooks, in which order.
+"""Which files of a directory are hooks, and in which order.
 
-The rules are those of run-parts, as for /etc/cron.daily and its like: what editors and dpkg leave behind, as 10-x~ or
-10-x.dpkg-old, is no hook, and `chmod -x` switches one off. And what others than root can write is not run as root. What
-could be meant as a hook and is none is named, once, so that nobody wonders in vain.
+The rules are those of run-parts, as for /etc/cron.daily and its like: files that editors and dpkg leave behind, such as
+10-x~ or 10-x.dpkg-old, are no hooks, and `chmod -x` switches one off. A file that users other than root can write is
+not run as root. A file that looks like a hook and is none is named once, so that its author can find out why.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NAME = re.compile("[A-Za-z0-9_-]+")
 
 
 class HookFiles:
-    """The hooks of a directory, as it is each time it is asked. `say` is told why something in it is not run."""
+    """The hooks of a directory, read anew each time. `say` gets the reason why a file in it is not run."""
 
     def __init__(self, directory: Path, say: Callable[[str], None]) -> None:
         self._directory = directory
@@ -25,7 +25,7 @@ class HookFiles:
         self._said: set[str] = set()
 
     def found(self) -> Iterator[Path]:
-        """The hooks, in the order of their names."""
+        """Yield the hooks, in the order of their names."""
         try:
             why = _why_not_trusted(self._directory.stat())
             paths = [] if why else sorted(self._directory.iterdir())
@@ -48,7 +48,7 @@ class HookFiles:
 
 
 def _why_not(path: Path) -> str:
-    """Why this is no hook, or ""."""
+    """Return why this is no hook, or ""."""
     try:
         found = path.stat()
     except OSError as error:

@@ -1,22 +1,22 @@
-"""`failoverd-hooks`: root's hands for failoverd. Runs administrators' hooks, and has udev look at NICs again.
+"""`failoverd-hooks`: run administrators' hooks as root, and make udev look at NICs again.
 
     failoverd --datagrams--> socket (systemd's) --> take in all there is --+--> `change` events, at once
                                                                            +--> queue --> hooks, one after the other
 
 systemd starts it when the first datagram comes, and it ends when there has been nothing to do for a while. It is root,
-as hooks and the kernel's `uevent` files want, and has no capability, which the hooks then have not either.
+as hooks and the kernel's `uevent` files need, and has no capability, so the hooks have none either.
 
-One thread, one loop: it waits for the socket and for the end of the hook that runs, so that no `change` event waits for
-a hook. Hooks run in the order of their names and the events' order, each in a process group of its own that is ended
-when its time is over. Their output goes where ours goes, to the journal, with no pipe that a forgotten child could
-hold. Where the queue is full the socket is left unread until there is room: then failoverd drops, and says so.
+It is one thread with one loop: it waits for the socket and for the end of the running hook, so that no `change` event
+waits for a hook. Hooks run in the order of their names and of the events, each in a process group of its own that is
+ended when its time is over. Their output goes where failoverd-hooks' own goes, to the journal, with no pipe that a
+forgotten child could hold open. If the queue is full, the socket is left unread until there is room; then failoverd
+drops messages, and logs it.
 
-It starts with a failover, so it imports little: no trio, no subprocess.
+It starts during a failover, so it imports little: no trio, no subprocess.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -31,10 +31,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from failoverd.cli.arguments import Option, Program
 from failoverd.cli.hookfiles import HookFiles
+from failoverd.cli.usage import begin
+from failoverd.model.text import printable
 
 FIRST_FD = 3
-"""SD_LISTEN_FDS_START: the socket that systemd hands over."""
+"""SD_LISTEN_FDS_START: the socket that systemd passes."""
 LARGEST = 1 << 16
 QUEUE = 500
 """Events that may wait here; some hundred more wait in the kernel (net.unix.max_dgram_qlen)."""
@@ -46,39 +49,67 @@ GRACE = 5.0
 KEY = re.compile("FAILOVERD_[A-Z_]+")
 NOT_FOR_HOOKS = ("LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "NOTIFY_SOCKET")
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
-"""Python ignores these, which its children would inherit."""
+"""Python ignores these signals, and its children would inherit that."""
 NET = Path("/sys/class/net")
-
-EPILOG = """\
-Started by failoverd-hooks.socket; there is nothing to be run by hand. A hook is an executable in the directory, owned
-by root and writable by nobody else, with a name of letters, digits, - and _. What it finds in its environment is
-described in failoverd's docs/reference/hooks.md.
-"""
 
 Environment = Mapping[str, str]
 
 
+def _seconds(text: str) -> float:
+    """Parse seconds. Raises ValueError for a time that cannot be waited for."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    # Written like this, as any comparison with "nan" is false.
+    if not 0 < seconds <= LONGEST:
+        raise ValueError(f"{text!r} is no time; say seconds, more than 0 and at most {LONGEST:.0f}")
+    return seconds
+
+
+USUAL = {"--hooks": "/etc/failoverd/hooks.d", "--timeout": 30.0, "--idle": 10.0}
+"""The values of options that are not given."""
+PROGRAM = Program(
+    "failoverd-hooks",
+    "Run the hooks of /etc/failoverd/hooks.d for failoverd.",
+    [
+        Option("--hooks", f"Where the hooks are; {USUAL['--hooks']} without it.", value="DIRECTORY"),
+        Option("--timeout", "What a hook gets; 30 without it.", value="SECONDS", read=_seconds),
+        Option("--idle", "How long to stay with nothing to do; 10 without it.", value="SECONDS", read=_seconds),
+    ],
+    [("--timeout 60", "as an ExecStart= of failoverd-hooks.service: hooks that take longer")],
+    {0: "there was nothing more to do", 2: "wrong usage, or no socket was handed over"},
+    notes="""\
+Started by failoverd-hooks.socket; there is nothing to be run by hand. A hook is an executable in the directory, owned
+by root and writable by nobody else, with a name of letters, digits, - and _. What it finds in its environment is
+described in failoverd's docs/reference/hooks.md.""",
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Work until there has been nothing to do for a while. Returns the exit code."""
-    options = _parser().parse_args(argv)
+    wanted = begin(PROGRAM, argv)
+    if isinstance(wanted, int):
+        return wanted
+    options = {**USUAL, **wanted.options}
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
         say("no socket was handed over; it is started by systemctl start failoverd-hooks.socket")
         return 2
     os.set_inheritable(FIRST_FD, False)
     with socket.socket(fileno=FIRST_FD) as sock:
         sock.setblocking(False)
-        Worker(sock, HookFiles(Path(options.hooks), say), options.timeout, options.idle).run()
+        Worker(sock, HookFiles(Path(options["--hooks"]), say), options["--timeout"], options["--idle"]).run()
     return 0
 
 
 def say(text: str) -> None:
-    """One line to the journal, whatever bytes are in it."""
-    sys.stderr.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
+    """Write one line to the journal, whatever is in the text: failoverd must not write lines in root's name."""
+    sys.stderr.buffer.write(printable(text).encode("utf-8", "backslashreplace") + b"\n")
     sys.stderr.flush()
 
 
 class Worker:
-    """Takes datagrams in and works through them. `timeout` is what a hook gets, in seconds, as `idle` is."""
+    """Takes in datagrams and works through them. `timeout` is the time a hook gets, in seconds, as is `idle`."""
 
     def __init__(self, sock: socket.socket, hooks: HookFiles, timeout: float, idle: float) -> None:
         self._socket = sock
@@ -96,9 +127,11 @@ class Worker:
                     self._run(hook, environment)
 
     def _take_in(self, patience: float, ended: int | None = None) -> bool:
-        """Wait so many seconds for datagrams or the end of a hook, and take in all there are. Whether there were any.
+        """Wait so many seconds for datagrams or the end of a hook, and take in all datagrams. Returns whether there
+        were any.
 
-        With no hook running and something left to do there is no waiting."""
+        It does not wait if no hook runs and an event is queued.
+        """
         awaited = [] if ended is None else [ended]
         if len(self._waiting) < QUEUE:
             awaited.append(self._socket.fileno())
@@ -121,7 +154,7 @@ class Worker:
             say(f"passed over a message that is none of failoverd's: {error!r}: {data[:60]!r}")
 
     def _run(self, hook: Path, environment: Environment) -> None:
-        """Run it to its end, and take in what comes meanwhile."""
+        """Run a hook to its end, and take in what comes meanwhile."""
         what, start = f"{hook} ({environment.get('FAILOVERD_EVENT')})", time.monotonic()
         nothing = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
         inherited = {key: value for key, value in os.environ.items() if key not in NOT_FOR_HOOKS}
@@ -136,7 +169,7 @@ class Worker:
         say(f"{what}: {outcome} after {time.monotonic() - start:.2f} s")
 
     def _outcome(self, pid: int) -> str:
-        """How it ended, in words. What is left of the process group of one that had to be ended is killed."""
+        """Return how the hook ended, in words. If it had to be ended, the rest of its process group is killed."""
         late = ""
         ended = os.pidfd_open(pid)
         try:
@@ -163,10 +196,11 @@ class Worker:
 
 
 def change(name: str, ifindex: int, net: Path = NET) -> None:
-    """Have the kernel make a `change` event for this device, for which rules see SYNTH_ARG_FAILOVERD=role.
+    """Have the kernel make a `change` event for this device, which rules see as SYNTH_ARG_FAILOVERD=role.
 
-    The kernel takes "<action> <uuid> KEY=value", letters and digits (Documentation/ABI/testing/sysfs-uevent). The name
-    may be another device's by now; the new one's event is on its way then. Raises ValueError where it can be no name.
+    The kernel takes "<action> <uuid> KEY=value", letters and digits (Documentation/ABI/testing/sysfs-uevent). Another
+    device may have the name by now; then nothing is done, as the event for the new name is on its way. Raises
+    ValueError if it cannot be a name.
     """
     if not isinstance(name, str) or "/" in name or name in ("", ".", ".."):
         raise ValueError(f"{name!r} is no device")
@@ -182,7 +216,7 @@ def change(name: str, ifindex: int, net: Path = NET) -> None:
 
 
 def _checked(environment: Any) -> Environment:
-    """Raises ValueError where this is no environment of ours, or one that no process can have."""
+    """Return the environment. Raises ValueError if failoverd does not make such a one, or no process can have it."""
     for key, value in environment.items():
         if not KEY.fullmatch(key) or b"\0" in os.fsencode(value):
             raise ValueError(f"{key}={value!r} is no variable of failoverd's")
@@ -190,31 +224,6 @@ def _checked(environment: Any) -> Environment:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
-    """To all of its process group, which outlives it where it left children."""
+    """Signal the whole process group, which outlives the hook if it left children."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "failoverd-hooks",
-        description="Run the hooks of /etc/failoverd/hooks.d for failoverd.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--hooks", metavar="DIRECTORY", default="/etc/failoverd/hooks.d", help="where the hooks are")
-    for option, default, what in (("--timeout", 30.0, "what a hook gets"), ("--idle", 10.0, "how long to stay")):
-        parser.add_argument(option, metavar="SECONDS", type=_seconds, default=default, help=f"{what} (%(default)g)")
-    return parser
-
-
-def _seconds(text: str) -> float:
-    """Raises ArgumentTypeError where nobody can wait as long."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    # A comparison with "nan" never holds.
-    if not 0 < seconds <= LONGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; say seconds, more than 0 and at most {LONGEST:.0f}")
-    return seconds

@@ -1,17 +1,18 @@
-"""The history as lanes: for each master who carried when, which failovers there were, and what nobody knows.
+"""The history as lanes: for each master, which slave carried when, the failovers, and the times that are unknown.
 
-What is drawn has to be honest about what was not seen. While failoverd did not run, nobody looked (a bond went on
-all the same). Where it ended without saying so (kill -9, a power loss), nothing is known from its last event to its
-next start, or to the boot if the machine went too; that is shown as it was last, and marked as unsure.
+The drawing has to show what failoverd did not see. While it did not run, it saw nothing (a bond worked on all the
+same). If it ended without an event (kill -9, a power loss), nothing is known from its last event to its next start, or
+to the boot if the machine went too; that time is shown as it was last, and marked as unsure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from failoverd.cli.historyfile import Event, is_new_boot
+from failoverd.dataclass import dataclass
 
 Kind = Literal["vf", "pv", "none", "other"]
 KINDS: dict[str, Kind] = {"primary": "vf", "standby": "pv"}
@@ -19,7 +20,8 @@ KINDS: dict[str, Kind] = {"primary": "vf", "standby": "pv"}
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Who carried from `start` to `end` (seconds since the epoch); `is_sure` unless nobody saw its end."""
+    """One state of a master from `start` to `end` (seconds since the epoch): which slave carried. `is_sure` is false if
+    failoverd did not see the end."""
 
     start: float
     end: float
@@ -30,7 +32,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Failover:
-    """One change of who carries; `silence` in seconds."""
+    """One change of the carrying slave; `silence` in seconds."""
 
     at: float
     old: str
@@ -61,7 +63,7 @@ class Record:
 
 
 def follow(events: Sequence[Event], now: float, boot: str = "", since: float = 0.0, master: str = "") -> Record:
-    """What the events say, up to `now` in the boot with this id, as far as it is not before `since`."""
+    """Return what the events say, from `since` up to `now` in the boot with this id."""
     follower = _Follower()
     before = None
     for event, at in zip(events, _steady(events, now), strict=True):
@@ -85,10 +87,10 @@ def follow(events: Sequence[Event], now: float, boot: str = "", since: float = 0
 
 
 def _steady(events: Sequence[Event], now: float) -> list[float]:
-    """The moments by the wall clock, none after a later one: a clock that was set back was wrong before."""
+    """Return the events' moments by the wall clock, none after a later one's: a clock set back was wrong before."""
     moments = []
     for event in reversed(events):
-        now = min(now, event["at"])
+        now = min(now, event["time"])
         moments.append(now)
     return moments[::-1]
 
@@ -106,7 +108,7 @@ class _Follower:
         self._down: float | None = None
 
     def take(self, event: Event, at: float, before: Event | None) -> None:
-        """The next event, which happened at this moment."""
+        """Take in the next event, which happened at this moment."""
         if self.first is None:
             self.first = self._last = at
         if is_new_boot(before, event):
@@ -127,7 +129,7 @@ class _Follower:
         self._last = at
 
     def finish(self, now: float, is_other_boot: bool) -> None:
-        """Nothing more is told of, up to now."""
+        """Close all spans at `now`, as there are no more events."""
         if is_other_boot:
             self._unseen(now)
         self._close_all(now)
@@ -144,10 +146,10 @@ class _Follower:
             self._carries(mac, at, event.get("active", ""), event.get("active_role", ""))
         elif kind == "failed-over":
             old, new = event.get("from", ""), event.get("to", "")
-            silence = event.get("silence_usec", 0) / 1e6
+            silence = event.get("silence_seconds", 0.0)
             self._lane(mac, event).failovers.append(Failover(at, old, new, event.get("reason", ""), silence))
-            self._carries(mac, at, new, event.get("role", ""))
-        elif kind == "renamed" and event.get("role") == "master" and mac in self.lanes:
+            self._carries(mac, at, new, event.get("to_role", ""))
+        elif kind == "link-renamed" and event.get("role") == "master" and mac in self.lanes:
             self.lanes[mac].name = event["master"]
 
     def _lane(self, mac: str, event: Event) -> Lane:
@@ -167,7 +169,7 @@ class _Follower:
             self._close(mac, at, is_sure)
 
     def _unseen(self, until: float) -> None:
-        """Nobody said what happened since the last event: what carried then may have gone on, or not."""
+        """Mark the time since the last event as unsure: the slave that carried then may have gone on, or not."""
         for mac, (start, kind, name) in list(self._open.items()):
             self._close(mac, max(self._last, start))
             self._open[mac] = (max(self._last, start), kind, name)

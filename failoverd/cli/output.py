@@ -1,7 +1,7 @@
-"""Printing, when nobody may be there to read it.
+"""Printing to an output that may have no reader.
 
-The guest agent may give a command no standard streams, a pipeline may end early, a disk may be full. None of it may
-change what a command has done, nor make Python say something of its own when it ends.
+The guest agent may start a command without standard streams, a pipeline may end early, a disk may be full. None of it
+may change what a command has done, nor make Python print an error of its own at exit.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def never_choke() -> None:
-    """From now on a character that the locale has no bytes for is shown as its number."""
+    """Show characters that the locale cannot encode as numbers, from now on."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
 def complain(text: str, code: int) -> int:
-    """Say on the standard error what is wrong. Returns the exit code."""
+    """Print an error on the standard error. Returns the exit code."""
     try:
         print(each_line(f"failoverctl: {text}"), file=sys.stderr)
     except OSError:
@@ -33,13 +33,12 @@ def complain(text: str, code: int) -> int:
 
 
 def say(lines: Sequence[str]) -> bool:
-    """Print these lines. Returns whether they could be printed; a reader that went away has read what he wanted."""
+    """Print these lines. Returns whether they could be printed; a reader that has gone away counts as printed."""
     return not guarded(lambda: print("\n".join(lines), flush=True) or DONE)
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """Do something that prints. Returns its exit code, or DONE where its reader went away, REFUSED where the output
-    could not be written."""
+    """Run a function that prints. Returns its exit code, DONE if its reader went away, REFUSED if writing failed."""
     try:
         code = work()
         if sys.stdout is not None:
@@ -54,7 +53,7 @@ def guarded(work: Callable[[], int]) -> int:
 
 
 def _close(number: int) -> None:
-    """Python would try to write once more when it ends."""
+    """Close a stream, so that Python does not try to write once more at exit."""
     import os
 
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,7 +1,7 @@
 """The daemon's documents as an administrator reads them.
 
-A daemon of another release may leave something out, add to it, or know a state that is not known here. So nothing is
-taken for granted but that masters and NICs are lists: what is missing is a dash, what is unknown is shown as it is.
+A daemon of another release may leave out a key, add one, or have a state that is unknown here. So the only assumption
+is that masters and NICs are lists: a missing value is a dash, an unknown one is shown unchanged.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 UNDER_WAY = ("on-standby", "joining", "releasing", "alone")
+LATEST = 1e11
+"""Seconds: a larger number is no time of CLOCK_MONOTONIC."""
 NOTHING = "no pair found; failoverctl explain says what was made of every NIC"
 
 
 def rows(document: Row, key: str) -> list[Row]:
-    """A list of the document. Raises NoDaemonError where there is none."""
+    """Return a list of the document. Raises NoDaemonError if there is none."""
     found = document.get(key)
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
         raise NoDaemonError(
@@ -35,14 +37,14 @@ def rows(document: Row, key: str) -> list[Row]:
 
 
 def text(row: Any, key: str) -> str:
-    """A value in words, "" for none."""
+    """Return a value as text, "" for none."""
     value = row.get(key) if isinstance(row, dict) else None
     return "" if value is None or value == [] else "yes" if value is True else "no" if value is False else str(value)
 
 
 def exit_code(masters: list[Row], named: bool = False) -> int:
-    """The worst of these masters; one that was asked for by name is not simply passed over when it is released. No
-    other master at all is not good news: a pair that was refused has none."""
+    """Return the exit code of the worst of these masters. A released master is skipped, unless it was asked for by
+    name. No other master at all is not good: a refused pair has none."""
     states = {text(row, "state") for row in masters} - (set() if named else {"released"})
     if not states:
         return NO_PAIR
@@ -52,7 +54,7 @@ def exit_code(masters: list[Row], named: bool = False) -> int:
 
 
 def find(document: Row, word: str) -> Row | None:
-    """The master somebody means by its name, MAC or ifindex, or by a slave's."""
+    """Return the master with this name, MAC or ifindex, or with such a slave."""
     for master in rows(document, "masters"):
         devices = [master, master.get("primary"), master.get("standby")]
         words = {text(device, key) for device in devices for key in ("name", "ifindex", "mac")}
@@ -62,7 +64,7 @@ def find(document: Row, word: str) -> Row | None:
 
 
 def status(masters: list[Row], colour: bool) -> list[str]:
-    """A line a master."""
+    """Return one line per master."""
     if not masters:
         return [NOTHING]
     lines = [
@@ -83,14 +85,14 @@ def status(masters: list[Row], colour: bool) -> list[str]:
 
 
 def explain(document: Row, colour: bool) -> list[str]:
-    """A line a NIC, with its verdict."""
+    """Return one line per NIC, with its verdict."""
     keys = ("name", "mac", "driver", "verdict", "reason")
     lines = [[text(row, key) for key in keys] for row in rows(document, "nics")]
     return table(["NIC", "MAC", "DRIVER", "VERDICT", "WHY"], lines, states=3 if colour else -1)
 
 
 def devices(document: Row) -> list[Row]:
-    """Every NIC with its role, master and state, master by master and then the others."""
+    """Return every NIC with its role, master and state, master by master and then the others."""
     found = []
     for master in rows(document, "masters"):
         name = text(master, "name")
@@ -106,13 +108,13 @@ def devices(document: Row) -> list[Row]:
 
 
 def listing(found: list[Row], colour: bool) -> list[str]:
-    """The same in lines without a head."""
+    """Return the same in lines without a head."""
     keys = ("name", "role", "master", "state")
     return table([], [[text(row, key) for key in keys] for row in found], states=3 if colour else -1)
 
 
 def pair(row: Row, colour: bool) -> list[str]:
-    """One pair in words."""
+    """Return one pair in words."""
     facts = [(label, words) for label, words in _facts(row) if words]
     width = max(len(label) for label, _ in facts)
     head = f"{printable(text(row, 'name'))}: {paint(printable(text(row, 'state')), colour)}"
@@ -123,6 +125,7 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
     yield "traffic", f"on {text(row, 'active')}" if text(row, "active") else "on nothing"
     yield "why", text(row, "reason")
     yield "drain", _drain(row)
+    yield "damping", _damping(row)
     for role in ("primary", "standby"):
         yield role, _slave(row.get(role))
     yield "datapath", text(row, "datapath")
@@ -136,7 +139,7 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
 def _slave(slave: Any) -> str:
     if not isinstance(slave, dict):
         return "none"
-    where = " at ".join(word for word in (text(slave, "driver"), text(slave, "parent")) if word)
+    where = " at ".join(word for word in (text(slave, "driver"), text(slave, "parent_device")) if word)
     parts = [
         where,
         "up" if slave.get("up") else "down",
@@ -150,12 +153,12 @@ def _slave(slave: Any) -> str:
 def _last(last: Any) -> str:
     if not isinstance(last, dict):
         return ""
-    silence, at = last.get("silence"), last.get("monotonic")
+    silence, at = last.get("silence_seconds"), _moment(last.get("monotonic"))
     parts = [
-        f"{_span(time.monotonic() - at)} ago" if isinstance(at, int | float) else "",
+        f"{_span(time.monotonic() - at)} ago" if at is not None else "",
         f"{text(last, 'from') or 'nothing'} -> {text(last, 'to') or 'nothing'}",
         text(last, "reason"),
-        f"nobody carried for {silence * 1000:.1f} ms" if isinstance(silence, float) and silence else "",
+        f"no slave carried for {silence * 1000:.1f} ms" if isinstance(silence, float) and silence else "",
     ]
     return ", ".join(part for part in parts if part)
 
@@ -168,19 +171,29 @@ def _span(seconds: float) -> str:
 
 
 def _why(row: Row) -> str:
-    has_end = isinstance(row.get("drain"), dict) and ends_in(row["drain"])
-    return "; ".join(words for words in (text(row, "reason"), _drain(row) if has_end else "") if words)
+    return "; ".join(words for words in (text(row, "reason"), _drain(row) if ends_in(row) else "") if words)
 
 
 def _drain(row: Row) -> str:
-    drain = row.get("drain")
-    return f"ends {ends_in(drain) or 'with undrain or the next VF'}" if isinstance(drain, dict) else ""
+    return f"ends {ends_in(row) or 'with undrain or the next VF'}" if row.get("drained") else ""
 
 
-def ends_in(drain: Row) -> str:
-    """When a drain is over by itself, in words, "" for never; its `until` is CLOCK_MONOTONIC in seconds."""
-    until = drain.get("until")
-    return f"in {max(0.0, until - time.monotonic()):.0f} s" if isinstance(until, int | float) else ""
+def _damping(row: Row) -> str:
+    until = _moment(row.get("suppressed_until"))
+    if not row.get("suppressed") or until is None:
+        return ""
+    return f"the VF is suppressed for {max(0.0, until - time.monotonic()):.0f} s more, or until reset-damping"
+
+
+def ends_in(row: Row) -> str:
+    """Return when a drain ends by itself, in words, "" for never."""
+    until = _moment(row.get("drain_ends"))
+    return f"in {max(0.0, until - time.monotonic()):.0f} s" if until is not None else ""
+
+
+def _moment(at: Any) -> float | None:
+    """Return a time of the daemon's clock, None if the value cannot be one: JSON has numbers of any length, and NaN."""
+    return float(at) if isinstance(at, int | float) and abs(at) < LATEST else None
 
 
 def _ready(slave: Row) -> str:

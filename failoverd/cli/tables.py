@@ -1,8 +1,8 @@
-"""Tables that line up, and colour for those who see it."""
+"""Tables that line up, and colours."""
 
 from __future__ import annotations
 
-from failoverd.cli.quickos import environ
+from failoverd.cli.quick import environ
 from failoverd.model import text
 
 TYPE_CHECKING = False
@@ -21,12 +21,12 @@ COLOURS = {
     "unfit": "31",
     "refused": "31",
 }
-"""SGR parameters (ECMA-48) by state or verdict; those that are not here stay as they are."""
+"""SGR parameters (ECMA-48) by state or verdict; others stay uncoloured."""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], states: int = -1) -> list[str]:
-    """The lines of a table; without a head where that is empty. The last column is as long as it likes; column `states`
-    is coloured."""
+    """Return the lines of a table; without a head if `head` is empty. The last column is not padded or cut; column
+    `states` is coloured."""
     cells = [[printable(cell) for cell in row] for row in ((head, *rows) if head else rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]) - 1)] if cells else []
     lines = []
@@ -39,24 +39,23 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], states: int = -1) 
 
 
 def paint(state: str, colour: bool) -> str:
-    """A state in its colour."""
+    """Return a state in its colour."""
     sgr = COLOURS.get(state) if colour else None
     return f"\x1b[{sgr}m{state}\x1b[0m" if sgr else state
 
 
 def wants_colour(stream: TextIO, when: str = "auto") -> bool:
-    """Whether a stream is to be coloured: as told, and where nothing is told, on a terminal that can, unless NO_COLOR
-    (no-color.org) is set."""
+    """Return whether to colour a stream: as told, else on a capable terminal, unless NO_COLOR (no-color.org) is set."""
     if when != "auto":
         return when == "always"
     return stream.isatty() and not environ("NO_COLOR") and environ("TERM", "dumb") != "dumb"
 
 
 def printable(cell: str) -> str:
-    """Names may hold any byte; a terminal should not have to. A text of nothing is a dash."""
+    """Make a cell safe for a terminal, as names may hold any byte. An empty text is a dash."""
     return text.printable(cell) or "-"
 
 
 def each_line(lines: str) -> str:
-    """A text of several lines, each made printable."""
+    """Make each line of a text printable."""
     return "\n".join(text.printable(line) for line in lines.split("\n"))

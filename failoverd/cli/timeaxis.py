@@ -1,4 +1,4 @@
-"""Where the ticks of an axis of real time go, and what stands at them: local time, in steps people count in."""
+"""The ticks of an axis of real time and their labels: local time, in the steps of a clock and a calendar."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DAY = 86400
 
 
 def ticks(start: float, end: float, most: int = 10) -> list[tuple[float, str]]:
-    """At most `most` moments and their words. Whole steps since local midnight; a day's first tick names the day."""
+    """Return at most `most` moments and labels: whole steps since local midnight; a day's first tick names the day."""
     length = end - start
     step = next((step for step in STEPS if length / step <= most - 1), 0)
     if not step:
@@ -18,7 +18,8 @@ def ticks(start: float, end: float, most: int = 10) -> list[tuple[float, str]]:
     midnight = _midnight(start, 0)
     found: list[tuple[float, str]] = []
     days = ""
-    for number in range(int((end - midnight) / step) + 2):
+    first = 0 if step >= DAY else int((start - midnight) / step)
+    for number in range(first, int((end - midnight) / step) + 2):
         at = _midnight(start, number * (step // DAY)) if step >= DAY else midnight + number * step
         if start <= at <= end:
             day = time.strftime("%d %b", time.localtime(at))
@@ -30,13 +31,13 @@ def ticks(start: float, end: float, most: int = 10) -> list[tuple[float, str]]:
 
 
 def _midnight(at: float, days: int) -> float:
-    """Local midnight of that day, so many days later: a day may have 23 or 25 hours."""
+    """Return local midnight of that day, or so many days later: a day may have 23 or 25 hours."""
     day = time.localtime(at)
     return time.mktime((day.tm_year, day.tm_mon, day.tm_mday + days, 0, 0, 0, 0, 0, -1))
 
 
 def lasting(seconds: float) -> str:
-    """A length of time in one or two units."""
+    """Format a length of time in one or two units."""
     if seconds < 1:
         return f"{seconds * 1000:.{0 if seconds >= 0.1 else 1}f} ms"
     if seconds < 120:

@@ -1,11 +1,12 @@
-"""`failoverctl watch`: what changes, as it changes.
+"""`failoverctl watch`: the changes, as they happen.
 
-It asks for the status twice a second: a call is about a millisecond's work for the daemon, and works with a daemon that
-was killed, upgraded or started anew meanwhile, whereas a subscription would have to be made again and could be the
-reason that a daemon waits. What came and went between two looks is in the count of failovers.
+It asks for the status twice a second. A call is about a millisecond's work for the daemon, and works with a daemon that
+was killed, upgraded or restarted meanwhile, whereas a subscription would have to be renewed and could make a daemon
+wait. Failovers that came and went between two looks are in the count of failovers.
 
-One text is made of every change. On a terminal the status is drawn with the last of them below; everywhere else they
-are lines, or objects with the whole row. The waiting is poll(2) on the output, for its end is how a pipeline ends.
+Every change becomes one text. On a terminal the status is drawn with the last changes below; any other output gets
+lines, or JSON objects with the whole row. The waiting is poll(2) on the output, as the output's end is how a pipeline
+ends.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ from failoverd.cli.tables import printable
 
 Row = dict[str, Any]
 Tell = Callable[[str, str, Row | None], None]
-"""Tell a change: its kind in one word, its text, the master's row where there is one."""
+"""Tells a change: its kind in one word, its text, and the master's row if there is one."""
 
 INTERVAL = 0.5
 """Seconds between two looks."""
 PATIENCE = 2.0
 """Seconds to wait for an answer before the daemon counts as gone."""
 KEPT = 100
-"""How many changes a terminal may show, where it is that high."""
+"""How many changes a terminal may show, if it is that high."""
 
 
 def watch(as_json: bool, colour: bool, stream: TextIO) -> int:
-    """Follow until Ctrl-C or until nobody reads on. Returns the exit code. Raises NoDaemonError where there is none at
-    the beginning, and OSError where the output cannot be written."""
+    """Follow until Ctrl-C or until the output's reader goes away. Returns the exit code. Raises NoDaemonError if there
+    is no daemon at the beginning, and OSError if the output cannot be written."""
     follower = _Follower()
     screen = _Screen(stream, colour) if stream.isatty() and not as_json else None
     tell = screen.note if screen else _objects(stream) if as_json else _lines(stream)
@@ -58,7 +59,7 @@ def watch(as_json: bool, colour: bool, stream: TextIO) -> int:
 
 
 class _Follower:
-    """What was last seen, and what is different now."""
+    """Keeps what was last seen, and finds the differences."""
 
     def __init__(self) -> None:
         self.masters: list[Row] | None = None
@@ -119,8 +120,8 @@ def _differences(old: Row, new: Row) -> Iterator[str]:
             yield f"{label}{before or 'nothing'} -> {after or 'nothing'}"
     for role in ("primary", "standby"):
         yield from _slave(role, old.get(role), new.get(role))
-    if bool(old.get("drain")) != bool(new.get("drain")):
-        yield "drain begun" if new.get("drain") else "drain over"
+    if bool(old.get("drained")) != bool(new.get("drained")):
+        yield "drain begun" if new.get("drained") else "drain over"
     was, now = old.get("failovers"), new.get("failovers")
     if isinstance(was, int) and isinstance(now, int) and now - was > 1:
         yield f"{now - was} failovers since the last look"
@@ -145,7 +146,7 @@ def _name(slave: Any) -> str:
 
 
 def _start() -> tuple[int, ...]:
-    """What is another with every start of the daemon: the file that its socket is. Empty while there is none."""
+    """Return what differs at every start of the daemon, the identity of its socket's file; empty without a file."""
     try:
         found = os.stat(control())  # noqa: PTH116
     except OSError:
@@ -153,7 +154,8 @@ def _start() -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_ctime_ns
 
 
-def _moment() -> str:
+def moment() -> str:
+    """Return the time of day that begins every line of a watch."""
     now = time.time()
     local = time.localtime(now)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', local)}.{int(now % 1 * 1000):03d}{time.strftime('%z', local)}"
@@ -161,14 +163,14 @@ def _moment() -> str:
 
 def _lines(stream: TextIO) -> Tell:
     def tell(_event: str, words: str, _row: Row | None) -> None:
-        print(_moment(), printable(words), file=stream, flush=True)
+        print(moment(), printable(words), file=stream, flush=True)
 
     return tell
 
 
 def _objects(stream: TextIO) -> Tell:
     def tell(event: str, words: str, row: Row | None) -> None:
-        found = {"time": _moment(), "event": event, "text": words, "master": row}
+        found = {"time": round(time.time(), 6), "event": event, "text": words, "master": row}
         print(json.dumps(found), file=stream, flush=True)
 
     return tell
@@ -183,10 +185,10 @@ class _Screen:
         self._drawn = ""
 
     def note(self, _event: str, words: str, _row: Row | None) -> None:
-        self._notes.appendleft(f"{_moment()} {printable(words)}")
+        self._notes.appendleft(f"{moment()} {printable(words)}")
 
     def draw(self, masters: list[Row] | None) -> None:
-        """Draw what is, if it is not what is drawn. The terminal cuts what is too wide: no line wraps (DECAWM)."""
+        """Draw the status if it has changed. The terminal cuts what is too wide: no line wraps (DECAWM)."""
         top = show.status(masters, self._colour) if masters is not None else ["failoverd does not answer"]
         size = os.get_terminal_size(self._stream.fileno())
         lines = [*top, "", *self._notes][: max(1, size.lines - 1)]

@@ -1,4 +1,4 @@
-"""TOML documents -> specs; errors name file, line and key.
+"""The configuration: TOML documents to one Config; errors name file, line and key.
 
-`spec` is what the lower-floor rooms read, and all they read; `load` is the only module that opens files.
+Other rooms read `spec` and nothing else; `load` is the only module that opens files.
 """

@@ -1,19 +1,19 @@
-"""What a reload changes, for its log line."""
+"""The keys that a reload changes, for its log line."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from failoverd.config.keys import table
 from failoverd.config.kinds import show
 from failoverd.config.spec import Config
+from failoverd.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One key that has another value now."""
+    """One key whose value has changed."""
 
     section: str
     key: str
@@ -25,7 +25,7 @@ class Change:
 
 
 def diff(old: Config, new: Config) -> Sequence[Change]:
-    """The keys whose values differ, in the order of the spec."""
+    """Return the keys whose values differ, in the order of the spec."""
     changes = []
     for section, keys in table(Config).items():
         for key in keys:

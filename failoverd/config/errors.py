@@ -1,23 +1,24 @@
-"""What can be wrong with a configuration.
+"""The errors of a configuration.
 
     ConfigError
         problems: Problem, Problem, ...
 
-One error carries every problem of every file, so that an administrator mends them in one go.
+One error carries every problem of every file, so that an administrator can mend them in one go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from failoverd.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where, with what, and in `text` what it is and what to do.
+    """One problem: its place, its subject, and in `text` what is wrong and what to do.
 
-    `line` counts from 1 and is 0 where there is none (an unreadable file, a document that is no file).
-    `subject` is "[section] key", "[section]", or "" where the problem is the file's own.
+    `line` counts from 1 and is 0 where there is none (an unreadable file, a document that is not a file). `subject` is
+    "[section] key", "[section]", or "" where the problem is the file's own.
     """
 
     file: str

@@ -1,13 +1,13 @@
-"""What is known of a key, and the table of all of them, read out of the spec's own annotations."""
+"""The description of a key, and the table of all keys, read out of the spec's own annotations."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 from failoverd.config.kinds import Kind
+from failoverd.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Entry:
 
 
 def table(spec: type) -> Mapping[str, Mapping[str, Entry]]:
-    """Every key of a spec, by section and name, in the order of the spec."""
+    """Return every key of a spec, by section and name, in the order of the spec."""
     sections = get_type_hints(spec)
     return {
         field.name: {entry.name: entry for entry in _entries(field.name, sections[field.name])}

@@ -1,9 +1,9 @@
-"""The kinds of value a key can have. Each takes a value out of a TOML document, or says what is wrong.
+"""The kinds of value that a key can have. Each takes a value out of a TOML document, or refuses it with a reason.
 
-A kind raises RefusedError with half a sentence ("5 is too small") and describes what it would have taken ("a
-whole number from 10 to 10000"). The reader of the documents puts file, line and key in front and the
-description behind, so that every complaint has one form. TOML has true types, so nothing is guessed: a quoted
-"1" is not a number, and `true`, which is an int to Python, is not one either.
+A kind raises RefusedError with half a sentence ("5 is too small") and describes the values that it takes ("a whole
+number from 10 to 10000"). The reader of the documents puts file, line and key in front and the description behind, so
+that every error has one form. TOML has true types, so nothing is guessed: a quoted "1" is not a number, and `true`,
+which is an int to Python, is not one either.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
+
+from failoverd.dataclass import dataclass
 
 _TYPE_NAMES = {
     bool: "a boolean",
@@ -25,21 +27,21 @@ _TYPE_NAMES = {
 
 
 class RefusedError(ValueError):
-    """The value cannot be taken; the text says what is wrong with it."""
+    """The value is refused; the text says what is wrong with it."""
 
 
 class Kind(Protocol):
     """One kind of value."""
 
     def take(self, value: object) -> Any:
-        """The value as the spec keeps it. Raises RefusedError."""
+        """Return the value as the spec keeps it. Raises RefusedError."""
 
     def describe(self) -> str:
-        """What is taken, to follow "give" in an error and to stand alone in the reference."""
+        """Describe the accepted values, to follow "give" in an error and to stand alone in the reference."""
 
 
 def show(value: object, longest: int = 60) -> str:
-    """A value as a human may read it back: TOML's spelling, one line, at most `longest` characters."""
+    """Return a value in TOML's spelling, in one line of at most `longest` characters."""
     if isinstance(value, bool):
         text = str(value).lower()
     elif isinstance(value, int) and value.bit_length() > 256:
@@ -54,7 +56,7 @@ def show(value: object, longest: int = 60) -> str:
 
 
 def wrong_type(value: object) -> RefusedError:
-    """What is said of a value of another type."""
+    """Return the error for a value of another type."""
     name = _TYPE_NAMES.get(type(value))
     shown = show(value)
     if name is None:
@@ -95,7 +97,7 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """A span of time in seconds within limits, both included; a whole number will do."""
+    """A span of time in seconds within limits, both included; a whole number is accepted, too."""
 
     low: float
     high: float
@@ -131,22 +133,23 @@ class Choice:
 
 
 UNFIT = frozenset(b"/:%\xa0\x7f") | frozenset(range(33))
-"""Bytes: what the kernel refuses in a device name (net/core/dev.c, dev_valid_name, to which 0xA0 is white space
-wherever it stands), `%`, which it expands, and what is not to be printed."""
+"""Bytes that a device name may not have here: those that the kernel refuses (net/core/dev.c, dev_valid_name, to which
+0xA0 is white space wherever it stands), `%`, which the kernel expands, and those that are not printable."""
 
 
 def unfit_in_name(text: str) -> str:
-    """The first character that no device name may have, or ""."""
+    """Return the first character that no device name may have, or ""."""
     return next((c for c in text if UNFIT.intersection(c.encode(errors="surrogatepass"))), "")
 
 
 SHORTEST = 3
-"""Bytes of a suffix: a standby that has lost its master is known by it, and its own name is what stands before."""
+"""Fewest bytes of a suffix: a standby that has lost its master is recognised by it, and its own name is the part
+before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suffix:
-    """The end of a device name: what the kernel allows in one, no longer than `longest` bytes."""
+    """The end of a device name, of bytes that the kernel allows in one, no longer than `longest` bytes."""
 
     longest: int
 
@@ -171,7 +174,7 @@ class Suffix:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A list of words; `of` says of what. A MAC is kept as the kernel writes it: lower case, colons."""
+    """A list of words; `of` says which. A MAC is kept as the kernel writes it: lower case, colons."""
 
     of: str
     _mac: re.Pattern[str] = field(default=re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}"), repr=False)

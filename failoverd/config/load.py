@@ -1,20 +1,22 @@
-"""The configuration files: where they are, and what can go wrong on the way to their bytes.
+"""The configuration files: their paths, and the errors in reading them.
 
-The main file and every `*.toml` in its drop-in directory, in the order of their names; all optional. A file
-that is there and cannot be read is an error, not an absent file: it might have said "do not touch eth1".
+The files are the main file and every `*.toml` in its drop-in directory, in the order of their names; all are optional.
+A file that exists and cannot be read is an error, not an absent file: it might have said "do not touch eth1".
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from failoverd.config.bounds import LARGEST, LARGEST_TOGETHER
 from failoverd.config.errors import ConfigError, Problem
 from failoverd.config.read import Document, build, parse
+from failoverd.config.regular import NotRegularError, read_regular
 from failoverd.config.spec import Config
+from failoverd.model import text
 
 MAIN = Path("/etc/failoverd/failoverd.toml")
 """The main file. Drop-ins are in the directory of the same name with ".d" behind it."""
@@ -22,12 +24,9 @@ MAIN = Path("/etc/failoverd/failoverd.toml")
 Texts = Sequence[tuple[str, bytes]]
 """Files by their names, in the order in which they are laid over each other."""
 
-LARGEST = 1 << 20
-"""Bytes beyond which a file is not taken for a configuration."""
-
 
 def load(main: Path | None = None) -> Config:
-    """The configuration from `main` and its drop-ins; without it, from MAIN, which may be absent.
+    """Return the configuration from `main` and its drop-ins; without `main`, from MAIN, which may be absent.
 
     Raises ConfigError with the problems of all files.
     """
@@ -35,12 +34,14 @@ def load(main: Path | None = None) -> Config:
 
 
 def load_with_texts(main: Path | None = None) -> tuple[Config, Texts]:
-    """The same, and what it was made of."""
+    """Return the same, and the texts that it was made of."""
     texts: list[tuple[str, bytes]] = []
     problems: list[Problem] = []
+    room = LARGEST_TOGETHER
     for file in _files(main, problems):
         try:
-            texts.append((printable(file), _content(file)))
+            texts.append((printable(file), _content(file, room)))
+            room -= len(texts[-1][1])
         except OSError as error:
             advice = "make it readable for failoverd, or remove it" if main != file else "name another file"
             problems.append(_failed(file, error, advice))
@@ -50,7 +51,7 @@ def load_with_texts(main: Path | None = None) -> tuple[Config, Texts]:
 
 
 def from_texts(texts: Texts) -> Config:
-    """The configuration from files that were read before. Raises ConfigError."""
+    """Return the configuration from files that were read before. Raises ConfigError."""
     return _understood(texts, [])
 
 
@@ -71,7 +72,7 @@ def _understood(texts: Texts, problems: list[Problem]) -> Config:
 
 
 def from_mapping(tree: Mapping[str, Any], name: str) -> Config:
-    """The configuration from a document that is in memory already; `name` stands for it in errors.
+    """Return the configuration from a document that is in memory already; `name` stands for it in errors.
 
     Raises ConfigError.
     """
@@ -79,8 +80,12 @@ def from_mapping(tree: Mapping[str, Any], name: str) -> Config:
 
 
 def _files(main: Path | None, problems: list[Problem]) -> Iterator[Path]:
-    """The files to read, lowest first. One whose name begins with a dot is somebody's unfinished edit."""
-    top = main or MAIN
+    """Yield the files to read, lowest first. A name that begins with a dot is skipped, as an editor's unfinished
+    file."""
+    top = MAIN if main is None else main
+    if not top.name:
+        problems.append(Problem(printable(top), 0, "", "it names no file; name a TOML file"))
+        return
     if main or os.path.lexists(top):
         yield top
     directory = top.with_name(top.name + ".d")
@@ -94,19 +99,18 @@ def _files(main: Path | None, problems: list[Problem]) -> Iterator[Path]:
     yield from (directory / name for name in names if name.endswith(".toml") and not name.startswith("."))
 
 
-def _content(file: Path) -> bytes:
-    """The bytes of a file. Raises OSError and ConfigError.
+def _content(file: Path, room: int) -> bytes:
+    """Return the bytes of a file, `room` at most. Raises OSError and ConfigError.
 
-    /dev/null, by a symbolic link, is how an administrator masks a drop-in; a FIFO would hold up the start.
+    A drop-in may be a symbolic link to /dev/null: an administrator masks it so.
     """
-    mode = file.stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
-        kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
-        raise ConfigError([Problem(printable(file), 0, "", f"it is {kind}; put a TOML file in its place")])
-    with file.open("rb") as stream:
-        raw = stream.read(LARGEST + 1)
-    if len(raw) > LARGEST:
-        wrong = f"it is larger than {LARGEST} bytes; put a TOML file in its place"
+    try:
+        raw = read_regular(file, LARGEST, follow=True)
+    except NotRegularError as error:
+        wrong = f"{error.strerror}; put a TOML file in its place"
+        raise ConfigError([Problem(printable(file), 0, "", wrong)]) from None
+    if len(raw) > room:
+        wrong = f"with it the configuration has more than {LARGEST_TOGETHER} bytes; remove files that say the same"
         raise ConfigError([Problem(printable(file), 0, "", wrong)])
     return raw
 
@@ -116,5 +120,5 @@ def _failed(path: Path, error: OSError, advice: str) -> Problem:
 
 
 def printable(path: Path) -> str:
-    """A path as text that can be logged, whatever bytes its name is made of."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+    """Return a path as text in one line, whatever bytes its name is made of."""
+    return text.printable(os.fsencode(path).decode(errors="backslashreplace"))

@@ -1,10 +1,10 @@
-"""On which line of a TOML text a key stands.
+"""Find the line of a TOML text on which a key stands.
 
-tomllib gives values without their places, and the parsers that keep places are no part of a stock Debian
-installation. An error that names no line is a poor error, so this module finds the line afterwards, and only
-when there is an error to report. It is no second parser: tomllib has already accepted the text, so it is
-enough to skip over values, which takes knowing strings, comments and brackets, and to read headers and keys,
-which tomllib itself decodes. Keys inside an inline table get the line on which the inline table begins.
+tomllib gives values without their places, and the parsers that keep places are not in a stock Debian installation. An
+error without a line is a poor error, so this module finds the line afterwards, and only when there is an error to
+report. It is not a second parser: tomllib has already accepted the text. So it is enough to skip over values, which
+requires knowing strings, comments and brackets, and to read headers and keys, which tomllib itself decodes. Keys inside
+an inline table get the line on which the inline table begins.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from failoverd.dataclass import dataclass
 
 Path = tuple[str, ...]
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _WORD = r"""(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[A-Za-z0-9_-]+)"""
 _DOTTED = rf"{_WORD}(?:[ \t]*\.[ \t]*{_WORD})*"
+_QUOTE = re.compile("[\"']")
 _HEADER = re.compile(rf"\[\[?[ \t]*({_DOTTED})[ \t]*\]\]?")
 _ASSIGNED = re.compile(rf"({_DOTTED})[ \t]*=")
 _PIECE = re.compile(
@@ -28,23 +32,65 @@ _PIECE = re.compile(
 )
 
 
-def locate(text: str, path: Sequence[str]) -> int:
-    """The line (from 1) on which `path` is given; that of its nearest parent if it has none; else 0.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A header or an assigned key, in full, and the line (from 1) on which it stands. `opens` is for `[[header]]`."""
 
-    `text` must be a TOML document that tomllib accepts. A table that is written to in several places has the
-    line of the first.
+    line: int
+    path: Path
+    opens: bool
+
+
+class Places:
+    """The places of everything in a text. The text is read once, however many places are asked for.
+
+    `text` must be a TOML document that tomllib accepts. A table that is written in several places has the line of the
+    first.
     """
-    wanted = tuple(path)
-    best, line = 0, 0
-    for at, found in _keys(text):
-        shared = _shared(found, wanted)
-        if shared > best:
-            best, line = shared, text.count("\n", 0, at) + 1
-    return line
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def line(self, path: Sequence[str | int]) -> int:
+        """Return the line on which `path` is given; that of its nearest parent if it has none; else 0.
+
+        A number behind the first word counts the entries of an array of tables (`[[then]]`), from 0.
+        """
+        words = tuple(word for word in path if isinstance(word, str))
+        places: Sequence[Place] = self._all
+        if len(path) > 1 and isinstance(path[1], int):
+            starts = self._entries.get(words[0], [])
+            if path[1] < len(starts):
+                first, *after = starts[path[1] : path[1] + 2]
+                places = places[first : after[0] if after else None]
+        best, line = 0, 0
+        for place in places:
+            shared = _shared(place.path, words)
+            if shared > best:
+                best, line = shared, place.line
+        return line
+
+    @cached_property
+    def _all(self) -> list[Place]:
+        return list(_places(self._text))
+
+    @cached_property
+    def _entries(self) -> dict[str, list[int]]:
+        """By the name of an array of tables, the numbers of the places that open an entry of it."""
+        found: dict[str, list[int]] = {}
+        for number, place in enumerate(self._all):
+            if place.opens and len(place.path) == 1:
+                found.setdefault(place.path[0], []).append(number)
+        return found
+
+
+def locate(text: str, path: Sequence[str | int]) -> int:
+    """Return the line of one place; see Places."""
+    return Places(text).line(path)
 
 
 def _shared(found: Path, wanted: Path) -> int:
-    """How many leading words of `wanted` are also those of `found`."""
+    """Return how many leading words of `wanted` are also those of `found`."""
     count = 0
     for mine, theirs in zip(found, wanted, strict=False):
         if mine != theirs:
@@ -53,17 +99,18 @@ def _shared(found: Path, wanted: Path) -> int:
     return count
 
 
-def _keys(text: str) -> Iterator[tuple[int, Path]]:
-    """Every header and every assigned key, in full, with the place it begins at."""
+def _places(text: str) -> Iterator[Place]:
     table: Path = ()
     at = _after(_BLANK, text, 0)
+    line, counted = 1, 0
     while at < len(text):
+        line, counted = line + text.count("\n", counted, at), at
         if header := _HEADER.match(text, at):
             table = _decode(header[1])
-            yield at, table
+            yield Place(line, table, text.startswith("[[", at))
             at = header.end()
         elif assigned := _ASSIGNED.match(text, at):
-            yield at, table + _decode(assigned[1])
+            yield Place(line, table + _decode(assigned[1]), opens=False)
             at = _skip_value(text, assigned.end())
         else:
             raise ValueError(f"no TOML at character {at}: {text[at : at + 20]!r}")
@@ -76,7 +123,9 @@ def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
 
 
 def _decode(dotted: str) -> Path:
-    """The words of a dotted key, quotes and escapes undone."""
+    """Return the words of a dotted key, with quotes and escapes undone."""
+    if not _QUOTE.search(dotted):
+        return tuple(word.strip() for word in dotted.split("."))
     words = []
     tree = tomllib.loads(f"{dotted} = 0")
     while isinstance(tree, dict):
@@ -86,7 +135,7 @@ def _decode(dotted: str) -> Path:
 
 
 def _skip_value(text: str, at: int) -> int:
-    """The end of the value that begins at `at`: a line's end outside all brackets, or the text's."""
+    """Return the end of the value that begins at `at`: a line's end outside all brackets, or the text's."""
     depth = 0
     for piece in _PIECE.finditer(text, at):
         depth += (piece[0] in ("[", "{")) - (piece[0] in ("]", "}"))

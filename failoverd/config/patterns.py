@@ -1,36 +1,37 @@
-"""Names made by a pattern: fields in braces, such as "{master}vf".
+"""Names from a pattern with fields in braces, such as "{master}vf".
 
-A pattern is refused where it cannot give a name the kernel would take, however short what is put into it. Where the
-result is too long for one device, or taken, whoever fills it in finds out: that depends on the machine.
+A pattern is refused where it cannot give a valid device name, however short the fields' values are. A name that is too
+long for one device, or taken, is found when the pattern is filled in: that depends on the machine.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from failoverd.config.kinds import RefusedError, show, unfit_in_name, wrong_type
+from failoverd.dataclass import dataclass
 
 LONGEST = 15
-"""Bytes (linux/if.h: IFNAMSIZ is 16 with its NUL)."""
+"""Most bytes of a device name (linux/if.h: IFNAMSIZ is 16 with its NUL)."""
 FIELD = re.compile(r"\{([^{}]*)\}")
 FLAT_MAC = 12
 KEPT = re.compile(r"f[os](?:\{mac\}|[0-9a-f]{12})|failoverd-.*", re.DOTALL)
-"""The names of a bond on its way in or out, of a standby whose name would be too long, and alternative ones."""
+"""The names that failoverd gives to a bond on its way in or out, to a standby whose name would be too long, and as
+alternative names."""
 
 
 def is_kept(name: str) -> bool:
-    """Whether a device of this name or alternative name, or of one that this pattern gives, would be taken for what
-    failoverd itself calls so."""
+    """Return whether this name, or one that this pattern gives, is among those that failoverd keeps for itself
+    (KEPT)."""
     return KEPT.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A device name with fields; `{mac}` stands for the twelve digits of the MAC, others for a device's name.
+    """A device name with fields; `{mac}` stands for the twelve digits of the MAC, other fields for a device's name.
 
-    `optional`: an empty text says that nothing is to be renamed.
+    `optional`: an empty text is accepted, and means that nothing is renamed.
     """
 
     fields: tuple[str, ...]
@@ -61,12 +62,12 @@ class Pattern:
 
 
 def fill(pattern: str, fields: Mapping[str, str]) -> str:
-    """The name the pattern gives; what is put in is not looked at for fields again."""
+    """Return the name that the pattern gives; values are not searched for fields again."""
     return FIELD.sub(lambda found: fields[found[1]], pattern)
 
 
 def gives(pattern: str, name: str, mac: str) -> bool:
-    """Whether the pattern gives this name for some device, and this flat MAC."""
+    """Return whether the pattern gives this name for some device and this flat MAC."""
     parts = re.split(r"(\{[^{}]*\})", pattern)
     ways = {"{mac}": re.escape(mac)}
     spelt = "".join(ways.get(part, ".+") if FIELD.fullmatch(part) else re.escape(part) for part in parts)

@@ -1,24 +1,28 @@
-"""TOML documents -> a Config, or every problem they have.
+"""TOML documents to a Config, or to all of their problems.
 
-Documents are laid over each other key by key, later over earlier; a list replaces a list. Each document is
-checked in full, also where a later one overrides it: what is wrong below would otherwise break a start on
-the day the drop-in above it goes away. Pure: bytes and mappings in, a Config out; `load` opens the files.
+Documents are laid over each other key by key, later over earlier; a list replaces a list. Each document is checked in
+full, also where a later one overrides it: a mistake in it would otherwise break a start on the day that the drop-in
+above it is removed. Pure: bytes and mappings in, a Config out; `load` opens the files.
 """
 
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+from math import log2
 from typing import Any
 
+from failoverd.config.bounds import DEEPEST, MOST_PROBLEMS, deepest_brackets, long_number, too_deep
 from failoverd.config.errors import ConfigError, Problem
 from failoverd.config.keys import table
 from failoverd.config.kinds import RefusedError, show
-from failoverd.config.locate import locate
-from failoverd.config.spec import Config
+from failoverd.config.locate import Places
+from failoverd.config.spec import Config, Damping
+from failoverd.dataclass import dataclass
 
 _KEYS = table(Config)
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
@@ -26,25 +30,25 @@ _BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One parsed document: `file` names it in errors, `text` is what the line numbers are found in."""
+    """One parsed document: `file` names it in errors, `places` gives the line numbers."""
 
     file: str
     tree: Mapping[str, Any]
-    text: str = ""
+    places: Places = field(default_factory=lambda: Places(""))
 
     def section_problem(self, section: str, text: str) -> Problem:
-        """A problem with a whole section."""
-        return Problem(self.file, locate(self.text, (section,)), f"[{_spell(section)}]", text)
+        """Return a problem with a whole section."""
+        return Problem(self.file, self.places.line((section,)), f"[{_spell(section)}]", text)
 
     def key_problem(self, section: str, key: str, text: str) -> Problem:
-        """A problem with one key."""
-        line = locate(self.text, (section, key))
+        """Return a problem with one key."""
+        line = self.places.line((section, key))
         return Problem(self.file, line, f"[{_spell(section)}] {_spell(key)}", text)
 
 
 @dataclass(slots=True)
 class _Draft:
-    """What has been read so far: accepted values by section, who gave each, and what was wrong."""
+    """The result so far: accepted values by section, the document that gave each, and the problems."""
 
     values: dict[str, dict[str, Any]] = field(default_factory=lambda: {section: {} for section in _KEYS})
     givers: dict[tuple[str, str], Document] = field(default_factory=dict)
@@ -52,24 +56,27 @@ class _Draft:
 
 
 def parse(file: str, raw: bytes) -> Document:
-    """The document that the bytes of `file` are. Raises ConfigError."""
+    """Parse the bytes of `file`. Raises ConfigError."""
     try:
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         wrong = f"byte 0x{raw[error.start]:02x} is not UTF-8, which TOML must be; save the file as UTF-8"
         raise ConfigError([Problem(file, line, "", wrong)]) from None
+    if line := too_deep(text):
+        wrong = f"a key has more than {DEEPEST} words with dots between; no section and no key of failoverd has"
+        raise ConfigError([Problem(file, line, "", wrong)])
     try:
-        return Document(file, tomllib.loads(text), text)
+        return Document(file, tomllib.loads(text), Places(text))
     except RecursionError:
         wrong = "brackets are nested too deeply; no key takes more than one list"
-        raise ConfigError([Problem(file, 0, "", wrong)]) from None
+        raise ConfigError([Problem(file, deepest_brackets(text), "", wrong)]) from None
     except ValueError as error:
         raise ConfigError([_syntax_problem(file, text, str(error))]) from None
 
 
 def build(documents: Iterable[Document]) -> Config:
-    """The configuration that the documents give together, defaults for the rest. Raises ConfigError."""
+    """Return the configuration from all the documents together, with defaults for the rest. Raises ConfigError."""
     draft = _Draft()
     for document in documents:
         _lay_over(draft, document)
@@ -83,16 +90,28 @@ def build(documents: Iterable[Document]) -> Config:
 
 
 def _syntax_problem(file: str, text: str, message: str) -> Problem:
-    """tomllib puts the place in its message: "... (at line 3, column 5)" or "... (at end of document)"."""
+    """Return a syntax error as a problem. tomllib puts the place in its message: "... (at line 3, column 5)" or "...
+    (at end of document)"."""
     place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
     if not place:
-        return Problem(file, 0, "", f"this is not TOML: {message}")
+        line = long_number(text)
+        return Problem(file, line, "", "a number has too many digits" if line else f"this is not TOML: {message}")
     line = int(place[1]) if place[1] else text.rstrip().count("\n") + 1
     said = message[: place.start()] + (place[0] if place[1] else "")
     return Problem(file, line, "", f"this is not TOML: {said}; mend the line")
 
 
 def _lay_over(draft: _Draft, document: Document) -> None:
+    before = len(draft.problems)
+    for _ in _each_taken(draft, document):
+        if len(draft.problems) - before >= MOST_PROBLEMS:
+            wrong = f"there may be more mistakes than these {MOST_PROBLEMS}; mend them first"
+            draft.problems.append(Problem(document.file, 0, "", wrong))
+            return
+
+
+def _each_taken(draft: _Draft, document: Document) -> Iterator[None]:
+    """Take one key after the other, and yield after each."""
     for section, body in document.tree.items():
         if not isinstance(body, Mapping):
             draft.problems.append(_no_table(document, section, body))
@@ -102,15 +121,17 @@ def _lay_over(draft: _Draft, document: Document) -> None:
         else:
             for key, value in body.items():
                 _take(draft, document, section, key, value)
+                yield
+        yield
 
 
 def _no_table(document: Document, name: str, body: object) -> Problem:
-    """A top-level key: a section given a value, or a key that stands outside every section."""
+    """Return the problem with a top-level key: a section given a value, or a key outside every section."""
     if name in _KEYS:
         return document.section_problem(name, f"{show(body)} is no section; write [{name}], then its keys")
     homes = [section for section, keys in _KEYS.items() if name in keys]
     advice = f"put it below [{homes[0]}]" if homes else _suggest(name, _KEYS, "[{}]", "the sections are")
-    line = locate(document.text, (name,))
+    line = document.places.line((name,))
     return Problem(document.file, line, _spell(name), f"stands outside every section; {advice}")
 
 
@@ -135,7 +156,7 @@ def _advice(section: str, key: str) -> str:
 
 
 def _suggest(word: str, known: Iterable[str], form: str, otherwise: str) -> str:
-    """The nearest known word, or all of them if none is near."""
+    """Suggest the nearest known word, or list them all if none is near."""
     names = list(known)
     near = difflib.get_close_matches(word[:60], names, n=1)
     if near:
@@ -144,17 +165,48 @@ def _suggest(word: str, known: Iterable[str], form: str, otherwise: str) -> str:
 
 
 def _contradictions(config: Config, givers: Mapping[tuple[str, str], Document]) -> Iterator[Problem]:
-    """Keys that are well each for itself but not together, blamed on a file that gave one of them."""
+    """Yield the problems of keys that contradict each other, each blamed on a file that gave one of them."""
     join, pairing = config.join, config.pairing
     if join.retry_max < join.retry:
         key = "retry_max" if ("join", "retry_max") in givers else "retry"
         wrong = f"retry_max ({join.retry_max:g}) is less than retry ({join.retry:g}); make it as much"
         yield givers["join", key].key_problem("join", key, wrong)
+    yield from _of_damping(config.damping, givers)
+    yield from _of_path(config.path.targets, givers)
     if not pairing.paravirtual_buses and not pairing.paravirtual_drivers:
         wrong = "paravirtual_drivers is empty too, so no NIC would ever be paired; name a bus or a driver"
         yield givers["pairing", "paravirtual_buses"].key_problem("pairing", "paravirtual_buses", wrong)
 
 
+def _of_path(targets: tuple[str, ...], givers: Mapping[tuple[str, str], Document]) -> Iterator[Problem]:
+    """Check that targets are addresses: a name would have to be looked up through the path that is in question."""
+    for word in targets:
+        if word != "gateway" and not _is_address(word):
+            wrong = f'{show(word)} is no IP address; give addresses, or "gateway"'
+            yield givers["path", "targets"].key_problem("path", "targets", wrong)
+
+
+def _is_address(word: str) -> bool:
+    try:
+        return "%" not in word and bool(ipaddress.ip_address(word))
+    except ValueError:
+        return False
+
+
+def _of_damping(damping: Damping, givers: Mapping[tuple[str, str], Document]) -> Iterator[Problem]:
+    """Check that damping can suppress a VF, and for more than a moment."""
+    given = [key for section, key in givers if section == "damping"]
+    if damping.reuse >= damping.suppress:
+        key = "reuse" if "reuse" in given else "suppress"
+        wrong = f"reuse ({damping.reuse}) is not less than suppress ({damping.suppress}); make it less"
+        yield givers["damping", key].key_problem("damping", key, wrong)
+    elif damping.max_suppress <= (least := damping.half_life * log2(damping.suppress / damping.reuse)):
+        key = next(key for key in ("max_suppress", "half_life", "suppress", "reuse") if key in given)
+        wrong = f"max_suppress ({damping.max_suppress:g}) is too short for any VF to be suppressed; "
+        wrong += f"make it more than {least:g}"
+        yield givers["damping", key].key_problem("damping", key, wrong)
+
+
 def _spell(word: str) -> str:
-    """A key as TOML spells it."""
+    """Return a key in TOML's spelling."""
     return word if _BARE.fullmatch(word) else show(word)

@@ -1,4 +1,4 @@
-"""Whether the service can read what root can: it runs as another user."""
+"""Check whether the service, which runs as another user than root, can read the configuration."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ USER = "failoverd"
 
 
 def unreadable(main: Path = MAIN, user: str = USER) -> Sequence[Problem]:
-    """The files of the configuration, and directories on the way to them, that this user may not read by their modes.
+    """Return the files of the configuration, and the directories on the way to them, that this user's permissions do
+    not let it read.
 
-    None where there is no such user: then there is no service. Files that are not there are no problem.
+    Empty where there is no such user: then there is no service. Files that do not exist are not a problem.
     """
     try:
         entry = pwd.getpwnam(user)

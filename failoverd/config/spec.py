@@ -1,19 +1,20 @@
-"""The configuration as the rest of the house reads it: frozen, each key with its type, default and meaning.
+"""The configuration as the other rooms read it: frozen, each key with its type, default and meaning.
 
-This is the one table of keys. The reader, the reference page, the example file and the reload's log line are
-all derived from it (see `keys`), so a key that is added here is known, checked and documented everywhere.
-`Config()` is the configuration of a machine without any file.
+This is the one table of keys. The reader, the reference page, the example file and the reload's log line are all
+derived from it (see `keys`), so a key that is added here is known, checked and documented everywhere. `Config()` is the
+configuration of a machine without any file.
 
-The defaults stand where a reader of the code looks for them, and mypy knows each key by its type; the price
-is `Annotated`, which is why this module must not postpone its annotations.
+The defaults stand where a reader of the code expects them, and mypy knows each key by its type; the price is
+`Annotated`, which is why this module must not postpone its annotations.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated
 
 from failoverd.config.keys import Key
 from failoverd.config.kinds import Choice, Flag, Seconds, Suffix, Whole, Words
 from failoverd.config.patterns import Pattern
+from failoverd.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,11 @@ class Master:
             'How a pair is joined. "bond": by the kernel\'s bonding driver, which carries on by itself while '
             'failoverd is away. "tc": the paravirtual NIC stays the master, and its traffic is redirected to the '
             'VF by traffic control; needs no bonding, and needs failoverd to be there when the VF goes. "auto": '
-            "bond; and tc where the kernel has no bonding, or where who configures the machine could not follow to a "
-            "bond: NetworkManager is enabled or runs, a file of systemd-networkd matches hardware, or a DHCP "
-            "client (dhclient, dhcpcd, udhcpc) runs on its own. What is joined already stays as it is.",
+            "bond; and tc where the kernel has no bonding, or where what configures the machine could not follow to a "
+            "bond: NetworkManager is enabled or runs, the file by which systemd-networkd configures the NIC would not "
+            "match a bond, nor would a pattern of ifupdown, or a DHCP client (dhclient, dhcpcd, udhcpc) runs on its "
+            "own; or where a bond could not be what the NIC is, or something hangs on that. What is joined already "
+            "stays as it is.",
         ),
     ] = "auto"
 
@@ -132,6 +135,106 @@ class Failback:
 
 
 @dataclass(frozen=True, slots=True)
+class Damping:
+    """A VF that flaps is left to the paravirtual NIC until it has been steady. Each failure of the VF counts 1000."""
+
+    enabled: Annotated[
+        bool,
+        Key(
+            Flag(),
+            "Whether flaps are damped. A failure is a lost carrier, also one that only the kernel has counted, an "
+            "unplug, or whatever else keeps the VF from carrying; what is done under a drain is none. With false "
+            "every failure is followed, and [failback] hold_down alone delays the way back.",
+        ),
+    ] = True
+    half_life: Annotated[
+        float,
+        Key(
+            Seconds(1, 86_400),
+            "The time in which what a failure counts for halves. With the defaults, failures 79 s or farther apart "
+            "never come to anything.",
+        ),
+    ] = 300.0
+    suppress: Annotated[
+        int,
+        Key(
+            Whole(1000, 1_000_000),
+            "With more than this the VF does not carry any more as long as the paravirtual NIC can. With the default "
+            "that is the seventh failure in quick succession (RFC 7196 advises 6000 at least), so a VF that flaps "
+            "all the time costs 13 switches.",
+        ),
+    ] = 6000
+    reuse: Annotated[
+        int,
+        Key(
+            Whole(1, 1_000_000),
+            "When no more than this is left, the VF carries again after its hold-down. Less than suppress. With the "
+            "defaults that is so 10 to 15 minutes after the last failure.",
+        ),
+    ] = 1500
+    max_suppress: Annotated[
+        float,
+        Key(
+            Seconds(1, 86_400),
+            "How long after its last failure a VF is kept from carrying at the longest, however often it has failed. "
+            "Long enough that the penalty could fall from suppress to reuse.",
+        ),
+    ] = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Path truth: whether anything answers through each slave, as a link may be up and lead nowhere. Off by default."""
+
+    enabled: Annotated[
+        bool,
+        Key(
+            Flag(),
+            "Whether targets are asked for (by ARP, or neighbour solicitation) through both slaves. When only one "
+            "slave's path answers, that one carries; when neither does, nothing changes. The slave that does not "
+            "carry asks from a MAC of its own, the pair's with some bits of the first byte changed, so that switches "
+            "do not learn the pair's MAC there. A host that lets no other MAC through (spoof checking, port security) "
+            "keeps such a slave's path unknown: it is taken for good, and once its path was dead it is left until its "
+            "link has been down or another VF is plugged in.",
+        ),
+    ] = False
+    targets: Annotated[
+        tuple[str, ...],
+        Key(
+            Words('addresses, or "gateway"'),
+            'Who is asked: IPv4 and IPv6 addresses of the master\'s own subnets, untagged, and "gateway" for the '
+            "gateways of the master's default routes. One answer is enough.",
+        ),
+    ] = ("gateway",)
+    interval: Annotated[
+        float,
+        Key(Seconds(0.1, 60), "How often. An answer has half of that time to come."),
+    ] = 1.0
+    misses: Annotated[
+        int,
+        Key(
+            Whole(1, 100),
+            "After how many rounds in which only the other slave's path has answered a path is dead, if it has not "
+            "answered in between. With the default, traffic has left it within 2.5 intervals.",
+        ),
+    ] = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """What is told of a pair that carries and is not as it should be."""
+
+    vf_deadline: Annotated[
+        float,
+        Key(
+            Seconds(0, 604_800),
+            "How long after a VF was unplugged none may be there before the pair is degraded: one that never came "
+            "back after a migration. 0 for ever. Only of a VF that was seen since the boot.",
+        ),
+    ] = 600.0
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
     """Joining a pair: how long to wait for what, and when to try again."""
 
@@ -168,7 +271,11 @@ class Pairing:
     """Which NICs are looked at, and as what."""
 
     paravirtual_buses: Annotated[
-        tuple[str, ...], Key(Words("bus names"), "A NIC on one of these buses is a paravirtual NIC.")
+        tuple[str, ...],
+        Key(
+            Words("bus names"),
+            "A NIC on one of these buses is a paravirtual NIC. One of hv_netvsc is its driver's to join, all the same.",
+        ),
     ] = ("virtio", "xen", "vmbus")
     paravirtual_drivers: Annotated[
         tuple[str, ...],
@@ -234,8 +341,8 @@ class Naming:
         Key(
             Pattern(("master", "mac"), optional=True),
             'What the VF is called, such as "{master}vf". Empty: as it is. Where that is too long, it is an '
-            "alternative name. A VF that somebody renames afterwards is left as it is; where its new name has this "
-            "form, too, until failoverd is started anew.",
+            "alternative name. A VF that another program renames afterwards is left as it is; where its new name has "
+            "this form, too, until failoverd is started anew.",
         ),
     ] = ""
     altnames: Annotated[
@@ -273,7 +380,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration, a section an attribute."""
+    """The whole configuration, one attribute for each section."""
 
     master: Master = field(default_factory=Master)
     bond: Bond = field(default_factory=Bond)
@@ -281,6 +388,9 @@ class Config:
     announce: Announce = field(default_factory=Announce)
     kernel_failover: KernelFailover = field(default_factory=KernelFailover)
     failback: Failback = field(default_factory=Failback)
+    damping: Damping = field(default_factory=Damping)
+    path: Path = field(default_factory=Path)
+    degraded: Degraded = field(default_factory=Degraded)
     join: Join = field(default_factory=Join)
     pairing: Pairing = field(default_factory=Pairing)
     netlink: Netlink = field(default_factory=Netlink)

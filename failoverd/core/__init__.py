@@ -1,1 +1,1 @@
-"""What is seen (world) and what follows from it (step). No sockets, no clock, no trio."""
+"""The engine's core: the state that is seen (world) and what follows from it (step). No sockets, no clock, no trio."""

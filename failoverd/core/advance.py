@@ -1,116 +1,110 @@
-"""One pair, one step further: ask the planner, and when it rests, the election.
+"""One step further for one pair: ask the planner, and when it rests, the election.
 
 Nothing is sent for a pair while an answer is outstanding for it, or while answers were lost and the devices not seen
-since. Except a switch of the active slave: that one is why the daemon exists, and it is right whatever the planner is
-waiting for. A step that switches does nothing else for the pair, so that it is over sooner; the answer brings us back.
+since. The exception is a switch of the active slave: that is why the daemon exists, and it is right whatever the
+planner is waiting for. A step that switches does nothing else for the pair, so that it is over sooner; the answer
+triggers the next step.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from failoverd.core.auto_naming import wish
+from failoverd.core.boot_names import remember_name
+from failoverd.core.configurers import awaited
+from failoverd.core.crowding import look, next_look
+from failoverd.core.failovers import role_of, settle_signal
+from failoverd.core.matching import rejudge
 from failoverd.core.orders import rename
-from failoverd.core.state import HOPELESS, PairState, State
-from failoverd.core.strays import is_undoing, undo
-from failoverd.core.switch import stand, switch, take_time, why_not_here
-from failoverd.core.wishes import wish
-from failoverd.core.words import devices
-from failoverd.core.world import role_of
-from failoverd.model.actions import Action, DropJournal, Emit, FetchInet, Remember, SaveJournal, Say, Send
-from failoverd.model.links import Link
-from failoverd.model.pairs import Goal, Pair
-from failoverd.model.requests import Request, SetActive, SetMaster
+from failoverd.core.paths import stand
+from failoverd.core.reasons import lost_text, settled_state
+from failoverd.core.situations import found_pair, is_wanted, situation, udev_deadline
+from failoverd.core.slave_guard import entering, undo
+from failoverd.core.state import SELDOM, PairState, State
+from failoverd.core.switch import switch, update_timers
+from failoverd.model.actions import Action, DropJournal, Emit, FetchInet, KeepLost, Remember, SaveJournal, Say
+from failoverd.model.owners import Part
+from failoverd.model.pairs import Goal, Inet, Pair
+from failoverd.model.requests import SetActive, SetMaster
 from failoverd.model.signals import Joined, Released
+from failoverd.plan import names
 from failoverd.plan.join import join
+from failoverd.plan.leftover import take_off
 from failoverd.plan.release import release
-from failoverd.plan.situation import Do, Finish, GiveUp, Look, Next, Rest, Situation, Wait, Write
-from failoverd.policy.naming import formers
+from failoverd.plan.situation import Do, Finish, GiveUp, Keep, Look, Next, Rest, Wait, Write
+from failoverd.plan.transfer import additions
 
 ROUNDS = 16
-"""More answers of the planner than one step can need before the kernel has to be asked: then it goes in circles."""
-NAMING = 5
-"""Times `udev_wait` for which udev is waited for where the name it gives becomes the master's."""
+"""The limit of planner answers in one step. More than one step can need without the kernel: beyond it, the plan is in a
+loop.
+"""
 
 
 def advance(state: State, pair: PairState, now: float) -> tuple[list[Action], float | None]:
-    """Take the pair as far as it goes without an answer. Returns what to do, and when to look again."""
-    found = _found(state, pair, now)
+    """Take the pair as far as it goes without an answer. Returns the actions, and when to look again."""
+    found = found_pair(state, pair, now)
     actions: list[Action] = []
     stands = stand(state, pair, found)
-    take_time(state, pair, found, stands, now)
+    update_timers(state, pair, found, stands, now)
     wake = switch(state, pair, found, stands, actions, now)
-    if actions or pair.sent or pair.looking or pair.unsure:
+    if actions or pair.work.is_busy:
         return actions, wake
-    if now < pair.pause_until:
-        return actions, _sooner(wake, pair.pause_until)
-    if not _is_wanted(state, pair, found, now):
-        pair.state = "released" if pair.held else "degraded" if pair.undo_reason else "alone"
-        pair.reason = pair.undo_reason
-        return actions, _sooner(wake, pair.undo_until)
-    pair.journal_before = pair.journal
+    if now < pair.work.pause_until:
+        return actions, _sooner(wake, pair.work.pause_until)
+    if off := _take_off(state, pair, found, now):
+        return off, wake
+    if not is_wanted(state, pair, found, now):
+        pair.state = "released" if pair.held else "degraded" if pair.move.undo_reason else "alone"
+        pair.reason = pair.move.undo_reason or lost_text(pair.move.lost, state.name(found.nic))
+        return actions, _sooner(wake, _next_retry(pair, now))
+    if until := _configurer_deadline(state, pair, found, actions, now):
+        pair.state, pair.reason = "joining", f"what configures {state.name(found.nic)} is not known yet"
+        return actions, _sooner(wake, until)
+    found = found_pair(state, pair, now)
+    pair.move.journal_before, pair.move.lost_before = pair.move.journal, pair.move.lost
     for _ in range(ROUNDS):
         goal = pair.goal(now)
-        step = (join if goal is Goal.JOINED else release)(_situation(state, pair, found, now))
+        step = (join if goal is Goal.JOINED else release)(situation(state, pair, found, now))
         done, again = _carry_out(state, pair, found, goal, step, actions, now)
         wake = _sooner(wake, again)
         if done:
             if isinstance(step, Rest) and goal is Goal.JOINED and pair.joined:
-                while not pair.sent and (said := wish(state, pair, found, now) or rename(state, pair, found)):
-                    actions += said
-                if not pair.sent:
-                    actions += undo(state, pair, found, now)
-                wake = _sooner(wake, pair.quiet_at if now < pair.quiet_at else None)
+                _care(state, pair, found, actions, now)
+                wake = _sooner(wake, pair.names.quiet_at if now < pair.names.quiet_at else None)
+                wake = _sooner(wake, next_look(pair, now))
             break
     else:
         actions.append(Say("error", f"{pair.mac}: the plan goes in circles; please report this with the log"))
     return actions, _sooner(wake, _next_retry(pair, now))
 
 
-def _found(state: State, pair: PairState, now: float) -> Pair:
-    """The pair as judged. What has begun is finished also where the NIC would not be paired any more."""
-    found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
-    journal, spare = pair.journal, state.judgements.spare.get(pair.mac, 0)
-    if not spare or found.nic or journal is None:
-        return found
-    return replace(found, nic=spare) if journal.cut or pair.goal(now) is Goal.RELEASED else found
+def _care(state: State, pair: PairState, found: Pair, actions: list[Action], now: float) -> None:
+    """Look after names, orders and other programs' changes to slaves, while the plan rests."""
+    while not pair.work.is_sent and (said := wish(state, pair, found, now) or rename(state, pair, found)):
+        actions += said
+    if not pair.work.is_sent:
+        actions += undo(state, pair, found, now)
+    if not pair.work.is_sent:
+        actions += look(state, pair, found, now)
 
 
-def _is_wanted(state: State, pair: PairState, found: Pair, now: float) -> bool:
-    """Whether there is anything to do: a master to keep, a move to finish, or a pair to be made."""
-    if found.master or (pair.journal is not None and pair.journal.cut):
-        return True
-    if pair.goal(now) is Goal.RELEASED:
-        is_owed = any(formers(state.links[i]) for i in (found.nic, found.vf) if i)
-        return pair.journal is not None or pair.joined or is_owed
-    if found.nic and found.vf:
-        return True
-    create = state.config.master.create
-    return bool(found.nic) and (create == "always" or (create == "remembered" and pair.mac in state.remembered))
+def _take_off(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
+    """Clean the NICs of this MAC that are in no pair, before anything else."""
+    left = [state.links[ifindex] for ifindex in state.judgements.leftovers.get(pair.mac, ())]
+    step = take_off(situation(state, pair, found, now), left) if left and pair.move.journal is None else None
+    if step is None:
+        return []
+    return [pair.work.send(Part.MOVE, step.requests, step.why)]
 
 
-def _situation(state: State, pair: PairState, found: Pair, now: float) -> Situation:
-    blocked = {request: refusal.text for request, refusal in pair.refusals.items() if now < refusal.until}
-    hopeless = {request for request, refusal in pair.refusals.items() if refusal.times >= HOPELESS}
-    waited = {i for i, since in state.asked.items() if now >= since + _udev_wait(state, pair, found, i)}
-    return Situation(
-        pair.mac,
-        pair.datapath,
-        state.config,
-        now,
-        nic=state.link(found.nic),
-        vf=state.link(found.vf),
-        master=state.link(found.master),
-        journal=pair.journal,
-        inet=pair.inet,
-        links=state.links,
-        ready=frozenset(state.ready | waited),
-        held_on=state.held_on,
-        blocked=blocked,
-        hopeless=frozenset(hopeless),
-        vf_wait=pair.vf_wait,
-        udev_names=state.udev_names,
-        joined=pair.joined,
-    )
+def _configurer_deadline(state: State, pair: PairState, found: Pair, actions: list[Action], now: float) -> float | None:
+    """Return until when to wait for the answer about the configuration of a NIC not joined yet; None for no wait."""
+    nic = state.link(found.nic)
+    if nic is None or found.master or pair.goal(now) is not Goal.JOINED:
+        return None
+    seen = situation(state, pair, found, now)
+    if nic.ifindex not in seen.ready:
+        return None
+    return awaited(state, pair, nic, names.master_name(seen, nic), actions, now)
 
 
 def _carry_out(
@@ -121,123 +115,114 @@ def _carry_out(
     pair.reason = getattr(step, "why", "")
     match step:
         case Do(requests, why):
-            pair.sent = requests
-            actions.append(Send(pair.mac, requests, why))
-        case Look(ifindexes):
-            pair.looking = True
-            actions.append(FetchInet(pair.mac, ifindexes))
+            sent = pair.work.send(Part.MOVE, requests, why)
+            actions += [sent, *entering(state, pair, found, requests)]
+        case Look(ifindexes, closely):
+            pair.work.looking = True
+            actions.append(FetchInet(pair.work.owner, ifindexes, closely))
         case Write(journal):
-            pair.journal = journal
-            actions.append(SaveJournal(journal))
+            pair.move.journal = journal
+            actions += [SaveJournal(journal), *(_keep(pair, Inet()) if journal.cut else [])]
             return False, None
-        case Finish():
-            pair.journal = pair.journal_before = None
-            actions += [DropJournal(pair.mac), *_lost(pair)]
-            pair.refusals.clear()
+        case Finish(lost):
+            actions += [*_keep(pair, lost), DropJournal(pair.mac), *_lost(pair)]
+            # If the leftovers cannot be kept on disk, the journal is kept, and holds.
+            pair.move.journal, pair.move.journal_before = None, pair.move.journal_before if lost != Inet() else None
+            _let_be(state, pair)
+            pair.work.keep(additions(lost), now + SELDOM)
+            return False, None
+        case Keep(lost):
+            actions += _keep(pair, lost)
+            pair.work.forgive_the_done()
             return False, None
         case Wait(_, until):
-            return True, until if until is not None else _udev_deadline(state, found, now)
-        case GiveUp(why):
-            pair.undo_until, pair.undo_reason = now + state.config.join.retry_max, why
-            actions.append(Say("error", f"{pair.mac}: {why}"))
-            return False, None
+            return True, until if until is not None else udev_deadline(state, found, now)
+        case GiveUp():
+            return _give_up(state, pair, found, step, actions, now)
         case _:
             _at_rest(state, pair, found, goal, actions)
             return True, step.until
     return True, None
 
 
+def _keep(pair: PairState, lost: Inet) -> list[Action]:
+    """Keep this as the lost configuration, on disk as well."""
+    if pair.move.lost == lost:
+        return []
+    pair.move.lost = lost
+    return [KeepLost(pair.mac, lost)]
+
+
+def _let_be(state: State, pair: PairState) -> None:
+    """Stop keeping the NIC for this pair. It may be in another one, if its permanent MAC is another one by now."""
+    nic = state.link(pair.nic)
+    if nic is not None and nic.perm_mac != pair.mac:
+        rejudge(state, {pair.mac, nic.perm_mac})
+
+
+def _give_up(
+    state: State, pair: PairState, found: Pair, step: GiveUp, actions: list[Action], now: float
+) -> tuple[bool, float | None]:
+    """Undo what was begun. If the NIC cannot be a slave, another datapath may be chosen for the pair."""
+    pair.move.undo_until = now + (SELDOM if step.unbondable else state.config.join.retry_max)
+    pair.move.undo_reason = step.why
+    # It is tried again as long as the reason lasts; the log has it once.
+    actions += [Say("error", f"{pair.mac}: {step.why}")] if step.why != pair.move.logged_reason else []
+    pair.move.logged_reason = step.why
+    if not step.unbondable:
+        return False, None
+    pair.obstacles.refuse(found.nic, step.obstacle or step.why)
+    rejudge(state, {pair.mac})
+    # The pair may be another one by now: judge it anew.
+    return True, now
+
+
 def _lost(pair: PairState) -> list[Action]:
-    """Name what the kernel would not take back, in full: it is gone from the machine."""
+    """Name in full the configuration that the kernel would not take back: it is gone from the machine."""
     return [
         Say("error", f"{pair.mac}: given up after {refusal.times} tries: {refusal.text}")
-        for request, refusal in pair.refusals.items()
-        if refusal.times >= HOPELESS and not isinstance(request, SetMaster | SetActive)
+        for request, refusal in pair.work.refusals.items()
+        if pair.work.is_hopeless(request) and not isinstance(request, SetMaster | SetActive)
     ]
 
 
 def _at_rest(state: State, pair: PairState, found: Pair, goal: Goal, actions: list[Action]) -> None:
     if goal is Goal.RELEASED:
-        pair.state, pair.reason = ("released", "") if pair.held else ("degraded", pair.undo_reason)
-        pair.tried.clear()
-        pair.named.clear()
+        pair.state, pair.reason = ("released", "") if pair.held else ("degraded", pair.move.undo_reason)
+        pair.reason = "; ".join(filter(None, (pair.reason, lost_text(pair.move.lost, state.name(found.nic)))))
+        pair.names.released()
         if pair.joined:
             pair.joined = False
-            pair.slaves.clear()
-            pair.taken.clear()
-            actions.append(Emit(Released(state.name(found.nic), pair.mac, found.nic)))
+            _let_be(state, pair)
+            pair.guard.released()
+            actions += settle_signal(pair, "")
+            # A third NIC of this MAC may have ended the pair.
+            nic = found.nic or pair.nic
+            actions.append(Emit(Released(state.name(nic), pair.mac, nic)))
         return
     master = state.link(found.master)
     if master is None:
         pair.state = "alone"
         return
     if not pair.joined:
-        pair.joined = True
-        if not pair.datapath.adopted:
+        pair.joined, pair.move.logged_reason = True, ""
+        if pair.datapath.is_remembered(found):
             state.remembered.add(pair.mac)
             actions.append(Remember(pair.mac, "joined"))
         active = state.active(found)
         role = role_of(found, active)
+        actions += settle_signal(pair, "")
         actions.append(Emit(Joined(master.name, pair.mac, found.master, state.name(active), active, role)))
     slaves = (state.link(ifindex) for ifindex in (found.nic, found.vf) if ifindex != found.master)
     held = {link.ifindex for link in slaves if link is not None and pair.datapath.holds(link, master)}
-    pair.slaves = held | pair.taken.keys()
-    pair.state, pair.reason = _settled_state(state, pair, found, master)
-
-
-def _settled_state(state: State, pair: PairState, found: Pair, master: Link) -> tuple[str, str]:
-    active = state.active(found)
-    if flaws := pair.datapath.flaws(master, state.link(found.vf), state.link(found.nic)):
-        return "degraded", flaws
-    if not master.up:
-        return "degraded", f"{master.name} is down"
-    carrier = state.link(active)
-    if carrier is None or (carrier is master and not master.carrier):
-        return "degraded", "no slave can carry"
-    if active == found.vf:
-        lonely = _why_no_standby(state, pair, found, master)
-        return ("degraded", lonely) if lonely else ("accelerated", "")
-    return "on-standby", _refused(pair, found.vf) or pair.election
-
-
-def _why_no_standby(state: State, pair: PairState, found: Pair, master: Link) -> str:
-    """A VF that carries alone is one unplug away from silence."""
-    nic = state.link(found.nic)
-    if pair.datapath.adopted or (nic is not None and pair.datapath.holds(nic, master)):
-        return ""
-    why = _refused(pair, found.nic) if nic is not None else why_not_here(state, found)
-    if nic is not None and not why and found.nic in state.held_on:
-        why = f"who managed {nic.name} has not let go of it yet"
-    return f"{master.name} has no standby: {why or 'the paravirtual NIC is not there'}"
-
-
-def _refused(pair: PairState, ifindex: int) -> str:
-    """What the kernel refused to do with this slave."""
-    texts = (refusal.text for request, refusal in pair.refusals.items() if _is_about(request, ifindex))
-    return next(texts, "")
-
-
-def _is_about(request: Request, ifindex: int) -> bool:
-    return ifindex in devices(request) and not is_undoing(request)
-
-
-def _udev_wait(state: State, pair: PairState, found: Pair, ifindex: int) -> float:
-    """How long udev may take, in seconds. What the paravirtual NIC is called when it is joined, the master is called as
-    long as it is up on kernels before 6.2, and whoever configures the network waits for the name that udev gives."""
-    is_naming = ifindex == found.nic and not pair.joined and not pair.datapath.adopted
-    return state.config.join.udev_wait * (NAMING if is_naming else 1)
-
-
-def _udev_deadline(state: State, found: Pair, now: float) -> float | None:
-    pair = state.pairs[found.mac]
-    asked = [i for i in (found.nic, found.vf) if i in state.asked]
-    times = [state.asked[i] + _udev_wait(state, pair, found, i) for i in asked]
-    return min((at for at in times if at > now), default=None)
+    pair.guard.rests(held)
+    pair.nic = found.nic or pair.nic
+    actions += remember_name(state, pair, found, master)
+    pair.state, pair.reason = settled_state(state, pair, found, master)
 
 
 def _next_retry(pair: PairState, now: float) -> float | None:
-    times = [refusal.until for refusal in pair.refusals.values() if refusal.until > now]
-    return _sooner(min(times, default=None), pair.undo_until)
+    return _sooner(pair.work.next_retry(now), pair.move.undo_until)
 
 
 def _sooner(first: float | None, second: float | None) -> float | None:

@@ -1,13 +1,13 @@
-"""What the calls share: how a device is meant, how an answer looks, and how a call says no."""
+"""The common parts of the calls: how arguments name a device, the form of an answer, and the errors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from failoverd.core.document import Document
+from failoverd.core.paths import stand
 from failoverd.core.state import PairState, State
-from failoverd.core.status import Document
-from failoverd.core.switch import stand
+from failoverd.dataclass import dataclass
 from failoverd.model.events import Event
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
@@ -15,7 +15,7 @@ from failoverd.policy.election import Standing
 
 
 class CallError(Exception):
-    """The call cannot be done; the text says why and what to do, `kind` is one word for programs."""
+    """The call cannot be done. The text says why and what to do; `kind` is one word for programs."""
 
     def __init__(self, text: str, kind: str = "Failed") -> None:
         super().__init__(text)
@@ -24,10 +24,10 @@ class CallError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered, and the events that make it so.
+    """The answer to a call, and the events that carry it out.
 
-    Where the answer has to wait until the kernel has confirmed something, `done` tells whether it has, seeing the
-    state after each step. It raises CallError when it will not come true any more.
+    If the answer has to wait until the kernel has confirmed something, `done` says whether it has; it is asked with the
+    state after each step. It raises CallError when the call will not complete any more.
     """
 
     document: Document
@@ -37,7 +37,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A pair that is joined, and how it stands."""
+    """A joined pair and its standing."""
 
     pair: PairState
     found: Pair
@@ -46,13 +46,15 @@ class Joined:
 
 
 def joined(state: State, argument: str, adopted: bool = False) -> Joined:
-    """The joined pair somebody means; one the kernel has joined only with `adopted`. Raises CallError."""
+    """Return the joined pair that the argument names. Raises CallError.
+
+    A pair that the kernel has joined is returned only with `adopted`.
+    """
     pair = pair_of(state, argument)
     found = state.judgements.pairs[pair.mac]
     master = state.link(found.master)
-    if pair.datapath.adopted and not adopted:
-        text = f"{argument} was joined by the kernel itself (net_failover), which alone chooses who carries"
-        raise CallError(text, "JoinedByKernel")
+    if not adopted and (why := pair.datapath.why_no_order(argument, is_release=False)):
+        raise CallError(why, "JoinedByKernel")
     stands = stand(state, pair, found)
     if master is None or stands is None or not pair.joined:
         raise CallError(f"{argument} is not joined but {pair.state}; failoverctl explain says why", "NotJoined")
@@ -60,7 +62,7 @@ def joined(state: State, argument: str, adopted: bool = False) -> Joined:
 
 
 def words_for(state: State, ifindex: int) -> set[str]:
-    """Everything by which somebody may mean this device."""
+    """Return every word by which a user may name this device."""
     link = state.link(ifindex)
     if link is None:
         return set()
@@ -68,9 +70,15 @@ def words_for(state: State, ifindex: int) -> set[str]:
 
 
 def pair_of(state: State, argument: str) -> PairState:
-    """The pair somebody means by a device's name, alternative name, MAC or ifindex. Raises CallError."""
+    """Return the pair that the argument names, by a device's name, alternative name, MAC or ifindex.
+
+    Raises CallError.
+    """
     if not argument:
         raise CallError("name the master, one of its slaves, or their MAC", "NoSuchPair")
+    if (mac := argument.lower()) in state.judgements.pairs:
+        # Another pair's NIC may bear this MAC at present.
+        return state.pairs[mac]
     for mac, found in state.judgements.pairs.items():
         if argument in _all_words(state, mac, found):
             return state.pairs[mac]

@@ -1,6 +1,7 @@
-"""The calls that order something of a joined pair, and answer when it is so: drain, undrain, switch, rename.
+"""The calls that order something of a joined pair, and answer when it is done: drain, undrain, switch, rename.
 
-The answer is made before anything is done; `done` is asked after each step, and sees the state as the kernel made it.
+An order is answered when it is done, not when it is accepted: after a drain, the caller pulls the VF. The answer is
+made before anything is done. `done` is asked after each step, and sees the state as the kernel made it. Nothing polls.
 """
 
 from __future__ import annotations
@@ -9,37 +10,46 @@ from collections.abc import Sequence
 
 from failoverd.config.patterns import is_kept
 from failoverd.core.answers import Answer, CallError, Joined, joined, words_for
+from failoverd.core.document import Document
+from failoverd.core.paths import stand
 from failoverd.core.state import State
-from failoverd.core.status import Document
-from failoverd.core.switch import stand
-from failoverd.model.events import DrainAsked, RenameAsked, UndrainAsked, VfAsked
+from failoverd.model.events import DampingResetAsked, DrainAsked, RenameAsked, UndrainAsked, VfAsked
 from failoverd.model.orders import Drain, Renaming
+from failoverd.model.owners import Part
 from failoverd.policy.naming import why_not_a_name
 from failoverd.policy.wanted import holder
 
 DRAIN = 600.0
-"""Seconds after which a drain ends by itself, unless it was asked for otherwise: a migration may never come."""
+"""Seconds after which a drain ends by itself, unless ordered otherwise: a migration may never come."""
 LONGEST_DRAIN = 1e6
 PATIENCE = 8.0
-"""Seconds in which a call that waits has to come true."""
+"""Seconds within which a call that waits has to complete."""
 
 
 def drain(state: State, arguments: Sequence[str], now: float) -> Answer:
-    """Have the standby carry, ready for the VF to be unplugged."""
+    """Move the traffic to the standby, ready for the VF to be unplugged."""
     seconds = _seconds(arguments[1]) if len(arguments) > 1 and arguments[1] else DRAIN
     return _leave_vf(state, joined(state, arguments[0]), now + seconds if seconds else None)
 
 
 def undrain(state: State, arguments: Sequence[str], _now: float) -> Answer:
-    """End a drain; the VF carries again by the usual rules."""
+    """End a drain. The VF carries again by the usual rules."""
     one = joined(state, arguments[0])
-    if one.pair.drain is None:
+    if one.pair.orders.drain is None:
         raise CallError(f"{one.master.name} is not drained", "NotDrained")
     return Answer({"mac": one.pair.mac, "master": one.master.name}, (UndrainAsked(one.pair.mac),))
 
 
+def reset_damping(state: State, arguments: Sequence[str], _now: float) -> Answer:
+    """Clear the VF's flap penalty, so that it carries again by the usual rules."""
+    one = joined(state, arguments[0])
+    damping = one.pair.health.damping
+    document = {"mac": one.pair.mac, "master": one.master.name, "was_suppressed": damping.suppressed}
+    return Answer(document, (DampingResetAsked(one.pair.mac),))
+
+
 def switch(state: State, arguments: Sequence[str], _now: float) -> Answer:
-    """Have this slave carry. For the standby that is a drain without an end of its own."""
+    """Move the traffic to this slave. For the standby that is a drain without an end of its own."""
     one = joined(state, arguments[0])
     found, mac = one.found, one.pair.mac
     slaves = [i for i in (found.vf, found.nic) if i and arguments[1] in words_for(state, i)]
@@ -50,13 +60,13 @@ def switch(state: State, arguments: Sequence[str], _now: float) -> Answer:
     if slaves == [found.nic]:
         return _leave_vf(state, one, None)
     stands = one.stands
-    if bad := stands.bad_primary or stands.unlike:
+    if bad := stands.bad_primary or stands.mtu_mismatch:
         raise CallError(f"{state.name(found.vf)} cannot carry: {bad}", "Unfit")
 
     def is_done(state: State) -> bool:
-        if state.active(found) == found.vf:
+        if state.active(found) == found.vf and not one.pair.work.has(Part.CARRY):
             return True
-        if one.pair.vf_wanted != found.vf:
+        if one.pair.carry.vf_wanted != found.vf:
             raise CallError("the VF cannot carry any more; failoverctl status tells why", "Unfit")
         return False
 
@@ -85,15 +95,15 @@ def rename(state: State, arguments: Sequence[str], now: float) -> Answer:
             raise CallError(order.refusal[1], order.refusal[0])
         return order.over
 
-    document = {"ifindex": link.ifindex, "old": link.name, "new": new}
+    document = {"ifindex": link.ifindex, "old_name": link.name, "new_name": new}
     return Answer(document, (RenameAsked(one.pair.mac, order),), is_done)
 
 
 def _leave_vf(state: State, one: Joined, until: float | None) -> Answer:
-    """Have the standby carry, and wait until it does and the neighbours know.
+    """Move the traffic to the standby, and wait until it carries and the neighbours know.
 
-    Without a VF there is nothing to order, but a loss may be a moment ago, so it is waited for all the same. A drain
-    whose VF is gone stays, with the end it has.
+    Without a VF there is nothing to order, but a loss may have just happened, so the call waits all the same. A drain
+    whose VF is gone stays, with its end.
     """
     pair, found = one.pair, one.found
     if one.stands.bad_standby:
@@ -102,19 +112,20 @@ def _leave_vf(state: State, one: Joined, until: float | None) -> Answer:
 
     def is_done(state: State) -> bool:
         stands = stand(state, pair, found)
-        if found.vf and pair.drain is None:
+        if found.vf and pair.orders.drain is None:
             raise CallError("the drain was ended before the traffic was moved; see the log", "NotDrained")
         if stands is None or stands.bad_standby:
             raise CallError("the standby cannot carry any more; failoverctl status tells why", "NoStandby")
-        if stands.active != found.nic or pair.announcing:
+        if stands.active != found.nic or pair.heard.announcing or pair.work.has(Part.CARRY):
+            # A switch that was asked for before the order may still be on its way.
             return False
-        if pair.unheard:
+        if pair.heard.unheard:
             text = f"{state.name(found.nic)} carries, but the neighbours could not be told, see the log; keep the VF"
             raise CallError(f"{text}, and try undrain and drain again", "Failed")
         return True
 
-    order = Drain(found.vf, until) if found.vf else pair.drain
-    document |= {"until": order.until if order else None, "drained": order is not None}
+    order = Drain(found.vf, until) if found.vf else pair.orders.drain
+    document |= {"drained": order is not None, "drain_ends": order.until if order else None}
     events = (DrainAsked(pair.mac, order),) if order and found.vf else ()
     return Answer(document, events, is_done)
 

@@ -2,160 +2,161 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from failoverd.config.spec import Config
+from failoverd.core.auto_naming import Names
+from failoverd.core.conditions import Conditions
+from failoverd.core.crowding import Obstacles
+from failoverd.core.failovers import Failovers
+from failoverd.core.health import Health
+from failoverd.core.move import Move
+from failoverd.core.orders import Heard, Orders
+from failoverd.core.pairings import Pairings
+from failoverd.core.paths import Paths
+from failoverd.core.slave_guard import Guard
+from failoverd.core.switch import Carry
+from failoverd.core.timetable import Timetable
+from failoverd.core.udev_marks import Marking
+from failoverd.core.work import Work
+from failoverd.dataclass import dataclass
 from failoverd.datapaths import bond
 from failoverd.datapaths.base import Datapath
 from failoverd.model.links import Link
-from failoverd.model.orders import Drain, Renaming
-from failoverd.model.pairs import Goal, Inet, Journal, Pair
-from failoverd.model.requests import Request
-from failoverd.model.signals import FailedOver
-from failoverd.policy.pairing import Judgements
+from failoverd.model.linktable import LinkTable
+from failoverd.model.owners import PairOf
+from failoverd.model.pairs import Goal, Pair
 
-HOPELESS = 3
-"""How often the kernel may refuse an address or a route before the move is finished without it."""
+SELDOM = 3600.0
+"""Seconds until a retry that will most likely fail again: a move's leftovers, a bond for a NIC that no bond can stand
+for. There is no notification that the obstacle (a sysctl) has gone.
+"""
 
 NO_BONDING = "this kernel has no bonding"
 
 
 @dataclass(slots=True)
-class Refusal:
-    """How often a request was tried in vain, with what words it was last refused, and when it may be tried again."""
-
-    times: int
-    text: str
-    until: float
-
-
-@dataclass(slots=True)
 class PairState:
-    """What is remembered of one pair, by its permanent MAC.
-
-    `sent` is the batch that is with the kernel, `switching` the switch that is, `looking` says an IP configuration is
-    being fetched, `unsure` that answers were lost (to `doubtful`) and the devices were not seen since. `inet` is what
-    was just looked at; it is only good for the step that brings it. `held` means an administrator released the pair;
-    `undo_until` that joining it failed and when to try anew. `because` is the reason of the switch that was last asked
-    for, `leaving` a failover the signal for which waits for its reason. `active` is who carried when last seen, None
-    before, `lost_at` since when that one cannot carry, `former` the VF that went last, `peek_at` when the carrier of
-    the VF is to be looked at next. Until `pause_until` nothing is done, because the journal could not be written;
-    `journal_before` is the one that holds then. `losses` are those of its carrier the VF had when last seen. `marks`
-    are the files for udev as they were last kept, None where others may be there.
-
-    What was ordered: `drain`, `renames` in their order, and with `vf_wanted` the ifindex of a VF that shall carry
-    without having been steady, with `vf_back` that of one that carried until it had to be left for its name: it goes
-    back also where that is left to the administrator. `renaming` is the batch about names that is with the kernel;
-    `announcing` counts the announcements that are under way, `unheard` is whether the last one failed, and until
-    `heard_until` both slaves are heard (a rename, a stray address); `hearing` is whether that was asked for, None
-    before. `tried` are requests about names that were made of our own accord, `named` the devices somebody else has
-    named since udev was done with them; none such is made before `quiet_at`.
-
-    What others do to slaves: `strays` may have got something of their own, `lowered` are down and since when, `taken`
-    have another master and since when, `undoing` is the batch that undoes it. `slaves` were the pair's when it rested
-    last.
-    """
+    """The state of one pair: its work with the kernel, and its parts, each in the module that writes it."""
 
     mac: str
+    """Its permanent MAC."""
     datapath: Datapath = bond.DATAPATH
+    """The datapath that joins it, or would."""
     held: bool = False
-    journal: Journal | None = None
-    journal_before: Journal | None = None
-    inet: Mapping[int, Inet] = field(default_factory=dict)
-    sent: tuple[Request, ...] = ()
-    switching: tuple[Request, ...] = ()
-    looking: bool = False
-    unsure: bool = False
-    doubtful: tuple[Request, ...] = ()
-    refusals: dict[Request, Refusal] = field(default_factory=dict)
-    undo_until: float | None = None
-    undo_reason: str = ""
-    pause_until: float = 0.0
-    fit_since: float | None = None
-    losses: int = 0
-    unlike_since: float | None = None
-    vf_wait: float | None = None
-    because: str = ""
-    election: str = ""
-    leaving: FailedOver | None = None
-    former: Link | None = None
-    peek_at: float = 0.0
-    active: int | None = None
-    lost_at: float | None = None
+    """An administrator has released it."""
     joined: bool = False
+    """It was joined when it was last looked at, and that was signalled."""
+    nic: int = 0
+    """The ifindex of its paravirtual NIC when it last rested."""
     state: str = "alone"
+    """One of document.STATES. `reason` says why."""
     reason: str = ""
-    failovers: int = 0
-    last: FailedOver | None = None
-    drain: Drain | None = None
-    renames: list[Renaming] = field(default_factory=list)
-    renaming: tuple[Request, ...] = ()
-    tried: set[Request] = field(default_factory=set)
-    named: set[int] = field(default_factory=set)
-    quiet_at: float = 0.0
-    vf_wanted: int = 0
-    vf_back: int = 0
-    announcing: int = 0
-    unheard: bool = False
-    heard_until: float | None = None
-    hearing: bool | None = None
-    strays: set[int] = field(default_factory=set)
-    lowered: dict[int, float] = field(default_factory=dict)
-    slaves: set[int] = field(default_factory=set)
-    taken: dict[int, float] = field(default_factory=dict)
-    undoing: tuple[Request, ...] = ()
-    marks: Mapping[str, str] | None = field(default_factory=dict)
+    work: Work = field(init=False)
+    move: Move = field(default_factory=Move)
+    carry: Carry = field(default_factory=Carry)
+    failovers: Failovers = field(default_factory=Failovers)
+    health: Health = field(default_factory=Health)
+    paths: Paths = field(default_factory=Paths)
+    conditions: Conditions = field(default_factory=Conditions)
+    orders: Orders = field(default_factory=Orders)
+    heard: Heard = field(default_factory=Heard)
+    names: Names = field(default_factory=Names)
+    guard: Guard = field(default_factory=Guard)
+    marking: Marking = field(default_factory=Marking)
+    obstacles: Obstacles = field(default_factory=Obstacles)
+
+    def __post_init__(self) -> None:
+        self.work = Work(PairOf(self.mac))
+
+    def forget(self, ifindex: int) -> None:
+        """Forget a device that is gone. If it comes back it has another ifindex."""
+        self.work.forget(ifindex)
+        for part in (self.names, self.guard, self.obstacles):
+            part.forget(ifindex)
 
     def goal(self, now: float) -> Goal:
-        """Where the pair is on its way to. A way back that has begun is finished first."""
-        journal = self.journal
-        if journal is not None and journal.cut and journal.toward is Goal.RELEASED:
+        """Return the goal of the pair. A release that has begun is finished first."""
+        if self.move.under_way is Goal.RELEASED:
             return Goal.RELEASED
-        undoing = self.undo_until is not None and now < self.undo_until
+        undoing = self.move.undo_until is not None and now < self.move.undo_until
         return Goal.RELEASED if self.held or undoing else Goal.JOINED
 
 
 @dataclass(slots=True)
 class State:
-    """The machine as seen. `links` by ifindex; `ready` are the devices udev is done with, `asked` since when it is
-    waited for the others, `held_on` those that have given their name to a master and are no slaves yet, with the moment
-    until which who managed them is waited for; `newcomers` have come while we looked, `udev_names` what udev wanted to
-    call one and could not; `remembered` are the MACs that had a pair before; `strangers` are the parent devices of NICs
-    that have a pair's MAC and are not in it. `no_bond` is why no bond is made where the configuration leaves it open,
-    "" for no reason. `ending`: nobody will be there to act on an event."""
+    """The machine as seen, and the state of its pairs. Only `step` changes it."""
 
     config: Config
-    links: dict[int, Link] = field(default_factory=dict)
+    links: LinkTable = field(default_factory=LinkTable)
+    """Devices as last reported by the kernel."""
     pairs: dict[str, PairState] = field(default_factory=dict)
-    judgements: Judgements = field(default_factory=Judgements)
+    """By permanent MAC."""
+    judgements: Pairings = field(default_factory=Pairings)
+    """The results of pairing."""
+    plain: dict[int, str] = field(default_factory=dict)
+    """The names that udev wanted for devices that still have the kernel's own name, by ifindex."""
     remembered: set[str] = field(default_factory=set)
-    strangers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The MACs that had a pair before."""
+    names: dict[str, str] = field(default_factory=dict)
+    """The names that their paravirtual NICs had."""
+    configured: frozenset[str] = frozenset()
+    """The words of the network's configuration."""
     ready: set[int] = field(default_factory=set)
+    """Devices that udev has finished with."""
     asked: dict[int, float] = field(default_factory=dict)
+    """The time since when udev is waited for, by ifindex."""
     held_on: dict[int, float] = field(default_factory=dict)
+    """NICs that have given their name to a master and are no slaves yet, with the time until which to wait for the
+    network manager that had them.
+    """
     newcomers: set[int] = field(default_factory=set)
+    """NICs that have appeared since the first dump."""
     udev_names: dict[int, str] = field(default_factory=dict)
+    """The name that udev wanted for a device and could not give, by ifindex."""
     synced: bool = False
-    no_bond: str = ""
+    """The first dump has been taken in."""
+    no_bonding: bool = False
+    """The kernel has no bonding driver."""
+    configurers: dict[int, str] = field(default_factory=dict)
+    """Why the configuration of a NIC could not follow to a bond, "" if it could, by ifindex."""
+    reading: dict[int, float] = field(default_factory=dict)
+    """The time until which to wait for that answer."""
+    about: dict[int, set[str]] = field(default_factory=dict)
+    """The MACs whose pairs have, or had, to do with a device, by its ifindex."""
+    concerned: set[str] = field(default_factory=set)
+    """The MACs whose pairs the next step looks at."""
+    times: Timetable = field(default_factory=Timetable)
+    """When each pair wants to be looked at again."""
     ending: bool = False
+    """failoverd is about to end: it will act on no later event."""
+    renames_live: bool = True
+    """The kernel renames a device that is up, as far as that is known."""
 
     def link(self, ifindex: int) -> Link | None:
-        """The device with this ifindex."""
+        """Return the device with this ifindex."""
         return self.links.get(ifindex)
 
     def name(self, ifindex: int) -> str:
-        """Its name, "" for none."""
+        """Return its name, "" for none."""
         link = self.links.get(ifindex)
         return link.name if link else ""
 
+    def pair_with(self, ifindex: int) -> Pair | None:
+        """Return the pair that this device is in."""
+        return self.judgements.pairs.get(self.judgements.members.get(ifindex, ""))
+
+    def pairs_about(self, ifindex: int) -> list[tuple[str, PairState]]:
+        """Return each pair that has, or had, to do with this device, with its MAC."""
+        return [(mac, self.pairs[mac]) for mac in sorted(self.about.get(ifindex, ())) if mac in self.pairs]
+
     def at_risk(self) -> bool:
-        """Whether some traffic goes by a VF whose loss nobody but failoverd would notice."""
+        """Whether some traffic goes by a VF whose loss only failoverd would notice."""
         by_vf = (pair for pair in self.judgements.pairs.values() if pair.vf and self.active(pair) == pair.vf)
         return any(not self.pairs[pair.mac].datapath.survives for pair in by_vf)
 
     def active(self, found: Pair) -> int:
-        """The ifindex of the slave that carries this pair's traffic, 0 for none."""
+        """Return the ifindex of the slave that carries this pair's traffic, 0 for none."""
         master = self.links.get(found.master)
         if master is None:
             return 0
@@ -164,8 +165,8 @@ class State:
 
 
 def is_settled(state: State) -> bool:
-    """Whether every pair has come as far as it can without something new happening."""
+    """Whether every pair has come as far as it can without a new event."""
     return not any(
-        pair.sent or pair.looking or pair.switching or (pair.state in ("joining", "releasing") and not pair.refusals)
+        pair.work.batches or pair.work.looking or (pair.state in ("joining", "releasing") and not pair.work.refusals)
         for pair in state.pairs.values()
     )

@@ -1,120 +1,105 @@
-"""The status document: what `failoverctl status --json` prints. Plain values only."""
+"""The status document: what `failoverctl status --json` prints, made from the tables of core/document.py."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from failoverd import __version__
-from failoverd.core.choice import why_tc
+from failoverd.core import document
+from failoverd.core.auto_naming import why_so_called
+from failoverd.core.datapath_choice import why_so
+from failoverd.core.document import Document, Nic, master_of
+from failoverd.core.reasons import lost_text
 from failoverd.core.state import PairState, State
-from failoverd.core.wishes import why_so_called
-from failoverd.core.words import devices
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair, Verdict
-from failoverd.policy.election import why_unfit
-from failoverd.policy.naming import is_passing_name
-
-Document = dict[str, Any]
+from failoverd.policy.health import why_suppressed
+from failoverd.policy.pairing import why_never
 
 
 def status(state: State) -> Document:
-    """Every master, and every NIC with its verdict."""
-    pairs = [(pair, state.judgements.pairs.get(mac, Pair(mac))) for mac, pair in sorted(state.pairs.items())]
-    return {
-        "version": __version__,
-        "masters": [_master(state, pair, found) for pair, found in pairs if _is_shown(pair, found)],
-        "nics": nics(state),
-    }
+    """Return failoverd, every master, and every NIC with its verdict."""
+    return {**masters(state), "nics": nics(state)}
 
 
-def nics(state: State) -> list[Document]:
-    """What was made of every device but loopback, and why."""
+def masters(state: State) -> Document:
+    """Return failoverd and every master. It costs nothing for a NIC that is in no pair."""
+    pairs = [(pair, state.judgements.pair(mac)) for mac, pair in sorted(state.pairs.items())]
+    shown = [master_of(state, pair, found) for pair, found in pairs if _is_shown(pair, found)]
+    return {**document.DAEMON.of(state), "masters": [document.MASTER.of(master) for master in shown]}
+
+
+def hardware(state: State) -> Document:
+    """Return the status with devices on a bus only: the part reported after steps, even among thousands of other
+    devices.
+    """
+    return {**masters(state), "nics": nics(state, on_a_bus=True)}
+
+
+def nics(state: State, on_a_bus: bool = False) -> list[Document]:
+    """Return the verdict on every device but loopback, and its reason; or only on those on a bus."""
     rows = []
-    for ifindex, judgement in sorted(state.judgements.verdicts.items()):
-        link = state.link(ifindex)
-        if link is None or link.name == "lo":
+    for ifindex, link in sorted(state.links.items()):
+        if on_a_bus and not link.bus:
+            continue
+        judgement = state.judgements.verdicts.get(ifindex) or why_never(link, state.links, state.config.pairing)
+        if link.name == "lo" or judgement is None:
             continue
         pair = state.pairs.get(link.perm_mac)
         verdict, reason = judgement.verdict, judgement.reason
+        if why := _left_over(state, link):
+            reason = f"{reason}; {why}"
         if verdict is Verdict.PAIRED and pair is not None:
-            found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
-            chosen = [why] if link.ifindex == found.nic and (why := why_tc(state, pair)) else []
-            reason = "; ".join([reason, *chosen, *_troubles(pair, link), *why_so_called(state, pair, found, link)])
+            found = state.judgements.pair(pair.mac)
+            chosen = [why] if link.ifindex == found.nic and (why := why_so(state, pair, link)) else []
+            flaws = _flaws(state, pair, found, link)
+            names = why_so_called(state, pair, found, link)
+            reason = "; ".join([reason, *chosen, *flaws, *_troubles(pair, link), *names])
+            if link.ifindex in pair.obstacles.unbondable and pair.move.undo_reason:
+                verdict = Verdict.REFUSED
             if conflict := _conflict(state, pair, link):
                 verdict, reason = Verdict.REFUSED, conflict
-        rows.append(
-            {
-                "name": link.name,
-                "ifindex": ifindex,
-                "mac": link.perm_mac or link.mac,
-                "driver": link.driver,
-                "bus": link.bus,
-                "verdict": verdict.value,
-                "reason": reason,
-            }
-        )
+        rows.append(document.NIC.of(Nic(link, verdict.value, reason)))
     return rows
 
 
+def _flaws(state: State, pair: PairState, found: Pair, link: Link) -> list[str]:
+    """Return why a joined pair is degraded, at its paravirtual NIC, and why its VF cannot carry for long, at the VF."""
+    master = state.link(found.master)
+    if master is None or not pair.datapath.holds(link, master):
+        return []
+    is_vf = link.ifindex == found.vf
+    flaws = (
+        pair.datapath.mtu_mismatch(link, master) if is_vf else pair.datapath.flaws(master, state.link(found.vf), link)
+    )
+    damped = why_suppressed(pair.health.damping, state.config.damping) if is_vf else ""
+    return [words for words in (flaws, damped) if words]
+
+
+def _left_over(state: State, link: Link) -> str:
+    """Return what is still on a NIC that is in no pair, and why if the kernel keeps it, or ""."""
+    mac = link.perm_mac or link.mac
+    if link.ifindex not in state.judgements.leftovers.get(mac, ()):
+        return ""
+    texts = state.pairs[mac].work.refusal_about(link.ifindex)
+    return "; ".join(["what was put on it for its pair is being taken off", *texts])
+
+
 def _is_shown(pair: PairState, found: Pair) -> bool:
-    """What is only remembered, as a release is for ever, says nothing about this machine as it is."""
-    is_here = bool(found.nic or found.vf or pair.journal)
+    """Whether to show the pair. A pair that is only remembered, as a release is for ever, says nothing about this
+    machine.
+    """
+    is_here = bool(found.nic or found.vf or pair.move.journal)
     return bool(found.master) or (is_here and pair.state != "alone")
 
 
 def _conflict(state: State, pair: PairState, link: Link) -> str:
-    """Why this VF is not joined as long as things are as somebody else has set them up, or ""."""
-    found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+    """Return why this VF is not joined as long as another program's setup is in the way, or ""."""
+    found = state.judgements.pair(pair.mac)
     master = state.link(found.master)
     return pair.datapath.conflict(link, master) if master is not None and link.ifindex == found.vf else ""
 
 
 def _troubles(pair: PairState, link: Link) -> list[str]:
-    texts = [refusal.text for request, refusal in pair.refusals.items() if link.ifindex in devices(request)]
+    texts = pair.work.refusal_about(link.ifindex)
     if pair.held:
         texts.append("released by an administrator; failoverctl adopt joins it again")
-    return texts + ([pair.undo_reason] if pair.undo_reason else [])
-
-
-def _master(state: State, pair: PairState, found: Pair) -> Document:
-    master = state.link(found.master)
-    shown = master is not None and not is_passing_name(master.name)
-    nic = state.link(found.nic)
-    return {
-        "name": master.name if master is not None and shown else nic.name if nic else "",
-        "ifindex": found.master,
-        "mac": pair.mac,
-        "datapath": pair.datapath.name,
-        "state": pair.state,
-        "reason": pair.reason,
-        "active": state.name(state.active(found)) or None if master else None,
-        "primary": _slave(pair, state.link(found.vf), master, is_standby=False),
-        "standby": _slave(pair, nic, master, is_standby=True),
-        "mtu": master.mtu if master else 0,
-        "failovers": pair.failovers,
-        "last_failover": _last(pair),
-        "drain": {"until": pair.drain.until} if pair.drain is not None else None,
-    }
-
-
-def _slave(pair: PairState, link: Link | None, master: Link | None, is_standby: bool) -> Document | None:
-    if link is None or master is None or not pair.datapath.holds(link, master):
-        return None
-    return {
-        "name": link.name,
-        "ifindex": link.ifindex,
-        "driver": link.driver,
-        "parent": link.parent,
-        "up": link.up,
-        "carrier": link.carrier,
-        "carrier_losses": link.carrier_losses,
-        "mtu": link.mtu,
-        "fit": not why_unfit(link, joined=True) and (is_standby or not pair.datapath.conflict(link, master)),
-    }
-
-
-def _last(pair: PairState) -> Document | None:
-    if pair.last is None:
-        return None
-    last = pair.last
-    return {"from": last.old, "to": last.new, "reason": last.reason, "monotonic": last.at, "silence": last.silence}
+    texts += [lost] if (lost := lost_text(pair.move.lost, link.name)) else []
+    return texts + ([pair.move.undo_reason] if pair.move.undo_reason else [])

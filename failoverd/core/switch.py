@@ -1,30 +1,85 @@
-"""Who carries: since when things are as they are, what the election makes of it, and the switch that follows."""
+"""The slave that carries: since when the VF is fit, the election's decision, and the switch that follows.
+
+The switch comes before the plan in every step (core/advance.py). So a start after a kill removes a filter that leads
+nowhere before it does anything else.
+
+For a device in no bond, the kernel reports a lost carrier up to a second late (net/core/link_watch.c). So a VF that
+carries is polled every `[tc] carrier_poll` (`watch`). So is one in its hold-down, where the kernel's own count of its
+carrier losses restarts the hold-down.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from failoverd.core.orders import why_not_vf
-from failoverd.core.state import PairState, State
-from failoverd.datapaths.base import standing
-from failoverd.model.actions import Action, Peek, Send
+from failoverd.dataclass import dataclass
+from failoverd.model.actions import Action, Peek
 from failoverd.model.links import Link
+from failoverd.model.owners import Part
 from failoverd.model.pairs import Goal, Judgement, Pair, Verdict
 from failoverd.policy.election import Choice, Rule, Seen, Standing, elect
+from failoverd.policy.health import why_suppressed
+
+if TYPE_CHECKING:
+    from failoverd.core.state import PairState, State
 
 PAIRED = Judgement(Verdict.PAIRED, "")
 
 
-def stand(state: State, pair: PairState, found: Pair) -> Standing | None:
-    """How the pair stands, None while it has no master."""
-    master = state.link(found.master)
-    return standing(pair.datapath, master, state.link(found.vf), state.link(found.nic)) if master is not None else None
+@dataclass(slots=True)
+class Carry:
+    """The state of the election and the switch. Orders set `vf_wanted` and `vf_back`."""
+
+    fit_since: float | None = None
+    """The time since when the VF could carry; None while it cannot."""
+    losses: int = 0
+    """The number of the VF's carrier losses when it was last seen."""
+    mtu_mismatch_since: float | None = None
+    """The time since when the VF's MTU differs from the master's."""
+    vf_wait: float | None = None
+    """The time until which a join waits for the VF's carrier."""
+    because: str = ""
+    """The reason of the switch that was last asked for."""
+    election: str = ""
+    """The election's last result, in words."""
+    vf_wanted: int = 0
+    """The ifindex of a VF that is ordered to carry without having been steady."""
+    vf_back: int = 0
+    """The ifindex of a VF that carried until it had to go down for its name: it carries again even where that is left
+    to the administrator.
+    """
+    peek_at: float = 0.0
+    """When the VF's carrier is looked at next."""
+
+    def take_reason(self) -> str:
+        """Return and clear the reason of the switch that was last asked for, and is over."""
+        reason, self.because = self.because, ""
+        return reason
+
+    def switched_in_vain(self) -> None:
+        """The switch was refused, or its answer is lost: the next one may be asked for with the same reason."""
+        self.because = ""
+
+    def want(self, vf: int) -> None:
+        """Let this VF carry at once, as ordered; 0 for none."""
+        self.vf_wanted = vf
+
+    def go_back_to(self, vf: int) -> None:
+        """Let this VF carry again when it is up with its name."""
+        self.vf_back = vf
+
+    def void_orders(self, vf: int) -> None:
+        """Void the orders for any other VF than this one."""
+        self.vf_wanted = self.vf_wanted if self.vf_wanted == vf else 0
+        self.vf_back = self.vf_back if self.vf_back == vf else 0
 
 
 def why_not_here(state: State, found: Pair) -> str:
-    """Why a NIC with the pair's MAC is in no pair, if one is here: what the missing slave is, or ""."""
+    """Return why a NIC with the pair's MAC is in no pair, if one is here and should be the missing slave, or ""."""
     mine = (found.nic, found.vf, found.master)
-    for link in state.links.values():
+    for link in state.links.with_mac(found.mac):
         judged = state.judgements.verdicts.get(link.ifindex, PAIRED)
         if judged.verdict is Verdict.REFUSED and link.perm_mac == found.mac and link.ifindex not in mine:
             return f"{link.name}: {judged.reason}"
@@ -39,33 +94,52 @@ def _why_not_primary(state: State, pair: PairState, found: Pair, stands: Standin
     return stands.bad_primary or why_not_vf(pair, found, stands)
 
 
-def take_time(state: State, pair: PairState, found: Pair, stands: Standing | None, now: float) -> None:
-    """Note since when things are as they are, and end an undoing whose time is over."""
+def _damped(state: State, pair: PairState, stands: Standing) -> str:
+    """Return why a fit VF shall not carry because of its flaps, or "".
+
+    A VF that carries for want of a standby goes on until it flaps again, for the standby may flap as well.
+    """
+    carries = stands.primary is not None and stands.active == stands.primary.ifindex
+    if stands.bad_standby or (carries and not pair.health.shunned):
+        return ""
+    return why_suppressed(pair.health.damping, state.config.damping)
+
+
+def update_timers(state: State, pair: PairState, found: Pair, stands: Standing | None, now: float) -> None:
+    """Update everything that depends on time: since when the VF is fit, the waits, and an undo whose time is over."""
     master, vf = state.link(found.master), state.link(found.vf)
-    fit = stands is not None and not stands.bad_primary and not stands.unlike
+    fit = stands is not None and not stands.bad_primary and not stands.mtu_mismatch
     losses = vf.carrier_losses if vf is not None else 0
-    if losses != pair.losses:
-        # It flapped faster than the kernel tells of it.
-        pair.fit_since, pair.losses = None, losses
-    if not fit or (stands is not None and stands.active == found.vf):
-        pair.vf_wanted = 0
-    if stands is not None and stands.active == found.vf and not any(order.down for order in pair.renames):
-        pair.vf_back = 0
-    pair.fit_since = (pair.fit_since if pair.fit_since is not None else now) if fit else None
-    unlike = stands is not None and stands.unlike
-    pair.unlike_since = (pair.unlike_since if pair.unlike_since is not None else now) if unlike else None
+    if losses != pair.carry.losses:
+        # The VF flapped faster than the kernel reports it.
+        pair.carry.fit_since, pair.carry.losses = None, losses
+    if not fit or (stands is not None and stands.active == found.vf and not pair.work.has(Part.CARRY)):
+        pair.carry.vf_wanted = 0
+    if stands is not None and stands.active == found.vf and not any(order.down for order in pair.orders.renames):
+        pair.carry.vf_back = 0
+    pair.carry.fit_since = _since(pair.carry.fit_since, fit, now)
+    pair.carry.mtu_mismatch_since = _since(
+        pair.carry.mtu_mismatch_since, stands is not None and bool(stands.mtu_mismatch), now
+    )
     if vf is None or master is None or not pair.datapath.holds(vf, master) or vf.carrier:
-        pair.vf_wait = None
-    elif pair.vf_wait is None:
-        pair.vf_wait = now + state.config.join.carrier_wait
-    if pair.undo_until is not None and now >= pair.undo_until:
-        pair.undo_until, pair.undo_reason = None, ""
+        pair.carry.vf_wait = None
+    elif pair.carry.vf_wait is None:
+        pair.carry.vf_wait = now + state.config.join.carrier_wait
+    if pair.move.undo_until is not None and now >= pair.move.undo_until:
+        pair.move.try_anew()
     nic = state.link(found.nic)
     is_slave = nic is not None and master is not None and pair.datapath.holds(nic, master)
     if is_slave or pair.goal(now) is Goal.RELEASED:
         state.held_on.pop(found.nic, None)
     if master is None and pair.goal(now) is Goal.JOINED:
         pair.joined = False
+
+
+def _since(known: float | None, is_so: bool, now: float) -> float | None:
+    """Return since when something is so, None while it is not."""
+    if not is_so:
+        return None
+    return now if known is None else known
 
 
 def switch(
@@ -75,21 +149,24 @@ def switch(
     master = state.link(found.master)
     if stands is None or master is None or pair.goal(now) is not Goal.JOINED:
         return None
-    if pair.datapath.in_place and not pair.datapath.adopted and stands.active not in (found.nic, found.vf):
+    if pair.datapath.is_way_lost(stands.active, found):
         return _ask_for(state, pair, actions, master, Choice(found.nic, "what carried is gone"), now)
     if not master.up:
         return None
-    if pair.datapath.adopted:
-        pair.election = "the kernel chooses"
+    if pair.datapath.chooses:
+        pair.carry.election = pair.datapath.chooses
         return None
-    is_told = found.vf != 0 and pair.vf_wanted == found.vf
-    is_back = found.vf != 0 and pair.vf_back == found.vf
+    is_told = found.vf != 0 and pair.carry.vf_wanted == found.vf
+    is_back = found.vf != 0 and pair.carry.vf_back == found.vf
     is_automatic = state.config.failback.automatic or is_told or is_back
     rule = Rule(0 if is_told else state.config.failback.hold_down, is_automatic)
-    seen = Seen(pair.fit_since, pair.unlike_since)
-    stands = replace(stands, bad_primary=_why_not_primary(state, pair, found, stands))
+    seen = Seen(pair.carry.fit_since, pair.carry.mtu_mismatch_since)
+    why_not = _why_not_primary(state, pair, found, stands)
+    if not is_told and not is_back:
+        why_not = why_not or _damped(state, pair, stands)
+    stands = replace(stands, bad_primary=why_not)
     choice = elect(stands, seen, rule, now)
-    pair.election = choice.reason
+    pair.carry.election = choice.reason
     return _ask_for(state, pair, actions, master, choice, now)
 
 
@@ -98,24 +175,26 @@ def _ask_for(
 ) -> float | None:
     if choice.slave:
         requests = tuple(pair.datapath.switch(master, choice.slave))
-        blocked = any(r in pair.refusals and now < pair.refusals[r].until for r in requests)
-        if not blocked and pair.because != choice.reason and requests != pair.switching:
-            pair.because, pair.switching = choice.reason, requests
-            actions.append(Send(pair.mac, requests, f"{state.name(choice.slave)} carries: {choice.reason}"))
+        is_asked = pair.carry.because == choice.reason or requests == pair.work.newest(Part.CARRY)
+        if not is_asked and not pair.work.is_blocked(requests, now):
+            pair.carry.because = choice.reason
+            why = f"{state.name(choice.slave)} carries: {choice.reason}"
+            actions.append(pair.work.send(Part.CARRY, requests, why))
     return choice.at
 
 
 def watch(state: State, pair: PairState, now: float) -> tuple[list[Action], float | None]:
-    """Look at the carrier of a VF that carries or is about to, where the kernel tells late of it.
+    """Poll the carrier of a VF that carries or is about to, where the kernel reports its loss late.
 
-    Returns when to look again."""
-    found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+    Returns when to look again.
+    """
+    found = state.judgements.pair(pair.mac)
     if not pair.datapath.polled or not found.vf:
         return [], None
-    is_held_down = pair.fit_since is not None and now < pair.fit_since + state.config.failback.hold_down
+    is_held_down = pair.carry.fit_since is not None and now < pair.carry.fit_since + state.config.failback.hold_down
     if state.active(found) != found.vf and not is_held_down:
         return [], None
-    if now < pair.peek_at:
-        return [], pair.peek_at
-    pair.peek_at = now + state.config.tc.carrier_poll
-    return [Peek(found.vf)], pair.peek_at
+    if now < pair.carry.peek_at:
+        return [], pair.carry.peek_at
+    pair.carry.peek_at = now + state.config.tc.carrier_poll
+    return [Peek(found.vf)], pair.carry.peek_at

@@ -1,1 +1,1 @@
-"""The shell: the nursery, the engine loop, sdnotify, the state directories, the control socket, D-Bus."""
+"""The shell around the pure core: nursery, engine loop, sdnotify, state directories, control socket, D-Bus."""

@@ -2,63 +2,61 @@
 
     engine: on_step, on_signal --> a mark, a queue --> this task, a moment later --> objects, differences --> the bus
 
-The engine only leaves a mark: nothing is computed while it works, and where the bus is slow or not there the marks
-stay one mark. After a short pause this task makes the status document, compares it with what clients were told, and
-sends the difference; so a burst of steps costs one comparison. Who reads in the meantime gets what is true by then:
-every call begins with that comparison, if there was a step. Signals that tell of an event wait in a queue that has a
-bound; what does not fit is dropped and counted. The objects cannot miss anything: they wait for the bus, and then the
-difference is sent.
+The engine only leaves a mark: nothing is computed while it works, and if the bus is slow or absent, many marks are
+still one mark. After a short pause this task makes the status document, compares it with the last one sent, and sends
+the difference, so a burst of steps costs one comparison. A client that reads in the meantime gets the present state:
+every call begins with that comparison if there was a step. Signals of events wait in a bounded queue; what does not fit
+is dropped and counted. The objects cannot miss anything: they wait for the bus, and then the difference is sent.
 
-Who may call what is the bus's policy, in org.failoverd1.conf: reading is everybody's, changing is root's, and a group's
-if that file says so. The bus denies what no file allows. failoverd adds who it was to its log.
+The bus's policy, in org.failoverd1.conf, says which user may make which call: every user may read; changing requires
+root, or a group if that file says so. failoverd has no check of its own, as administrators know that one file. The bus
+denies what no file allows; failoverd logs the caller of each change. If there is no such file (pip, a container), the
+bus denies the name: that is one line in the log, and one request for the name a minute.
+
+The modules are loaded after READY, in a thread: that takes 50 ms here and a second on a slow CPU, and a boot must not
+wait for it.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
 from typing import Any
 
 import trio
-from dbus_next import Message
 
 from failoverd.bus.dispatch import Asked
-from failoverd.bus.faces import BusError, signature
-from failoverd.bus.seldom import Seldom
+from failoverd.bus.interfaces import BusError
+from failoverd.bus.rate_limit import RateLimit
 from failoverd.bus.service import Service
 from failoverd.bus.tree import Tree
 from failoverd.core.answers import CallError
+from failoverd.core.document import Document
 from failoverd.core.state import State
-from failoverd.core.status import Document, status
+from failoverd.core.status import masters
 from failoverd.daemon.control import Serve
 from failoverd.daemon.dbuscalls import DOINGS
-from failoverd.daemon.dbusfaces import ERROR, FACES, MANAGER, MASTER, NAME, ROOT, SLAVE
-from failoverd.daemon.dbusobjects import (
-    NOTHING,
-    master_path,
-    objects,
-    slave_path,
-    usec,
-    words,
-)
+from failoverd.daemon.dbusinterfaces import ERROR, INTERFACES, NAME, ROOT
+from failoverd.daemon.dbusobjects import messages, objects, words
+from failoverd.daemon.fanout import moment_of
 from failoverd.daemon.speeds import Speeds
-from failoverd.model.signals import FailedOver, LinkRenamed, Signal
+from failoverd.model.signals import Moment, Signal
 
 log = logging.getLogger("failoverd")
 
 PAUSE = 0.1
-"""Seconds between a step and what is told of it: so long do bursts last."""
+"""Seconds between a step and the difference it causes on the bus: the length of a burst."""
 SHORT_PAUSE = 0.02
-"""The same where something happened that has a signal of its own."""
+"""The same after an event that has a signal of its own."""
 AGAIN = 10.0
-"""Seconds until it is begun anew after a mistake of our own."""
+"""Seconds until a new start after a bug in failoverd broke this task."""
 EVENTS = 1000
 """Signals that may wait for the bus."""
 
 
 class Presence:
-    """See the module. Give `stepped` and `signalled` to the engine's Outside, and run `run` beside it."""
+    """failoverd on the bus; see the module. Give `stepped` and `signalled` to the engine's Ports, and run `run` beside
+    it."""
 
     def __init__(self, serve: Serve, speeds: Speeds | None = None) -> None:
         self._serve = serve
@@ -67,12 +65,12 @@ class Presence:
         self._is_new = False
         self._woken = trio.Event()
         self._hurried = trio.Event()
-        self._events: deque[tuple[object, Signal, str]] = deque()
+        self._events: deque[tuple[object, Signal, Moment]] = deque()
         self._document: Document = {"masters": []}
         self.lost = 0
         self._lost_before = 0
-        self._complaints = Seldom()
-        self.service = Service(NAME, Tree(ROOT, FACES), self._carry_out, self._refresh)
+        self._complaints = RateLimit()
+        self.service = Service(NAME, Tree(ROOT, INTERFACES), self._carry_out, self._refresh)
 
     def stepped(self, state: State) -> None:
         """The engine has made a step."""
@@ -80,18 +78,18 @@ class Presence:
         self._woken.set()
 
     def signalled(self, signal: Signal) -> None:
-        """The kernel confirmed something. Nobody is told later of what happened while there was no bus, or another."""
-        if not self.service.is_connected or not isinstance(signal, FailedOver | LinkRenamed):
+        """The kernel confirmed something. Events from a time without this connection to the bus are not sent later."""
+        if not self.service.is_connected:
             return
         if len(self._events) >= EVENTS:
             self.lost += 1
             return
-        self._events.append((self.service.connection, signal, self._master_of(signal)))
+        self._events.append((self.service.connection, signal, moment_of(signal)))
         self._woken.set()
         self._hurried.set()
 
     async def run(self) -> None:
-        """Be on the bus whenever there is one, until cancelled. What breaks here may not end the failing over."""
+        """Be on the bus whenever there is one, until cancelled. An exception here must not end the failing over."""
         while True:
             try:
                 await self._live()
@@ -116,12 +114,12 @@ class Presence:
                 await self._look_at_speeds()
 
     async def _tell_events(self) -> None:
-        """Those whose objects are told of. What happens meanwhile has its turn after the next comparison."""
+        """Send the signals whose objects clients know already. Later ones follow the next comparison."""
         for _ in range(len(self._events)):
-            hearers, signal, master = self._events.popleft()
+            hearers, signal, moment = self._events.popleft()
             if hearers is not self.service.connection:
                 continue
-            for message in _messages(signal, master):
+            for message in messages(signal, moment):
                 self.service.emit(message)
             await trio.lowlevel.checkpoint()
             await self.service.room()
@@ -141,22 +139,13 @@ class Presence:
         return [master[role]["ifindex"] for master in masters for role in ("primary", "standby") if master[role]]
 
     def _refresh(self) -> None:
-        """Bring the objects up to the state, and tell clients what is different."""
+        """Bring the objects up to the state, and tell clients the difference."""
         if self._state is None or not self._is_new:
             return
-        self._document = status(self._state)
-        for message in self.service.tree.replace(objects(self._document, self._speeds.of)):
+        self._document = masters(self._state)
+        for message in self.service.tree.replace(objects(self._document, {"speed": self._speeds.of})):
             self.service.emit(message)
         self._is_new = False
-
-    def _master_of(self, signal: Signal) -> str:
-        if isinstance(signal, FailedOver):
-            return master_path(signal.mac)
-        if self._state is None or not isinstance(signal, LinkRenamed):
-            return NOTHING
-        pairs = self._state.judgements.pairs.values()
-        macs = [pair.mac for pair in pairs if signal.ifindex in (pair.master, pair.nic, pair.vf)]
-        return master_path(macs[0]) if macs else NOTHING
 
     async def _carry_out(self, asked: Asked, uid: int | None) -> list[Any]:
         doing = DOINGS[asked.method.name]
@@ -167,24 +156,6 @@ class Presence:
                 f"{ERROR}.{error.kind}", f"{asked.method.name} at {asked.path}: {words(str(error))}"
             ) from error
         if asked.method.changes:
-            who = "somebody who has gone" if uid is None else f"uid {uid}"
+            who = "a client that has gone" if uid is None else f"uid {uid}"
             log.info("%s of %s: done, for %s on D-Bus", asked.method.name, asked.path, who)
         return doing.answer(document)
-
-
-def _messages(signal: Signal, master: str) -> Iterator[Message]:
-    """What clients are told of this; who was joined or released they see in the objects."""
-    if isinstance(signal, FailedOver):
-        paths = [slave_path(signal.old_ifindex), slave_path(signal.new_ifindex)]
-        yield _signal(
-            master, MASTER, "FailedOver", [*paths, words(signal.reason), usec(signal.at), usec(signal.silence)]
-        )
-    elif isinstance(signal, LinkRenamed):
-        names = [words(signal.old), words(signal.new)]
-        yield _signal(ROOT, MANAGER, "LinkRenamed", [signal.ifindex, *names, signal.was_up, master, signal.role])
-        if signal.role != "master":
-            yield _signal(slave_path(signal.ifindex), SLAVE, "Renamed", names)
-
-
-def _signal(path: str, face: Any, name: str, body: list[Any]) -> Message:
-    return Message.new_signal(path, face.name, name, signature(face.signal(name).args), body)

@@ -1,23 +1,23 @@
-"""Methods on D-Bus to calls of core.calls and back: what is asked for, and what of the document is answered.
+"""Translate D-Bus methods to calls of core.calls and back: arguments in, parts of the document out.
 
-Each is one of the calls that failoverctl makes, too; there is nothing that can only be done here.
+Each method is one of the calls that failoverctl makes, too; no call exists only on D-Bus.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from failoverd.bus.dispatch import Asked
 from failoverd.core.answers import CallError
-from failoverd.core.status import Document
+from failoverd.core.document import Document
 from failoverd.daemon.dbusobjects import explained, mac_of, master_path, slave_of, words
+from failoverd.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """One method: the call, its arguments out of what was asked, the values to answer with out of its document."""
+    """One method: its call, the call's arguments from the method's, and the results from the call's document."""
 
     call: str
     arguments: Callable[[Asked], Sequence[str]]
@@ -55,6 +55,7 @@ DOINGS: dict[str, Doing] = {
     "Release": Doing("release", _pair),
     "Drain": Doing("drain", _drain),
     "Undrain": Doing("undrain", _pair),
+    "ResetDamping": Doing("reset-damping", _pair),
     "SwitchTo": Doing("switch", _switch),
 }
-"""By the method's name; every method of the faces is here."""
+"""All methods of the interfaces, by name."""

@@ -1,4 +1,4 @@
-"""The errors of failoverd's own that a call on D-Bus may be answered with.
+"""The errors of failoverd's own that a D-Bus call may return.
 
 They are the kinds of core.answers.CallError, so that failoverctl and D-Bus refuse in the same words.
 """
@@ -10,7 +10,7 @@ ERRORS: dict[str, str] = {
     "NoSuchPair": "The device belongs to no pair; Explain says why.",
     "NoSuchSlave": "The pair has no such slave; Primary and Standby are those it has.",
     "AlreadyReleased": "The pair is released already; Adopt joins it again.",
-    "JoinedByKernel": "The kernel's own failover (net_failover) holds the pair, and does not let this be done.",
+    "JoinedByKernel": "The kernel holds the pair itself (net_failover, hv_netvsc), and does not let this be done.",
     "NotJoined": "The pair is not joined, or not yet; State and Reason say more.",
     "NoStandby": "There is no standby that could carry the traffic.",
     "NotDrained": "The pair is not drained, or not any more.",
@@ -23,4 +23,4 @@ ERRORS: dict[str, str] = {
     "TimedOut": "It has not come true in time. It may still happen: the properties tell.",
     "Failed": "The call failed for a reason that only its text says.",
 }
-"""Their names below org.failoverd1.Error, and what each means."""
+"""The error names below org.failoverd1.Error, and the meaning of each."""

@@ -1,129 +1,138 @@
-"""From the status document to D-Bus objects: the same facts under the names and types of the table of faces.
+"""Turn the status document and signals into D-Bus objects and messages, with the names and types of their rows.
 
-Names come from the kernel, which lets a device be called by any bytes; D-Bus takes UTF-8 only. The rest is replaced.
+Names come from the kernel, which lets a device name be any bytes; D-Bus takes UTF-8 only. Other bytes are replaced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from dbus_next import Variant
+from dbus_next import Message, Variant
 
-from failoverd import __version__
-from failoverd.bus.faces import Objects, Values
-from failoverd.core.choice import DATAPATHS
-from failoverd.core.status import Document
-from failoverd.daemon.dbusfaces import MANAGER, MASTER, ROOT, SLAVE
+from failoverd.bus.interfaces import Objects, Values
+from failoverd.core import document as tables
+from failoverd.core.document import LAST_FAILOVER, Document
+from failoverd.core.signal_table import told
+from failoverd.daemon.dbusinterfaces import MANAGER, MASTER, NAME, ROOT, SLAVE, members
+from failoverd.model.facts import Kind, Row, Table, camel
+from failoverd.model.signals import Moment, Signal
 
 NOTHING = "/"
 """The path that stands for none."""
 
-Speed = Callable[[int], int]
-"""The speed of the device with this ifindex, in Mb/s."""
+Asked = Mapping[str, Callable[[int], Any]]
+"""By the key of a row that the daemon reads from the machine: the value for a slave, by its ifindex."""
 
 
 def master_path(mac: str) -> str:
-    """The object of the pair with this MAC."""
+    """Return the object path of the pair with this MAC."""
     return f"{ROOT}/master/{mac.replace(':', '_')}"
 
 
 def mac_of(path: str) -> str:
-    """The MAC of the pair that has this object."""
+    """Return the MAC of the pair with this object path."""
     return path.rpartition("/")[2].replace("_", ":")
 
 
 def slave_path(ifindex: int) -> str:
-    """The object of this slave, or of none."""
+    """Return the object path of this slave, or of none."""
     return f"{ROOT}/slave/{ifindex}" if ifindex else NOTHING
 
 
 def slave_of(path: str) -> str:
-    """The ifindex of the slave that has this object, as text; empty where it is no slave's path."""
+    """Return the ifindex of the slave with this object path, as text; "" if it is no slave's path."""
     prefix, _, number = path.rpartition("/")
     return number if prefix == f"{ROOT}/slave" and number.isascii() and number.isdigit() else ""
 
 
 def words(raw: str) -> str:
-    """The text as D-Bus can carry it."""
+    """Return the text as D-Bus can carry it."""
+    if raw.isascii() and "\0" not in raw:
+        return raw
     return raw.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
-def objects(document: Document, speed: Speed) -> Objects:
-    """All objects for this status document."""
-    found: dict[str, dict[str, Values]] = {ROOT: {MANAGER.name: _manager()}}
+def objects(document: Document, asked: Asked) -> Objects:
+    """Return all objects for this status document."""
+    found: dict[str, dict[str, Values]] = {ROOT: {MANAGER.name: _values(MANAGERS, document, {}, asked)}}
     for master in document["masters"]:
-        found[master_path(master["mac"])] = {MASTER.name: _master(master)}
-        for role in ("primary", "standby"):
-            if slave := master[role]:
-                found[slave_path(slave["ifindex"])] = {SLAVE.name: _slave(slave, role, master["mac"], speed)}
+        found[master_path(master["mac"])] = {MASTER.name: _values(MASTERS, master, master, asked)}
+        for slave in _slaves(master):
+            found[slave_path(slave["ifindex"])] = {SLAVE.name: _values(SLAVES, slave, master, asked)}
     return found
 
 
 def explained(rows: list[Document]) -> list[Any]:
-    """Rows of the call "explain" in the shape of Explain's answer."""
-    columns = ("name", "ifindex", "mac", "driver", "bus", "verdict", "reason")
-    return [[words(row[column]) if isinstance(row[column], str) else row[column] for column in columns] for row in rows]
+    """Return the rows of the call "explain" in the shape of the method Explain's answer."""
+    return [list(_values(NICS, row, {}, {}).values()) for row in rows]
 
 
-def _manager() -> Values:
-    return {"Version": __version__, "Datapaths": list(DATAPATHS)}
+def messages(signal: Signal, moment: Moment) -> Iterator[Message]:
+    """Yield the D-Bus signals that tell clients of this event."""
+    values = {row.key: row.value(signal) for row in told(signal).fields}
+    mac = values["master"][1]
+    paths = {"Manager": ROOT, "Master": master_path(mac), "Slave": slave_path(values.get("ifindex") or 0)}
+    for member, rows in members(told(signal)):
+        if member.interface == "Slave" and values["role"] == "master":
+            continue
+        body = [_argument(row, values[row.key] if row.key in values else row.value(moment)) for row in rows]
+        types = "".join(row.kind.signature for row in rows)
+        yield Message.new_signal(paths[member.interface], f"{NAME}.{member.interface}", member.name, types, body)
 
 
-def _master(master: Document) -> Values:
-    slaves = {slave["name"]: slave["ifindex"] for slave in _slaves(master)}
-    return {
-        "Name": words(master["name"]),
-        "Ifindex": master["ifindex"],
-        "Mac": master["mac"],
-        "Datapath": master["datapath"],
-        "State": master["state"],
-        "Reason": words(master["reason"]),
-        "Active": slave_path(slaves.get(master["active"], 0)),
-        "Primary": slave_path(master["primary"]["ifindex"] if master["primary"] else 0),
-        "Standby": slave_path(master["standby"]["ifindex"] if master["standby"] else 0),
-        "Drained": master["drain"] is not None,
-        "DrainEnds": usec((master["drain"] or {}).get("until") or 0.0),
-        "Mtu": master["mtu"],
-        "Failovers": master["failovers"],
-        "LastFailover": _last(master["last_failover"]),
-    }
+def _argument(row: Row[Any], value: Any) -> Any:
+    """Encode an argument. A device is its object's path: a slave comes by its ifindex, a master by its MAC."""
+    if row.kind is Kind.SLAVE:
+        return slave_path(value[1] or 0)
+    return master_path(value[1]) if row.kind is Kind.MASTER else ENCODE[row.kind](value, {})
 
 
-def _slaves(master: Document) -> Iterator[Document]:
-    return (master[role] for role in ("primary", "standby") if master[role])
+def _slaves(master: Document) -> list[Document]:
+    return [slave for slave in (master["primary"], master["standby"]) if slave]
 
 
-def _last(last: Document | None) -> dict[str, Variant]:
-    if last is None:
+def _slave(name: Any, master: Document) -> str:
+    return next((slave_path(slave["ifindex"]) for slave in _slaves(master) if slave["name"] == name), NOTHING)
+
+
+def _record(value: Any, _master: Document) -> dict[str, Variant]:
+    if value is None:
         return {}
+    parts = ((row, ENCODE[row.kind](value[row.key], {})) for row in LAST_FAILOVER)
+    return {camel(row.key): Variant(row.kind.signature, part) for row, part in parts}
+
+
+Encode = Callable[[Any, Document], Any]
+
+ENCODE: Mapping[Kind, Encode] = {
+    Kind.TEXT: lambda value, _: words(value or ""),
+    Kind.FLAG: lambda value, _: value,
+    Kind.NUMBER: lambda value, _: value or 0,
+    Kind.COUNT: lambda value, _: value or 0,
+    Kind.SECONDS: lambda value, _: float(value or 0),
+    Kind.TEXTS: lambda value, _: value,
+    Kind.SLAVE: _slave,
+    Kind.MASTER: lambda _, master: master_path(master["mac"]),
+    Kind.OBJECT: lambda value, _: slave_path(value["ifindex"] if value else 0),
+    Kind.RECORD: _record,
+}
+"""By the kind of a row: how to encode its value in the status document, for the master it belongs to, on D-Bus."""
+
+Column = tuple[str, str, Encode, bool]
+"""A property's name, its key, how its value is encoded, and whether the daemon reads it from the machine."""
+
+
+def _columns(table: Table[Any]) -> tuple[Column, ...]:
+    return tuple((camel(row.key), row.key, ENCODE[row.kind], row.asked) for row in table.rows)
+
+
+MANAGERS, MASTERS = _columns(tables.DAEMON), _columns(tables.MASTER)
+SLAVES, NICS = _columns(tables.SLAVE), _columns(tables.NIC)
+
+
+def _values(columns: tuple[Column, ...], found: Document, master: Document, asked: Asked) -> Values:
     return {
-        "From": Variant("s", words(last["from"])),
-        "To": Variant("s", words(last["to"])),
-        "Reason": Variant("s", words(last["reason"])),
-        "MonotonicUsec": Variant("t", usec(last["monotonic"])),
-        "SilenceEstimateUsec": Variant("t", usec(last["silence"])),
-    }
-
-
-def usec(seconds: float) -> int:
-    """Seconds in microseconds, no less than none; so a moment of the daemon's clock is one of CLOCK_MONOTONIC."""
-    return max(0, round(seconds * 1e6))
-
-
-def _slave(slave: Document, role: str, mac: str, speed: Speed) -> Values:
-    return {
-        "Name": words(slave["name"]),
-        "Ifindex": slave["ifindex"],
-        "Master": master_path(mac),
-        "Role": role,
-        "Driver": words(slave["driver"]),
-        "ParentDevice": words(slave["parent"]),
-        "Up": slave["up"],
-        "Carrier": slave["carrier"],
-        "Fit": slave["fit"],
-        "PermanentMac": mac,
-        "Mtu": slave["mtu"],
-        "CarrierLosses": slave["carrier_losses"],
-        "Speed": speed(slave["ifindex"]),
+        name: asked[key](found["ifindex"]) if is_asked else encode(found[key], master)
+        for name, key, encode, is_asked in columns
     }

@@ -1,74 +1,91 @@
-"""--dry-run: look at this machine, and tell what would be done, without doing any of it.
+"""--dry-run: look at this machine and print what failoverd would do, without doing any of it.
 
-The daemon's own step decides; its requests go into a foreseen world in place of the kernel. Nothing is written either.
+The daemon's own step decides; the kernel's reaction to its requests is predicted. Nothing is written either.
 """
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from failoverd.config.spec import Config
-from failoverd.core.state import PairState, State
+from failoverd.core.state import State
 from failoverd.core.status import nics
 from failoverd.core.step import step
-from failoverd.core.words import describe
+from failoverd.daemon.background import Closely, unseen
+from failoverd.daemon.ports import can_rename_live, recall
+from failoverd.daemon.reading import NoBond
 from failoverd.daemon.store import Store
 from failoverd.model.actions import Action, AskLetGo, AskUdev, FetchInet, Say, Send
-from failoverd.model.events import Answered, Event, InetSeen, LetGo, LinkGone, LinkSeen, Synced, UdevDone
+from failoverd.model.events import Answered, Event, InetSeen, LetGo, Synced, UdevDone
 from failoverd.netlink.conversation import Complete
 from failoverd.netlink.fetch import Opener, fetch_inet
 from failoverd.netlink.listing import list_links
 from failoverd.netlink.transport import Transport
-from failoverd.plan.foresee import Foreseen
+from failoverd.plan.predict import predict
+from failoverd.plan.predict.machine import Machine, machine_of
 
 STEPS = 1000
 """More events than any plan has."""
 
 
 async def dry_run(
-    config: Config, transport: Transport, open_inet: Opener, complete: Complete, store: Store, no_bond: str
+    config: Config,
+    transport: Transport,
+    open_inet: Opener,
+    complete: Complete,
+    store: Store,
+    no_bond: NoBond,
+    now: float,
+    closely: Closely = unseen,
 ) -> list[str]:
-    """The lines to print: every NIC with its verdict, then what would be done, in order.
+    """Return the lines to print: every NIC with its verdict, then the actions in order. `now` is the engine's clock;
+    `closely` finds what hangs on a NIC.
 
     Raises OSError, NetlinkError, InterruptedDumpError.
     """
     links = await list_links(transport, complete)
     inet = await fetch_inet(open_inet, [link.ifindex for link in links])
-    world = Foreseen({link.ifindex: link for link in links}, dict(inet))
-    state = State(config, no_bond=no_bond)
-    kept = store.load()
-    state.remembered |= {mac for mac, word in kept.memory.items() if word == "joined"}
-    state.pairs |= {mac: PairState(mac, held=True) for mac, word in kept.memory.items() if word == "released"}
-    for mac, journal in kept.journals.items():
-        state.pairs.setdefault(mac, PairState(mac)).journal = journal
-    first = step(state, Synced(links), 0.0)
+    hanging = {link.ifindex: await closely(link.ifindex) for link in links if link.perm_mac and not link.kind}
+    live = can_rename_live(os.uname().release)
+    machine = machine_of(links, inet, live)
+    state = State(config, renames_live=live)
+    # Set before the verdicts are made.
+    state.configurers |= {link.ifindex: no_bond(link, link.name) for link in links if link.perm_mac and not link.kind}
+    step(state, recall(store), now)
+    first = step(state, Synced(links), now)
     verdicts = [f"{row['name']}: {row['verdict']}: {row['reason']}" for row in nics(state)]
-    return [*verdicts, "", *(list(_foresee(state, world, first)) or ["nothing to do"])]
+    return [*verdicts, "", *(list(_plan(state, machine, hanging, first, now)) or ["nothing to do"])]
 
 
-def _foresee(state: State, world: Foreseen, actions: list[Action]) -> Iterator[str]:
+def _plan(
+    state: State, machine: Machine, hanging: Mapping[int, str], actions: list[Action], now: float
+) -> Iterator[str]:
     events: deque[Event] = deque()
     for _ in range(STEPS):
         for action in actions:
-            yield from _take(action, state, world, events)
+            yield from _take(action, state, machine, hanging, events)
         if not events:
             return
-        actions = step(state, events.popleft(), 0.0)
+        actions = step(state, events.popleft(), now)
 
 
-def _take(action: Action, state: State, world: Foreseen, events: deque[Event]) -> Iterator[str]:
+def _take(
+    action: Action, state: State, machine: Machine, hanging: Mapping[int, str], events: deque[Event]
+) -> Iterator[str]:
     match action:
-        case Send(mac, requests, why):
+        case Send(ticket, requests, why):
             yield f"{why}:"
+            answers = []
             for request in requests:
-                yield f"  {describe(request, lambda i: world.links[i].name if i in world.links else state.name(i))}"
-                for ifindex in world.apply(request):
-                    link = world.links.get(ifindex)
-                    events.append(LinkSeen(link) if link is not None else LinkGone(ifindex))
-            events.append(Answered(mac, requests, tuple((0, "") for _ in requests)))
-        case FetchInet(mac, ifindexes):
-            events.append(InetSeen(mac, world.look(ifindexes)))
+                yield f"  {request.describe(lambda i: machine.links[i].name if i in machine.links else state.name(i))}"
+                answers.append((predict(machine, request), ""))
+            events += machine.news
+            machine.news.clear()
+            events.append(Answered(ticket, requests, tuple(answers)))
+        case FetchInet(owner, ifindexes, closely):
+            events.append(InetSeen(owner, machine.look(ifindexes), {closely: hanging.get(closely, "")}))
         case AskUdev(ifindex, _):
             events.append(UdevDone(ifindex))
         case AskLetGo(ifindex):

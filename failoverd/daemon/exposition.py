@@ -6,28 +6,28 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from failoverd.model.text import printable
 
 ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
-@dataclass(slots=True)
 class Family:
     """A metric with its samples; `kind` is its TYPE, `words` its HELP."""
 
-    name: str
-    kind: str
-    words: str
-    lines: list[str] = field(default_factory=list)
+    def __init__(self, name: str, kind: str, words: str) -> None:
+        self.name = name
+        self.kind = kind
+        self.words = words
+        self.lines: list[str] = []
 
     def add(self, value: float, **labels: str) -> None:
-        """One sample."""
+        """Add one sample."""
         self._add("", value, labels)
 
     def add_histogram(self, bounds: Sequence[float], counts: Sequence[int], total: float, **labels: str) -> None:
-        """A histogram: how many fell under each bound and over the one before it, with one more count for the rest."""
+        """Add a histogram: how many values fell under each bound and over the one before it, and a last count for the
+        rest."""
         below = 0
         for bound, count in zip((*(f"{bound:g}" for bound in bounds), "+Inf"), counts, strict=True):
             below += count
@@ -41,7 +41,7 @@ class Family:
 
 
 def render(families: Iterable[Family]) -> str:
-    """The whole file. A family without samples is left out."""
+    """Return the whole file. A family without samples is left out."""
     lines: list[str] = []
     for family in families:
         if family.lines:
@@ -50,5 +50,5 @@ def render(families: Iterable[Family]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """A label's value: valid UTF-8, whatever bytes a name is made of."""
+    """Escape a label's value: valid UTF-8, whatever bytes a name is made of."""
     return printable(text).translate(ESCAPES)

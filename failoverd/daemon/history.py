@@ -1,16 +1,16 @@
-"""The history: what happened to every pair, a line of JSON for each event, in <state>/history.
+"""The history: the events of every pair, a line of JSON each, in <state>/history.
 
-It survives a reboot and needs no journal; `failoverctl history` reads it, also with no daemon running. A line says when
-(the wall clock, the boot, CLOCK_MONOTONIC) and what (core.sentences.facts). "started" and "stopped" are the daemon's
-own; without them nobody could tell "nothing happened" from "nobody looked".
+It survives a reboot and needs no journal; `failoverctl history` reads it, also without a running daemon. A line has the
+time (the wall clock, the boot, CLOCK_MONOTONIC) and the event (core/signal_table.py). "started" and "stopped" are the
+daemon's own; without them a reader could not tell "nothing happened" from "failoverd was not running".
 
-The lines are written by a thread (daemon/behind.py says why). Every line is one write(2) with O_APPEND, so that a crash
-cuts the last line at most, and a reader passes that over. What a disk would not take is lost here and said once a
-minute; the journal has it.
+A thread writes the lines (daemon/disk_writer.py says why). Every line is one write(2) with O_APPEND, so that a crash
+cuts the last line at most, and a reader skips that. Lines that the disk does not take are lost here, which is logged
+once a minute; the journal has them.
 
-The file is bounded: where it would pass LIMIT, its older half is dropped, by writing beside and renaming. Two
-generations (history, history.1) were the other way; then a reader has two files to put together. Only the daemon that
-holds the lock writes.
+The file is bounded: before it would pass LIMIT, its older half is dropped, by writing beside and renaming. Rejected:
+two generations (history, history.1), as every reader would have to put two files together. Only the daemon that holds
+the lock writes.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 import time
 from functools import partial
 from pathlib import Path
 
 from failoverd import __version__
-from failoverd.core.sentences import Facts, facts
-from failoverd.core.status import Document
-from failoverd.daemon.behind import Behind
-from failoverd.daemon.files import hand_over, make_directory, put
-from failoverd.daemon.tellers import Moment
-from failoverd.model.signals import Signal
+from failoverd.core.document import Document
+from failoverd.core.signal_table import Facts, facts, happened
+from failoverd.daemon.disk_writer import DiskWriter
+from failoverd.daemon.files import hand_over, make_directory, put, set_aside
+from failoverd.model.signals import Moment, Signal
 
 LIMIT = 512 * 1024
 """Bytes of the file: more than 1500 events."""
@@ -41,37 +41,37 @@ class LinesLostError(OSError):
 
 
 class History:
-    """A teller: see the module. A trouble with the disk is raised by whatever is called next."""
+    """A receiver; see the module. An error of the disk is raised by the next call."""
 
-    def __init__(self, path: Path, behind: Behind | None = None, limit: int = LIMIT) -> None:
+    def __init__(self, path: Path, disk_writer: DiskWriter | None = None, limit: int = LIMIT) -> None:
         self._path = path
-        self._behind = behind or Behind()
+        self._disk_writer = disk_writer or DiskWriter()
         self._limit = limit
         self._boot = boot_id()
         self._trouble: OSError | None = None
 
     def started(self) -> None:
-        """The daemon has begun. Comes before everything it sees."""
-        self._add({"event": "started", "version": __version__}, Moment(time.time(), time.monotonic()))
+        """The daemon has begun. Comes before every other event."""
+        self._add(happened("started", __version__, _now()))
 
     def stopped(self, reason: str) -> None:
         """The daemon ends in good order. Waits a moment for the disk; what it has not taken by then is lost."""
-        self._add({"event": "stopped", "reason": reason}, Moment(time.time(), time.monotonic()))
-        self._behind.end()
+        self._add(happened("stopped", reason, _now()))
+        self._disk_writer.end()
 
     def signalled(self, signal: Signal, moment: Moment, /) -> None:
-        """See Teller."""
-        self._add(facts(signal), moment)
+        """See Receiver."""
+        self._add(facts(signal, moment))
         self._complain()
 
     def stepped(self, _document: Document, /) -> None:
-        """See Teller. The state is no event."""
+        """See Receiver. The state is no event."""
         self._complain()
 
-    def _add(self, what: Facts, moment: Moment) -> None:
-        when = {"at": round(moment.wall, 6), "boot": self._boot, "monotonic": round(moment.monotonic, 6)}
-        line = json.dumps(when | what, separators=(",", ":")).encode() + b"\n"
-        if not self._behind.do(partial(append, self._path, line, self._limit), self._failed):
+    def _add(self, what: Facts) -> None:
+        known = {key: fact for key, fact in what.items() if fact is not None}
+        line = json.dumps(known | {"boot": self._boot}, separators=(",", ":")).encode() + b"\n"
+        if not self._disk_writer.do(partial(append, self._path, line, self._limit), self._failed):
             self._trouble = LinesLostError(f"{self._path}: events are lost, for the disk does not take them")
 
     def _complain(self) -> None:
@@ -84,13 +84,19 @@ class History:
         self._trouble = error
 
 
-def append(path: Path, line: bytes, limit: int = LIMIT) -> None:
-    """Add a line to a file that everybody may read, which never grows beyond `limit` bytes. Raises OSError.
+def _now() -> Moment:
+    return Moment(time.time(), time.monotonic())
 
-    Where its last line was cut, the new one stands on a line of its own all the same.
+
+def append(path: Path, line: bytes, limit: int = LIMIT) -> None:
+    """Append a line to a world-readable file that never grows beyond `limit` bytes. Raises OSError.
+
+    If the file's last line was cut, the new one still stands on a line of its own.
     """
     make_directory(path.parent)
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        set_aside(path)
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     try:
         size = os.fstat(file).st_size
         if size + len(line) + 1 > limit:
@@ -109,13 +115,13 @@ def append(path: Path, line: bytes, limit: int = LIMIT) -> None:
 
 
 def _newer_half(file: int, size: int, limit: int) -> bytes:
-    """Whole lines only, and no more than half of the limit, whatever the file holds."""
+    """Return the newest whole lines, at most half of the limit, whatever the file holds."""
     data = os.pread(file, limit // 2, max(size - limit // 2, 0))
     return data[data.find(b"\n") + 1 : data.rfind(b"\n") + 1]
 
 
 def boot_id() -> str:
-    """This boot's id as `journalctl --boot=ID` takes it; "" where /proc is hidden."""
+    """Return this boot's id as `journalctl --boot=ID` takes it; "" if /proc is hidden."""
     try:
         return BOOT_ID.read_text(encoding="ascii").strip().replace("-", "")
     except (OSError, UnicodeDecodeError):

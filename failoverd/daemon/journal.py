@@ -1,7 +1,7 @@
 """The journal of a move as a file: JSON, with the kernel's bytes as hex.
 
-Written by failoverd for failoverd alone, but an administrator who finds one after a crash must be able to read it, and
-a newer failoverd the one of an older.
+failoverd writes it for failoverd alone, but an administrator who finds one after a crash must be able to read it, and a
+newer failoverd must be able to read an older one's.
 """
 
 from __future__ import annotations
@@ -10,24 +10,28 @@ import json
 import struct
 from typing import Any
 
-from failoverd.model.inet import Address, Attr, Hop, Route
+from failoverd.model.inet import Address, Attr, Hop, Label, Neighbour, Route
 from failoverd.model.pairs import Goal, Inet, Journal
+from failoverd.model.settings import ATTRIBUTES, SYSCTLS
 from failoverd.netlink.inet import write_address, write_route
 from failoverd.netlink.links import raw_name
+from failoverd.netlink.neighbours import write_label, write_neighbour
+from failoverd.netlink.settings import write_setting
 
 FORMAT = 1
-
+NAME, ALTNAME = 16, 128
+"""Bytes of a device's name and of an alternative name, each with its NUL (linux/if.h)."""
 
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, struct.error)
-"""What JSON that is not a journal can end in."""
+"""The exceptions that reading JSON which is not a journal can raise."""
 
 
 class JournalError(Exception):
-    """The file is not a journal this version can read."""
+    """The file is not a journal that this version can read."""
 
 
 def dumps(journal: Journal) -> str:
-    """The text of a journal file."""
+    """Return the text of a journal file."""
     document = {
         "format": FORMAT,
         "mac": journal.mac,
@@ -45,20 +49,20 @@ def dumps(journal: Journal) -> str:
 
 
 def loads(text: str) -> Journal:
-    """Read it back. Raises JournalError."""
+    """Read a journal back. Raises JournalError."""
     try:
         raw = json.loads(text)
         if raw["format"] != FORMAT:
             raise JournalError(f"its format is {raw['format']!r}, and this failoverd reads {FORMAT}")
         journal = Journal(
-            mac=str(raw["mac"]),
+            mac=_text(raw["mac"]),
             toward=Goal(raw["toward"]),
-            name=str(raw["name"]),
-            up=bool(raw["up"]),
-            mtu=int(raw["mtu"]),
-            altnames=tuple(str(name) for name in raw["altnames"]),
-            cut=bool(raw["cut"]),
-            nic=int(raw.get("nic", 0)),
+            name=_text(raw["name"]),
+            up=_flag(raw["up"]),
+            mtu=_whole(raw["mtu"], 0xFFFFFFFF),
+            altnames=tuple(_text(name) for name in _rows(raw["altnames"])),
+            cut=_flag(raw["cut"]),
+            nic=_whole(raw.get("nic", 0), 0x7FFFFFFF),
             inet=_inet_in(raw["inet"]),
             extra=_inet_in(raw["extra"]),
         )
@@ -68,27 +72,91 @@ def loads(text: str) -> Journal:
     return journal
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
+
+
+def _whole(value: object, highest: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= highest:
+        raise ValueError(f"{value!r} is no whole number from 0 to {highest}")
+    return value
+
+
+def _rows(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return value
+
+
+def dumps_inet(inet: Inet) -> str:
+    """Return the text of a file with the configuration that a move has left over."""
+    return json.dumps({"format": FORMAT, "inet": _inet_out(inet)}, indent=1) + "\n"
+
+
+def loads_inet(text: str) -> Inet:
+    """Read such a file back. Raises JournalError."""
+    try:
+        raw = json.loads(text)
+        if raw["format"] != FORMAT:
+            raise JournalError(f"its format is {raw['format']!r}, and this failoverd reads {FORMAT}")
+        inet = _inet_in(raw["inet"])
+        _try_inet(inet)
+    except UNREADABLE as error:
+        raise JournalError(f"it cannot be read: {error!r}") from error
+    return inet
+
+
 def _try(journal: Journal) -> None:
-    """See that all of it can be given back, now and not in the middle of a move. Raises what UNREADABLE names."""
-    for name in (journal.name, *journal.altnames):
-        raw_name(name)
-    struct.pack("=I", journal.mtu)
-    for inet in (journal.inet, journal.extra):
-        for address in inet.addresses:
-            write_address(address)
-        for route in inet.routes:
-            write_route(route)
+    """Check that all of it can be restored, now and not in the middle of a move. Raises what UNREADABLE names."""
+    for name, longest in ((journal.name, NAME), *((name, ALTNAME) for name in journal.altnames)):
+        if not 0 < len(raw_name(name)) - 1 < longest:
+            raise ValueError(f"no device is called {name[:longest]!r}")
+    _try_inet(journal.inet)
+    _try_inet(journal.extra)
+
+
+def _try_inet(inet: Inet) -> None:
+    for address in inet.addresses:
+        write_address(address)
+    for route in inet.routes:
+        write_route(route)
+    for neighbour in inet.neighbours:
+        write_neighbour(neighbour)
+    for label in inet.labels:
+        write_label(label)
+    for name, value in inet.settings:
+        if name in SYSCTLS:
+            int(value)
+        elif name in ATTRIBUTES:
+            write_setting(name, value)
+        else:
+            raise ValueError(f"no setting is called {name!r}")
 
 
 def _inet_out(inet: Inet) -> dict[str, Any]:
     return {
         "addresses": [_out(a, ("local", "attrs")) for a in inet.addresses],
         "routes": [_out(r, ("attrs", "hops")) for r in inet.routes],
+        "neighbours": [_out(n, ("attrs",)) for n in inet.neighbours],
+        "labels": [{**_fields(label), "prefix": label.prefix.hex()} for label in inet.labels],
+        "settings": dict(inet.settings),
     }
 
 
-def _out(item: Address | Route | Hop, special: tuple[str, ...]) -> dict[str, Any]:
-    document = {key: getattr(item, key) for key in item.__dataclass_fields__ if key not in special}
+def _fields(item: Address | Route | Hop | Neighbour | Label) -> dict[str, Any]:
+    return {key: getattr(item, key) for key in item.__dataclass_fields__}
+
+
+def _out(item: Address | Route | Hop | Neighbour, special: tuple[str, ...]) -> dict[str, Any]:
+    document = {key: value for key, value in _fields(item).items() if key not in special}
     document["attrs"] = [[kind, data.hex()] for kind, data in item.attrs]
     if isinstance(item, Address):
         document["local"] = item.local.hex()
@@ -106,7 +174,10 @@ def _inet_in(raw: dict[str, Any]) -> Inet:
         Route(**{**row, "attrs": _attrs_in(row["attrs"]), "hops": tuple(_hop_in(hop) for hop in row["hops"])})
         for row in raw["routes"]
     )
-    return Inet(addresses, routes)
+    neighbours = (Neighbour(**{**row, "attrs": _attrs_in(row["attrs"])}) for row in raw.get("neighbours", ()))
+    labels = (Label(**{**row, "prefix": bytes.fromhex(row["prefix"])}) for row in raw.get("labels", ()))
+    settings = tuple((str(name), str(value)) for name, value in raw.get("settings", {}).items())
+    return Inet(addresses, routes, tuple(neighbours), tuple(labels), settings)
 
 
 def _hop_in(row: dict[str, Any]) -> Hop:

@@ -1,9 +1,10 @@
-"""The daemon: the nursery that holds the engine, udev's monitor, the control socket, D-Bus, the watchdog, the signals.
+"""The daemon: the nursery with the engine, udev's monitor, the control socket, D-Bus, the watchdog and the signals.
 
-Ending is quick. A bond goes on without us and is not touched; where traffic control leads the traffic to a VF, nobody
-but us would notice if that went, so it is led back first. Only one failoverd runs in a network namespace, held
-by a lock on a file in the runtime directory. Where one of the tasks fails, all end, and whoever started us does so
-again: a daemon that goes on with half of itself looks well and is not.
+Ending is quick. A bond works on without failoverd and is not touched. If traffic control leads the traffic to a VF, the
+VF's loss would go unnoticed without failoverd, so the traffic is led back first. Only one failoverd runs in a network
+namespace (daemon/onlyone.py), and only one with a runtime directory (a lock on a file there). If one of the tasks
+fails, all end, and systemd starts failoverd again: a daemon that goes on with half of its tasks looks healthy and is
+not.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -22,25 +25,34 @@ import trio
 from failoverd.config.spec import Config
 from failoverd.core.answers import CallError
 from failoverd.core.state import State
+from failoverd.core.status import masters
 from failoverd.daemon import control
-from failoverd.daemon.accepted import Accepted
-from failoverd.daemon.asking import carry_out
-from failoverd.daemon.behind import Behind
+from failoverd.daemon.calls import carry_out
+from failoverd.daemon.clock import process_age
+from failoverd.daemon.configured import configured
+from failoverd.daemon.configurers import why_no_bond
+from failoverd.daemon.disk_writer import DiskWriter
 from failoverd.daemon.engine import Engine
+from failoverd.daemon.fanout import Fanout
+from failoverd.daemon.hanging import hanging
 from failoverd.daemon.hooks import Hooks
-from failoverd.daemon.neighbours import why_no_bond
-from failoverd.daemon.notify import Notifier, watchdog_period
-from failoverd.daemon.observers import Observers
-from failoverd.daemon.outside import Outside
-from failoverd.daemon.patience import hold
-from failoverd.daemon.places import Places, StartError
-from failoverd.daemon.reload import reload_configuration, sentence
+from failoverd.daemon.inventory import Inventory, load_picture, roles_of
+from failoverd.daemon.last_good_config import LastGoodConfig
+from failoverd.daemon.notify import Notifier, sentence, watchdog_period
+from failoverd.daemon.onlyone import only_one, say_who_we_are
+from failoverd.daemon.paths import Paths, StartError
+from failoverd.daemon.ports import Ports, can_rename_live
+from failoverd.daemon.reading import NoBond, Reading, read_in_thread
+from failoverd.daemon.records import Records
+from failoverd.daemon.reload import reload_configuration
 from failoverd.daemon.store import DiskStore
-from failoverd.daemon.tellers import Tellers
+from failoverd.daemon.udev_wait import hold
 from failoverd.model.signals import Signal
 from failoverd.netlink.announce import announce
 from failoverd.netlink.conversation import Complete
 from failoverd.netlink.devices import Devices
+from failoverd.netlink.probe import Probe
+from failoverd.netlink.sockdiag import NETLINK_SOCK_DIAG
 from failoverd.netlink.transport import EVENTS, KernelSocket
 from failoverd.netlink.udev import Udev
 
@@ -52,59 +64,61 @@ log = logging.getLogger("failoverd")
 
 async def run(
     config: Config,
-    places: Places,
+    paths: Paths,
     load: Callable[[], Config],
     *,
     complete: Complete | None = None,
     udev: Udev | None = None,
-    no_bond: Callable[[], str] = why_no_bond,
-    accepted: Accepted | None = None,
+    no_bond: NoBond = why_no_bond,
+    last_good_config: LastGoodConfig | None = None,
 ) -> None:
-    """Run until SIGTERM or SIGINT. `load` reads the configuration anew for SIGHUP, in a thread; `accepted` keeps it.
+    """Run until SIGTERM or SIGINT. `load` reads the configuration anew for SIGHUP, in a thread; `last_good_config`
+    keeps it.
 
-    `complete`, `udev` and `no_bond` are for who runs it on devices that only stand for hardware; it finds its own
-    otherwise.
+    `complete`, `udev` and `no_bond` are for callers with devices that only stand for hardware; without them the real
+    ones are used.
 
-    Raises StartError, and where a task fails what that raised, in a group or not as the release of trio has it.
+    Raises StartError, and the exception of a task that fails, in a group or not depending on the release of trio.
     """
-    with places.lock():
+    with only_one() as our_name, paths.lock():
         try:
             link_socket = await KernelSocket.open(EVENTS, config.netlink.receive_buffer)
         except OSError as error:
             raise StartError(f"cannot open a netlink socket: {error.strerror}; run it as root in the guest") from error
         try:
             complete, udev = complete or Devices().complete, udev or Udev()
-            accepted = accepted or Accepted(places.accepted, None)
-            await _live(config, places, load, link_socket, complete, udev, no_bond, accepted)
+            last_good_config = last_good_config or LastGoodConfig(paths.last_good_config, None)
+            await _live(config, paths, load, link_socket, complete, udev, no_bond, last_good_config, our_name)
         finally:
             link_socket.close()
 
 
 async def _live(
     config: Config,
-    places: Places,
+    paths: Paths,
     load: Callable[[], Config],
     link_socket: KernelSocket,
     complete: Complete,
     udev: Udev,
-    no_bond: Callable[[], str],
-    accepted: Accepted,
+    no_bond: NoBond,
+    last_good_config: LastGoodConfig,
+    our_name: socket.socket,
 ) -> None:
     period = watchdog_period()
     notifier = Notifier(period)
-    behind = Behind()
-    notifier.trouble = accepted.trouble
-    accepted.keep(behind)
-    observers = Observers(places, lambda: tellers.lost, behind)
-    tellers = Tellers((*observers.tellers, Hooks(udev.recorded, places.hooks)))
-    listeners: list[Tellers | Presence] = [tellers]
+    disk_writer = DiskWriter()
+    notifier.trouble = last_good_config.trouble
+    last_good_config.keep(disk_writer)
+    records = Records(paths, lambda: fanout.lost, disk_writer)
+    fanout = Fanout((notifier, *records.receivers, Hooks(udev.recorded, paths.hooks)))
+    listeners: list[Fanout | Presence] = [fanout]
 
     one_at_a_time = trio.Lock()
 
     async def reload() -> list[str]:
         async with one_at_a_time:
             changes = await reload_configuration(engine, load, notifier, link_socket)
-        accepted.keep(behind)
+        last_good_config.keep(disk_writer)
         return changes
 
     async def serve(call: str, *arguments: str) -> dict[str, Any]:
@@ -113,7 +127,6 @@ async def _live(
         return await carry_out(engine, call, *arguments)
 
     def on_step(state: State) -> None:
-        notifier.status(sentence(state))
         notifier.pet()
         for listener in listeners:
             listener.stepped(state)
@@ -122,7 +135,7 @@ async def _live(
         for listener in listeners:
             listener.signalled(signal)
 
-    outside = Outside(
+    ports = Ports(
         link_socket=link_socket,
         open_inet=partial(KernelSocket.open, strict=True),
         complete=complete,
@@ -130,33 +143,49 @@ async def _live(
         is_udev_idle=udev.is_idle,
         hold=partial(hold, udev),
         udev_name=udev.wanted_name,
-        no_bond=no_bond,
+        is_plain=udev.is_plain,
+        configured=partial(read_in_thread, configured),
+        no_bond=Reading(no_bond).ask,
+        read=read_in_thread,
+        hanging=partial(
+            hanging,
+            partial(KernelSocket.open, strict=True),
+            partial(KernelSocket.open, protocol=NETLINK_SOCK_DIAG),
+        ),
+        renames_live=can_rename_live(os.uname().release),
+        took_to_begin=process_age(),
+        open_probe=Probe,
         announce=partial(announce, partial(KernelSocket.open, strict=True)),
-        store=DiskStore(places.runtime, places.state, behind=behind),
+        store=DiskStore(paths.runtime, paths.state, disk_writer=disk_writer),
         on_signal=on_signal,
         on_step=on_step,
     )
-    engine = Engine(config, outside)
+    engine = Engine(config, ports)
+    inventory = Inventory(
+        partial(load_picture, partial(KernelSocket.open, strict=True)), lambda: roles_of(engine.state)
+    )
     is_ready = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(engine.run, partial(_ready, engine, notifier, is_ready))
             nursery.start_soon(_listen_to_udev, udev, engine)
-            nursery.start_soon(_serve, places.control, serve)
-            nursery.start_soon(tellers.run)
+            nursery.start_soon(_serve, paths.control, serve, inventory.ask)
+            nursery.start_soon(inventory.run)
+            nursery.start_soon(say_who_we_are, our_name)
+            nursery.start_soon(fanout.run)
             if config.dbus.enabled:
                 nursery.start_soon(_be_on_the_bus, is_ready, engine, serve, listeners)
             nursery.start_soon(_keep_stepping, engine, period)
             why = await _obey(signals, reload)
             notifier.stopping()
             await engine.retire()
-            await tellers.tell()
+            await fanout.tell()
             nursery.cancel_scope.cancel()
-    observers.stopped(why)
+    records.stopped(why)
 
 
 async def _obey(signals: AsyncIterator[int], reload: Callable[[], Awaitable[list[str]]]) -> str:
-    """Reload on SIGHUP; return the name of the signal by which failoverd shall end."""
+    """Reload on SIGHUP; return the name of the signal that ends failoverd."""
     while (number := await anext(signals)) == signal.SIGHUP:
         with contextlib.suppress(CallError):
             await reload()
@@ -166,9 +195,9 @@ async def _obey(signals: AsyncIterator[int], reload: Callable[[], Awaitable[list
 
 
 async def _be_on_the_bus(
-    is_ready: trio.Event, engine: Engine, serve: control.Serve, listeners: list[Tellers | Presence]
+    is_ready: trio.Event, engine: Engine, serve: control.Serve, listeners: list[Fanout | Presence]
 ) -> None:
-    """The modules of D-Bus take a while to load, and neither READY nor a step waits for that."""
+    """Load D-Bus and stay on the bus. Its modules take a while to load, and neither READY nor a step waits for that."""
 
     def load() -> type[Presence]:
         from failoverd.daemon.dbus import Presence
@@ -179,7 +208,7 @@ async def _be_on_the_bus(
     try:
         kind = await trio.to_thread.run_sync(load)
     except Exception as error:
-        # Whatever a library that is not whole raises: it must not end a daemon that can do without.
+        # A damaged library can raise anything, and must not end a daemon that can do without it.
         log.warning("not on D-Bus, as it cannot be loaded (%r); traffic has no part in it", error)
         return
     _settle_memory()
@@ -191,19 +220,19 @@ async def _be_on_the_bus(
 
 def _ready(engine: Engine, notifier: Notifier, is_ready: trio.Event) -> None:
     _settle_memory()
-    notifier.ready(sentence(engine.state))
+    notifier.ready(sentence(masters(engine.state)))
     is_ready.set()
 
 
 def _settle_memory() -> None:
-    """All modules and devices are there, and stay: no later garbage collection has to look at them, least of all one
-    that falls between a carrier loss and its answer."""
+    """Freeze the garbage collector's view of what is loaded. All modules and devices exist by now and stay, so no later
+    collection has to look at them, least of all one between a carrier loss and the response."""
     gc.collect()
     gc.freeze()
 
 
 async def _listen_to_udev(udev: Udev, engine: Engine) -> None:
-    """Without udev's monitor the deadline of udev_wait does its work."""
+    """Pass udev's messages to the engine. Without the monitor, udev_wait's deadlines apply."""
     try:
         async for _ in udev.messages():
             engine.udev_spoke()
@@ -211,18 +240,18 @@ async def _listen_to_udev(udev: Udev, engine: Engine) -> None:
         log.warning("cannot listen to udev: %s; new NICs wait for their deadline", error)
 
 
-async def _serve(path: Path, serve: control.Serve) -> None:
-    """The control socket. Without it failoverd does its work all the same."""
+async def _serve(path: Path, serve: control.Serve, ask: control.Ask) -> None:
+    """Serve the control socket. Without it failoverd still does its work."""
     try:
         listener = control.listen(path)
     except OSError as error:
         log.error("%s: %s; failoverctl will not reach this daemon", path, error)
         return
-    await control.serve(listener, serve)
+    await control.serve(listener, serve, ask)
 
 
 async def _keep_stepping(engine: Engine, period: float | None) -> None:
-    """Make a step at least as often as the watchdog wants to hear of one."""
+    """Make a step at least as often as the watchdog expects one."""
     while period is not None:
         await trio.sleep(period)
         await engine.tell(lambda _state, _now: ())

@@ -1,12 +1,14 @@
 """Metrics for Prometheus, as a text file: <runtime>/metrics.prom, for node_exporter's textfile collector.
 
-A file and no port: the daemon's sandbox has no IP, and whoever wants metrics of a machine has node_exporter there
-already. The file is written beside and renamed, when something in it has changed, once a second at most; the last
-state is never left out, for tellers are shown the state once more when it has come to rest.
+Its content follows from the tables of core/document.py (the state) and core/signal_table.py (the events).
 
-Counters count from the daemon's start, as Prometheus expects: it knows a reset by a value that falls. They are kept by
-MAC, which stays, and shown under the master's name of now. Everything has a handful of labels only: masters, slaves and
-fixed words. In good order the file goes with the daemon; after a kill it stays until the next one writes.
+It is a file and not a port: the daemon's sandbox has no IP, and a machine with metrics runs node_exporter already. The
+file is written beside and renamed when something in it has changed, once a second at most; the last state is never left
+out, as receivers get the state once more when it has settled.
+
+Counters count from the daemon's start, as Prometheus expects: it detects a reset by a value that falls. They are kept
+by MAC, which stays, and shown under the master's present name. Labels have few values: masters, slaves and fixed words.
+An orderly end removes the file; after a kill it stays until the next daemon writes.
 """
 
 from __future__ import annotations
@@ -14,68 +16,81 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from failoverd.core.status import Document
+from failoverd.core import document as tables
+from failoverd.core.document import Document
+from failoverd.core.signal_table import SIGNALS, Told, told
 from failoverd.daemon.exposition import Family, render
 from failoverd.daemon.files import put
-from failoverd.daemon.tellers import Moment
-from failoverd.model.signals import FailedOver, LinkRenamed, Signal
+from failoverd.model.facts import Kind, Row, Table, metric_name, sentence
+from failoverd.model.signals import Moment, Signal
 
 PAUSE = 1.0
-"""Seconds between two looks at the state at least."""
+"""Seconds between two looks at the state, at least."""
 
-STATES = ("accelerated", "on-standby", "degraded", "joining", "releasing", "released", "alone")
-ROLES = ("primary", "standby", "none")
+NONE = "none"
+"""The label of a field that is null."""
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
-"""Seconds. A failover takes 0.2 ms to 100 ms; what takes longer had to wait for something."""
+"""Seconds. A failover takes 0.2 ms to 100 ms; a longer one had to wait for something."""
+
+OWN: tuple[Row[int], ...] = (
+    Row(
+        "signals_dropped",
+        Kind.COUNT,
+        "Signals dropped before they were told, because too many came at once.",
+        int,
+        metric="counter",
+    ),
+)
+"""Rows that only the metrics have."""
+
+Labelled = Iterable[tuple[Document, dict[str, str]]]
+"""Rows of the status document, each with its labels."""
 
 
-@dataclass(slots=True)
-class Silences:
-    """A histogram of one pair's silence estimates, in seconds."""
+class Histogram:
+    """A histogram of one pair's values."""
 
-    total: float = 0.0
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    def __init__(self) -> None:
+        self.total = 0.0
+        self.counts = [0] * (len(BUCKETS) + 1)
 
-    def add(self, seconds: float) -> None:
-        """Count one."""
-        self.total += seconds
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
+    def add(self, value: float) -> None:
+        """Count one value."""
+        self.total += value
+        self.counts[bisect_left(BUCKETS, value)] += 1
 
 
 class Metrics:
-    """A teller: see the module. `dropped` says how many signals were dropped before any teller heard of them."""
+    """A receiver; see the module. `dropped` returns how many signals were dropped before reaching any receiver."""
 
-    def __init__(
-        self, path: Path, dropped: Callable[[], int], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, path: Path, dropped: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._dropped = dropped
         self._clock = clock
-        self._failovers: Counter[tuple[str, str]] = Counter()
-        self._silences: dict[str, Silences] = {}
-        self._renames = 0
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+        """By the event, the pair's MAC, and the word that events of this kind are told apart by."""
+        self._histograms: dict[tuple[str, str], Histogram] = {}
+        """By the metric's name and the pair's MAC."""
         self._written = b""
         self._next = 0.0
 
     def signalled(self, signal: Signal, _moment: Moment, /) -> None:
-        """See Teller."""
-        match signal:
-            case FailedOver():
-                self._failovers[signal.mac, signal.role or "none"] += 1
-                self._silences.setdefault(signal.mac, Silences()).add(signal.silence)
-            case LinkRenamed():
-                self._renames += 1
-            case _:
-                pass
+        """See Receiver."""
+        kind = told(signal)
+        values = {row.key: row.value(signal) for row in kind.fields}
+        mac = values["master"][1]
+        self._counts[kind.event, mac, str(values.get(kind.by) or NONE)] += 1
+        for row in kind.fields:
+            if row.metric == "histogram":
+                self._histograms.setdefault((metric_name(row), mac), Histogram()).add(values[row.key])
 
     def stepped(self, document: Document, /) -> None:
-        """See Teller. Raises OSError."""
+        """See Receiver. Raises OSError."""
         now = self._clock()
         if now < self._next:
             return
@@ -86,74 +101,74 @@ class Metrics:
             self._written = data
 
     def close(self) -> None:
-        """The daemon ends: better no metrics than those of a dead daemon. Raises OSError."""
+        """The daemon ends: remove the file, as no metrics are better than those of a dead daemon. Raises OSError."""
         self._path.unlink(missing_ok=True)
 
     def _families(self, document: Document) -> Iterator[Family]:
-        info = Family("failoverd_info", "gauge", "The daemon that writes this.")
-        info.add(1, version=document["version"])
-        yield info
-        # Without a name, as in the middle of a move whose devices are gone, several would have the same series.
+        # Masters without a name, as in the middle of a move whose devices are gone, would share one series.
         masters: list[Document] = [master for master in document["masters"] if master["name"]]
-        yield from self._counts(masters)
-        yield from _states(masters)
-        yield from _slaves(masters)
-        renames = Family("failoverd_renames_total", "counter", "Renames of a pair's devices.")
-        renames.add(self._renames)
-        yield renames
-        dropped = Family("failoverd_signals_dropped_total", "counter", "Signals nobody was told of: too many at once.")
-        dropped.add(self._dropped())
-        yield dropped
+        slaves = [slave for master in masters for role in ("primary", "standby") if (slave := master[role])]
+        yield from _samples(tables.DAEMON, [(document, {})])
+        yield from _samples(tables.MASTER, [(master, {"master": master["name"]}) for master in masters])
+        yield from _samples(tables.SLAVE, [(slave, _labels_of(slave)) for slave in slaves])
+        for kind in SIGNALS.values():
+            yield self._counted(kind, masters)
+            yield from self._spread(kind, masters)
+        for row in OWN:
+            family = Family(metric_name(row), "counter", sentence(row))
+            family.add(row.value(self._dropped()))
+            yield family
 
-    def _counts(self, masters: list[Document]) -> Iterator[Family]:
-        failovers = Family(
-            "failoverd_failovers_total", "counter", "Changes of who carries, by the role of who carried then."
-        )
-        silences = Family(
-            "failoverd_silence_seconds", "histogram", "For how long nobody carried in a failover, as the kernel told."
-        )
+    def _counted(self, kind: Told, masters: list[Document]) -> Family:
+        """Return how often this has happened to each master."""
+        family = Family(f"failoverd_{kind.counter}_total", "counter", f"How often: {kind.text}")
         for master in masters:
-            for role in ROLES:
-                failovers.add(self._failovers[master["mac"], role], master=master["name"], to=role)
-            found = self._silences.get(master["mac"], Silences())
-            silences.add_histogram(BUCKETS, found.counts, found.total, master=master["name"])
-        yield failovers
-        yield silences
+            for word in _words(kind):
+                labels = {kind.by: word} if kind.by else {}
+                family.add(self._counts[kind.event, master["mac"], word], master=master["name"], **labels)
+        return family
+
+    def _spread(self, kind: Told, masters: list[Document]) -> Iterator[Family]:
+        for row in kind.fields:
+            if row.metric == "histogram":
+                family = Family(metric_name(row), "histogram", sentence(row))
+                for master in masters:
+                    found = self._histograms.get((family.name, master["mac"]), Histogram())
+                    family.add_histogram(BUCKETS, found.counts, found.total, master=master["name"])
+                yield family
 
 
-def _states(masters: list[Document]) -> Iterator[Family]:
-    pairs = Family("failoverd_master_info", "gauge", "Every master with its pair's permanent MAC and its datapath.")
-    states = Family("failoverd_state", "gauge", "1 for the state a master is in, 0 for every other.")
-    drained = Family("failoverd_drained", "gauge", "1 where an administrator has ordered that the VF does not carry.")
-    for master in masters:
-        pairs.add(1, master=master["name"], mac=master["mac"], datapath=master["datapath"])
-        for state in dict.fromkeys((*STATES, master["state"])):
-            states.add(int(state == master["state"]), master=master["name"], state=state)
-        drained.add(int(master["drain"] is not None), master=master["name"])
-    yield pairs
-    yield states
-    yield drained
+def _words(kind: Told) -> tuple[str, ...]:
+    """Return the words that events of this kind are told apart by. Their counters exist before the first event, as a
+    counter that first appears with a value shows no rise."""
+    return (*next((row.values for row in kind.fields if row.key == kind.by), ()), NONE)
 
 
-SLAVES: tuple[tuple[str, str, str, Callable[[Document, Document], Any]], ...] = (
-    ("failoverd_active", "gauge", "1 for the slave that carries.", lambda m, s: int(m["active"] == s["name"])),
-    ("failoverd_slave_up", "gauge", "1 where a slave is up.", lambda _, s: int(s["up"])),
-    ("failoverd_slave_carrier", "gauge", "1 where a slave has its carrier.", lambda _, s: int(s["carrier"])),
-    (
-        "failoverd_carrier_losses_total",
-        "counter",
-        "Carrier losses of a slave, as the kernel has counted them since the device was made.",
-        lambda _, s: s["carrier_losses"],
-    ),
-)
-"""Families with a row for each slave: name, type, help, and the value of a master and its slave."""
+def _labels_of(slave: Document) -> dict[str, str]:
+    return {"master": slave["master"], "slave": slave["name"], "role": slave["role"]}
 
 
-def _slaves(masters: list[Document]) -> Iterator[Family]:
-    for name, kind, words, value in SLAVES:
-        family = Family(name, kind, words)
-        for master in masters:
-            for role in ("primary", "standby"):
-                if slave := master[role]:
-                    family.add(value(master, slave), master=master["name"], slave=slave["name"], role=role)
-        yield family
+def _samples(table: Table[Any], found: Labelled) -> Iterator[Family]:
+    """Yield the families of a table's rows: one for the table's labels, and one for each row that is a sample."""
+    if labels := [row.key for row in table.rows if row.metric == "label"]:
+        info = Family(f"failoverd_{table.prefix}info", "gauge", table.text)
+        for facts, about in found:
+            info.add(1, **about, **{key: facts[key] for key in labels})
+        yield info
+    for row in table.rows:
+        if row.metric in ("gauge", "counter", "states"):
+            family = Family(metric_name(row, table.prefix), row.metric.replace("states", "gauge"), sentence(row))
+            for facts, about in found:
+                for value, more in _values(row, facts[row.key]):
+                    family.add(value, **about, **more)
+            yield family
+
+
+def _values(row: Row[Any], value: Any) -> Iterator[tuple[float, dict[str, str]]]:
+    """Yield a row's samples: its value, or 1 for the word that it is and 0 for every other word."""
+    if row.metric == "states":
+        words = value if row.kind is Kind.TEXTS else (value,)
+        for word in dict.fromkeys((*row.values, *words)):
+            yield int(word in words), {row.key: word}
+    elif value is not None:
+        yield value if row.kind is Kind.SECONDS else int(value), {}

@@ -1,4 +1,8 @@
-"""A new configuration for a running daemon, and the state in one line, in which the service manager hears of it."""
+"""Take a new configuration into a running daemon, and report it to the service manager.
+
+`systemctl reload` is `failoverctl reload`: it returns when the configuration is taken, and fails with the
+configuration's errors. SIGHUP reloads too, without an answer (units/failoverd.service).
+"""
 
 from __future__ import annotations
 
@@ -11,34 +15,25 @@ from failoverd.config.changes import diff
 from failoverd.config.errors import ConfigError
 from failoverd.config.spec import Config
 from failoverd.core.answers import CallError
-from failoverd.core.choice import rejudge
+from failoverd.core.inputs import Configured, Input
 from failoverd.core.ordercalls import PATIENCE
 from failoverd.core.state import State
-from failoverd.daemon.asking import take_turn
+from failoverd.core.status import masters
+from failoverd.daemon.calls import take_turn
 from failoverd.daemon.engine import Engine
-from failoverd.daemon.notify import Notifier
-from failoverd.model.events import Event, TimePassed
+from failoverd.daemon.notify import Notifier, sentence
+from failoverd.model.events import Event
 from failoverd.netlink.transport import KernelSocket
 
 log = logging.getLogger("failoverd")
 
 
-def sentence(state: State) -> str:
-    """The state in one line for `systemctl status`. Made after every step, so it looks at the pairs alone."""
-    parts = []
-    for mac, found in sorted(state.judgements.pairs.items()):
-        if master := state.link(found.master):
-            active = state.name(state.active(found)) or "nothing"
-            parts.append(f"{master.name} {state.pairs[mac].state} on {active}")
-    return ", ".join(parts) or "no pair found yet"
-
-
 async def reload_configuration(
     engine: Engine, load: Callable[[], Config], notifier: Notifier, link_socket: KernelSocket
 ) -> list[str]:
-    """Take a new configuration; gives what is different in it. Where it is wrong the old one is kept.
+    """Take a new configuration and return the differences. If it is wrong, the old one is kept.
 
-    It is read in a thread, as a disk may keep whoever reads. Raises CallError.
+    It is read in a thread, as a disk may block. Raises CallError.
     """
     notifier.reloading()
     try:
@@ -46,21 +41,24 @@ async def reload_configuration(
     except ConfigError as error:
         for problem in error.problems:
             log.error("the configuration stays as it was: %s", problem)
-        notifier.reloaded(sentence(engine.state))
+        notifier.reloaded(sentence(masters(engine.state)))
         raise CallError("; ".join(map(str, error.problems)), "ConfigurationInvalid") from error
+    except Exception as error:
+        # Out of memory while reading a file, for example: a request to reload must not end the daemon.
+        log.exception("the configuration stays as it was, for it could not be read; please report this")
+        notifier.reloaded(sentence(masters(engine.state)))
+        text = f"the configuration could not be read ({type(error).__name__}); the log says more"
+        raise CallError(text, "ConfigurationInvalid") from error
     changes = [str(change) for change in diff(engine.state.config, config)]
 
-    def take(state: State, _now: float) -> Sequence[Event]:
+    def take(state: State, _now: float) -> Sequence[Event | Input]:
         for line in changes:
             log.info("configuration: %s", line)
         if config.netlink.receive_buffer != state.config.netlink.receive_buffer:
             link_socket.resize(config.netlink.receive_buffer)
-        state.config = config
-        engine.look_around()
-        rejudge(state)
         notifier.trouble = ""
-        notifier.reloaded(sentence(state))
-        return (TimePassed(),)
+        notifier.reloaded(sentence(masters(state)))
+        return (Configured(config),)
 
     with trio.move_on_after(PATIENCE):
         await take_turn(engine, take)

@@ -1,42 +1,35 @@
-"""How fast devices are. The kernel asks the driver for it under the lock that every rtnetlink request needs (RTNL), so
-the question can take long: it is asked in a thread, and again only when carrier, state or name are others than before.
+"""Read device speeds, rarely and in a thread.
+
+The kernel asks the driver under the lock that every rtnetlink request needs (RTNL), so a question can take long. It is
+repeated only when carrier, state or name have changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import trio
 
-from failoverd.core.status import Document
+from failoverd.core.document import Document
+from failoverd.netlink.devices import read_speed
 
 UNKNOWN = 0
-LIMIT = 2**32 - 1
-
-
-def from_sysfs(name: str) -> int:
-    """Megabits a second (/sys/class/net/NAME/speed), UNKNOWN where the driver does not know or the device is gone."""
-    try:
-        value = int(Path("/sys/class/net", name, "speed").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return UNKNOWN
-    return value if 0 < value < LIMIT else UNKNOWN
+"""What `read_speed` says where the driver does not know, or the device is gone."""
 
 
 class Speeds:
-    """The speeds of the slaves in the status document, as last asked."""
+    """The speeds of the slaves in the status document, as last read."""
 
-    def __init__(self, ask: Callable[[str], int] = from_sysfs) -> None:
+    def __init__(self, ask: Callable[[str], int] = read_speed) -> None:
         self._ask = ask
         self._known: dict[int, tuple[object, int]] = {}
 
     def of(self, ifindex: int) -> int:
-        """What is known of this device."""
+        """Return the known speed of this device."""
         return self._known.get(ifindex, (None, UNKNOWN))[1]
 
     async def look(self, document: Document) -> None:
-        """Ask for those that may have another speed than before."""
+        """Read the speeds of the devices whose speed may have changed."""
         slaves = [master[role] for master in document["masters"] for role in ("primary", "standby") if master[role]]
         before, self._known = self._known, {}
         for slave in slaves:

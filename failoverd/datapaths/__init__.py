@@ -1,1 +1,1 @@
-"""How a pair is joined, one file each. Everything a datapath does comes out as requests to the kernel."""
+"""The ways to join a pair, one file each. All that a datapath does comes out as requests to the kernel."""

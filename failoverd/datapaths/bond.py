@@ -1,34 +1,45 @@
 """A pair joined by the kernel's bonding driver.
 
-The bond is the safety net: miimon finds a dead link also while failoverd is not there. failoverd is the policy, so no
-`primary` is set: with one, the kernel would take every newly enslaved VF at once, hold-down or not, and forget it at a
-rename. `fail_over_mac=active` means that no slave's MAC is ever written, which untrusted VFs refuse even where it is
-equal. A device must be down to be enslaved (drivers/net/bonding/bond_main.c, bond_enslave); the bond opens it itself.
+The bond is the safety net: miimon finds a dead link even while failoverd is not running. failoverd is the policy, so no
+`primary` is set: with one, the kernel would switch to every newly enslaved VF at once, hold-down or not, and forget it
+at a rename. `fail_over_mac=active` means that no slave's MAC is ever written, which untrusted VFs refuse even where it
+is equal. A device must be down to be enslaved (drivers/net/bonding/bond_main.c, bond_enslave); the bond opens it
+itself.
 """
 
 from __future__ import annotations
 
 from failoverd.config.spec import Config
+from failoverd.datapaths.base import Datapath
+from failoverd.kinds import Bond, NewDevice
+from failoverd.kinds.bond import ACTIVE_BACKUP, FOLLOW_ACTIVE, SIGNATURE
 from failoverd.model.links import Link
-from failoverd.model.requests import CreateBond, DeleteLink, HearAll, Request, SetActive, SetMaster, SetUp
+from failoverd.model.pairs import Pair
+from failoverd.model.requests import CreateLink, DeleteLink, HearAll, Request, SetActive, SetMaster, SetUp
 from failoverd.policy.naming import passing_name
 
-ACTIVE_BACKUP = 1
 
-
-class BondDatapath:
+class BondDatapath(Datapath):
     """See failoverd.datapaths.base.Datapath."""
 
     name = "bond"
-    in_place = False
-    adopted = False
-    survives = True
+    needs_bonding = True
     announces = True
-    polled = False
+
+    def has_joined(self, pair: Pair, is_touched: bool) -> bool:
+        """There is a bond that failoverd made."""
+        return not pair.adopted and pair.master != 0
 
     def create(self, mac: str, nic: Link, config: Config) -> list[Request]:
-        """Make the bond under its passing name."""
-        return [CreateBond(passing_name(mac), mac, nic.mtu, config.bond.miimon, config.bond.peer_notifications)]
+        """Make the bond under its passing name. Its signature identifies it before it has its marks."""
+        options = Bond(
+            mode=ACTIVE_BACKUP,
+            miimon=config.bond.miimon,
+            fail_over_mac=FOLLOW_ACTIVE,
+            peer_notifications=config.bond.peer_notifications,
+            lp_interval=SIGNATURE,
+        )
+        return [CreateLink(NewDevice(passing_name(mac), mac, nic.mtu), options)]
 
     def attach(self, slave: Link, master: Link) -> list[Request]:
         """Down, then enslave."""
@@ -38,7 +49,7 @@ class BondDatapath:
         return [*down, SetMaster(slave.ifindex, master.ifindex)]
 
     def detach(self, slave: Link) -> list[Request]:
-        """Let the slave go; bonding closes it."""
+        """Release the slave; bonding closes it."""
         return [SetMaster(slave.ifindex, 0)] if slave.master else []
 
     def switch(self, master: Link, slave: int) -> list[Request]:
@@ -46,15 +57,15 @@ class BondDatapath:
         return [SetActive(master.ifindex, slave)]
 
     def hear(self, master: Link, both: bool) -> list[Request]:
-        """A bond drops what comes to a slave that does not carry."""
+        """A bond drops the frames that come to a slave that does not carry, unless it is told otherwise."""
         return [HearAll(master.ifindex, both)]
 
     def widen(self, slave: Link, everything: bool) -> list[Request]:
-        """Bonding hands on what the bond wants to hear: addresses, VLANs, promiscuity (bond_hw_addr_swap)."""
+        """Bonding passes on what the bond wants to hear: addresses, VLANs, promiscuity (bond_hw_addr_swap)."""
         return []
 
     def remove(self, master: Link) -> list[Request]:
-        """Delete the bond; the kernel lets its slaves go and closes them."""
+        """Delete the bond. The kernel releases its slaves and closes them."""
         return [DeleteLink(master.ifindex)]
 
     def mend(self, master: Link, primary: Link | None, standby: Link | None, config: Config) -> list[Request]:
@@ -65,8 +76,8 @@ class BondDatapath:
         """IFLA_MASTER."""
         return slave.master == master.ifindex
 
-    def unlike(self, primary: Link, master: Link) -> str:
-        """Bonding gives all the same MTU, and says nothing where one takes another."""
+    def mtu_mismatch(self, primary: Link, master: Link) -> str:
+        """Bonding sets the same MTU on all, and reports nothing where a slave takes another."""
         if primary.mtu == master.mtu:
             return ""
         return f"its MTU is {primary.mtu} and the master's {master.mtu}"
@@ -77,12 +88,12 @@ class BondDatapath:
 
     def active(self, master: Link, primary: Link | None, standby: Link | None) -> int:
         """IFLA_BOND_ACTIVE_SLAVE."""
-        return master.bond.active if master.bond else 0
+        return master.info.active if isinstance(master.info, Bond) else 0
 
     def flaws(self, master: Link, primary: Link | None, standby: Link | None) -> str:
-        """Somebody may have changed the bond's options behind our back."""
-        bond = master.bond
-        if bond is None or bond.mode != ACTIVE_BACKUP:
+        """Another program may have changed the bond's options."""
+        bond = master.info
+        if not isinstance(bond, Bond) or bond.mode != ACTIVE_BACKUP:
             return f"{master.name} is not an active-backup bond"
         if not bond.miimon:
             return f"{master.name} has no miimon: a dead link is not noticed while failoverd is away"

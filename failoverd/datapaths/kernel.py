@@ -1,67 +1,51 @@
-"""A pair the kernel has joined itself: net_failover, where the hypervisor offers VIRTIO_NET_F_STANDBY.
+"""A pair that the kernel has joined itself: net_failover, where the hypervisor offers VIRTIO_NET_F_STANDBY.
 
-The kernel makes the master, takes the VF in when it comes, and sends by it while it has a carrier. Nothing of that can
-be changed from here, so this datapath watches: the roles, who carries, what went wrong. It does three things that the
-kernel leaves out, none of which gets in its way:
+The kernel makes the master, enslaves the VF when it comes, and sends by it while it has a carrier. failoverd can change
+nothing of that, so this datapath watches: the roles, the slave that carries, the faults. The slave that carries is
+computed from the slaves' states by the kernel's own rule. The datapath does three things that the kernel leaves out,
+none of which gets in its way:
 
 - it announces the addresses after each change (the kernel sends neither gratuitous ARP nor NA);
 - it gives the standby `<master>nsby` as an alternative name where udev has not named it so;
 - where it is configured, it closes the kernel's hole. As long as a VF is *there*, whatever its carrier, the kernel
   drops what the standby receives (drivers/net/net_failover.c, net_failover_handle_frame), so a VF that is plugged in
   and has no carrier cuts the machine off. Traffic control sees a frame before that: a filter on the standby's ingress
-  hook hands it to the master. It does no harm when the VF's carrier is back, and is taken away then.
+  hook hands it to the master. It does no harm when the VF's carrier is back, and is removed then.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 from failoverd.config.spec import Config
+from failoverd.datapaths.base import Adopted
 from failoverd.datapaths.redirect import clean, drop, leads_to, make_slot, unmark
 from failoverd.model.links import Link
+from failoverd.model.pairs import Pair
 from failoverd.model.requests import AddAltname, AddRedirect, DropRedirect, Request
 from failoverd.policy.election import why_unfit
 from failoverd.policy.naming import is_marked
 
 
-class KernelDatapath:
+class KernelDatapath(Adopted):
     """See failoverd.datapaths.base.Datapath."""
 
     name = "net_failover"
-    in_place = True
-    adopted = True
-    survives = True
-    announces = False
-    polled = False
 
-    def create(self, mac: str, nic: Link, config: Config) -> list[Request]:
-        """The kernel has done it."""
-        return []
+    def has_joined(self, pair: Pair, is_touched: bool) -> bool:
+        """The master is a third device."""
+        return pair.adopted and pair.master not in (0, pair.nic)
 
-    def attach(self, slave: Link, master: Link) -> list[Request]:
-        """The kernel does it when the VF comes."""
-        return []
+    def is_remembered(self, pair: Pair) -> bool:
+        """The kernel makes its own master anew at each boot."""
+        return False
 
-    def detach(self, slave: Link) -> list[Request]:
-        """The kernel lets a slave go when it is unplugged, and never before."""
-        return []
-
-    def switch(self, master: Link, slave: int) -> list[Request]:
-        """The kernel sends by the VF whenever it has a carrier."""
-        return []
-
-    def hear(self, master: Link, both: bool) -> list[Request]:
-        """Both are heard as it is."""
-        return []
-
-    def widen(self, slave: Link, everything: bool) -> list[Request]:
-        """The kernel hands on addresses and VLANs itself."""
-        return []
-
-    def remove(self, master: Link) -> list[Request]:
-        """The master is the kernel's."""
-        return []
+    def nic_is(self, pair: Pair) -> Literal["standby", "master", "one of three", "nothing"]:
+        """The master, a third device, has its MAC."""
+        return "one of three" if pair.master not in (0, pair.nic) else "nothing"
 
     def mend(self, master: Link, primary: Link | None, standby: Link | None, config: Config) -> list[Request]:
-        """Name the standby, and close the hole where that is wanted."""
+        """Name the standby, and close the hole where that is configured."""
         if standby is None:
             return []
         name = master.name + config.naming.standby_suffix
@@ -77,7 +61,7 @@ class KernelDatapath:
         if _hole(master, primary):
             return named if leads_to(standby, "ingress", master) else [*named, *slot, close]
         if slot:
-            # Once in vain, so that the kernel has its modules loaded by the time it matters.
+            # Add the filter once for nothing, so that the kernel has its modules loaded by the time it matters.
             return [*named, *slot, close, DropRedirect(standby.ifindex, "ingress")]
         return [*named, *drop(standby, "ingress")]
 
@@ -92,14 +76,6 @@ class KernelDatapath:
                 return slave.ifindex
         return 0
 
-    def unlike(self, primary: Link, master: Link) -> str:
-        """The kernel gives its slaves the master's MTU."""
-        return ""
-
-    def conflict(self, slave: Link, master: Link) -> str:
-        """The kernel has joined them whatever there is."""
-        return ""
-
     def flaws(self, master: Link, primary: Link | None, standby: Link | None) -> str:
         """The hole, unless it is closed."""
         hole = _hole(master, primary)
@@ -109,7 +85,7 @@ class KernelDatapath:
 
 
 def _hole(master: Link, primary: Link | None) -> str:
-    """Why nothing comes in, in words, or "". Only a master that is up is meant to hear anything."""
+    """Return why the master receives nothing, in words, or "". Only a master that is up is meant to receive."""
     if primary is None or primary.master != master.ifindex or not master.up or (primary.up and primary.carrier):
         return ""
     trouble = "has no carrier" if primary.up else "is down"

@@ -1,7 +1,7 @@
-"""What failoverd has put on a NIC, as the datapaths that use traffic control see it.
+"""The filters and qdiscs that failoverd has put on a NIC, for the datapaths that use traffic control.
 
-A filter of ours bears our cookie. A qdisc bears nothing, so a NIC is marked before it gets one: without the mark, an
-empty qdisc is somebody else's.
+A filter of failoverd's bears its cookie. A qdisc bears nothing, so a NIC is marked before it gets one: without the
+mark, an empty qdisc belongs to another program.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from failoverd.policy.naming import Role, is_marked, nic_mark
 
 
 def ours(link: Link, hook: str) -> Filter | None:
-    """Our filter on a hook."""
+    """Return failoverd's filter on a hook."""
     return next((found for found in link.tc.filters if found.ours and found.hook == hook), None)
 
 
 def leads_to(link: Link, hook: str, target: Link) -> bool:
-    """Whether our filter redirects this hook to that device."""
+    """Whether failoverd's filter redirects this hook to that device."""
     found = ours(link, hook)
     return found is not None and found.redirect == target.ifindex
 
 
 def drop(link: Link, hook: str) -> list[Request]:
-    """Our filter away, if there is one."""
+    """Remove failoverd's filter, if there is one."""
     mine = ours(link, hook)
     if mine is None:
         return []
@@ -32,7 +32,9 @@ def drop(link: Link, hook: str) -> list[Request]:
 
 
 def clean(link: Link) -> list[Request]:
-    """Our filters away, and the qdisc with them where we have put it there and nobody else has a filter on it."""
+    """Remove failoverd's filters, and the qdisc too if failoverd has put it there and no other program has a filter on
+    it.
+    """
     requests = [*drop(link, "egress"), *drop(link, "ingress")]
     others = any(not found.ours for found in link.tc.filters)
     if is_marked(link, "qdisc") and link.tc.slot == "clsact" and not others:
@@ -41,7 +43,7 @@ def clean(link: Link) -> list[Request]:
 
 
 def make_slot(link: Link) -> list[Request]:
-    """Its clsact, and before that the mark that says whose it is; nothing where there is a qdisc in the slot."""
+    """Add a clsact qdisc, and before that the mark that makes it failoverd's; nothing if the slot has a qdisc."""
     if link.tc.slot:
         return []
     if not is_marked(link, "qdisc"):
@@ -50,7 +52,7 @@ def make_slot(link: Link) -> list[Request]:
 
 
 def unmark(link: Link) -> list[Request]:
-    """Last of all, one after the other: as long as there is one, there is something left to do."""
+    """Remove the marks last of all, one after the other: as long as there is one, there is something left to do."""
     roles: tuple[Role, ...] = ("qdisc", "vf")
     marks: list[Request] = [DropAltname(link.ifindex, nic_mark(link, role)) for role in roles if is_marked(link, role)]
     return marks[:1]

@@ -1,36 +1,47 @@
 """A pair joined by traffic control, for kernels without bonding: the "transparent" model of two devices.
 
-The paravirtual NIC P is the master and keeps its name and its configuration. What it would send is sent by the VF V,
-and what V receives is received by P:
+The paravirtual NIC P is the master and keeps its name and its configuration. Frames that P would send are sent by the
+VF V, and frames that V receives are received by P:
 
     out:  IP -> P's egress hook --redirect--> V        (while V carries)
     in:   V's ingress hook --redirect--> P -> IP       (as long as the two are joined)
 
-So a switch is one filter on P. V's filter is there first and stays: what still arrives by V during a switch is not
-lost, and the way back costs nothing.
+So a switch is one filter on P. V's filter is there first and stays: frames that still arrive by V during a switch are
+not lost, and the way back costs nothing.
 
-Nothing in the kernel removes P's filter when V goes or loses its link; then P's traffic is dropped until failoverd has
-taken it away. That is what bonding does better, and why it is preferred where there is one. Filters are u32 that match
-everything, for matchall is missing in more kernels; they have a handle of their own, as a repeated add would stack a
-second one, and a cookie by which they are known again.
+Nothing in the kernel removes P's filter when V goes or loses its link; P's traffic is then dropped until failoverd has
+removed it. Bonding does better there, and is preferred where the kernel has it. Filters are u32 that match everything,
+because matchall is missing in more kernels. They have a handle of their own, as a repeated add would stack a second
+one, and a cookie that identifies them.
 
-What stands on P is heard through V, too. V has been told of none of P's VLANs, and of no MAC but its own; so as long
-as there is a VLAN, a macvlan or a capture on P, V takes in everything. (There is no request that registers a VLAN with
-a NIC, but to make a VLAN device on it.)
+Devices stacked on P are heard through V, too. V has been told of none of P's VLANs, and of no MAC but its own; so as
+long as there is a VLAN, a macvlan or a capture on P, V takes in everything. Rejected: VLAN devices on V, down, for the
+sake of its filter (no other request registers a VLAN with a NIC), which every user would see; and entries in V's MAC
+filter, which an untrusted VF refuses as it refuses to be promiscuous.
 
-A bridge with P as its port cannot be had in this way. Its broadcasts leave by V, the host's switch floods them to P as
-well, and the bridge learns from that that its own machines are out there. Bonding drops what comes by the slave that
-does not carry; here both are open. So P in a bridge carries by itself.
+A bridge with P as its port is not possible in this way. Its broadcasts leave by V, the host's switch floods them to P
+as well, and the bridge learns from that that its own machines are out there. Bonding drops the frames of the slave that
+does not carry; here both are open. So P in a bridge carries by itself. (A way out would be to drop frames that reach P
+by itself while V carries. But the frames that V hands over pass the same hook, and could be told apart only by a mark
+on the frame, which is the administrator's: fwmark, nftables.)
 
-Frames that P's own qdisc would shape, P's XDP program would see, or somebody's filter on one of the two hooks would
-judge, take another way or come from nowhere. Nobody can tell whether that is harmless, so such a pair is refused.
+Frames that P's own qdisc would shape, P's XDP program would see, or another program's filter on one of the two hooks
+would judge, take another way or come from nowhere. failoverd cannot tell whether that is harmless, so such a pair is
+refused.
+
+P without a carrier is deaf: act_mirred drops frames redirected to it, while outgoing frames go on. Rejected for now: a
+cls_bpf program with bpf_redirect(BPF_F_INGRESS), which requires only IFF_UP and works (seen on 6.18, by hand); the
+daemon would need CAP_BPF and bpf(2). No other way in was found: IFLA_CARRIER needs a driver that has it (virtio_net has
+not), and everything else that gives a frame to another device sits above it.
 """
 
 from __future__ import annotations
 
 from failoverd.config.spec import Config
+from failoverd.datapaths.base import InPlace
 from failoverd.datapaths.redirect import clean, drop, leads_to, make_slot, ours, unmark
 from failoverd.model.links import Link
+from failoverd.model.pairs import Pair
 from failoverd.model.requests import (
     AddAltname,
     AddRedirect,
@@ -43,27 +54,39 @@ from failoverd.model.requests import (
 )
 from failoverd.policy.naming import is_marked, nic_mark
 
+VIRTIO = "virtio_net"
 
-class TcDatapath:
+
+class TcDatapath(InPlace):
     """See failoverd.datapaths.base.Datapath."""
 
     name = "tc"
-    in_place = True
-    adopted = False
     survives = False
-    announces = False
     polled = True
+    vf_needs_filter = True
+
+    def is_way_lost(self, active: int, pair: Pair) -> bool:
+        """The filter of a device that is gone stays, and leads nowhere."""
+        return active not in (pair.nic, pair.vf)
+
+    def is_deaf(self, nic: Link) -> bool:
+        """See `deaf`."""
+        return deaf(nic)
 
     def create(self, mac: str, nic: Link, config: Config) -> list[Request]:
-        """The paravirtual NIC is the master already. It gets its qdisc while it does not carry, where it can be chosen:
-        for one that is put on it later the kernel drops what is sent (net/sched/sch_api.c, qdisc_graft, deactivates the
-        device; seen on 6.18: up to 10 ms)."""
+        """The paravirtual NIC is the master already. It gets its qdisc, at a time when it does not carry if possible.
+
+        When a qdisc is put on it later, the kernel drops frames being sent (net/sched/sch_api.c, qdisc_graft,
+        deactivates the device; seen on 6.18: up to 10 ms).
+        """
         return make_slot(nic)
 
     def attach(self, slave: Link, master: Link) -> list[Request]:
-        """First the marks, then the VF made silent by itself, and last caught what it receives and brought up: with its
-        filter it is joined, and everything else has to be so by then. What it would receive before its filter is there
-        is its own: a router's word would give it an address."""
+        """First set the marks, then make the VF silent by itself, and last redirect what it receives and bring it up.
+
+        With its filter the VF is joined, and everything else has to be in place by then. Frames that it receives before
+        its filter is there are its own: a router advertisement would give it an address.
+        """
         if slave.ifindex == master.ifindex:
             return []
         up: list[Request] = [SetUp(slave.ifindex, up=True)] if not slave.up else []
@@ -75,7 +98,7 @@ class TcDatapath:
         return shape or [*drop(slave, "ingress"), AddRedirect(slave.ifindex, "ingress", master.ifindex), *up]
 
     def detach(self, slave: Link) -> list[Request]:
-        """Take the filter off the VF and give it back its own multicast and link-local ways; it is down afterwards."""
+        """Take the filter off the VF and restore its own multicast and link-local settings. It is down afterwards."""
         if not is_marked(slave, "vf") and ours(slave, "ingress") is None:
             return []
         requests: list[Request] = [SetUp(slave.ifindex, up=False)] if slave.up else []
@@ -86,24 +109,28 @@ class TcDatapath:
         return requests or unmark(slave)
 
     def switch(self, master: Link, slave: int) -> list[Request]:
-        """Redirect what the master sends to the VF, or let the master send it itself. The announcing is ours."""
+        """Redirect the master's outgoing frames to the VF, or let the master send them itself. failoverd announces the
+        switch.
+        """
         away = drop(master, "egress")
         return away if slave == master.ifindex else [*away, AddRedirect(master.ifindex, "egress", slave)]
 
     def hear(self, master: Link, both: bool) -> list[Request]:
-        """Both are heard as it is."""
+        """Both are heard anyway."""
         return []
 
     def widen(self, slave: Link, everything: bool) -> list[Request]:
-        """The VF is told nothing of what stands on the master, so it takes in all or its own."""
+        """The VF is told nothing of the devices stacked on the master, so it takes in everything or only its own
+        frames.
+        """
         return [SetPromiscuous(slave.ifindex, everything)] if slave.promiscuous != everything else []
 
     def remove(self, master: Link) -> list[Request]:
-        """Leave nothing on the paravirtual NIC."""
+        """Leave nothing of failoverd's on the paravirtual NIC."""
         return clean(master) or unmark(master)
 
     def mend(self, master: Link, primary: Link | None, standby: Link | None, config: Config) -> list[Request]:
-        """The master's MTU may grow, and somebody may take its qdisc away, or give the VF ways of its own again."""
+        """The master's MTU may grow, and another program may remove its qdisc or reset the VF's settings."""
         if primary is None or not self.holds(primary, master):
             return []
         return [*make_slot(master), *_shape(primary, master)]
@@ -113,18 +140,19 @@ class TcDatapath:
         return slave.ifindex == master.ifindex or leads_to(slave, "ingress", master)
 
     def active(self, master: Link, primary: Link | None, standby: Link | None) -> int:
-        """Where the master's egress filter leads, nowhere (0) where that device is gone; without one it carries."""
+        """The target of the master's egress filter, 0 if that device is gone; without a filter the master itself."""
         found = ours(master, "egress")
         return found.redirect if found is not None else master.ifindex
 
-    def unlike(self, primary: Link, master: Link) -> str:
+    def mtu_mismatch(self, primary: Link, master: Link) -> str:
         """A VF that takes larger frames than the master sends does no harm."""
         if primary.mtu >= master.mtu:
             return ""
-        return f"its MTU is {primary.mtu} and the master's {master.mtu}"
+        most = f", and its driver takes {primary.max_mtu} at most" if 0 < primary.max_mtu < master.mtu else ""
+        return f"its MTU is {primary.mtu} and the master's {master.mtu}{most}"
 
     def conflict(self, slave: Link, master: Link) -> str:
-        """See the module. Of the VF only what arrives is redirected, of the master only what leaves."""
+        """See the module. Of the VF only incoming frames are redirected, of the master only outgoing ones."""
         if slave.mac != master.mac:
             return f"its MAC is {slave.mac} and that of {master.name} {master.mac}"
         if master.master and master.slave_kind != "vrf":
@@ -140,19 +168,35 @@ class TcDatapath:
         return f"{master.name} has an XDP program that traffic would pass by" if master.xdp else ""
 
     def flaws(self, master: Link, primary: Link | None, standby: Link | None) -> str:
-        """The kernel redirects nothing to a device without carrier (net/sched/act_mirred.c)."""
-        is_deaf = master.up and not master.carrier
+        """See `deaf`. A joined pair stays so, as its link may come back at any time."""
+        is_deaf = master.up and deaf(master)
         if primary is None or not is_deaf or self.active(master, primary, standby) != primary.ifindex:
             return ""
-        return f"{master.name} has no carrier, and then the kernel drops all that {primary.name} receives for it"
+        return (
+            f"{master.name} has no carrier, and then the kernel drops all that {primary.name} receives for it; have "
+            f"the host set the link of {master.name} up, or set [master] datapath to bond, then failoverctl release "
+            f"{master.name} and failoverctl adopt {master.name}"
+        )
+
+
+def deaf(master: Link) -> bool:
+    """Whether the kernel would redirect nothing to this device, because it has no carrier (net/sched/act_mirred.c).
+
+    A virtio NIC knows whether it has a link even while it is down (drivers/net/virtio_net.c, virtnet_probe). Of other
+    NICs that are down, nothing can be said.
+    """
+    return not master.carrier if master.up else master.driver == VIRTIO and not master.medium
 
 
 def _shape(slave: Link, master: Link) -> list[Request]:
-    """What a VF has to be like: without addresses of its own, open to every group, and its frames no shorter."""
+    """Return the requests that shape a VF: no addresses of its own, all multicast, an MTU not below the master's."""
     requests: list[Request] = []
     requests += [SetLinkLocal(slave.ifindex, on=False)] if slave.link_local else []
     requests += [SetAllMulticast(slave.ifindex, on=True)] if not slave.all_multicast else []
-    return [*requests, SetMtu(slave.ifindex, master.mtu)] if slave.mtu < master.mtu else requests
+    # Where its driver takes no such MTU, it is joined and does not carry (`mtu_mismatch`) until the master's is
+    # smaller.
+    can = not slave.max_mtu or master.mtu <= slave.max_mtu
+    return [*requests, SetMtu(slave.ifindex, master.mtu)] if slave.mtu < master.mtu and can else requests
 
 
 DATAPATH = TcDatapath()

@@ -1,1 +1,1 @@
-"""The nouns: links, addresses, routes, pairs, events, requests, signals, errors. Frozen, no logic, no I/O."""
+"""The nouns: links, addresses, routes, pairs, events, requests, signals, errors. Frozen, without logic or I/O."""

@@ -1,75 +1,117 @@
-"""What a step asks its shell to do. The order of the list is the order of the doing."""
+"""The actions that a step asks the engine to carry out. The engine carries them out in the order of the list."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from failoverd.dataclass import dataclass
+from failoverd.model.health import Damping
+from failoverd.model.links import Link
 from failoverd.model.orders import Drain
-from failoverd.model.pairs import Journal
+from failoverd.model.owners import Owner, Ticket
+from failoverd.model.pairs import Inet, Journal
 from failoverd.model.requests import Request
 from failoverd.model.signals import Signal
+
+Level = Literal["debug", "info", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Hand the requests to the kernel in one datagram; the answers come back as one Answered."""
+    """Send the requests to the kernel in one datagram. The answers come back as one Answered."""
 
-    mac: str
+    ticket: Ticket
     requests: tuple[Request, ...]
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class FetchInet:
-    """Dump the IP configuration of these devices; it comes back as InetSeen."""
+    """Dump the IP configuration of these devices. It comes back as InetSeen.
 
-    mac: str
+    `closely` is the device, 0 for none, for which things that hang on it are looked up as well, where no device of this
+    namespace shows them.
+    """
+
+    owner: Owner
     ifindexes: tuple[int, ...]
+    closely: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SaveJournal:
-    """Write the journal before anything that follows is done."""
+    """Write the journal. No later action of the step is carried out before it is on disk."""
 
     journal: Journal
 
 
 @dataclass(frozen=True, slots=True)
 class DropJournal:
-    """The move is over and checked; forget its journal."""
+    """Delete the journal: the move is over and checked."""
 
     mac: str
 
 
 @dataclass(frozen=True, slots=True)
+class KeepLost:
+    """Keep the configuration that a move could not put in its place over a restart of failoverd. Empty: forget it."""
+
+    mac: str
+    lost: Inet
+
+
+@dataclass(frozen=True, slots=True)
 class Remember:
-    """Keep over a reboot that this MAC has a pair: "joined", "released", or forget it (None)."""
+    """Remember over a reboot that this MAC has a pair, "joined" or "released". None: forget it."""
 
     mac: str
     what: Literal["joined", "released"] | None
 
 
 @dataclass(frozen=True, slots=True)
+class RememberName:
+    """Remember over a reboot the name that the paravirtual NIC of this MAC has on its own. "": forget it."""
+
+    mac: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeepDrain:
-    """Keep over a restart of failoverd, not over a reboot, that this pair is drained; None: forget it."""
+    """Keep the drain of this pair over a restart of failoverd, but not over a reboot. None: forget it."""
 
     mac: str
     drain: Drain | None
 
 
 @dataclass(frozen=True, slots=True)
+class KeepDamping:
+    """Keep this VF's flap penalty over a restart of failoverd, but not over a reboot. No penalty: forget it."""
+
+    mac: str
+    damping: Damping
+
+
+@dataclass(frozen=True, slots=True)
 class KeepMarks:
-    """These are the files udev's rules read for NICs with this MAC, by name, to be written in this order; no others."""
+    """Write these files for udev's rules, by name and in this order, for NICs with this MAC; remove all others."""
 
     mac: str
     files: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class AskConfigurer:
+    """Ask whether the configuration of this NIC could follow to a bond called `name`. ConfigurerSeen comes back."""
+
+    nic: Link
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class AskUdev:
-    """Say UdevDone as soon as udev is done with this device."""
+    """Ask when udev has finished with this device. UdevDone comes back."""
 
     ifindex: int
     name: str
@@ -77,46 +119,61 @@ class AskUdev:
 
 @dataclass(frozen=True, slots=True)
 class AskLetGo:
-    """Say LetGo as soon as nobody will go on managing this device, which is a standby from now on."""
+    """Ask when no network manager will go on managing this device, which is a standby now. LetGo comes back."""
 
     ifindex: int
 
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """Tell the world what the kernel confirmed."""
+    """Publish a signal: a change that the kernel has confirmed."""
 
     signal: Signal
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """One line for the log."""
+    """Write one line to the log."""
 
-    level: Literal["debug", "info", "warning", "error"]
+    level: Level
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class WakeAt:
-    """Send TimePassed at this moment (the clock of `now`, seconds); the last one of a step counts."""
+    """Send TimePassed at this moment (the clock of `now`, seconds). The last WakeAt of a step counts."""
 
     at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Peek:
-    """Ask the kernel for this device now: of a lost carrier it tells up to a second late where it is no bond's port."""
+    """Query this device now: the kernel reports a lost carrier up to a second late, except of a bond's port."""
 
     ifindex: int
 
 
 @dataclass(frozen=True, slots=True)
-class Announce:
-    """Tell the neighbours of these devices' addresses, `times` times, for the frames take another way from now on.
+class ProbePaths:
+    """Probe these targets through each slave (ifindex, source MAC), every `interval` seconds.
 
-    A device is its ifindex and its MAC. `ports` are those of them that are a bridge's port, with the bridge: who is
-    behind it goes the same way. Announced comes back.
+    It replaces the probes of this pair that are running. Without slaves, probing stops. A target is an address, or
+    "gateway" for the gateways of the default routes of `master`. PathsSeen comes back for each round.
+    """
+
+    mac: str
+    slaves: tuple[tuple[int, str], ...] = ()
+    targets: tuple[str, ...] = ()
+    master: int = 0
+    interval: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Announce the addresses of these devices to the neighbours, `times` times: their frames take another way now.
+
+    A device is its ifindex and its MAC. `ports` are those of them that are a bridge's port, with the bridge: the hosts
+    behind it are announced, too. Announced comes back.
     """
 
     mac: str
@@ -130,14 +187,19 @@ Action = (
     | FetchInet
     | SaveJournal
     | DropJournal
+    | KeepLost
     | Remember
+    | RememberName
     | KeepDrain
+    | KeepDamping
     | KeepMarks
     | AskUdev
+    | AskConfigurer
     | AskLetGo
     | Emit
     | Say
     | WakeAt
     | Peek
     | Announce
+    | ProbePaths
 )

@@ -1,12 +1,14 @@
-"""What can happen to the engine. Everything it learns comes in as one of these."""
+"""The events that the engine takes in. It learns of everything through them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import field
 
+from failoverd.dataclass import dataclass
 from failoverd.model.links import Link
 from failoverd.model.orders import Drain, Renaming
+from failoverd.model.owners import Owner, Ticket
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import Request
 
@@ -27,70 +29,96 @@ class LinkGone:
 
 @dataclass(frozen=True, slots=True)
 class AddressSeen:
-    """RTM_NEWADDR: a NIC has got an address. Which one is looked up where it matters."""
+    """RTM_NEWADDR: a NIC has got an address. The address itself is looked up where it matters."""
 
     ifindex: int
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """A whole dump: these devices exist and no others."""
+    """A whole dump: these devices exist, and no others."""
 
     links: tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class InetSeen:
-    """The IP configuration that was asked for with FetchInet, by ifindex."""
+    """The IP configuration that FetchInet asked for, by ifindex.
 
-    mac: str
+    `hanging` describes the things that hang on the device that was looked at closely, "" for nothing.
+    """
+
+    owner: Owner
     inet: Mapping[int, Inet]
+    hanging: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """The kernel's answer to every request of a batch: errno (0: done) and its text. None: the answers were lost."""
 
-    mac: str
+    ticket: Ticket
     requests: tuple[Request, ...]
     answers: tuple[tuple[int, str], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class UdevDone:
-    """udev has finished with a device: it may be brought up without spoiling its rename.
+    """udev has finished with a device: the device may be brought up without spoiling its rename.
 
-    `name`: what udev wanted to call it where it could not, and nobody else has named it since; "" otherwise.
+    `name` is the name that udev wanted and could not give, if the device has not been renamed since; "" otherwise.
+    `is_plain`: its name is the kernel's own, a number in the order in which devices were found at this boot.
     """
 
     ifindex: int
     name: str = ""
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LetGo:
-    """Nobody will go on managing this device when it is brought up as a slave."""
+    """No network manager will go on managing this device when it is brought up as a slave."""
 
     ifindex: int
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigurerSeen:
+    """The answer to AskConfigurer: why the configuration of this NIC could not follow to a bond.
+
+    `name` is what the NIC was called when it was asked. `why` is "" where nothing speaks against a bond.
+    """
+
+    ifindex: int
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotMarked:
+    """The files for udev could not be written; `why` is the system's error text."""
+
+    mac: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseAsked:
-    """An administrator wants the pair's devices back as they were."""
+    """The administrator wants the pair's devices back as they were."""
 
     mac: str
 
 
 @dataclass(frozen=True, slots=True)
 class AdoptAsked:
-    """An administrator wants a released pair joined again."""
+    """The administrator wants a released pair joined again."""
 
     mac: str
 
 
 @dataclass(frozen=True, slots=True)
 class DrainAsked:
-    """An administrator wants the traffic off the VF."""
+    """The administrator wants the traffic off the VF."""
 
     mac: str
     drain: Drain
@@ -98,14 +126,21 @@ class DrainAsked:
 
 @dataclass(frozen=True, slots=True)
 class UndrainAsked:
-    """An administrator wants a drain ended."""
+    """The administrator wants a drain ended."""
+
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class DampingResetAsked:
+    """The administrator wants the VF's flap penalty cleared."""
 
     mac: str
 
 
 @dataclass(frozen=True, slots=True)
 class VfAsked:
-    """An administrator wants the VF to carry now, steady or not, if it can."""
+    """The administrator wants the VF to carry now, steady or not, if it can."""
 
     mac: str
     vf: int
@@ -113,7 +148,7 @@ class VfAsked:
 
 @dataclass(frozen=True, slots=True)
 class RenameAsked:
-    """An administrator wants a device of the pair renamed."""
+    """The administrator wants a device of the pair renamed."""
 
     mac: str
     order: Renaming
@@ -121,29 +156,39 @@ class RenameAsked:
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What an Announce asked for is over; `done` is whether the neighbours were told at last."""
+    """An Announce is over; `done` says whether the neighbours were told in the end."""
 
     mac: str
     done: bool = True
 
 
 @dataclass(frozen=True, slots=True)
+class PathsSeen:
+    """A round of ProbePaths is over: the slaves through which a target answered."""
+
+    mac: str
+    slaves: tuple[tuple[int, str], ...]
+    answered: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class NotSaved:
-    """A journal could not be written; what should have followed it was not done."""
+    """A journal could not be written; the actions that should have followed it were not carried out."""
 
     mac: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """failoverd is about to end. What only it keeps from being cut off has to be safe without it."""
+    """failoverd is about to end. Traffic that only failoverd keeps flowing has to be made safe without it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimePassed:
-    """A WakeAt came due."""
+    """A WakeAt is due."""
 
 
-Order = DrainAsked | UndrainAsked | VfAsked | RenameAsked
-AboutPair = InetSeen | Answered | ReleaseAsked | AdoptAsked | NotSaved | Announced | Order
-Event = LinkSeen | LinkGone | AddressSeen | Synced | UdevDone | LetGo | Ending | TimePassed | AboutPair
+Order = DrainAsked | UndrainAsked | DampingResetAsked | VfAsked | RenameAsked
+AboutPair = ReleaseAsked | AdoptAsked | NotSaved | NotMarked | Announced | PathsSeen | Order
+AboutDevice = LinkSeen | LinkGone | AddressSeen | Synced | UdevDone | LetGo | ConfigurerSeen
+Event = AboutDevice | InetSeen | Answered | AboutPair | Ending | TimePassed

@@ -1,14 +1,16 @@
-"""What an administrator has ordered of a pair that is joined."""
+"""The administrator's orders for a joined pair."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from failoverd.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """The VF with this ifindex shall not carry as long as the standby can: until another VF is plugged in, or until
-    this moment (the engine's clock in seconds; None: no end)."""
+    """The VF with this ifindex shall not carry as long as the standby can.
+
+    The order ends when another VF is plugged in, or at `until` (the engine's clock in seconds; None: no end).
+    """
 
     vf: int
     until: float | None
@@ -16,11 +18,12 @@ class Drain:
 
 @dataclass(slots=True, eq=False)
 class Renaming:
-    """A device shall have another name; `until` (the engine's clock in seconds) is how long it may wait for its turn.
+    """A device shall have another name.
 
-    The one thing here that changes: whoever ordered it looks at `over` and at `refusal`, a kind and a text, after each
-    step. `down`: the kernel renames the device only while it is down. `wish`: it is the configuration's or udev's, and
-    nobody waits for it.
+    `until` (the engine's clock in seconds) is how long the order may wait for its turn. It is the one mutable object
+    here: the caller that gave the order looks at `over` and at `refusal`, a kind and a text, after each step. `down`:
+    the kernel renames the device only while it is down. `wish`: the order is the configuration's or udev's, and no
+    caller waits for it.
     """
 
     ifindex: int
@@ -32,5 +35,5 @@ class Renaming:
     refusal: tuple[str, str] | None = None
 
     def refuse(self, kind: str, text: str) -> None:
-        """It will not be done."""
+        """End the order without carrying it out."""
         self.over, self.refusal = True, (kind, text)

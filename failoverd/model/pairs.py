@@ -1,15 +1,15 @@
-"""Who belongs together, and what is remembered while a pair's configuration moves from one device to another."""
+"""Pairs, verdicts, and the record of a configuration that moves from one device to another."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
-from failoverd.model.inet import Address, Route
+from failoverd.dataclass import dataclass
+from failoverd.model.inet import Address, Label, Neighbour, Route, Setting
 
 
 class Verdict(Enum):
-    """What pairing made of a NIC. The value is the word `failoverctl explain` prints."""
+    """What pairing made of a NIC. The value is the word that `failoverctl explain` prints."""
 
     PAIRED = "paired"
     ALONE = "alone"
@@ -20,7 +20,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict and why, in words for the administrator."""
+    """A verdict and its reason, in words for the administrator."""
 
     verdict: Verdict
     reason: str
@@ -28,9 +28,9 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A paravirtual NIC, the VF with its permanent MAC and the master that joins them; ifindexes, 0 for none.
+    """A paravirtual NIC, the VF with its permanent MAC, and the master that joins them; ifindexes, 0 for none.
 
-    `adopted`: the master is the kernel's own (net_failover).
+    `adopted`: the kernel has joined them itself (net_failover; hv_netvsc, where the paravirtual NIC is the master).
     """
 
     mac: str
@@ -41,7 +41,7 @@ class Pair:
 
 
 class Goal(Enum):
-    """What a pair is on its way to."""
+    """The state that a pair is on its way to."""
 
     JOINED = "joined"
     RELEASED = "released"
@@ -49,19 +49,23 @@ class Goal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Inet:
-    """The IP configuration of one device at one moment."""
+    """The IP configuration of one device at one moment. `settings` are sysctls and the like, by name."""
 
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    labels: tuple[Label, ...] = ()
+    settings: tuple[Setting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
     """The configuration that is on its way to another device, so that it survives a crash in the middle.
 
-    `name`, `up`, `mtu` and `altnames` are those of the device the world deals with. `extra` is what the VF carried
-    of its own. With `cut` set, the move may have begun and this is the truth; before, the devices are. `toward` says
-    which way the configuration goes, `nic` the ifindex of the paravirtual NIC that had the name, 0 for not known.
+    `name`, `up`, `mtu` and `altnames` are those of the device that the rest of the machine deals with. `extra` is the
+    VF's own configuration. With `cut` set, the move may have begun, and the journal is the truth; before, the devices
+    are. `toward` says which way the configuration goes. `nic` is the ifindex of the paravirtual NIC that had the name,
+    0 for unknown.
     """
 
     mac: str

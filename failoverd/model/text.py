@@ -1,8 +1,18 @@
-"""Text that came from elsewhere, made fit to be shown."""
+"""Names and other text from outside, made fit to be shown."""
 
 from __future__ import annotations
 
+HEX = frozenset("0123456789abcdef")
+
+
+def is_passing_name(name: str) -> bool:
+    """Whether this is `fo` and a MAC, the name of a master until it gets its NIC's, which is not shown to users."""
+    return len(name) == 14 and name.startswith("fo") and HEX.issuperset(name[2:])
+
 
 def printable(text: str) -> str:
-    """The text in one line that steers no terminal: names may hold any byte. What is escaped already stays so."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    """Return the text as one line without terminal control sequences.
+
+    Names may hold any byte. Text that is escaped already stays so.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

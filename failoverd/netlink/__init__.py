@@ -1,1 +1,1 @@
-"""Bytes to model and back on pyroute2's codecs, the trio socket, udev's monitor."""
+"""Netlink: bytes to the model and back, sockets on trio, and udev's monitor."""

@@ -1,4 +1,4 @@
-"""The Internet checksum (RFC 1071), for the few packets failoverd makes itself."""
+"""The Internet checksum (RFC 1071), for the few packets that failoverd builds itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import struct
 
 
 def internet_checksum(data: bytes) -> int:
-    """The checksum of an even number of bytes."""
+    """Return the checksum of an even number of bytes."""
     total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)

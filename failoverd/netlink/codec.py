@@ -1,9 +1,10 @@
-"""pyroute2's codec without the rest of pyroute2.
+"""Import pyroute2's codec without the rest of pyroute2.
 
 Importing any part of pyroute2 runs its package's `__init__`, which imports all of it: sockets, a database, asyncio. The
 codec needs none of that. Alone it costs a third of the time and half of the memory, and a boot waits for failoverd. So
-while it is imported an empty package stands in for the real one; afterwards that is gone, and whoever imports pyroute2
-gets all of it. Rejected: a codec of our own (a thousand attributes, and what they mean to which kernel).
+an empty package stands in for the real one during the import; afterwards the stand-in is gone, and a program that
+imports pyroute2 gets all of it. Rejected: a codec of failoverd's own (a thousand attributes, and their meaning in each
+kernel).
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from types import ModuleType
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """While this is open, parts of pyroute2 can be imported without the whole. Nothing changes where the whole is
-    imported already, or is not to be found."""
+    """Let parts of pyroute2 be imported without the whole while this context is open.
+
+    Does nothing where the whole package is imported already, or is not installed.
+    """
     spec = find_spec("pyroute2") if "pyroute2" not in sys.modules else None
     if spec is None or spec.submodule_search_locations is None:
         yield

@@ -1,8 +1,10 @@
-"""What RTM_NEWLINK does not tell of a device: its driver, and whether its hypervisor offers the kernel's own failover.
+"""What RTM_NEWLINK does not say of a device: its driver, and whether its hypervisor offers the kernel's own failover.
 
-The driver comes from ethtool's SIOCETHTOOL, which also names drivers that have no device in sysfs: the master of the
-kernel's net_failover is one. The virtio features stand in sysfs as 64 digits, feature 0 first
-(drivers/virtio/virtio.c, features_show); VIRTIO_NET_F_STANDBY is number 62.
+The driver comes from ethtool's SIOCETHTOOL, which also names drivers that have no device in sysfs, as that of
+net_failover's master. The virtio features are in sysfs as 64 digits, feature 0 first (drivers/virtio/virtio.c,
+features_show); VIRTIO_NET_F_STANDBY is number 62.
+
+The kernel takes an ioctl about a device on any socket. A Unix one is used: the sandbox has no AF_INET.
 """
 
 from __future__ import annotations
@@ -17,21 +19,25 @@ from pathlib import Path
 from failoverd.model.links import Link
 
 SIOCETHTOOL = 0x8946
-ETHTOOL_GDRVINFO = 3
+ETHTOOL_GSET, ETHTOOL_GDRVINFO = 1, 3
+SET_SIZE, SPEED_LOW, SPEED_HIGH = 44, 12, 28
+"""struct ethtool_cmd (linux/ethtool.h): its size, and where the two halves of the speed are, in bytes."""
+UNKNOWN_SPEEDS = (0, 0xFFFF, 0xFFFFFFFF)
 DRVINFO_SIZE = 196
 DRIVER = slice(4, 36)
 IFREQ = struct.Struct("16sP16x")
 F_STANDBY = 62
 VIRTIO = Path("/sys/bus/virtio/devices")
 MOST = 1024
-"""Devices remembered. A VF that is plugged in has a new ifindex each time, so those that are gone must not add up."""
+"""Most devices remembered. A VF has a new ifindex each time it is plugged in, so entries of old ones must not add up.
+"""
 
 
 class Devices:
-    """Completes links of this network namespace. Asked once a device: a driver does not change under an ifindex.
+    """Completes links of this network namespace, with one query a device: a driver does not change under an ifindex.
 
-    Of more than MOST devices the one that has been silent the longest is forgotten; should it still be there, it is
-    asked again.
+    Of more than MOST devices, the one that has been silent the longest is forgotten, and queried again should it still
+    exist.
     """
 
     def __init__(self, virtio: Path = VIRTIO) -> None:
@@ -39,7 +45,7 @@ class Devices:
         self._known: dict[tuple[int, str], tuple[str, bool]] = {}
 
     def complete(self, link: Link) -> Link:
-        """The link with its driver and its STANDBY feature; devices of a kind have neither."""
+        """Return the link with its driver and its STANDBY feature; a device with a kind has neither."""
         if link.kind:
             return link
         key = (link.ifindex, link.parent)
@@ -52,7 +58,7 @@ class Devices:
         return replace(link, driver=known[0], standby_feature=known[1])
 
     def _remember(self, key: tuple[int, str], known: tuple[str, bool]) -> None:
-        """As the latest: a dict keeps the order in which its keys came."""
+        """Remember an entry as the latest: a dict keeps the order of insertion."""
         self._known[key] = known
         if len(self._known) > MOST:
             del self._known[next(iter(self._known))]
@@ -67,12 +73,30 @@ class Devices:
         return digits[F_STANDBY : F_STANDBY + 1] == "1"
 
 
-def read_driver(ifindex: int, name: str) -> str:
-    """The driver's name, "" where the device has none to tell, has another name or is gone by now.
+def read_speed(name: str) -> int:
+    """Return the speed of an interface in megabits a second, 0 where it has none or its driver does not know.
 
-    The kernel takes an ioctl about a device on any socket (net/socket.c, sock_do_ioctl): a Unix one, as the daemon's
-    sandbox has no AF_INET. It goes by name, and while NICs are being renamed a name can be another device's by the time
-    it is asked for.
+    As `speed` in sysfs, but of this network namespace, and in a sixth of the time. The kernel asks the driver under
+    RTNL, so the call may take long.
+    """
+    info = array.array("B", struct.pack("=I", ETHTOOL_GSET).ljust(SET_SIZE, b"\0"))
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            raw = name.encode("utf-8", "surrogateescape")
+            fcntl.ioctl(sock, SIOCETHTOOL, IFREQ.pack(raw, info.buffer_info()[0]))
+    except OSError:
+        return 0
+    low, high = (struct.unpack_from("=H", info, at)[0] for at in (SPEED_LOW, SPEED_HIGH))
+    speed = int(high << 16 | low)
+    return 0 if speed in UNKNOWN_SPEEDS else speed
+
+
+def read_driver(ifindex: int, name: str) -> str:
+    """Return the driver's name, "" where the device has none, has another name or is gone by now.
+
+    The kernel takes an ioctl about a device on any socket (net/socket.c, sock_do_ioctl). A Unix one is used, as the
+    daemon's sandbox has no AF_INET. The ioctl goes by name, and while NICs are being renamed the name can be another
+    device's by the time of the call.
     """
     info = array.array("B", struct.pack("=I", ETHTOOL_GDRVINFO).ljust(DRVINFO_SIZE, b"\0"))
     raw = name.encode("utf-8", "surrogateescape")

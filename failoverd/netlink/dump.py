@@ -1,10 +1,10 @@
 """A dump of all devices while it comes in: its rows, and whether they can be trusted.
 
-It has several parts, asked for one after the other under a number each: first the devices, then the qdiscs of all, then
-the filters on the hooks of each hardware NIC, for those are told of in no other way.
+It has several parts, requested one after the other, each with a sequence number of its own: the devices, then the
+qdiscs of all devices, then the filters on the hooks of each hardware NIC, as no other dump lists those.
 
-Rows are never lost, the kernel waits with them until there is room. But what they say can be older than an event that
-was lost meanwhile, the kernel may mark the dump as interrupted, and it may break it off; then it is asked for again.
+Rows are never lost: the kernel holds them back until there is room. But a row can be older than an event that was lost
+meanwhile, and the kernel may mark the dump as interrupted or break it off. The dump is then requested again.
 """
 
 from __future__ import annotations
@@ -13,29 +13,31 @@ import errno
 import os
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
+from failoverd.dataclass import dataclass
 from failoverd.model.links import Link
 from failoverd.netlink.frames import NLM_F_DUMP_INTR, Message, read_done, read_error
 from failoverd.netlink.tc import HOOKS, Table, dump_filters, dump_qdiscs
 
 TRIES = 8
-"""How often an interrupted dump is asked for again. The last one counts: later changes come as events anyway."""
+"""How often an interrupted dump is requested again. The last one counts: later changes come as events anyway."""
 
 NOT_NOW = (errno.EBUSY, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EINTR)
-"""Refusals that pass: another dump is under way on this socket, or memory is short."""
+"""Refusals that pass by themselves: another dump is under way on this socket, or memory is short."""
 
 
 @dataclass(slots=True)
 class Dump:
-    """One dump, whose present part was asked for under `seq`.
+    """One dump; `seq` is the sequence number of its current part.
 
-    `heard` is when it last showed a sign of life (seconds), `tries` those left. `tables` is what traffic control does,
-    by ifindex, and `parts` what is still to be asked for, each as it writes itself; None while the devices come in.
+    `heard` is when its last message came (seconds), `tries` those left. `tables` has the traffic control state by
+    ifindex. `parts` has the requests still to be sent, each a function of its sequence number; None while the devices
+    come in.
 
-    `interrupted`: it may be out of date. `refused`: it was asked for while another one was under way, and has to be
-    asked for again when that one ends. `failed` is an errno: rows are missing.
+    `interrupted`: it may be out of date. `refused`: it was requested while another dump was under way, and has to be
+    requested again when that one ends. `failed` is an errno: rows are missing.
     """
 
     seq: int
@@ -49,14 +51,14 @@ class Dump:
     failed: int = 0
 
     def take(self, link: Link, message: Message, now: float) -> None:
-        """A device as a row or an event tells it; whichever came last is true."""
+        """Take in a device from a row or an event; the later one is true."""
         self.links[link.ifindex] = link
         if message.seq == self.seq:
             self.heard = now
             self.interrupted |= bool(message.flags & NLM_F_DUMP_INTR)
 
     def next_part(self) -> Callable[[int], bytes] | None:
-        """How the next part asks for itself, None when all parts are there."""
+        """Return the request for the next part as a function of its sequence number, None when all parts are there."""
         if self.parts is None:
             nics = [link.ifindex for link in self.links.values() if link.perm_mac and not link.kind]
             asks = [partial(dump_filters, ifindex, hook) for ifindex in nics for hook in HOOKS]
@@ -64,18 +66,18 @@ class Dump:
         return self.parts.popleft() if self.parts else None
 
     def whole(self) -> tuple[Link, ...]:
-        """All devices, with what traffic control does on them."""
+        """Return all devices, with their traffic control state."""
         empty = Table()
         return tuple(replace(link, tc=self.tables.get(i, empty).tc()) for i, link in self.links.items())
 
     def refuse(self, message: Message) -> bool:
-        """The kernel's NLMSG_ERROR for it. False: this part is not to be had and can be passed over.
+        """Handle the kernel's NLMSG_ERROR. False: this part is not available and can be passed over.
 
-        Raises OSError where the devices themselves are refused for good.
+        Raises OSError where the kernel refuses for good to list the devices themselves.
         """
         number, words = read_error(message)
         if number and number not in NOT_NOW and self.parts is not None:
-            # The device is gone, or this kernel has no traffic control: then there is nothing to list.
+            # The device is gone, or this kernel has no traffic control: there is nothing to list.
             return False
         if number and number not in NOT_NOW:
             raise OSError(number, f"the kernel refused to list its devices: {words or os.strerror(number)}")
@@ -83,7 +85,7 @@ class Dump:
         return True
 
     def is_whole(self, message: Message) -> bool:
-        """Whether it is one to go by, at the NLMSG_DONE that ends it; if not, it has to be asked for again.
+        """Return whether the dump can be used, at the NLMSG_DONE that ends it; if not, it has to be requested again.
 
         Raises OSError where rows are still missing after the last try.
         """

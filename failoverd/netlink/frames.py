@@ -1,14 +1,15 @@
-"""What all netlink messages have in common: headers, attributes, acknowledgements, ends of dumps.
+"""The parts that all netlink messages share: headers, attributes, acknowledgements, ends of dumps.
 
-Layouts: linux/netlink.h. Lengths on the wire are untrusted: a message or an attribute that claims more than there is
-raises NetlinkError, so that a truncated datagram is answered with a new dump instead of a half-read device.
+Layouts: linux/netlink.h. Lengths on the wire are untrusted: a message or an attribute that claims more bytes than there
+are raises NetlinkError, so that a truncated datagram leads to a new dump instead of a half-read device.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from failoverd.dataclass import dataclass
 
 HEADER = struct.Struct("=IHHII")
 ATTR = struct.Struct("=HH")
@@ -27,17 +28,19 @@ NLMSG_ERROR = 2
 NLMSG_DONE = 3
 NLMSG_OVERRUN = 4
 NLMSGERR_ATTR_MSG = 1
+MAX_ERRNO = 4095
+"""include/linux/err.h."""
 
 TYPE_MASK = 0x3FFF
 
 
 class NetlinkError(Exception):
-    """The kernel sent what cannot be a netlink message. Nothing was lost that a new dump does not bring back."""
+    """The kernel sent bytes that are not a valid netlink message. A new dump brings back whatever was lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message out of a datagram; `raw` is all of it, header included."""
+    """One message of a datagram; `raw` is all of it, header included."""
 
     type: int
     flags: int
@@ -46,12 +49,12 @@ class Message:
 
     @property
     def payload(self) -> bytes:
-        """What stands behind the header."""
+        """The bytes behind the header."""
         return self.raw[HEADER.size :]
 
 
 def split(datagram: bytes) -> Iterator[Message]:
-    """The messages in a datagram. Raises NetlinkError at a length that cannot be."""
+    """Yield the messages in a datagram. Raises NetlinkError for an impossible length."""
     offset = 0
     while offset < len(datagram):
         if offset + HEADER.size > len(datagram):
@@ -64,13 +67,13 @@ def split(datagram: bytes) -> Iterator[Message]:
 
 
 def build(kind: int, flags: int, seq: int, payload: bytes) -> bytes:
-    """One message, padded so that another one can follow."""
+    """Build one message, padded so that another one can follow."""
     length = HEADER.size + len(payload)
     return pad(HEADER.pack(length, kind, flags | NLM_F_REQUEST, seq, 0) + payload)
 
 
 def pack(messages: Iterable[bytes], largest: int) -> list[bytes]:
-    """The messages, in order, in as few datagrams of at most `largest` bytes as hold them."""
+    """Pack the messages, in order, into as few datagrams of at most `largest` bytes as hold them."""
     datagrams: list[bytes] = []
     for message in messages:
         if datagrams and len(datagrams[-1]) + len(message) <= largest:
@@ -81,7 +84,7 @@ def pack(messages: Iterable[bytes], largest: int) -> list[bytes]:
 
 
 def attributes(data: bytes, offset: int = 0) -> Iterator[tuple[int, bytes]]:
-    """The attributes in `data` from `offset` on, without their nested and byte-order flags."""
+    """Yield the attributes in `data` from `offset` on, without their nested and byte-order flags."""
     while offset + ATTR.size <= len(data):
         length, kind = ATTR.unpack_from(data, offset)
         if length < ATTR.size or offset + length > len(data):
@@ -90,15 +93,30 @@ def attributes(data: bytes, offset: int = 0) -> Iterator[tuple[int, bytes]]:
         offset += align(length)
 
 
+def pick(data: bytes, wanted: frozenset[int]) -> dict[int, bytes]:
+    """Return the wanted attributes of `data`, by type. Reading ends at the last of them: a bridge's message has 45
+    attributes."""
+    found: dict[int, bytes] = {}
+    offset, end = 0, len(data)
+    while offset + ATTR.size <= end and len(found) < len(wanted):
+        length, kind = ATTR.unpack_from(data, offset)
+        if length < ATTR.size or offset + length > end:
+            raise NetlinkError(f"attribute {kind} says it has {length} bytes and {end - offset} are left")
+        if (kind := kind & TYPE_MASK) in wanted:
+            found[kind] = data[offset + ATTR.size : offset + length]
+        offset += (length + 3) & ~3
+    return found
+
+
 def attribute(kind: int, data: bytes) -> bytes:
-    """One attribute, padded."""
+    """Build one attribute, padded."""
     return pad(ATTR.pack(ATTR.size + len(data), kind) + data)
 
 
 def keep(data: bytes, fixed: int, wanted: frozenset[int]) -> bytes:
-    """A message with only these attributes behind its first `fixed` bytes.
+    """Return a message with only the wanted attributes behind its first `fixed` bytes.
 
-    Most of an RTM_NEWLINK is statistics nobody asked for, and a codec spends its time on what it is shown.
+    Most of an RTM_NEWLINK is statistics that failoverd does not use, and a codec decodes all that it is given.
     """
     parts = [data[:fixed]]
     offset = fixed
@@ -114,14 +132,14 @@ def keep(data: bytes, fixed: int, wanted: frozenset[int]) -> bytes:
 
 
 def read_error(message: Message) -> tuple[int, str]:
-    """The errno of an NLMSG_ERROR (0: acknowledged) and the kernel's text, "" where it gave none.
+    """Return the errno of an NLMSG_ERROR (0: acknowledged) and the kernel's text, "" where it has none.
 
     The text is NLMSGERR_ATTR_MSG behind the echoed request, or behind its header alone where NLM_F_CAPPED is set.
     """
     payload = message.payload
     if len(payload) < 4 + HEADER.size:
         raise NetlinkError(f"an acknowledgement of {len(payload)} bytes")
-    number = -struct.unpack_from("=i", payload)[0]
+    number = _errno(payload)
     if not message.flags & NLM_F_ACK_TLVS:
         return number, ""
     echoed = HEADER.size if message.flags & NLM_F_CAPPED else HEADER.unpack_from(payload, 4)[0]
@@ -132,19 +150,26 @@ def read_error(message: Message) -> tuple[int, str]:
 
 
 def read_done(message: Message) -> int:
-    """The errno with which a dump ended; 0: it is whole.
+    """Return the errno with which a dump ended; 0: it is complete.
 
     A dump that fails half-way says so here and nowhere else (net/netlink/af_netlink.c, netlink_dump_done).
     """
     payload = message.payload
-    return max(0, -struct.unpack_from("=i", payload)[0]) if len(payload) >= 4 else 0
+    return _errno(payload) if len(payload) >= 4 else 0
+
+
+def _errno(payload: bytes) -> int:
+    number = -int(struct.unpack_from("=i", payload)[0])
+    if number > MAX_ERRNO:
+        raise NetlinkError(f"the kernel has no error {number}")
+    return max(0, number)
 
 
 def align(length: int) -> int:
-    """Up to the next multiple of four."""
+    """Round up to the next multiple of four."""
     return (length + 3) & ~3
 
 
 def pad(data: bytes) -> bytes:
-    """Filled with zeros up to the next multiple of four."""
+    """Fill with zeros up to the next multiple of four."""
     return data + b"\0" * (align(len(data)) - len(data))

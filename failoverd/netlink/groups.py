@@ -1,17 +1,19 @@
-"""Telling the network again which multicast groups this machine is in, by the way that traffic takes now.
+"""Report again to the network which multicast groups this machine is in, by the way that traffic takes now.
 
-Switches that listen to such reports (RFC 4541) send a group where they have heard of it, and would learn of the other
-NIC at their router's next question only, two minutes later. A bond makes the kernel report (NETDEV_RESEND_IGMP). Nobody
-else can ask it to: there is no request for it, so under traffic control the reports are made here. They are what the
-kernel's own would be: current-state records (RFC 3376, 4.2; RFC 3810, 5.2), or IGMPv1's and v2's where the kernel has
-heard a router that knows no better. The kernel does not say so of MLDv1.
+A switch that listens to such reports (RFC 4541) sends a group to the ports where it has heard one. It would learn of
+the other NIC only at its router's next query, two minutes later. A bond makes the kernel report (NETDEV_RESEND_IGMP).
+There is no request for it from user space, so under the `tc` datapath the reports are built here. They are those of the
+kernel itself: current-state records (RFC 3376, 4.2; RFC 3810, 5.2), or IGMPv1 and v2 reports where the kernel has heard
+a router of that version. The kernel does not tell the same of MLDv1. Rejected: joining and leaving a group of
+failoverd's own (the kernel reports only that one), and taking the device down and up.
 
-The groups are read from /proc/thread-self/net; by rtnetlink the kernel tells only those of IPv6, and those of IPv4 from
-6.15 on. A membership with a list of sources is reported as one without: what comes besides is dropped by the kernel.
+The groups are read from /proc/thread-self/net: rtnetlink lists only those of IPv6, and those of IPv4 from 6.15 on. A
+membership with a source list is reported as one without: the kernel drops what it does not want of the traffic.
 
-These files name every device of the namespace, and a name is bytes: any but NUL, "/", ":" and what isspace() of the
-kernel says is white space (net/core/dev.c, dev_valid_name). So they are cut as bytes, where white space is ASCII's and
-no line ends at 0x85; as text a name could be cut in two, and its end be taken for a number. The names are not wanted.
+These files name every device of the namespace, and a name is bytes: any but NUL, "/", ":" and what the kernel's
+isspace() calls white space (net/core/dev.c, dev_valid_name). So the lines are split as bytes, where white space is
+ASCII's and no line ends at 0x85; as text, a name could be cut in two, and its end be taken for a number. The names are
+not used.
 """
 
 from __future__ import annotations
@@ -19,15 +21,15 @@ from __future__ import annotations
 import struct
 from binascii import unhexlify
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from failoverd.dataclass import dataclass
 from failoverd.model.inet import Address
 from failoverd.netlink.checksum import internet_checksum
 
 PROC = Path("/proc/thread-self/net")
 ALL_HOSTS, ALL_NODES = bytes([224, 0, 0, 1]), bytes.fromhex("ff02") + bytes(13) + b"\x01"
-"""Everybody is in them, and nobody reports them."""
+"""Every host is in these groups, and they are never reported."""
 IGMP_ROUTERS, MLD_ROUTERS = bytes([224, 0, 0, 22]), bytes.fromhex("ff02") + bytes(13) + b"\x16"
 V1_REPORT, V2_REPORT, V3_REPORT, MLD2_REPORT = 0x12, 0x16, 0x22, 143
 OLD = {b"V1": V1_REPORT, b"V2": V2_REPORT}
@@ -38,13 +40,13 @@ ALERT4, ALERT6 = bytes([0x94, 4, 0, 0]), bytes([ICMPV6, 0, 5, 2, 0, 0, 1, 0])
 """Router alert: an IPv4 option (RFC 2113); a hop-by-hop header (RFC 2711) with its padding."""
 INTERNETWORK_CONTROL = 0xC0
 MOST4, MOST6 = 150, 60
-"""Records in a report, so that it fits into any Ethernet frame."""
+"""Most records in a report, so that it fits into any Ethernet frame."""
 UNSURE = 0x40 | 0x08
 
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """A device's groups, in network byte order; `old` is the report of an old IGMP, 0 for version 3."""
+    """A device's groups, in network byte order; `old` is the type of an older IGMP's report, 0 for version 3."""
 
     four: tuple[bytes, ...] = ()
     six: tuple[bytes, ...] = ()
@@ -52,8 +54,10 @@ class Groups:
 
 
 def read_groups(ifindexes: Collection[int], proc: Path = PROC) -> dict[int, Groups]:
-    """The groups of these devices in this thread's network namespace. Raises OSError where they cannot be read, and as
-    the parsers do."""
+    """Return the groups of these devices in this thread's network namespace.
+
+    Raises OSError where they cannot be read, and as the parsers do.
+    """
     four, six = parse_igmp((proc / "igmp").read_bytes()), parse_igmp6(_optional(proc / "igmp6"))
     found = {}
     for ifindex in ifindexes:
@@ -63,7 +67,7 @@ def read_groups(ifindexes: Collection[int], proc: Path = PROC) -> dict[int, Grou
 
 
 def _optional(path: Path) -> bytes:
-    """A kernel without IPv6 has no such file."""
+    """Read a file that a kernel without IPv6 does not have."""
     return path.read_bytes() if path.exists() else b""
 
 
@@ -72,10 +76,12 @@ def _lines(raw: bytes) -> list[bytes]:
 
 
 def parse_igmp(raw: bytes) -> dict[int, tuple[tuple[bytes, ...], int]]:
-    """/proc/net/igmp: by ifindex the groups to report, and by what old report. A device's line is followed by its
-    groups', which are indented (net/ipv4/igmp.c, igmp_mc_seq_show).
+    """Parse /proc/net/igmp: by ifindex, the groups to report and the type of an older IGMP's report, or 0.
 
-    Raises ValueError, LookupError or struct.error for what is no such list."""
+    The indented lines of a device's groups follow the device's own (net/ipv4/igmp.c, igmp_mc_seq_show).
+
+    Raises ValueError, LookupError or struct.error where it is not such a list.
+    """
     found: dict[int, tuple[tuple[bytes, ...], int]] = {}
     current = 0
     for line in _lines(raw)[1:]:
@@ -92,9 +98,11 @@ def parse_igmp(raw: bytes) -> dict[int, tuple[tuple[bytes, ...], int]]:
 
 
 def parse_igmp6(raw: bytes) -> dict[int, tuple[bytes, ...]]:
-    """/proc/net/igmp6: by ifindex the groups to report. Those that do not leave the machine are not (RFC 3810, 6).
+    """Parse /proc/net/igmp6: by ifindex, the groups to report. Groups that do not leave the machine are not (RFC 3810,
+    6).
 
-    A group stands fourth from the end (net/ipv6/mcast.c, igmp6_mc_seq_show). Raises as parse_igmp does."""
+    A group is the fourth word from the end (net/ipv6/mcast.c, igmp6_mc_seq_show). Raises as parse_igmp does.
+    """
     found: dict[int, tuple[bytes, ...]] = {}
     for words in map(bytes.split, _lines(raw)):
         group = unhexlify(words[-4])
@@ -104,7 +112,7 @@ def parse_igmp6(raw: bytes) -> dict[int, tuple[bytes, ...]]:
 
 
 def reports(mac: bytes, addresses: Iterable[Address], groups: Groups) -> list[bytes]:
-    """The frames that report these groups, from a device with this MAC and these addresses."""
+    """Build the frames that report these groups, from a device with this MAC and these addresses."""
     known = list(addresses)
     four = next((a.local for a in known if len(a.local) == 4), bytes(4))
     sure = (a for a in known if len(a.local) == 16 and a.scope == SCOPE_LINK and not a.flags & UNSURE)
@@ -121,7 +129,7 @@ def _parts(groups: tuple[bytes, ...], most: int) -> list[tuple[bytes, ...]]:
 
 
 def _report(kind: int, groups: tuple[bytes, ...]) -> bytes:
-    """IGMPv3's and MLDv2's report are the same but for the length of an address: every source of each of the groups."""
+    """Build a report of every source of each group; IGMPv3's and MLDv2's differ only in the length of an address."""
     records = b"".join(struct.pack("!BBH", IS_EXCLUDE, 0, 0) + group for group in groups)
     return struct.pack("!BxHxxH", kind, 0, len(groups)) + records
 
@@ -146,11 +154,11 @@ def _summed(data: bytes, at: int, pseudo: bytes) -> bytes:
 
 
 def of_all(devices: Mapping[int, str], proc: Path = PROC) -> tuple[dict[int, Groups], str]:
-    """The groups of these devices, or none of them and why, in words."""
+    """Return the groups of these devices and ""; or no groups and a sentence that says why."""
     try:
         return read_groups(devices, proc), ""
     except OSError as error:
         return {}, f"the multicast groups cannot be read: {error}"
     except (ValueError, LookupError, struct.error) as error:
-        # Whatever a kernel to come writes there, the addresses are announced all the same.
+        # Whatever a later kernel writes there, the addresses are announced all the same.
         return {}, f"the multicast groups cannot be read: {error!r}"

@@ -1,8 +1,8 @@
-"""RTM_NEWADDR and RTM_NEWROUTE to the model and back, attribute by attribute.
+"""Convert RTM_NEWADDR and RTM_NEWROUTE to the model and back, attribute by attribute.
 
-By hand, not with a codec: an address or a route has to come back as it was, and a codec gives back what it knows. Only
-what has to be changed for another device is taken apart: the ifindexes, and the lifetimes, which the kernel tells in
-one attribute and wants in another.
+By hand, not with a codec: an address or a route has to come back as it was, and a codec gives back only what it knows.
+Only what has to change for another device is taken apart: the ifindexes, and the lifetimes, which the kernel reports in
+one attribute and expects in another.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ NEXTHOP = struct.Struct("=HBBi")
 RTA_OIF, RTA_MULTIPATH, RTA_CACHEINFO, RTA_TABLE, RTA_EXPIRES = 4, 9, 12, 15, 23
 ROUTE_CACHE = struct.Struct("=IIiIIIII")
 HERTZ = 100
-"""User-space ticks a second (USER_HZ), in which rta_cacheinfo tells a route's expiry."""
+"""User-space ticks a second (USER_HZ), the unit of a route's expiry in rta_cacheinfo."""
 
 RTM_F_CLONED = 0x200
 RTNH_STATE = 0x01 | 0x08 | 0x10 | 0x20 | 0x40
-"""Flags that tell a next hop's present state (dead, offload, linkdown, unresolved, trap), not its configuration."""
+"""Flags of a next hop's present state (dead, offload, linkdown, unresolved, trap), not of its configuration."""
 
 
 def read_address(message: Message) -> Address:
-    """One address. Raises NetlinkError for a message too short to be one."""
+    """Return one address. Raises NetlinkError for a message too short to be one."""
     payload = message.payload
     if len(payload) < IFADDR.size:
         raise NetlinkError(f"an address message of {len(payload)} bytes")
@@ -55,7 +55,8 @@ def read_address(message: Message) -> Address:
 
 
 def write_address(address: Address) -> bytes:
-    """The payload that adds or removes this address. The kernel keeps those flags that are an administrator's."""
+    """Return the payload that adds or removes this address. Of the flags, the kernel keeps those that an administrator
+    may set."""
     head = IFADDR.pack(address.family, address.prefixlen, address.flags & 0xFF, address.scope, address.ifindex)
     parts = [attribute(kind, data) for kind, data in address.attrs]
     parts.append(attribute(IFA_FLAGS, struct.pack("=I", address.flags)))
@@ -65,13 +66,16 @@ def write_address(address: Address) -> bytes:
 
 
 def without_label(address: Address) -> Address:
-    """The address without its label, which the kernel changes when the device is renamed (net/ipv4/devinet.c,
-    inetdev_changename), and without which it is found all the same."""
+    """Return the address without its label.
+
+    The kernel changes the label when the device is renamed (net/ipv4/devinet.c, inetdev_changename), and finds the
+    address without it.
+    """
     return replace(address, attrs=tuple((kind, data) for kind, data in address.attrs if kind != IFA_LABEL))
 
 
 def read_route(message: Message) -> Route | None:
-    """One route; None for a cached clone, which is not configuration. Raises NetlinkError."""
+    """Return one route; None for a cached clone, which is not configuration. Raises NetlinkError."""
     payload = message.payload
     if len(payload) < RTMSG.size:
         raise NetlinkError(f"a route message of {len(payload)} bytes")
@@ -99,7 +103,7 @@ def read_route(message: Message) -> Route | None:
 
 
 def write_route(route: Route) -> bytes:
-    """The payload that adds this route."""
+    """Return the payload that adds this route."""
     head = RTMSG.pack(
         route.family,
         route.dst_len,
@@ -123,14 +127,14 @@ def write_route(route: Route) -> bytes:
 
 
 def _fields(layout: struct.Struct, data: bytes) -> tuple[int, ...]:
-    """The numbers in an attribute. The kernel may add some behind those we know; fewer cannot be."""
+    """Return the numbers in an attribute. A newer kernel may append some; fewer are an error."""
     if len(data) < layout.size:
         raise NetlinkError(f"an attribute of {len(data)} bytes that should have {layout.size}")
     return layout.unpack_from(data)
 
 
 def _expiry(cache: bytes) -> int | None:
-    """Seconds until the route expires, None for never."""
+    """Return the seconds until the route expires, None for never."""
     if len(cache) < ROUTE_CACHE.size:
         return None
     ticks = ROUTE_CACHE.unpack_from(cache)[2]

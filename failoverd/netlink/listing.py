@@ -1,4 +1,4 @@
-"""One whole look at the devices, for those who do not want to listen on."""
+"""List the devices once, without listening for events afterwards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from failoverd.netlink.transport import Transport
 
 
 async def list_links(transport: Transport, complete: Complete) -> tuple[Link, ...]:
-    """Every device of the socket's network namespace. Raises OSError."""
+    """Return every device of the socket's network namespace. Raises OSError."""
     talk = Conversation(complete)
     talk.resync(trio.current_time())
     while True:

@@ -1,13 +1,14 @@
-"""The shapes of the rtnetlink messages failoverd reads and writes, for pyroute2's codec.
+"""The layouts of the rtnetlink messages that failoverd reads and writes, for pyroute2's codec.
 
-pyroute2's own `ifinfmsg` knows every attribute and takes 184 us for one RTM_NEWLINK; a table with just what is needed
-takes a quarter of that, and the decoder passes over the rest. The numbers are written out, so that an attribute
-pyroute2 does not know yet needs no newer pyroute2. Names are bytes here: the kernel takes any byte but
-NUL, `/`, white space and `:` in a device name, and a codec that insists on UTF-8 would fail on somebody else's device.
+pyroute2's own `ifinfmsg` knows every attribute and takes 184 us for one RTM_NEWLINK; a table with only the needed ones
+takes a quarter of that, and the decoder passes over the rest. The numbers are written out, so that a new attribute
+needs no newer pyroute2. Names are bytes here: the kernel accepts any byte but NUL, `/`, white space and `:` in a device
+name, and a codec that insists on UTF-8 would fail on another program's device.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from failoverd.netlink.codec import alone
@@ -15,23 +16,12 @@ from failoverd.netlink.codec import alone
 with alone():
     from pyroute2.netlink import NLA_F_NESTED, nla, nlmsg
 
+# pyroute2 logs a traceback for each attribute it cannot read, and goes on with the attribute's bytes; links.py reports
+# the error in one line.
+logging.getLogger("pyroute2").setLevel(logging.CRITICAL)
+
 IFLA_PROP_LIST = 52
 IFLA_ALT_IFNAME = 53
-
-
-class BondData(nla):  # type: ignore[misc, unused-ignore]
-    """IFLA_INFO_DATA of a bond (linux/if_link.h, IFLA_BOND_*)."""
-
-    nla_map = (
-        (1, "MODE", "uint8"),
-        (2, "ACTIVE_SLAVE", "uint32"),
-        (3, "MIIMON", "uint32"),
-        (11, "PRIMARY", "uint32"),
-        (12, "PRIMARY_RESELECT", "uint8"),
-        (13, "FAIL_OVER_MAC", "uint8"),
-        (16, "NUM_PEER_NOTIF", "uint8"),
-        (17, "ALL_SLAVES_ACTIVE", "uint8"),
-    )
 
 
 class BondSlaveData(nla):  # type: ignore[misc, unused-ignore]
@@ -41,26 +31,20 @@ class BondSlaveData(nla):  # type: ignore[misc, unused-ignore]
 
 
 class LinkInfo(nla):  # type: ignore[misc, unused-ignore]
-    """IFLA_LINKINFO: what kind of device this is, and of what kind its master."""
+    """IFLA_LINKINFO: the device's kind (DATA is read in kinds/), and its master's."""
 
     nla_flags = NLA_F_NESTED
     nla_map = (
         (1, "KIND", "asciiz"),
-        (2, "DATA", "info_data"),
+        (2, "DATA", "cdata"),
         (4, "SLAVE_KIND", "asciiz"),
         (5, "SLAVE_DATA", "slave_data"),
     )
-    bond = BondData
     bond_slave = BondSlaveData
 
     @staticmethod
-    def info_data(self: Any, *_args: Any, **_kwargs: Any) -> Any:
-        """The class for DATA, told by KIND, which the kernel always puts before it."""
-        return self.bond if self.get_attr("KIND") == "bond" else self.cdata
-
-    @staticmethod
     def slave_data(self: Any, *_args: Any, **_kwargs: Any) -> Any:
-        """The class for SLAVE_DATA, told by SLAVE_KIND."""
+        """Return the class for SLAVE_DATA, by SLAVE_KIND."""
         return self.bond_slave if self.get_attr("SLAVE_KIND") == "bond" else self.cdata
 
 
@@ -72,7 +56,7 @@ class PropList(nla):  # type: ignore[misc, unused-ignore]
 
 
 class LinkMessage(nlmsg):  # type: ignore[misc, unused-ignore]
-    """struct ifinfomsg and the attributes failoverd looks at (linux/if_link.h, IFLA_*)."""
+    """struct ifinfomsg and the attributes that failoverd uses (linux/if_link.h, IFLA_*)."""
 
     fields = (
         ("family", "B"),
@@ -90,7 +74,9 @@ class LinkMessage(nlmsg):  # type: ignore[misc, unused-ignore]
         (10, "MASTER", "uint32"),
         (18, "LINKINFO", "link_info"),
         (26, "AF_SPEC", "cdata"),
+        (16, "OPERSTATE", "uint8"),
         (30, "PROMISCUITY", "uint32"),
+        (33, "CARRIER", "uint8"),
         (37, "LINK_NETNSID", "int32"),
         (43, "XDP", "cdata"),
         (48, "CARRIER_DOWN_COUNT", "uint32"),

@@ -1,26 +1,29 @@
-"""Questions about one device, asked again and again, whose answer is mostly the one before."""
+"""Repeated queries about one device, whose answer is mostly the same as before.
+
+They go over the socket of the events (conversation.py). An answer equal to the last one costs a comparison.
+"""
 
 from __future__ import annotations
 
 from failoverd.netlink.frames import Message
 
 LIMIT = 8
-"""Answers that may be under way. A question about a device that is gone has none."""
+"""Most answers that may be under way. A query about a device that is gone has none."""
 
 
 class Peeks:
-    """Knows the answers to peeks from other messages, and those that say nothing new."""
+    """Tells the answers to peeks from other messages, and those with nothing new."""
 
     def __init__(self) -> None:
         self._asked: set[int] = set()
         self._last: dict[int, bytes] = {}
 
     def ask(self, seq: int) -> None:
-        """A question was sent under this number."""
+        """Note that a query was sent under this sequence number."""
         self._asked = {seq} if len(self._asked) > LIMIT else self._asked | {seq}
 
     def is_old_news(self, message: Message, ifindex: int) -> bool:
-        """Whether this says what the last answer about the device said, and nothing else was said of it since."""
+        """Return whether this equals the last answer about the device, with no other message about it since."""
         if message.seq not in self._asked:
             self._last.pop(ifindex, None)
             return False
@@ -30,5 +33,5 @@ class Peeks:
         return same
 
     def forget(self, ifindex: int) -> None:
-        """The device is gone."""
+        """Drop the last answer: the device is gone."""
         self._last.pop(ifindex, None)

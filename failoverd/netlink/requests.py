@@ -1,5 +1,8 @@
-"""Requests to rtnetlink messages. Each becomes one message of its own: RTM_SETLINK is not atomic, and in a message that
-both brings a device up and enslaves it, "up" would come first and the enslaving be refused."""
+"""Convert requests to rtnetlink messages, one message each.
+
+RTM_SETLINK is not atomic: in a message that both brings a device up and enslaves it, "up" would come first and the
+enslaving be refused.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,17 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from failoverd.kinds import NewDevice
+from failoverd.kinds.bond import ACTIVE_SLAVE, ALL_SLAVES_ACTIVE, HEARING, LP_INTERVAL, SIGNATURE
 from failoverd.model.requests import (
     AddAddress,
     AddAltname,
     AddClsact,
+    AddLabel,
+    AddNeighbour,
     AddRedirect,
     AddRoute,
-    CreateBond,
+    CreateLink,
     DeleteLink,
     DropAddress,
     DropAltname,
@@ -25,11 +32,13 @@ from failoverd.model.requests import (
     Request,
     SetActive,
     SetAllMulticast,
+    SetAttribute,
     SetLinkLocal,
     SetMaster,
     SetMtu,
     SetPromiscuous,
     SetUp,
+    TryMaster,
 )
 from failoverd.netlink import tc
 from failoverd.netlink.frames import (
@@ -65,43 +74,40 @@ from failoverd.netlink.links import (
     raw_name,
 )
 from failoverd.netlink.messages import LinkMessage
+from failoverd.netlink.neighbours import RTM_NEWADDRLABEL, RTM_NEWNEIGH, write_label, write_neighbour
+from failoverd.netlink.settings import write_setting
 
 RTM_SETLINK = 19
 RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
-IFLA_LINKINFO = 18
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_LINKINFO = 1, 3, 4, 5, 18
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
-IFLA_BOND_ACTIVE_SLAVE, IFLA_BOND_ALL_SLAVES_ACTIVE = 2, 17
-ACTIVE_BACKUP = 1
-FOLLOW_ACTIVE = 1
-ON_FAILURE = 2
-"""BOND_PRI_RESELECT_FAILURE. From 6.0 on slaves have priorities, the first one that is up is preferred, and enslaving
-another would make the kernel go back to it whatever was chosen (seen on 6.1)."""
-
 IFLA_AF_SPEC, IFLA_EXT_MASK = 26, 29
 RTEXT_FILTER_SKIP_STATS = 8
 IN6_ADDR_GEN_MODE_EUI64 = 0
+
+NEW = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
 
 Attrs = list[tuple[str, Any]]
 
 
 def write_request(request: Request, seq: int) -> bytes:
-    """The message for a request; the kernel acknowledges it under `seq`."""
+    """Return the message for a request; the kernel acknowledges it under `seq`."""
     writer: Callable[[Any, int], bytes] = WRITERS[type(request)]
     return writer(request, seq)
 
 
 def dump_links(seq: int) -> bytes:
-    """Ask for every device."""
+    """Build the dump request for every device."""
     return build(RTM_GETLINK, NLM_F_DUMP, seq, INFO.pack(0, 0, 0, 0, 0))
 
 
 def get_link(ifindex: int, seq: int) -> bytes:
-    """Ask for one device; the answer is its RTM_NEWLINK and an acknowledgement."""
+    """Build the request for one device; the answer is its RTM_NEWLINK and an acknowledgement."""
     return build(RTM_GETLINK, NLM_F_ACK, seq, INFO.pack(0, 0, ifindex, 0, 0))
 
 
 def peek_link(ifindex: int, seq: int) -> bytes:
-    """Ask for one device without its statistics, so that the answer is the same as long as the device is."""
+    """Build the request for one device without its statistics, so that the answer changes only when the device does."""
     mask = attribute(IFLA_EXT_MASK, struct.pack("=I", RTEXT_FILTER_SKIP_STATS))
     return build(RTM_GETLINK, 0, seq, INFO.pack(0, 0, ifindex, 0, 0) + mask)
 
@@ -116,34 +122,39 @@ def _link(kind: int, flags: int, seq: int, ifindex: int, attrs: Attrs, up: bool 
     return build(kind, flags | NLM_F_ACK, seq, bytes(message.data[HEADER.size :]))
 
 
-def _create_bond(request: CreateBond, seq: int) -> bytes:
-    options: Attrs = [
-        ("MODE", ACTIVE_BACKUP),
-        ("MIIMON", request.miimon),
-        ("PRIMARY_RESELECT", ON_FAILURE),
-        ("FAIL_OVER_MAC", FOLLOW_ACTIVE),
-        ("NUM_PEER_NOTIF", request.peer_notifications),
-    ]
-    attrs: Attrs = [
-        ("IFNAME", raw_name(request.name)),
-        ("ADDRESS", bytes.fromhex(request.mac.replace(":", ""))),
-        ("MTU", request.mtu),
-        ("LINKINFO", {"attrs": [("KIND", "bond"), ("DATA", {"attrs": options})]}),
-    ]
-    return _link(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, seq, 0, attrs)
+def _create_link(request: CreateLink, seq: int) -> bytes:
+    rows = request.info.write()
+    options = b"".join(
+        attribute(place, _new_device(value) if isinstance(value, NewDevice) else value) for place, value in rows
+    )
+    kind = attribute(IFLA_INFO_KIND, request.info.kind.encode() + b"\0")
+    info = attribute(IFLA_LINKINFO, kind + attribute(IFLA_INFO_DATA, options))
+    return build(RTM_NEWLINK, NEW, seq, _new_device(request.device) + info)
+
+
+def _new_device(new: NewDevice) -> bytes:
+    """Build the part that is the same for every kind, and for the far end of a veth."""
+    body = INFO.pack(0, 0, new.ifindex, 0, 0) + attribute(IFLA_IFNAME, raw_name(new.name))
+    body += attribute(IFLA_ADDRESS, bytes.fromhex(new.mac.replace(":", ""))) if new.mac else b""
+    body += attribute(IFLA_MTU, struct.pack("=I", new.mtu)) if new.mtu else b""
+    return body + (attribute(IFLA_LINK, struct.pack("=I", new.lower)) if new.lower else b"")
 
 
 def _set_active(request: SetActive, seq: int) -> bytes:
-    """By hand: this one is waited for while traffic is lost, and the codec takes twenty times as long."""
-    return _bond_option(request.ifindex, attribute(IFLA_BOND_ACTIVE_SLAVE, struct.pack("=I", request.slave)), seq)
+    """Build SetActive by hand: traffic is lost until it is sent, and the codec takes twenty times as long."""
+    return _bond_option(request.ifindex, attribute(ACTIVE_SLAVE, struct.pack("=I", request.slave)), seq)
 
 
 def _hear_all(request: HearAll, seq: int) -> bytes:
-    return _bond_option(request.ifindex, attribute(IFLA_BOND_ALL_SLAVES_ACTIVE, bytes([request.on])), seq)
+    """Build HearAll, with the mark by which a restarted failoverd knows that it has to end this."""
+    sign = struct.pack("=I", HEARING if request.on else SIGNATURE)
+    return _bond_option(
+        request.ifindex, attribute(ALL_SLAVES_ACTIVE, bytes([request.on])) + attribute(LP_INTERVAL, sign), seq
+    )
 
 
-def _bond_option(ifindex: int, option: bytes, seq: int) -> bytes:
-    info = attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, b"bond\0") + attribute(IFLA_INFO_DATA, option))
+def _bond_option(ifindex: int, options: bytes, seq: int) -> bytes:
+    info = attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, b"bond\0") + attribute(IFLA_INFO_DATA, options))
     return build(RTM_NEWLINK, NLM_F_ACK, seq, INFO.pack(0, 0, ifindex, 0, 0) + info)
 
 
@@ -157,20 +168,28 @@ def _link_local(request: SetLinkLocal, seq: int) -> bytes:
     return build(RTM_SETLINK, NLM_F_ACK, seq, INFO.pack(0, 0, request.ifindex, 0, 0) + families)
 
 
+def _attribute(request: SetAttribute, seq: int) -> bytes:
+    setting = write_setting(request.name, request.value)
+    return build(RTM_SETLINK, NLM_F_ACK, seq, INFO.pack(0, 0, request.ifindex, 0, 0) + setting)
+
+
 def _altname(kind: int, flags: int, request: AddAltname | DropAltname, seq: int) -> bytes:
     attrs: Attrs = [("PROP_LIST", {"attrs": [("ALT_IFNAME", raw_name(request.name))]})]
     return _link(kind, flags, seq, request.ifindex, attrs)
 
 
 def _add_route(request: AddRoute, seq: int) -> bytes:
-    """IPv4 may hold several routes to one place that differ in the next hop alone: append. IPv6 would take an appended
-    one for a further path of the first (net/ipv6/ip6_fib.c, fib6_add_rt2node): only what is not there."""
+    """Build AddRoute, with append for IPv4 and exclusive creation for IPv6.
+
+    IPv4 may hold several routes to one place that differ only in the next hop. IPv6 would take an appended one for a
+    further path of the first (net/ipv6/ip6_fib.c, fib6_add_rt2node).
+    """
     last = NLM_F_EXCL if request.route.family == AF_INET6 else NLM_F_APPEND
     return build(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | last, seq, write_route(request.route))
 
 
 WRITERS: dict[type[Request], Callable[[Any, int], bytes]] = {
-    CreateBond: _create_bond,
+    CreateLink: _create_link,
     SetActive: _set_active,
     HearAll: _hear_all,
     AddRoute: _add_route,
@@ -179,12 +198,16 @@ WRITERS: dict[type[Request], Callable[[Any, int], bytes]] = {
     SetMtu: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [("MTU", r.mtu)]),
     Rename: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [("IFNAME", raw_name(r.name))]),
     SetMaster: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [("MASTER", r.master)]),
+    TryMaster: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [("MASTER", r.master)]),
     AddAltname: lambda r, seq: _altname(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND, r, seq),
     DropAltname: lambda r, seq: _altname(RTM_DELLINKPROP, 0, r, seq),
     AddAddress: lambda r, seq: build(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, seq, write_address(r.address)),
     SetAllMulticast: lambda r, seq: _flag(r.ifindex, IFF_ALLMULTI, r.on, seq),
     SetPromiscuous: lambda r, seq: _flag(r.ifindex, IFF_PROMISC, r.on, seq),
     SetLinkLocal: _link_local,
+    SetAttribute: _attribute,
+    AddNeighbour: lambda r, seq: build(RTM_NEWNEIGH, NEW, seq, write_neighbour(r.neighbour)),
+    AddLabel: lambda r, seq: build(RTM_NEWADDRLABEL, NEW, seq, write_label(r.label)),
     AddClsact: lambda r, seq: tc.add_clsact(r.ifindex, seq),
     DropClsact: lambda r, seq: tc.drop_clsact(r.ifindex, seq),
     AddRedirect: lambda r, seq: tc.add_redirect(r.ifindex, r.hook, r.target, seq),
@@ -192,4 +215,4 @@ WRITERS: dict[type[Request], Callable[[Any, int], bytes]] = {
     DropAddress: lambda r, seq: build(RTM_DELADDR, NLM_F_ACK, seq, write_address(without_label(r.address))),
     DropRoute: lambda r, seq: build(RTM_DELROUTE, NLM_F_ACK, seq, write_route(r.route)),
 }
-"""One row a kind of request. A test holds that no kind is missing."""
+"""One row for each kind of request but SetSysctl, which is written to a file. A test holds that no other is missing."""

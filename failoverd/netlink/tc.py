@@ -1,17 +1,19 @@
-"""Traffic control messages to the model and back: the ingress slot's qdisc, and filters on its two hooks.
+"""Convert traffic control messages to the model and back: the ingress slot's qdisc, and filters on its two hooks.
 
-By hand, as only two kinds of things are ever written: a clsact, and a u32 filter that matches everything and
-redirects it. What others have set up is only told by kind and place. Layouts: linux/rtnetlink.h (struct tcmsg),
+By hand, as only two things are ever written: a clsact, and a u32 filter that matches everything and redirects it. What
+other programs have set up is reported by kind and place only. Layouts: linux/rtnetlink.h (struct tcmsg),
 linux/pkt_cls.h (TCA_U32_*), linux/tc_act/tc_mirred.h.
 
-A u32 filter is told in three rows: the priority itself, its hash table, its one key; only the last is a filter to us.
+The kernel lists a u32 filter in three rows: the priority itself, its hash table, its one key. Only the last counts as a
+filter here.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from failoverd.dataclass import dataclass
 from failoverd.model.links import Filter, Tc
 from failoverd.netlink.frames import (
     HEADER,
@@ -40,17 +42,17 @@ HOOKS = {"ingress": 0xFFFFFFF2, "egress": 0xFFFFFFF3}
 NAMES = {parent: hook for hook, parent in HOOKS.items()}
 
 PREFERENCE = 64_023
-"""The priority of our filters: behind everybody else's."""
+"""The priority of failoverd's filters: behind those of any other program."""
 HANDLE = 1
-"""The first key of the priority's own table, whichever that is: the hooks of a clsact share the numbers of their tables
-(net/sched/cls_u32.c, tc_u_common_find). The same key again is refused (ENOSPC)."""
+"""The first key of the priority's own table, whatever that table's number: the hooks of a clsact share the numbers of
+their tables (net/sched/cls_u32.c, tc_u_common_find). The same key again is refused (ENOSPC)."""
 ETH_P_ALL = struct.unpack("=H", struct.pack("!H", 3))[0]
 INFO = PREFERENCE << 16 | ETH_P_ALL
 COOKIE = b"failoverd"
 
 TCA_U32_SEL, TCA_U32_ACT = 5, 7
 MATCH_ALL = struct.pack("=BBBxHHhhI", 1, 0, 1, 0, 0, 0, 0, 0) + struct.pack("=IIii", 0, 0, 0, 0)
-"""struct tc_u32_sel (flags TC_U32_TERMINAL, one key) and a key that asks for nothing."""
+"""struct tc_u32_sel (flags TC_U32_TERMINAL, one key) and a key that matches everything."""
 TCA_ACT_KIND, TCA_ACT_OPTIONS, TCA_ACT_COOKIE = 1, 2, 6
 TCA_MIRRED_PARMS = 2
 MIRRED = struct.Struct("=IIiiiiI")
@@ -60,14 +62,14 @@ REDIRECT = {"egress": 1, "ingress": 3}
 
 @dataclass(slots=True)
 class Table:
-    """What is known of one device's traffic control, from notifications and dumps alike."""
+    """The known traffic control state of one device, from notifications and dumps alike."""
 
     slot: str = ""
     root: str = ""
     filters: dict[tuple[str, int, int], Filter] = field(default_factory=dict)
 
     def take(self, message: Message) -> None:
-        """Take one message in. Raises NetlinkError for one that cannot be read."""
+        """Take in one message. Raises NetlinkError for one that cannot be read."""
         _, _, handle, parent, info = head(message)
         kind = _text(dict(attributes(message.payload, TCMSG.size)).get(TCA_KIND, b""))
         if message.type in (RTM_NEWQDISC, RTM_DELQDISC):
@@ -78,11 +80,17 @@ class Table:
             self._forget(NAMES[parent], info >> 16, handle)
 
     def tc(self) -> Tc:
-        """What the model keeps of it."""
+        """The state as the model has it."""
         return Tc(self.slot, self.root, frozenset(self.filters.values()))
 
+    def forget_target(self, ifindex: int) -> bool:
+        """Clear the redirects to a device that is gone. Returns whether there were any."""
+        dead = {key: found for key, found in self.filters.items() if found.redirect == ifindex}
+        self.filters |= {key: replace(found, redirect=0) for key, found in dead.items()}
+        return bool(dead)
+
     def _qdisc(self, there: bool, handle: int, parent: int, kind: str) -> None:
-        """A root qdisc of the kernel's own has no handle. With the ingress slot's qdisc go its filters."""
+        """Note a qdisc. The kernel's own root qdisc has no handle. The ingress slot's filters go with its qdisc."""
         if parent == TC_H_CLSACT:
             self.slot = kind if there else ""
             if not there:
@@ -99,14 +107,14 @@ class Table:
         self.filters[hook, pref, handle] = found
 
     def _forget(self, hook: str, pref: int, handle: int) -> None:
-        """Without a handle all of a priority is gone, without a priority all of a hook."""
+        """Remove filters: without a handle all of a priority, without a priority all of a hook."""
         for key in list(self.filters):
             if key[0] == hook and pref in (0, key[1]) and handle in (0, key[2]):
                 del self.filters[key]
 
 
 def head(message: Message) -> tuple[int, int, int, int, int]:
-    """The family, ifindex, handle, parent and info of a message. Raises NetlinkError for one too short."""
+    """Return the family, ifindex, handle, parent and info of a message. Raises NetlinkError for one too short."""
     if len(message.raw) < HEADER.size + TCMSG.size:
         raise NetlinkError(f"a traffic control message of {len(message.raw)} bytes")
     family, ifindex, handle, parent, info = TCMSG.unpack_from(message.raw, HEADER.size)
@@ -114,7 +122,7 @@ def head(message: Message) -> tuple[int, int, int, int, int]:
 
 
 def _redirect(message: Message, found: Filter) -> Filter:
-    """Where a u32 filter redirects to, and whether it bears our cookie."""
+    """Return the filter with the target of its redirect, and whether it has failoverd's cookie."""
     options = dict(attributes(dict(attributes(message.payload, TCMSG.size)).get(TCA_OPTIONS, b"")))
     for _, action in attributes(options.get(TCA_U32_ACT, b"")):
         table = dict(attributes(action))
@@ -132,19 +140,19 @@ def _text(raw: bytes) -> str:
 
 
 def add_clsact(ifindex: int, seq: int) -> bytes:
-    """Only where the slot is free."""
+    """Build the request that adds a clsact, refused where the slot is taken."""
     body = TCMSG.pack(0, ifindex, CLSACT_HANDLE, TC_H_CLSACT, 0) + attribute(TCA_KIND, b"clsact\0")
     return build(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, seq, body)
 
 
 def drop_clsact(ifindex: int, seq: int) -> bytes:
-    """With all of its filters."""
+    """Build the request that removes the clsact with all of its filters."""
     body = TCMSG.pack(0, ifindex, CLSACT_HANDLE, TC_H_CLSACT, 0) + attribute(TCA_KIND, b"clsact\0")
     return build(RTM_DELQDISC, NLM_F_ACK, seq, body)
 
 
 def add_redirect(ifindex: int, hook: str, target: int, seq: int) -> bytes:
-    """Our filter, only where there is none."""
+    """Build the request that adds the redirecting filter, refused where there is one."""
     parms = MIRRED.pack(0, 0, TC_ACT_STOLEN, 0, 0, REDIRECT[hook], target)
     action = attribute(TCA_ACT_KIND, b"mirred\0")
     action += attribute(TCA_ACT_COOKIE, COOKIE)
@@ -156,17 +164,20 @@ def add_redirect(ifindex: int, hook: str, target: int, seq: int) -> bytes:
 
 
 def drop_redirect(ifindex: int, hook: str, handle: int, seq: int) -> bytes:
-    """All of our priority, or with a handle only that filter. u32 would leave an empty priority behind while there is
-    another u32 filter on the device (net/sched/cls_u32.c, u32_delete)."""
+    """Build the request that removes all of failoverd's priority, or with a handle only that filter.
+
+    u32 would leave an empty priority behind while there is another u32 filter on the device (net/sched/cls_u32.c,
+    u32_delete).
+    """
     body = TCMSG.pack(0, ifindex, handle, HOOKS[hook], INFO) + attribute(TCA_KIND, b"u32\0")
     return build(RTM_DELTFILTER, NLM_F_ACK, seq, body)
 
 
 def dump_qdiscs(seq: int) -> bytes:
-    """Ask for the qdiscs of all devices."""
+    """Build the dump request for the qdiscs of all devices."""
     return build(RTM_GETQDISC, NLM_F_DUMP, seq, TCMSG.pack(0, 0, 0, 0, 0))
 
 
 def dump_filters(ifindex: int, hook: str, seq: int) -> bytes:
-    """Ask for the filters on one hook of a device. Where it has no such hook there are none."""
+    """Build the dump request for the filters on one hook of a device. A device without the hook has none."""
     return build(RTM_GETTFILTER, NLM_F_DUMP, seq, TCMSG.pack(0, ifindex, 0, HOOKS[hook], 0))

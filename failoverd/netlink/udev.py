@@ -1,19 +1,21 @@
-"""Waiting until udev is done with a device, without libudev.
+"""Wait until udev is done with a device, without libudev.
 
-udev renames a new NIC while it handles the `add` event. On kernels before 6.2 whoever brings the NIC up first makes
-that rename fail, so failoverd waits. udev is done when the device's record in /run/udev/data has an `I:` line (the time
-it was initialised) and no ID_RENAMING; it sends a message to its monitor group then. So: subscribe, then read, then
+udev renames a new NIC while it handles the `add` event. On kernels before 6.2 that rename fails if any program brings
+the NIC up first, so failoverd waits. udev is done when the device's record in /run/udev/data has an `I:` line (the time
+of its initialisation) and no ID_RENAMING; it then sends a message to its monitor group. So: subscribe, then read, then
 read again at every message. Where no udevd runs (a container), every device is ready at once.
 
-The monitor's messages: struct monitor_netlink_header in systemd's src/libsystemd/sd-device/device-monitor.c. What they
-say is read from the record, but for one thing. A rename that the kernel refuses is an end, too; systemd 252 (Debian 12)
-then leaves a record that says ID_RENAMING for ever and nothing of the name. But its message says it, and is sent when
-the rename has been tried: where the device is not called so by then, it failed. (Newer ones complete the record.)
+The monitor's messages: struct monitor_netlink_header in systemd's src/libsystemd/sd-device/device-monitor.c. Their
+content is read from the record, with one exception. A rename that the kernel refuses is an end, too; systemd 252
+(Debian 12) then leaves a record that says ID_RENAMING for ever, and not the name. But its message has the name, and is
+sent when the rename has been tried: if the device does not have the name by then, the rename failed. (Newer versions
+complete the record.)
 """
 
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Mapping
@@ -28,17 +30,20 @@ UDEV_GROUP = 2
 PREFIX = b"libudev\0"
 MAGIC = struct.pack(">I", 0xFEEDCAFE)
 HEADER = struct.Struct("=16xII")
-"""Of it, where the properties begin and how many bytes they have."""
+"""The header's two fields in use: where the properties begin, and how many bytes they have."""
 SO_PASSCRED = 16
 UCRED = struct.Struct("=iII")
 LARGEST = 1 << 17
 RUN = Path("/run/udev")
 DEVICES = Path("/sys/class/net")
 KERNELS = "1"
+IFINDEX = re.compile("[0-9]{1,10}")
+RENAMING = "ID_RENAMING"
+INITIALISED = "I:"
 
 
 class Udev:
-    """udev as failoverd needs it."""
+    """udev's records, and the messages of its monitor."""
 
     def __init__(self, run: Path = RUN, devices: Path = DEVICES) -> None:
         self._run = run
@@ -46,63 +51,88 @@ class Udev:
         self._renaming: dict[int, str] = {}
 
     def is_done(self, ifindex: int) -> bool:
-        """Whether udev has finished with this device or given it up, or there is no udev to wait for."""
-        return self.recorded(ifindex) is not None or self._given_up(ifindex) != ""
+        """Return whether udev has finished with this device or given it up, or there is no udev to wait for."""
+        return self.recorded(ifindex) is not None or self._given_up(ifindex) != "" or self._is_stuck(ifindex)
 
     def recorded(self, ifindex: int) -> Mapping[str, str] | None:
-        """The properties of a device udev has finished with, None of one it has not. Without udev nothing has any."""
+        """Return the properties of a device that udev has finished with, None before that. Without udev, return none at
+        all ({})."""
         if not self.is_there():
             return {}
-        try:
-            text = (self._run / "data" / f"n{ifindex}").read_text("utf-8", "surrogateescape")
-        except OSError:
-            return None
-        lines = text.split("\n")
-        found = dict(line[2:].split("=", 1) for line in lines if line.startswith("E:") and "=" in line)
-        return found if any(line.startswith("I:") for line in lines) and found.get("ID_RENAMING") != "1" else None
+        found = dict(self._record(ifindex))
+        return found if found.pop(INITIALISED, None) is not None and found.get(RENAMING) != "1" else None
 
     def is_there(self) -> bool:
-        """Whether udevd runs."""
+        """Return whether udevd runs."""
         return (self._run / "control").exists()
 
     def wanted_name(self, ifindex: int, name: str) -> str:
-        """What udev wanted to call a device that still has the name the kernel gave it, "" where it wanted nothing.
+        """Return the name that udev wanted for a device which still has the kernel's name; "" where it wanted none.
 
-        A name that somebody has given since is not the kernel's any more (the device's name_assign_type: NET_NAME_ENUM
-        is 1, and kernels that do not tell refuse to say).
+        A name that another program has given since is not the kernel's any more.
         """
         wanted = self._given_up(ifindex) or (self.recorded(ifindex) or {}).get("ID_NET_NAME", "")
-        if wanted in ("", name):
-            return ""
+        return wanted if wanted not in ("", name) and self.is_plain(name) else ""
+
+    def is_plain(self, name: str) -> bool:
+        """Return whether a device has its name from the kernel.
+
+        Its name_assign_type is NET_NAME_ENUM (1) then; a kernel that does not know the type refuses to tell it
+        (EINVAL).
+        """
         try:
-            kind = (self._devices / name / "name_assign_type").read_text("ascii").strip()
+            return (self._devices / name / "name_assign_type").read_text("ascii").strip() == KERNELS
         except OSError as error:
-            kind = KERNELS if error.errno == errno.EINVAL else ""
-        return wanted if kind == KERNELS else ""
+            return error.errno == errno.EINVAL
 
     def note(self, properties: Mapping[str, str]) -> None:
-        """Take in a message: the one of an `add` says what the device is being renamed to."""
+        """Take in a message of the monitor. That of an `add` says what the device is being renamed to.
+
+        A rule's NAME= is in INTERFACE by then, whatever a .link file has made ID_NET_NAME.
+        """
         ifindex = properties.get("IFINDEX", "")
-        is_renaming = properties.get("ACTION") == "add" and properties.get("ID_RENAMING") == "1"
-        if ifindex.isdecimal():
+        is_renaming = properties.get("ACTION") == "add" and properties.get(RENAMING) == "1"
+        if IFINDEX.fullmatch(ifindex):
+            name = properties.get("INTERFACE") or properties.get("ID_NET_NAME", "")
             self._renaming.pop(int(ifindex), None)
-            self._renaming |= {int(ifindex): properties.get("ID_NET_NAME", "")} if is_renaming else {}
+            self._renaming |= {int(ifindex): name} if is_renaming else {}
 
     def _given_up(self, ifindex: int) -> str:
-        """The name udev has tried to give this device in vain, "" for none. It has tried when it says so."""
+        """Return the name that udev has tried to give this device in vain, "" for none. Its message comes after the
+        attempt."""
         wanted = self._renaming.get(ifindex, "")
         try:
             found = (self._devices / wanted / "ifindex").read_text("ascii").strip() if wanted else ""
-        except OSError:
+        except (OSError, ValueError):
+            # Not a possible name: too long, or with a NUL.
             found = ""
         return wanted if found != str(ifindex) else ""
 
+    def _is_stuck(self, ifindex: int) -> bool:
+        """Return whether udev had given up a rename before failoverd listened.
+
+        systemd 252 leaves a record that says only that the device is being renamed; the intended name is recorded
+        nowhere.
+        """
+        record = self._record(ifindex)
+        return record.get(RENAMING) == "1" and INITIALISED not in record and self.is_idle()
+
+    def _record(self, ifindex: int) -> Mapping[str, str]:
+        """Return a device's record: its properties, and INITIALISED, a key that no property can have."""
+        try:
+            text = (self._run / "data" / f"n{ifindex}").read_text("utf-8", "surrogateescape")
+        except OSError:
+            return {}
+        lines = text.split("\n")
+        found = dict(line[2:].split("=", 1) for line in lines if line.startswith("E:") and "=" in line)
+        return found | dict.fromkeys((line[:2] for line in lines if line.startswith(INITIALISED)), "")
+
     def is_idle(self) -> bool:
-        """Whether udev has nothing to do, or there is no udev: it keeps this file while it has."""
+        """Return whether udev is idle, or there is no udev: it keeps this file while it has work."""
         return not self.is_there() or not (self._run / "queue").exists()
 
     async def messages(self) -> AsyncIterator[None]:
-        """One item for every message of udev's monitor. Raises OSError where the socket cannot be had."""
+        """Yield once for every message of udev's monitor. Raises OSError where the socket cannot be opened."""
         sock = trio.socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT)
         with sock:
             sock.setsockopt(socket.SOL_SOCKET, SO_PASSCRED, 1)
@@ -122,7 +152,7 @@ class Udev:
 
 
 def properties(data: bytes) -> Mapping[str, str]:
-    """What a message of udev's monitor says; nothing where it is cut."""
+    """Return the properties in a message of udev's monitor; none where it is cut."""
     if len(data) < HEADER.size:
         return {}
     start, size = HEADER.unpack_from(data)
@@ -131,7 +161,7 @@ def properties(data: bytes) -> Mapping[str, str]:
 
 
 def is_from_udev(data: bytes, ancillary: list[tuple[int, int, bytes]], sender: object) -> bool:
-    """Whether root's udevd sent this: not the kernel (port 0), not some user. `sender` is a netlink address."""
+    """Return whether root's udevd sent this: not the kernel (port 0), not a user. `sender` is a netlink address."""
     port = sender[0] if isinstance(sender, tuple) else 0
     if port == 0 or not data.startswith(PREFIX + MAGIC):
         return False

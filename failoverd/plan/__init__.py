@@ -1,1 +1,3 @@
-"""From wanted and seen to the next step. A plan may be cut after any step; planning again brings out the rest."""
+"""The planner: from the wanted and the seen state to the next step. A plan may be cut after any step; planning again
+brings out the rest.
+"""

@@ -1,14 +1,16 @@
-"""The names, the addresses and the routes of a paravirtual NIC go to its master, which is made and has its VF.
+"""The handover: a paravirtual NIC's names, addresses and routes go to its master, which is made and has its VF.
 
 One datagram does it: the NIC down and renamed, the bond given its name, brought up, and the addresses and routes put on
-it. The kernel works through a datagram in one go, so a crash of ours finds either nothing of it done or all.
+it. The kernel works through a datagram before sendmsg() returns, so a crash of failoverd finds either nothing of it
+done or all. A move of more than 64 KiB of routes is split (netlink/conversation.py, LARGEST); after a crash between two
+parts the journal brings back the rest. (No test cuts there yet.)
 
-Where the VF carries, the NIC stays down and alone until whoever managed it by its old name has let go of it, and is
-enslaved behind the handover. A DHCP client that finds it up again goes on with its lease there: networkd takes the
-marks in when udev tells of the rename, and looks at them when the carrier comes. Where the VF cannot carry, the NIC has
-to, and is enslaved in that datagram.
+Where the VF carries, the NIC stays down and outside the bond until the network manager that had it under its old name
+has let go of it; it is enslaved after the handover. A DHCP client that finds it up again goes on with its lease there:
+systemd-networkd takes the marks in when udev reports the rename, and looks at them when the carrier comes. Where the VF
+cannot carry, the NIC has to, and is enslaved in that datagram.
 
-A VF that has addresses of its own is in use. It was not taken before, but is at the end of that datagram, when the
+A VF that has addresses of its own is in use. It was not enslaved before, but is at the end of that datagram, when the
 master has its addresses and the NIC carries: the machine's root file system may come by them.
 """
 
@@ -18,24 +20,28 @@ from dataclasses import replace
 
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet, Journal
-from failoverd.model.requests import AddAltname, AddRoute, DropAltname, Rename, Request, SetMtu, SetUp
-from failoverd.plan import moving, names
-from failoverd.plan.situation import Do, Finish, GiveUp, Next, Situation, Write
-from failoverd.policy.naming import PREFIX, new_mark, spare_name
+from failoverd.model.requests import AddAltname, AddRoute, DropAltname, Rename, Request, SetMtu, SetUp, TryMaster
+from failoverd.plan import likeness, names, transfer
+from failoverd.plan.situation import Do, Finish, GiveUp, Next, Situation, Wait, Write
+from failoverd.policy.naming import PREFIX, is_new, new_mark, spare_name
+from failoverd.policy.stacking import obstacle
 from failoverd.policy.wanted import standby_name, why_not
 
 
 def is_vf_in_use(journal: Journal) -> bool:
-    """Whether the VF has addresses of its own. Then it may be what the machine's root comes by, from its initramfs on:
-    it is not taken before its addresses have another place."""
-    return moving.adds_to(Inet(), journal.extra)
+    """Whether the VF has addresses of its own.
+
+    Then the machine's root file system may come by it, from the initramfs on: it is not enslaved before its addresses
+    have another place.
+    """
+    return transfer.adds_to(Inet(), journal.extra)
 
 
 def handover(s: Situation, master: Link, journal: Journal) -> Next:
-    """Name the next step. The journal is written: exchange the names and put the configuration on the master."""
+    """Name the next step, with the journal written: exchange the names and put the configuration on the master."""
     nic, shape, vfs = s.nic, list[Request](), list[Request]()
-    if s.is_passing():
-        if step := _last_look(s, master, journal):
+    if s.is_passing(master):
+        if step := (_try(s, master) or _last_look(s, master, journal) or equip(s, master, journal.inet, journal.name)):
             return step
         along = _take_along(s, master, journal)
         if isinstance(along, Do):
@@ -43,9 +49,11 @@ def handover(s: Situation, master: Link, journal: Journal) -> Next:
         vfs += along
         shape += _exchange_names(s, master, journal)
     elif master.name != journal.name:
-        # Somebody has renamed it since it was moved.
+        # Another program has renamed it since it was moved.
         return Write(replace(journal, name=master.name))
     if nic is not None and not s.is_in(nic) and not s.can_carry(s.vf):
+        if step := refused_standby(s, nic, master):
+            return step
         is_up = nic.up and SetUp(nic.ifindex, up=False) not in shape
         shape += s.datapath.attach(replace(nic, up=is_up), master)
     is_up = master.up and SetUp(master.ifindex, up=False) not in shape
@@ -54,20 +62,55 @@ def handover(s: Situation, master: Link, journal: Journal) -> Next:
         return GiveUp(f"{journal.name} could not be moved to a master, and was given back: {refusal}")
     if not shape and not up:
         return _check(s, master, journal)
-    wanted = moving.to_device(moving.union(journal.inet, journal.extra), master.ifindex)
+    wanted = transfer.to_device(transfer.union(journal.inet, journal.extra), master.ifindex)
     there = s.seen(master)
-    addresses = (*moving.add_links_local(wanted, there), *up, *moving.add_others(wanted, there, journal.up))
-    left = moving.drop_all(s.seen(nic))
+    addresses = (*transfer.add_links_local(wanted, there), *up, *transfer.add_others(wanted, there, journal.up))
+    left = transfer.drop_all(s.seen(nic))
     if vfs:
-        # It receives for the master until it is down. Only then are its IPv6 routes free, each of which there is once.
-        its = moving.to_device(journal.extra, master.ifindex).routes
-        again = [AddRoute(route) for route in its if moving.is_own_route6(route)]
-        left += [*moving.drop_all(s.seen(s.vf)), *vfs, *again]
+        # The VF receives for the master until it is down. Only then are its IPv6 routes free, each of which exists
+        # once.
+        its = transfer.to_device(journal.extra, master.ifindex).routes
+        again = [AddRoute(route) for route in its if transfer.is_own_route6(route)]
+        left += [*transfer.drop_all(s.seen(s.vf)), *vfs, *again]
     return Do((*shape, *addresses, *left), f"move {journal.name} to its master")
 
 
+def look_closely(s: Situation, nic: Link, *links: Link | None) -> Next | None:
+    """Look for things that hang on the NIC and would be cut off if it became a slave, before anything is moved."""
+    if look := s.look_closely(nic, *links):
+        return look
+    thing = s.hanging[nic.ifindex]
+    return _give_up(nic, obstacle(thing)) if thing else None
+
+
+def refused_standby(s: Situation, nic: Link, master: Link) -> GiveUp | None:
+    """Give up where the kernel refuses the NIC as the standby although all its configuration has been moved."""
+    refusal = "" if s.is_in(nic) else s.refusal(s.datapath.attach(nic, master))
+    return _give_up(nic, refusal) if refusal else None
+
+
+def _give_up(nic: Link, why: str) -> GiveUp:
+    return GiveUp(f"{nic.name} is not made a bond's slave: {why}", unbondable=True, obstacle=why)
+
+
+def _try(s: Situation, master: Link) -> Next | None:
+    """Ask the kernel whether it would enslave the NIC, while the NIC still has everything.
+
+    A NIC that is down would really be enslaved by it; there the handover itself finds out.
+    """
+    nic = s.nic
+    if nic is None or not nic.up or s.is_in(nic):
+        return None
+    attempt = TryMaster(nic.ifindex, master.ifindex)
+    if refusal := s.refusal((attempt,)):
+        return _give_up(nic, refusal)
+    return None if attempt in s.could else Do((attempt,), f"see whether {nic.name} can be a slave")
+
+
 def _take_along(s: Situation, master: Link, journal: Journal) -> Do | list[Request]:
-    """What takes a VF that is in use, for the datagram that moves its addresses. Without it the standby carries."""
+    """Return the requests that enslave a VF in use, for the datagram that moves its addresses. Without it the standby
+    carries.
+    """
     vf = s.vf
     if vf is None or s.is_in(vf) or vf.ifindex not in s.ready or not is_vf_in_use(journal):
         return []
@@ -79,24 +122,35 @@ def _take_along(s: Situation, master: Link, journal: Journal) -> Do | list[Reque
 
 
 def _last_look(s: Situation, master: Link, journal: Journal) -> Next | None:
-    """The journal may be an hour old, if failoverd was dead meanwhile: what has come to the NIC since belongs to it."""
+    """Take up what has come to the NIC since the journal was written: an hour may have passed if failoverd was dead."""
     nic = s.nic
     if reason := why_not(journal.name, s.links, master.ifindex, nic.ifindex if nic else 0):
         return GiveUp(f"{journal.name} could not be moved to a master: {reason} now")
     if nic is not None and (name := _other_name(s, nic, journal)):
         return Write(replace(journal, name=name, altnames=names.others(s, nic, name)))
     vf = s.vf if not s.is_in(s.vf) and is_vf_in_use(journal) else None
-    if look := s.look_at(nic, vf):
-        return look
-    if moving.is_in(s.seen(nic), journal.inet) and moving.is_in(s.seen(vf), journal.extra):
+    if step := look_closely(s, nic, vf, master) if nic is not None else s.look_at(vf, master):
+        return step
+    inet, extra = transfer.renewed(journal.inet, s.seen(nic)), transfer.own(transfer.union(journal.extra, s.seen(vf)))
+    is_known = transfer.is_in(s.seen(nic), journal.inet) and transfer.is_in(s.seen(vf), journal.extra)
+    if is_known and dict(inet.settings) == dict(journal.inet.settings):
         return None
-    inet, extra = moving.union(journal.inet, s.seen(nic)), moving.union(journal.extra, s.seen(vf))
     return Write(replace(journal, inet=inet, extra=extra))
 
 
+def equip(s: Situation, master: Link, wanted: Inet, name: str) -> Next | None:
+    """Give a master that is not in use yet the settings of the NIC of that name, and check that it has them."""
+    todo = likeness.differing(wanted, s.seen(master), master.ifindex)
+    if reason := likeness.why_not_alike(s, todo, name):
+        return GiveUp(reason, unbondable=True)
+    return likeness.write(todo, f"make {master.name} like {name}") if todo else None
+
+
 def _other_name(s: Situation, nic: Link, journal: Journal) -> str:
-    """What the master is to be called where somebody has renamed the NIC since the journal was written, or "". One that
-    was plugged in anew has its name from udev."""
+    """Return the new name for the master where the NIC was renamed after the journal was written, or "".
+
+    A NIC that was plugged in anew has its name from udev, which does not count.
+    """
     if nic.ifindex != journal.nic or nic.name in (_standby_name(s, nic, journal), spare_name(s.mac)):
         return ""
     name = names.master_name(s, nic)
@@ -112,8 +166,8 @@ def _exchange_names(s: Situation, master: Link, journal: Journal) -> list[Reques
         requests += names.rename(nic, standby) if nic.name != standby else []
     requests += [SetUp(master.ifindex, up=False)] if master.up else []
     requests += [SetMtu(master.ifindex, journal.mtu)] if master.mtu != journal.mtu else []
-    requests += [DropAltname(master.ifindex, new_mark(s.mac))] if new_mark(s.mac) in master.altnames else []
-    return [*requests, Rename(master.ifindex, journal.name)] if master.name != journal.name else requests
+    requests += [Rename(master.ifindex, journal.name)] if master.name != journal.name else []
+    return [*requests, DropAltname(master.ifindex, new_mark(s.mac))] if is_new(master, s.mac) else requests
 
 
 def _standby_name(s: Situation, nic: Link, journal: Journal) -> str:
@@ -121,34 +175,49 @@ def _standby_name(s: Situation, nic: Link, journal: Journal) -> str:
 
 
 def _check(s: Situation, master: Link, journal: Journal) -> Next:
-    """The names are exchanged; see to it that nothing was lost on the way, and nothing is left on the slaves."""
+    """The names are exchanged; check that nothing was lost on the way and nothing is left on the slaves."""
     nic = s.nic
-    is_free = nic is not None and not s.is_in(nic) and not s.is_held(nic)
-    if nic is not None and is_free and (requests := s.may(s.datapath.attach(nic, master))):
-        return Do(requests, f"enslave {nic.name} to {master.name} as its standby")
+    if nic is not None and not s.is_in(nic) and not s.is_held(nic):
+        as_standby = Do(tuple(s.datapath.attach(nic, master)), f"enslave {nic.name} to {master.name} as its standby")
+        return refused_standby(s, nic, master) or as_standby
+    whole = transfer.union(journal.inet, journal.extra)
+    if reason := likeness.why_not_settled(s, whole, master):
+        return Wait(reason)
     if look := s.look_at(master, nic, s.vf):
         return look
-    whole = moving.union(journal.inet, journal.extra)
-    if not moving.is_in(s.seen(nic), whole):
+    if not transfer.is_in(s.seen(nic), whole):
         # It came to the NIC between the last look at it and the move.
-        return Write(replace(journal, inet=moving.union(journal.inet, s.seen(nic))))
-    wanted = moving.to_device(whole, master.ifindex)
+        return Write(replace(journal, inet=transfer.union(journal.inet, transfer.own(s.seen(nic)))))
+    wanted = transfer.to_device(whole, master.ifindex)
     there = s.seen(master)
-    # Up and not joined, it would keep routes that are the master's now; IPv6 has each but once.
+    if step := s.rest(likeness.forgotten(wanted, there, master.ifindex), f"make {master.name} like its NIC again"):
+        return step
+    # Up and not joined, it would keep routes that are the master's now; each IPv6 route exists only once.
     todo: list[Request] = [SetUp(nic.ifindex, up=False)] if nic is not None and nic.up and not s.is_in(nic) else []
     todo += _altnames(s, master, journal)
-    todo += [*moving.add_links_local(wanted, there), *moving.add_others(wanted, there, master.up)]
+    todo += [*transfer.add_links_local(wanted, there), *transfer.add_others(wanted, there, master.up)]
     for slave in (nic, s.vf):
-        todo += moving.drop_all(s.seen(slave)) if s.is_in(slave) else []
-    return s.rest(todo, f"put the rest on {master.name}") or Finish()
+        todo += transfer.drop_all(s.seen(slave)) if s.is_in(slave) else []
+    return s.rest(todo, f"put the rest on {master.name}") or _end(s, master, journal, wanted)
+
+
+def _end(s: Situation, master: Link, journal: Journal, wanted: Inet) -> Next:
+    """All is in place but for the requests that were refused too often.
+
+    The NIC would take, in its old place, what the kernel refuses on a master: so such a join is undone, if it can be.
+    """
+    lost = transfer.missing(wanted, s.seen(master))
+    if (refusal := s.refused_for_good(transfer.additions(lost))) and s.nic is not None and not s.upper(master):
+        return GiveUp(f"{journal.name} could not be moved to a master, and was given back: {refusal}", unbondable=True)
+    return Finish(lost)
 
 
 def _altnames(s: Situation, master: Link, journal: Journal) -> list[Request]:
     """The NIC's alternative names become the master's.
 
-    A message without any says nothing of them to systemd-networkd (252, link_update_alternative_names). It would go on
-    believing that the last one is the NIC's, and give up the master (EEXIST) as soon as that bears it. So the last one
-    that it sees go is one of ours.
+    systemd-networkd takes a message without any alternative name as no news of them (252,
+    link_update_alternative_names). It would go on believing that the last one is the NIC's, and give up the master
+    (EEXIST) as soon as the master bears it. So the last one that it sees go is one of failoverd's.
     """
     nic, names = s.nic, journal.altnames
     drop: list[Request] = [DropAltname(nic.ifindex, name) for name in names if name in nic.altnames] if nic else []

@@ -1,9 +1,17 @@
-"""From two NICs to a master with two slaves, with the traffic hardly noticing.
+"""From two NICs to a master with two slaves, with the least disturbance of the traffic.
 
-The order is what keeps it quiet. First the bond is made and takes the VF, while the paravirtual NIC goes on carrying.
-Only when the VF shows its carrier (or will not in time), one datagram does the rest: see handover. On kernels before
-6.2 neither an UP NIC nor an UP bond can be renamed, which is why the bond stays down until then; it costs nothing on
-newer ones.
+    bond made, down, under a passing name (fo<mac>) -> marked by alternative names -> made like the NIC (likeness.py)
+    -> VF enslaved, its carrier awaited -> what hangs on the NIC looked for -> journal written
+    -> the kernel asked whether it would take the NIC (TryMaster) -> ONE datagram: see handover.py
+    -> NIC enslaved as standby -> look again, put right what is missing -> journal dropped
+
+The order keeps it quiet. The paravirtual NIC goes on carrying until the VF shows its carrier, or its time is over. The
+bond stays down until the datagram, for two reasons: kernels before 6.2 do not rename a device that is up; and a bond
+that is up beside the NIC would answer the NIC's own duplicate address detection, as both have the same link-local
+address.
+
+Nothing moves before it is known that the NIC can be a slave. If the kernel refuses it all the same, everything is given
+back, and `datapath = "auto"` chooses again.
 
 Before the first step that can lose an address, everything is in a journal on disk.
 """
@@ -13,24 +21,30 @@ from __future__ import annotations
 from dataclasses import replace
 
 from failoverd.model.links import Link
+from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import AddAltname
-from failoverd.plan import moving, names
-from failoverd.plan.handover import handover, is_vf_in_use
+from failoverd.plan import likeness, names, transfer
+from failoverd.plan.boot_names import take_name
+from failoverd.plan.enslave import enslave
+from failoverd.plan.handover import equip, handover, is_vf_in_use, look_closely, refused_standby
 from failoverd.plan.inplace import join_in_place
+from failoverd.plan.leftovers import regain
 from failoverd.plan.release import afterwards
 from failoverd.plan.situation import Do, GiveUp, Next, Rest, Situation, Wait, Write
-from failoverd.policy.naming import mark, new_mark, why_not_a_name
+from failoverd.policy.naming import mark, new_mark, passing_name, spare_name, why_not_a_name
 
 GLANCE = 0.05
-"""Seconds between two looks at whether a NIC is let go, which nobody tells."""
+"""Seconds between two looks at whether a NIC is let go, of which there is no notification."""
 
 
 def join(s: Situation) -> Next:
     """Name the next step toward a joined pair."""
-    if s.datapath.in_place:
-        # What a bond had begun to move is given back first.
-        return afterwards(s, s.journal) if s.journal is not None else join_in_place(s)
+    if s.journal is None and (first := take_name(s)):
+        return first
+    if not s.datapath.moves_configuration:
+        # A configuration that a bond had begun to move is given back first.
+        return afterwards(s, s.journal) if s.journal is not None else regain(s, s.nic) or join_in_place(s)
     if s.master is None:
         return _create(s)
     if mark(s.mac) not in s.master.altnames:
@@ -38,9 +52,12 @@ def join(s: Situation) -> Next:
     journal = s.under_way(Goal.JOINED)
     if journal is not None:
         return handover(s, s.master, journal)
-    if s.is_passing() or s.journal is not None:
+    if s.is_passing(s.master) or s.journal is not None:
         return _prepare(s, s.master)
-    return _take(s, s.nic) or _take(s, s.vf) or Rest(s.now + GLANCE if s.is_held(s.nic) else None)
+    if s.nic is not None and s.nic.ifindex in s.held_on and (refused := refused_standby(s, s.nic, s.master)):
+        return refused
+    step = enslave(s, s.nic) or enslave(s, s.vf) or regain(s, s.master)
+    return step or Rest(s.now + GLANCE if s.is_held(s.nic) else None)
 
 
 def _create(s: Situation) -> Next:
@@ -51,36 +68,50 @@ def _create(s: Situation) -> Next:
         return Wait(f"udev is not done with {nic.name} yet")
     if reason := why_not_a_name(nic.name):
         return GiveUp(f"{nic.name!r} cannot be the master's name: {reason}; rename the NIC first")
+    if names.master_name(s, nic) == spare_name(s.mac):
+        return GiveUp(f"{nic.name!r} cannot be the master's name: a standby of that MAC has it; rename the NIC first")
     requests = s.datapath.create(s.mac, nic, s.config)
+    if taken := LinkTable.of(s.links).other(passing_name(s.mac)):
+        why = f"no master for {nic.name}: {taken.name} has the name {passing_name(s.mac)}, which the master has while"
+        return GiveUp(f"{why} it is made, and failoverd did not make {taken.name}; rename or delete that")
     if refusal := s.refusal(requests):
         why = f"no master for {nic.name}: {refusal}"
         return GiveUp(why) if s.under_way(Goal.JOINED) else Wait(why)
+    if not s.under_way(Goal.JOINED) and (step := look_closely(s, nic)):
+        return step
     return Do(tuple(requests), f"make a master for {nic.name}")
 
 
 def _mark(s: Situation, master: Link) -> Next:
-    """Without its mark, failoverd would not know the master again as soon as it has the NIC's name."""
-    requests = tuple(AddAltname(master.ifindex, name) for name in (new_mark(s.mac), mark(s.mac)))
-    if refusal := s.refusal(requests):
+    """Mark the master as failoverd's, first with the mark that says that it is new.
+
+    Without its mark, failoverd would not recognize the master once it has slaves. Without the other mark it would take
+    the master for joined, so that one has to be there first. A master that has slaves has lost its mark, and so has one
+    that is up without any NIC of its MAC: the configuration on it must not go with it.
+    """
+    is_bare = s.is_bare(master) and (s.nic is not None or not master.up)
+    is_first = is_bare and new_mark(s.mac) not in master.altnames
+    request = AddAltname(master.ifindex, new_mark(s.mac) if is_first else mark(s.mac))
+    if refusal := s.refusal([request]):
         return GiveUp(f"{master.name} could not be marked as made by failoverd: {refusal}")
-    return Do(requests, f"mark {master.name} as made by failoverd")
+    return Do((request,), f"mark {master.name} as made by failoverd")
 
 
 def _prepare(s: Situation, master: Link) -> Next:
-    """The master is not in use yet: write down what there is, give it the VF, wait for the carrier."""
+    """Prepare a master that is not in use yet: write the journal, give it the VF, wait for the carrier."""
     nic, journal = s.nic, s.journal
     if nic is None:
         return GiveUp(f"the paravirtual NIC that {master.name} was made for is gone or held; see failoverctl explain")
     if nic.ifindex not in s.ready:
         return Wait(f"udev is not done with {nic.name} yet")
     if journal is None or journal.toward is not Goal.JOINED:
-        return _first_look(s, nic)
+        return _first_look(s, master, nic)
     if is_vf_in_use(journal):
         if s.vf is not None and s.vf.ifindex not in s.ready:
             return Wait(f"udev is not done with {s.vf.name} yet")
-    elif step := _take(s, s.vf, journal) or _await_carrier(s):
+    elif step := enslave(s, s.vf, journal) or _await_carrier(s):
         return step
-    if step := names.remember_nic(s, nic) or s.look_at(nic):
+    if step := names.remember_nic(s, nic) or look_closely(s, nic):
         return step
     return Write(replace(_describe(s, nic, journal), cut=True))
 
@@ -91,44 +122,28 @@ def _await_carrier(s: Situation) -> Wait | None:
     return None
 
 
-def _first_look(s: Situation, nic: Link) -> Next:
-    if look := s.look_at(nic, s.vf):
+def _first_look(s: Situation, master: Link, nic: Link) -> Next:
+    if look := s.look_at(nic, s.vf, master):
         return look
     for link in (nic, s.vf):
-        if link is not None and (reason := moving.why_not_movable(s.seen(link))):
+        if link is not None and (reason := transfer.why_not_movable(s.seen(link))):
             return GiveUp(f"{link.name}: {reason}; take that route away or write it without the object")
-    return Write(_describe(s, nic, Journal(s.mac, Goal.JOINED, nic.name, nic.up, nic.mtu, extra=s.seen(s.vf))))
+    if reason := likeness.why_unlike(s.seen(nic), nic.name):
+        return GiveUp(reason, unbondable=True)
+    if step := equip(s, master, s.seen(nic), nic.name):
+        return step
+    extra = transfer.own(s.seen(s.vf))
+    return Write(_describe(s, nic, Journal(s.mac, Goal.JOINED, nic.name, nic.up, nic.mtu, extra=extra)))
 
 
 def _describe(s: Situation, nic: Link, journal: Journal) -> Journal:
-    """What the master has to be. Where only the VF was in use, the master is up although the NIC was not."""
-    up = nic.up or moving.adds_to(Inet(), journal.extra)
+    """Describe the master to be. Where only the VF was in use, the master is up although the NIC was not."""
+    up = nic.up or transfer.adds_to(Inet(), journal.extra)
     name = names.master_name(s, nic)
     altnames = names.others(s, nic, name)
-    return replace(journal, name=name, up=up, mtu=nic.mtu, altnames=altnames, inet=s.seen(nic), nic=nic.ifindex)
+    return replace(journal, name=name, up=up, mtu=nic.mtu, altnames=altnames, inet=_whole(s, nic), nic=nic.ifindex)
 
 
-def _take(s: Situation, slave: Link | None, journal: Journal | None = None) -> Next | None:
-    """Enslave a NIC, if there is one to be had, without the addresses somebody gave it.
-
-    As long as the configuration is not on the master, they are written down and go there, too. Afterwards they are
-    the doing of a DHCP client or an agent that took the slave for the machine's NIC.
-    """
-    master = s.master
-    if slave is None or master is None or s.is_in(slave) or s.is_held(slave):
-        return None
-    if slave.ifindex not in s.ready:
-        return Wait(f"udev is not done with {slave.name} yet")
-    requests = s.may(s.datapath.attach(slave, master))
-    if not requests:
-        return None
-    name = names.name_vf(s, slave, journal.name if journal is not None else master.name) if slave is s.vf else []
-    if isinstance(name, Do):
-        return name
-    if look := s.look_at(slave):
-        return look
-    seen = s.seen(slave)
-    if journal is not None and not moving.is_in(seen, journal.extra):
-        return Write(replace(journal, extra=moving.union(journal.extra, seen)))
-    *down, enslave = requests
-    return Do((*moving.drop_all(seen), *down, *name, enslave), f"enslave {slave.name} to {master.name}")
+def _whole(s: Situation, nic: Link) -> Inet:
+    """Return the NIC's configuration, with the rest of an earlier move that the NIC should have had."""
+    return transfer.union(s.seen(nic), transfer.to_device(s.lost, nic.ifindex)) if s.lost != Inet() else s.seen(nic)

@@ -1,8 +1,12 @@
 """The steps that give devices their names, and give them back.
 
-A device is marked with the name it has before it is renamed by policy, and the mark goes when it has that name again:
-each is seen to be done before the next, so a cut between any two loses nothing. The master's own name is exchanged in
-the one datagram of a join; see there.
+A device is marked with the name it has before it is renamed by policy, and the mark goes when it has that name again.
+Each step is seen to be done before the next, so a cut between any two loses nothing. The master's own name is exchanged
+in the one datagram of a join; see handover.py.
+
+The mark is an alternative name with the ifindex, as `failoverd-was-3-ens4`. It is on the device, so no file can be
+lost, and another daemon, or another version, reads it. Names change when devices are down anyway: a VF's before it is
+enslaved, the NIC's and the master's in the join's datagram.
 """
 
 from __future__ import annotations
@@ -15,14 +19,13 @@ from failoverd.policy.naming import debts, formers, own_altnames, was
 
 
 def alone(s: Situation, nic: Link) -> str:
-    """What the NIC is called when it is on its own."""
+    """Return the NIC's name when it is on its own."""
     master = s.master.ifindex if s.master is not None else 0
     return wanted.nic_name(nic, master, s.mac, s.config.naming, s.udev_names.get(nic.ifindex, ""), s.links)
 
 
 def master_name(s: Situation, nic: Link) -> str:
-    """What the master is to be called; as the NIC where the configuration's name is not to be had, or not to be
-    given back."""
+    """Return the master's name: the configured one, or the NIC's if that cannot be had or could not be given back."""
     usual = alone(s, nic)
     name = wanted.master_name(usual, s.mac, s.config.naming)
     mine = (nic.ifindex, s.master.ifindex if s.master is not None else 0)
@@ -39,9 +42,9 @@ def remember_nic(s: Situation, nic: Link) -> Do | None:
 
 
 def name_vf(s: Situation, vf: Link, master: str) -> Do | list[Request]:
-    """What gives a VF that is about to be enslaved its name: it is down for that anyway, which every kernel wants.
+    """Name a VF that is about to be enslaved. It is down for that anyway, as every kernel wants for a rename.
 
-    Before that it is marked, unless the name is the one udev wanted for it: that is its own.
+    Before that it is marked, unless the new name is the one that udev wanted for it: that is its own.
     """
     udev, naming = s.udev_names.get(vf.ifindex, ""), s.config.naming
     own = wanted.own_name(vf, udev, s.links)
@@ -54,9 +57,23 @@ def name_vf(s: Situation, vf: Link, master: str) -> Do | list[Request]:
     return list(s.may(rename(vf, name))) if name != vf.name else []
 
 
+def name_standby(s: Situation, nic: Link, master: str) -> Do | list[Request]:
+    """Name a paravirtual NIC that is plugged in anew and enslaved by an existing master, as the standby before it.
+
+    It is marked as any other, where the master's name is not the NIC's own.
+    """
+    name = wanted.standby_name(nic.ifindex, master, s.mac, s.config.naming, s.links)
+    if not s.is_fresh or nic.name == name or wanted.why_not(name, s.links, nic.ifindex):
+        return []
+    return remember_nic(s, nic) or list(s.may(rename(nic, name)))
+
+
 def rename(link: Link, name: str) -> list[Request]:
-    """Rename a device. A name it has as an alternative one it would be refused, so that goes first; where the rename is
-    refused all the same, the last request brings it back, and else it is refused itself."""
+    """Rename a device.
+
+    The kernel refuses a name that the device has as an alternative one, so that is removed first. Where the rename is
+    refused all the same, the last request brings it back; otherwise the last request is refused.
+    """
     change = Rename(link.ifindex, name)
     if name not in link.altnames:
         return [change]
@@ -64,19 +81,19 @@ def rename(link: Link, name: str) -> list[Request]:
 
 
 def others(s: Situation, nic: Link, master: str) -> tuple[str, ...]:
-    """The NIC's alternative names that are not failoverd's: they are the master's as long as there is one."""
+    """Return the NIC's alternative names that are not failoverd's: the master has them as long as there is one."""
     ours = wanted.ours(nic, "standby", master, s.config.naming)
     return tuple(name for name in own_altnames(nic) if name not in ours)
 
 
 def released_name(s: Situation, master: str, nic: Link) -> str:
-    """What the NIC is to be called in the end: what it was called before, or else as its master was."""
+    """Return the name that the NIC has in the end: its former one, or else its master's."""
     mine = (nic.ifindex, s.master.ifindex if s.master is not None else 0)
     return next((name for name in formers(nic) if not wanted.why_not(name, s.links, *mine)), master)
 
 
 def forget_roles(s: Situation, *masters: str) -> list[Request]:
-    """Take the alternative names off the slaves that they had as slaves of a master that was called so."""
+    """Remove the alternative names that the slaves had as slaves of a master with one of these names."""
     requests: list[Request] = []
     for slave, role in ((s.nic, "standby"), (s.vf, "primary")):
         if slave is not None and slave is not s.master:
@@ -86,14 +103,15 @@ def forget_roles(s: Situation, *masters: str) -> list[Request]:
 
 
 def give_back(s: Situation) -> Do | None:
-    """Give released NICs the names they had, and then forget those. Where one is taken, it is owed until it is free."""
+    """Give released NICs their former names, and then forget those. Where one is taken, it is owed until it is free."""
     nic = s.nic
     if nic is not None and (roles := s.may(forget_roles(s, nic.name, master_name(s, nic)))):
         return Do(roles, "take the roles' names away")
-    return next((step for step in (_return(s, link) for link in (nic, s.vf) if link is not None) if step), None)
+    return next((step for step in (give_back_to(s, link) for link in (nic, s.vf) if link is not None) if step), None)
 
 
-def _return(s: Situation, link: Link) -> Do | None:
+def give_back_to(s: Situation, link: Link) -> Do | None:
+    """Give one NIC its former name, and then forget that."""
     owed = formers(link)
     if link.master or not owed:
         return None

@@ -1,1 +1,1 @@
-"""The decisions: who belongs together (and why not), who carries traffic, what things are called. Plain functions."""
+"""The decisions: which NICs are a pair and why not, which slave carries, what devices are called. Plain functions."""

@@ -1,31 +1,30 @@
-"""Who carries the traffic.
+"""The election: which slave carries the traffic.
 
-The VF does, once it has been fit for the whole hold-down; the standby does whenever the VF is not fit. Going to the
-standby is never delayed, coming back always is: a link that has just come up tends to go down again, and every switch
-costs the neighbours something. A VF that carries already needs no hold-down, whatever happened before: a restart must
-not flap.
+The VF carries once it has been fit for the whole hold-down; the standby carries whenever the VF is not fit. The switch
+to the standby is never delayed, the switch back always is: a link that has just come up tends to go down again, and
+every switch costs the neighbours something. A VF that carries already needs no hold-down, whatever happened before: a
+restart must not flap.
 
-One unfitness is given a moment: an MTU unlike the master's. When somebody sets the master's MTU, bonding sets each
-slave's first and its own last, each with a message of its own, and the VF must not be left for what is true between two
-messages.
+An MTU that differs from the master's makes a VF unfit only after a moment. When the master's MTU is set, bonding sets
+each slave's first and its own last, with a message for each, and a state between two messages must not cause a switch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from failoverd.dataclass import dataclass
 from failoverd.model.links import Link
 
 MTU_GRACE = 0.1
-"""Seconds for which an MTU unlike the master's is taken for a change that is still going on."""
+"""Seconds for which an MTU that differs from the master's is taken for a change in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a pair stands, in the words of its datapath.
+    """The state of a pair, as its datapath sees it.
 
-    `active` is the ifindex of the slave that carries (0: none). `bad_primary` and `bad_standby` are why one of them
-    cannot carry now, whatever its MTU, or "". `unlike` is why the primary's MTU does not fit the master's, or "".
+    `active` is the ifindex of the slave that carries (0: none). `bad_primary` and `bad_standby` say why that slave
+    cannot carry now, whatever its MTU, or "". `mtu_mismatch` says why the primary's MTU does not fit the master's, or
+    "".
     """
 
     active: int
@@ -33,20 +32,20 @@ class Standing:
     standby: Link | None
     bad_primary: str
     bad_standby: str
-    unlike: str = ""
+    mtu_mismatch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Since when (the engine's clock, seconds) the primary has been fit, and its MTU unlike the master's."""
+    """Since when (the engine's clock, seconds) the primary has been fit, and its MTU different from the master's."""
 
     fit_since: float | None = None
-    unlike_since: float | None = None
+    mtu_mismatch_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`hold_down` in seconds; `automatic`: go back to the VF without being told."""
+    """`hold_down` in seconds; `automatic`: go back to the VF without an order."""
 
     hold_down: float
     automatic: bool
@@ -54,7 +53,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which slave shall carry (its ifindex, 0: leave it as it is) and why; `at` is when to ask again, if ever."""
+    """The slave that shall carry (its ifindex, 0: no change) and the reason; `at` is when to ask again, if ever."""
 
     slave: int
     reason: str
@@ -62,7 +61,7 @@ class Choice:
 
 
 def why_unfit(slave: Link | None, joined: bool) -> str:
-    """Why this NIC cannot carry its master's traffic now, whatever its MTU, or ""."""
+    """Return why this NIC cannot carry its master's traffic now, whatever its MTU, or ""."""
     if slave is None:
         return "it is unplugged"
     if not joined:
@@ -78,21 +77,21 @@ def elect(standing: Standing, seen: Seen, rule: Rule, now: float) -> Choice:
     """Choose the active slave."""
     primary, standby = standing.primary, standing.standby
     bad_primary = standing.bad_primary
-    if not bad_primary and standing.unlike:
-        since = now if seen.unlike_since is None else seen.unlike_since
+    if not bad_primary and standing.mtu_mismatch:
+        since = now if seen.mtu_mismatch_since is None else seen.mtu_mismatch_since
         if now < since + MTU_GRACE:
             return Choice(0, "the MTU is being changed", since + MTU_GRACE)
         if not standing.bad_standby:
-            bad_primary = standing.unlike
+            bad_primary = standing.mtu_mismatch
     if primary is not None and not bad_primary:
         return _for_primary(standing, primary, seen, rule, now)
     if standby is not None and not standing.bad_standby:
         return _take(standby, standing, f"the VF cannot carry: {bad_primary}")
-    return Choice(0, f"nobody can carry: the VF: {bad_primary}; the standby: {standing.bad_standby}")
+    return Choice(0, f"no slave can carry: the VF: {bad_primary}; the standby: {standing.bad_standby}")
 
 
 def _for_primary(standing: Standing, primary: Link, seen: Seen, rule: Rule, now: float) -> Choice:
-    """The primary is fit: does it carry, and if it does not yet, when shall it?"""
+    """Decide for a primary that is fit: it carries already, or it shall carry now or later."""
     if standing.bad_standby:
         return _take(primary, standing, f"the standby cannot carry: {standing.bad_standby}")
     if standing.active == primary.ifindex:

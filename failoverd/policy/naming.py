@@ -1,10 +1,20 @@
-"""What devices are called, and how failoverd knows its own bonds again.
+"""Device names, and how failoverd recognizes its own bonds.
 
-A bond failoverd made must be known again by the next start, whatever happened in between, from the kernel's own state
-alone. While it is being made it has a name that holds the whole MAC (`fo525400aabbcc`, 14 bytes); from then on an
-alternative name (`failoverd-525400aabbcc`) marks it, because its name is then the paravirtual NIC's. A file could get
-lost, an ifindex could be used again, and a bond that merely looks right may be somebody else's. A second one
-(`failoverd-new-525400aabbcc`) is there until the configuration is moved to it, as somebody may rename it before.
+The next start must recognize a bond that failoverd made, whatever happened in between, from the kernel's own state
+alone. An alternative name (`failoverd-525400aabbcc`) marks it. A second one (`failoverd-new-525400aabbcc`) is there
+until the configuration is moved to the bond, and again when it was moved away. An alternative name exists only once in
+the kernel, so a MAC has one master. A device's own name proves nothing: any process may rename a live master to the
+name that another one had while it was made, or give its own bond that name. A file could get lost, an ifindex could be
+used again.
+
+The kernel takes no alternative name in the message that creates a device. A kill between that message and the marks
+leaves a bond that is recognized by a bonding option of the first message: an `lp_interval` that nothing else uses, and
+that an active-backup bond ignores. Its MAC says for which pair it was made: until a bond has slaves, it keeps the one
+it was given. Rejected: the marks in the same datagram, with the new bond addressed by its name. Where the name is
+taken, the first message is refused, and the second one would mark another program's device.
+
+A bond that has a passing name and no mark or signature of failoverd's belongs to another program. It is left alone, and
+a pair that needs the name reports which device has it.
 """
 
 from __future__ import annotations
@@ -12,15 +22,17 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from failoverd.kinds import Bond
+from failoverd.kinds.bond import HEARING, SIGNATURE
 from failoverd.model.links import IFNAMSIZ, Link
 
 FORBIDDEN = frozenset(b"/:%")
 SPACE = frozenset(b"\t\n\v\f\r \xa0")
-"""To the kernel each of these bytes is white space (lib/ctype.c), also in the middle of a UTF-8 character."""
+"""Bytes that the kernel takes for white space (lib/ctype.c), also in the middle of a UTF-8 character."""
 PREFIX = "failoverd-"
-"""Of all alternative names that are ours."""
+"""The prefix of all alternative names that failoverd sets."""
 WAS = f"{PREFIX}was-"
-OURS = re.compile("(?:fo|failoverd-)(?P<mac>[0-9a-f]{12})")
+MARK = re.compile(f"{PREFIX}(?P<mac>[0-9a-f]{{12}})")
 
 
 def flat(mac: str) -> str:
@@ -29,79 +41,107 @@ def flat(mac: str) -> str:
 
 
 def passing_name(mac: str) -> str:
-    """The name a bond has while it is being made or taken down."""
+    """Return the name that a bond has while it is being made or taken down. It does not say which program made the
+    device.
+    """
     return f"fo{flat(mac)}"
 
 
-def is_passing_name(name: str) -> bool:
-    """Whether a device of this name is a bond on its way in or out."""
-    found = OURS.fullmatch(name)
-    return found is not None and name.startswith("fo") and not name.startswith("failoverd-")
-
-
 def mark(mac: str) -> str:
-    """The alternative name that says: failoverd made this."""
+    """Return the alternative name that marks a device as made by failoverd."""
     return f"failoverd-{flat(mac)}"
 
 
+def is_in_use(master: Link | None, mac: str) -> bool:
+    """Whether this master, made by failoverd for that MAC, has its NIC's configuration."""
+    return master is not None and mark(mac) in master.altnames and new_mark(mac) not in master.altnames
+
+
 def new_mark(mac: str) -> str:
-    """The alternative name that says: nothing was moved to this yet."""
+    """Return the alternative name that marks a master without the configuration: not moved to it yet, or moved away
+    again.
+    """
     return f"failoverd-new-{flat(mac)}"
 
 
+def is_new(master: Link, mac: str) -> bool:
+    """Whether the configuration of this MAC's pair is not on its master."""
+    return new_mark(mac) in master.altnames
+
+
+def is_named(master: Link, mac: str) -> bool:
+    """Whether a master has its lasting name. A bond without its marks has just been made."""
+    return master.kind != "bond" or (bool(our_mac(master)) and not is_new(master, mac))
+
+
 Role = Literal["qdisc", "vf"]
-"""What of a NIC is ours: its clsact qdisc; how a VF behaves."""
+"""What failoverd has changed on a NIC: its clsact qdisc; how a VF behaves."""
 
 
 def nic_mark(nic: Link, role: Role) -> str:
-    """The alternative name that says: failoverd has changed how this NIC works, and has to give it back."""
+    """Return the alternative name that marks a NIC whose working failoverd has changed and has to restore."""
     return f"failoverd-{role}-{nic.ifindex}"
 
 
 def is_marked(nic: Link, role: Role) -> bool:
-    """Whether a NIC says so."""
+    """Whether a NIC bears that mark."""
     return nic_mark(nic, role) in nic.altnames
 
 
 def is_touched(nic: Link) -> bool:
-    """Whether there is something of ours on this NIC: our mark, or a filter with our cookie."""
+    """Whether failoverd has left something on this NIC: a mark, or a filter with its cookie."""
     return is_marked(nic, "qdisc") or is_marked(nic, "vf") or any(found.ours for found in nic.tc.filters)
 
 
-def our_mac(link: Link) -> str:
-    """The pair a bond was made for, as its mark says; "" if failoverd did not make this device.
+def is_left_over(nic: Link) -> bool:
+    """Whether a NIC that is in no pair bears something that was put there for one. A slave is left to its master."""
+    return not nic.master and not nic.kind and (is_touched(nic) or bool(debts(nic)))
 
-    Its own MAC would not do: the kernel makes it a random one when the last slave leaves.
-    """
+
+def our_mac(link: Link) -> str:
+    """Return the MAC of the pair that a bond was made for, by its mark; "" if it has none."""
     if link.kind != "bond":
         return ""
-    found = [m for m in map(OURS.fullmatch, (link.name, *sorted(link.altnames))) if m]
+    found = [m for m in map(MARK.fullmatch, sorted(link.altnames)) if m]
     return ":".join(re.findall("..", found[0]["mac"])) if found else ""
 
 
+def unmarked_mac(link: Link) -> str:
+    """Return the MAC of the pair that an unmarked bond was made for; "" if failoverd did not make it, or has marked it.
+
+    It may also be a master that has lost its mark. Without slaves it is none: the kernel gives a bond another MAC when
+    its last slave leaves.
+    """
+    is_signed = isinstance(link.info, Bond) and link.info.lp_interval in (SIGNATURE, HEARING)
+    return link.mac if is_signed and not our_mac(link) else ""
+
+
 def own_altnames(link: Link) -> tuple[str, ...]:
-    """The device's alternative names but for the mark, in a steady order."""
+    """Return the device's alternative names without failoverd's marks, in a steady order."""
     return tuple(sorted(name for name in link.altnames if not name.startswith(PREFIX)))
 
 
 def was(ifindex: int, name: str) -> str:
-    """The alternative name that says: failoverd has renamed this NIC, and owes it this name. With its ifindex, as the
-    kernel gives a name that has become free to the next NIC, and each alternative name is there but once."""
+    """Return the alternative name that records a NIC's name before failoverd renamed it, to be given back later.
+
+    It has the ifindex in it: the kernel gives a name that has become free to the next NIC, and each alternative name
+    exists only once.
+    """
     return f"{WAS}{ifindex}-{name}"
 
 
 def debts(link: Link) -> tuple[str, ...]:
-    """All alternative names of this NIC that say so."""
+    """Return all such alternative names of this NIC."""
     return tuple(sorted(name for name in link.altnames if name.startswith(WAS)))
 
 
 def formers(link: Link) -> tuple[str, ...]:
-    """The names this NIC had before failoverd renamed it."""
+    """Return the names that this NIC had before failoverd renamed it."""
     return tuple(name.removeprefix(WAS).removeprefix(f"{link.ifindex}-") for name in debts(link))
 
 
 def why_not_a_name(name: str) -> str:
-    """Why the kernel would refuse this device name (net/core/dev.c, dev_valid_name), or "".
+    """Return why the kernel would refuse this device name (net/core/dev.c, dev_valid_name), or "".
 
     `%` is refused although the kernel would take it: it expands `%d` to a number of its own.
     """
@@ -114,6 +154,11 @@ def why_not_a_name(name: str) -> str:
     return f"it contains {bad!r}" if bad else ""
 
 
+def swap_name(mac: str) -> str:
+    """Return the name of a VF for the moment in which it exchanges names with its paravirtual NIC."""
+    return f"fv{flat(mac)}"
+
+
 def spare_name(mac: str) -> str:
-    """What a standby is called where `<master>nsby` is not to be had."""
+    """Return the name of a standby that cannot be called `<master>nsby`."""
     return f"fs{flat(mac)}"

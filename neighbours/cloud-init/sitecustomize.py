@@ -15,6 +15,10 @@ imports `sitecustomize` at its start), and it changes two functions of cloud-ini
 
 Which pairs there are is asked of failoverd, which is ready by then. Where it does not answer, or where cloud-init is
 built in another way than in Debian 12 and 13, nothing is changed, and cloud-init is as it was.
+
+cloud-init is patched where it runs, not on disk. Rejected: a datasource of our own (it would have to be every
+datasource), diverting its files (every upgrade would fight), hiding the VF from it (in another namespace it is not the
+guest's).
 """
 
 import json

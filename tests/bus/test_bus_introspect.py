@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from failoverd.bus.faces import Face, Method
+from failoverd.bus.interfaces import Interface, Method
 from failoverd.bus.introspect import DOC, introspect
 from failoverd.bus.tree import Tree
-from failoverd.daemon.dbusfaces import ERROR, FACES, ROOT
+from failoverd.daemon.dbusinterfaces import ERROR, INTERFACES, ROOT
 
 
-def told(faces: tuple[Face, ...]) -> dict[str, str]:
-    """What introspection tells of each method of these faces."""
-    tree = Tree(ROOT, faces)
-    tree.replace({ROOT: {face.name: {} for face in faces}})
+def told(interfaces: tuple[Interface, ...]) -> dict[str, str]:
+    """What introspection tells of each method of these interfaces."""
+    tree = Tree(ROOT, interfaces)
+    tree.replace({ROOT: {interface.name: {} for interface in interfaces}})
     methods = ElementTree.fromstring(introspect(tree, ROOT)).findall("interface/method")
     found = {method.get("name", ""): method.find(f"annotation[@name='{DOC}']") for method in methods}
     return {name: doc.get("value", "") for name, doc in found.items() if doc is not None}
@@ -21,14 +21,14 @@ def told(faces: tuple[Face, ...]) -> dict[str, str]:
 
 def test_whose_a_method_is_and_its_errors() -> None:
     look, order = Method("Look", "Looks."), Method("Order", "Does it.", changes=True, errors=("Busy", "Failed"))
-    assert told((Face("org.example1.Thing", "A thing.", methods=(look, order)),)) == {
+    assert told((Interface("org.example1.Thing", "A thing.", methods=(look, order)),)) == {
         "Look": "Looks. Everybody's.",
         "Order": "Does it. Root's, and whose the bus's policy says. Errors, below org.example1.Error: Busy, Failed.",
     }
 
 
 def test_of_ours_every_one_is_told() -> None:
-    found = told(FACES)
-    for method in (method for face in FACES for method in face.methods):
+    found = told(INTERFACES)
+    for method in (method for interface in INTERFACES for method in interface.methods):
         assert ("Root's" if method.changes else "Everybody's") in found[method.name]
         assert found[method.name].endswith(f" Errors, below {ERROR}: {', '.join(method.errors)}.")

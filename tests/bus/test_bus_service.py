@@ -6,28 +6,36 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from struct import pack
 from typing import Any
 
 import pytest
 import trio
 from dbus_next import Message
 from malformed import COST_THE_CONNECTION, NAME, REACH_THE_DAEMON, ROOT
-from rawbus import build, fields, text
+from rawbus import ERROR, RETURN, build, fields, text
 
 from failoverd.bus import service
 from failoverd.bus.dispatch import Asked
-from failoverd.bus.faces import Arg, Face, Method
+from failoverd.bus.interfaces import Arg, Interface, Method
 from failoverd.bus.service import Service
 from failoverd.bus.tree import Tree
-from failoverd.bus.wire import Reader, marshal
+from failoverd.bus.waiting import EACH
+from failoverd.bus.wire import Reader, read
 
-FACE = Face(
+INTERFACE = Interface(
     "org.failoverd1.Manager",
     "A.",
     methods=(Method("Explain", "E.", takes=(Arg("nic", "s", "N."),)), Method("Drain", "D.", changes=True)),
 )
+INTERFACE_NAME = INTERFACE.name.encode()
 CUT = ("another version of D-Bus", "a length beyond every bound")
 """After these nobody knows where the next message begins."""
+
+
+def reply(call: Message, body: bytes, kind: int = RETURN, **more: bytes) -> bytes:
+    """The bus's own answer to a call of the service's."""
+    return build(fields(reply_serial=call.serial, sender=b"org.freedesktop.DBus", **more), body, kind=kind)
 
 
 class FakeBus:
@@ -44,18 +52,16 @@ class FakeBus:
             while not said.endswith(end):
                 said += await self.stream.receive_some(1)
             await self.stream.send_all(answer)
-        for signature, value in (("s", ":1.7"), ("u", 1)):
+        for signature, body in ((b"s", text(b":1.7")), (b"u", pack("<I", 1))):
             call = await self.next()
-            reply = Message.new_method_return(call, signature, [value])
-            reply.sender, reply.serial = "org.freedesktop.DBus", 1
-            await self.stream.send_all(marshal(reply))
+            await self.stream.send_all(reply(call, body, signature=signature))
 
     async def next(self) -> Any:
         """The next message of the service's."""
         while not self._found:
             data = await self.stream.receive_some(4096)
             assert data, "the service has hung up"
-            self._found += self._reader.feed(data)
+            self._found += map(read, self._reader.feed(data))
         return self._found.pop(0)
 
     async def answer_to(self, serial: int) -> Message:
@@ -90,8 +96,8 @@ async def on_a_fake_bus(
         async with stream:
             await trio.sleep_forever()
 
-    tree = Tree(ROOT.decode(), (FACE,))
-    tree.replace({tree.root: {FACE.name: {}}})
+    tree = Tree(ROOT.decode(), (INTERFACE,))
+    tree.replace({tree.root: {INTERFACE.name: {}}})
     one = Service(NAME.decode(), tree, carry_out, lambda: None)
     with sock, trio.fail_after(30):
         async with trio.open_nursery() as nursery:
@@ -106,14 +112,15 @@ def _an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "FIRST_WAIT", 0.01)
 
 
-def a_good_call(serial: int) -> bytes:
-    header = fields(path=ROOT, interface=FACE.name.encode(), member=b"Explain", destination=NAME, sender=b":1.9")
-    return build([*header, *fields(signature=b"s")], text(b""), serial=serial)
+def a_good_call(serial: int, flags: int = 0) -> bytes:
+    header = fields(path=ROOT, interface=INTERFACE.name.encode(), member=b"Explain", destination=NAME, sender=b":1.9")
+    return build([*header, *fields(signature=b"s")], text(b""), serial=serial, flags=flags)
 
 
 def test_a_thousand_messages_that_cannot_be_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     kinds = {**COST_THE_CONNECTION, **REACH_THE_DAEMON}
-    raw = [build(header, body, **how) for what, (header, body, how) in kinds.items() if what not in CUT]  # type: ignore[arg-type]
+    sender = fields(sender=b":1.8")
+    raw = [build([*header, *sender], body, **how) for what, (header, body, how) in kinds.items() if what not in CUT]  # type: ignore[arg-type]
 
     async def main() -> None:
         async with on_a_fake_bus(tmp_path) as connected:
@@ -137,19 +144,46 @@ def test_a_call_is_carried_out_although_its_caller_has_gone(tmp_path: Path, is_t
     async def main() -> None:
         async with on_a_fake_bus(tmp_path, lambda *what: found.append(what)) as connected:
             bus = await connected()
-            header = fields(path=ROOT, interface=FACE.name.encode(), member=b"Drain", destination=NAME, sender=b":1.9")
+            header = fields(path=ROOT, interface=INTERFACE_NAME, member=b"Drain", destination=NAME, sender=b":1.9")
             await bus.stream.send_all(build(header, flags=1, serial=7) + a_good_call(8))
             while (asked := await bus.next()).member != "GetConnectionUnixUser":
                 pass
             if is_there:
-                answer = Message.new_method_return(asked, "u", [1000])
+                answer = reply(asked, pack("<I", 1000), signature=b"u")
             else:
-                answer = Message.new_error(asked, "org.freedesktop.DBus.Error.NameHasNoOwner", "no such name")
-            answer.sender, answer.serial = "org.freedesktop.DBus", 9
-            await bus.stream.send_all(marshal(answer) + a_good_call(10))
+                gone = b"org.freedesktop.DBus.Error.NameHasNoOwner"
+                answer = reply(asked, text(b"no such name"), ERROR, error_name=gone, signature=b"s")
+            await bus.stream.send_all(answer + a_good_call(10))
             assert (await bus.answer_to(10)).message_type.name == "METHOD_RETURN"
             while ("Drain", 1000 if is_there else None) not in found:
                 await trio.sleep(0.01)
+
+    trio.run(main)
+
+
+def test_what_nobody_awaits_is_not_computed_and_orders_come_first(tmp_path: Path) -> None:
+    """Of a flood in one go what nobody awaits is passed over, a user's share is answered, and the rest is refused."""
+    found: list[str] = []
+
+    async def main() -> None:
+        async with on_a_fake_bus(tmp_path, lambda method, _uid: found.append(method)) as connected:
+            bus = await connected()
+            explain = [a_good_call(100 + number) for number in range(EACH + 5)]
+            unheard = [a_good_call(number, flags=1) for number in range(1, 50)]
+            header = fields(path=ROOT, interface=INTERFACE_NAME, member=b"Drain", destination=NAME, sender=b":1.8")
+            await bus.stream.send_all(b"".join([*unheard, *explain, build(header, serial=7)]))
+            answers: dict[int, str | None] = {}
+            while len(answers) < len(explain) + 1:
+                if (message := await bus.next()).member == "GetConnectionUnixUser":
+                    await bus.stream.send_all(reply(message, pack("<I", 1000), signature=b"u"))
+                else:
+                    answers[message.reply_serial] = message.error_name
+            refused = [serial for serial, error in answers.items() if error]
+            assert refused == list(range(100 + EACH, 105 + EACH))
+            assert {answers[serial] for serial in refused} == {"org.freedesktop.DBus.Error.LimitsExceeded"}
+            assert found.count("Explain") == EACH
+            # He who orders is looked up first, for the log.
+            assert found.index("Drain") < EACH // 2
 
     trio.run(main)
 

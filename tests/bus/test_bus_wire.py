@@ -15,8 +15,9 @@ from dbus_next.message_bus import BaseMessageBus
 from hypothesis import given
 from hypothesis import strategies as st
 
+from failoverd.bus.envelope import Envelope
 from failoverd.bus.private import ATTRIBUTES, PRIVATE, VERSION
-from failoverd.bus.wire import LONGEST, Reader, TooLongError, UnreadableError, WireError, marshal
+from failoverd.bus.wire import LONGEST, Reader, TooLongError, UnreadableError, WireError, marshal, read
 
 
 def call(text: str, serial: int = 1) -> Message:
@@ -24,7 +25,15 @@ def call(text: str, serial: int = 1) -> Message:
 
 
 def found(reader: Reader, data: bytes) -> list[Any]:
-    return list(reader.feed(data))
+    return [opened(envelope) for envelope in reader.feed(data)]
+
+
+def opened(envelope: Envelope) -> Any:
+    """The message, or why it cannot be read."""
+    try:
+        return read(envelope)
+    except (TooLongError, UnreadableError) as error:
+        return error
 
 
 @given(st.lists(st.integers(1, 200), min_size=1))

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from controlfake import Fake, error, ok
-from quickenv import setenv
 
 from failoverd.cli import client
 from failoverd.cli.client import NoDaemonError, RefusedError, call
@@ -19,7 +18,7 @@ from failoverd.cli.client import NoDaemonError, RefusedError, call
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the control socket is looked for; nothing is there yet."""
-    setenv(monkeypatch, "FAILOVERD_CONTROL", str(tmp_path / "control"))
+    monkeypatch.setenv("FAILOVERD_CONTROL", str(tmp_path / "control"))
     return tmp_path / "control"
 
 
@@ -72,7 +71,7 @@ def test_a_daemon_that_ends_over_the_call(path: Path) -> None:
 @pytest.mark.parametrize("name", ["none", "x" * 200, "file/control"])
 def test_nobody_there(path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     (path.parent / "file").touch()
-    setenv(monkeypatch, "FAILOVERD_CONTROL", str(path.parent / name))
+    monkeypatch.setenv("FAILOVERD_CONTROL", str(path.parent / name))
     with pytest.raises(NoDaemonError, match=f"no failoverd answers at {path.parent / name} "):
         call("status")
 

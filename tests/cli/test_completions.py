@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from controlfake import Fake, master, status
 
-from failoverd.cli.commands import COMMANDS, OPTIONS
+from failoverd.cli.commands import COMMANDS, CTL
 
 FOLDER = Path(__file__).parents[2] / "completions"
 BASH, ZSH = FOLDER / "failoverctl.bash", FOLDER / "_failoverctl"
@@ -91,12 +91,12 @@ def complete(*words: str) -> list[str]:
     return done.stdout.split()
 
 
-GLOBAL = {flag for option in OPTIONS for flag in (option.flag, option.letter) if flag}
+GLOBAL = {flag for option in CTL.options for flag in (option.flag, option.letter) if flag}
 
 
 def test_commands_and_options_are_those_of_the_table(path: Path) -> None:
     assert set(complete("")) == set(COMMANDS)
-    assert complete("re") == ["release", "reload", "rename"]
+    assert complete("re") == ["release", "reload", "rename", "reset-damping"]
     assert set(complete("-")) == GLOBAL
     for name, command in COMMANDS.items():
         assert set(complete(name, "-")) == GLOBAL | {option.flag for option in command.options}, name
@@ -141,7 +141,7 @@ def test_zsh_has_the_same_words() -> None:
     told = {name: command.summary.replace("'", "'\\''") for name, command in COMMANDS.items()}
     block = text.partition("commands=(\n")[2].partition("\n    )")[0]
     assert [line.strip() for line in block.splitlines()] == [f"'{name}:{about}'" for name, about in told.items()]
-    for option in (*OPTIONS, *(option for command in COMMANDS.values() for option in command.options)):
+    for option in (*CTL.options, *(option for command in COMMANDS.values() for option in command.options)):
         assert option.flag in text
 
 
@@ -170,7 +170,7 @@ def complete_in_zsh(*lines: str) -> list[list[str]]:
 def test_what_zsh_offers(daemon: Fake) -> None:
     expected = {
         "failoverctl ": sorted(COMMANDS),
-        "failoverctl re": ["release", "reload", "rename"],
+        "failoverctl re": ["release", "reload", "rename", "reset-damping"],
         "failoverctl -": sorted(GLOBAL),
         "failoverctl --color ": ["always", "auto", "never"],
         "failoverctl drain ": ["ens3", "lan0"],

@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 from controlfake import Answer, Fake, error, master, ok, status
-from quickenv import setenv
 
 from failoverd.cli import ctl
-from failoverd.cli.commands import COMMANDS
+from failoverd.cli.commands import COMMANDS, NO_DAEMON
 from failoverd.cli.ctl import main
 from failoverd.config import load, readable
 from failoverd.config.errors import Problem
@@ -31,7 +30,7 @@ Start = Callable[[Answer], Fake]
 @pytest.fixture
 def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts something that answers at the control socket."""
-    setenv(monkeypatch, "FAILOVERD_CONTROL", str(tmp_path / "control"))
+    monkeypatch.setenv("FAILOVERD_CONTROL", str(tmp_path / "control"))
     with ExitStack() as stack:
         yield lambda answer: stack.enter_context(Fake(tmp_path / "control", answer))
 
@@ -86,7 +85,7 @@ def test_a_nic_that_is_in_no_pair(daemon: Start, capsys: pytest.CaptureFixture[s
 def test_status_is_what_is_told_without_a_command(daemon: Start, capsys: pytest.CaptureFixture[str]) -> None:
     bare = master("degraded", active=None, primary=None, standby=None, reason="no slave can carry", name="\x1b7")
     drained = master(
-        "on-standby", name="lan0", active="lan0nsby", reason="drained", drain={"until": time.monotonic() + 12.4}
+        "on-standby", name="lan0", active="lan0nsby", reason="drained", drained=True, drain_ends=time.monotonic() + 12.4
     )
     fake = daemon(status(master(), bare, drained))
     assert main([]) == 5
@@ -139,7 +138,7 @@ def test_show_says_it_in_words(daemon: Start, capsys: pytest.CaptureFixture[str]
         "to": "ens3nsby",
         "reason": "its carrier was lost",
         "monotonic": time.monotonic() - 300,
-        "silence": 0.0004,
+        "silence_seconds": 0.0004,
     }
     lost = master()["primary"] | {"carrier": False, "fit": False}
     daemon(status(master("on-standby", active="ens3nsby", primary=lost, failovers=1, last_failover=last)))
@@ -154,7 +153,7 @@ def test_show_says_it_in_words(daemon: Start, capsys: pytest.CaptureFixture[str]
         "  MTU        1500",
         "  ifindex    5",
         "  failovers  1",
-        "  last       5 min ago, ens4 -> ens3nsby, its carrier was lost, nobody carried for 0.4 ms",
+        "  last       5 min ago, ens4 -> ens3nsby, its carrier was lost, no slave carried for 0.4 ms",
     ]
 
 
@@ -166,7 +165,7 @@ def test_explain(daemon: Start, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_drain_says_what_is_true_now_and_when_it_ends(daemon: Start, capsys: pytest.CaptureFixture[str]) -> None:
-    answer = {"mac": "52:54:00:00:00:01", "master": "ens3", "active": "ens3nsby", "until": time.monotonic() + 59.9}
+    answer = {"mac": "52:54:00:00:00:01", "master": "ens3", "active": "ens3nsby", "drain_ends": time.monotonic() + 59.9}
     fake = daemon(ok(answer))
     assert main(["drain", "ens4", "--timeout", "60"]) == 0
     assert capsys.readouterr().out.splitlines() == [
@@ -174,14 +173,14 @@ def test_drain_says_what_is_true_now_and_when_it_ends(daemon: Start, capsys: pyt
         "The drain ends in 60 s, with the next VF that is plugged in, or by failoverctl undrain ens3.",
     ]
     assert fake.asked == [{"call": "drain", "arguments": ["ens4", "60"]}]
-    fake.answer = ok(answer | {"until": None})
+    fake.answer = ok(answer | {"drain_ends": None})
     assert main(["drain", "ens4"]) == 0
     assert "\nThe drain ends with the next VF that is plugged in, or" in capsys.readouterr().out
     assert fake.asked[1] == {"call": "drain", "arguments": ["ens4"]}
 
 
 def test_a_drain_without_a_vf_promises_none(daemon: Start, capsys: pytest.CaptureFixture[str]) -> None:
-    daemon(ok({"mac": "", "master": "ens3", "active": "ens3nsby", "until": None, "drained": False}))
+    daemon(ok({"mac": "", "master": "ens3", "active": "ens3nsby", "drain_ends": None, "drained": False}))
     assert main(["drain", "ens3"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "ens3: traffic is on ens3nsby, and the neighbours have been told.",
@@ -196,9 +195,10 @@ MAC = {"mac": "52:54:00:00:00:01"}
     ("words", "document", "said"),
     [
         (["undrain", "ens3"], MAC | {"master": "ens3"}, "ens3: no longer drained; traffic goes back to the VF"),
+        (["reset-damping", "ens3"], MAC | {"master": "ens3"}, "ens3: the VF's flaps are forgotten\n"),
         (["switch", "ens3", "ens4"], MAC | {"master": "ens3", "active": "ens4"}, "ens3: traffic is on ens4\n"),
-        (["rename", "ens3", "lan0"], {"ifindex": 5, "old": "ens3", "new": "lan0"}, "ens3 is lan0 now\n"),
-        (["rename", "ens3", "\x1b"], {"ifindex": 5, "old": "ens3", "new": "\x1b"}, "ens3 is \\x1b now\n"),
+        (["rename", "ens3", "lan0"], {"ifindex": 5, "old_name": "ens3", "new_name": "lan0"}, "ens3 is lan0 now\n"),
+        (["rename", "ens3", "\x1b"], {"ifindex": 5, "old_name": "ens3", "new_name": "\x1b"}, "ens3 is \\x1b now\n"),
         (["reload"], {"changes": ["[bond] miimon: 100 -> 50"]}, "[bond] miimon: 100 -> 50\n"),
         (["reload"], {"changes": []}, "read; nothing has changed\n"),
         (["release", "ens3"], MAC, "release: under way for 52:54:00:00:00:01; failoverctl status tells"),
@@ -245,15 +245,13 @@ def test_an_answer_without_what_was_asked_for(
 def test_an_answer_with_less_and_with_other_things_than_known(
     daemon: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    odd = {"name": 7, "state": "levitating", "primary": "ens4", "standby": {"fit": []}, "drain": {}, "new": [1]}
+    odd = {"name": 7, "state": "levitating", "primary": "ens4", "standby": {"fit": []}, "drained": {}, "new": [1]}
     daemon(status(odd, {}, nics=[{}, {"verdict": "adored"}]))
     assert main(["status"]) == 5
     assert main(["list"]) == 0
     assert main(["show", "7"]) == 0
     out = capsys.readouterr().out
-    assert (
-        "7       levitating  -       -        -        -         -    -\n" in out
-    )
+    assert "7       levitating  -       -        -        -         -    -\n" in out
     assert "-  -        -  adored\n" in out
     assert "  standby  : down, no carrier, MTU , cannot carry\n" in out
 
@@ -291,6 +289,29 @@ def test_the_general_help_and_the_version(capsys: pytest.CaptureFixture[str]) ->
 
 def test_each_command_is_carried_out() -> None:
     assert {*ctl.RUN, *ctl.ASIDE} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("path", ["/", "", "/dev/zero", "/etc/passwd/x", "x" * 5000])
+def test_check_config_of_what_is_no_file(capsys: pytest.CaptureFixture[str], path: str) -> None:
+    assert main(["check-config", path]) == 1
+    assert capsys.readouterr().err.startswith(f"failoverctl: {path or '.'}: ")
+
+
+@pytest.mark.parametrize("answer", [b"{x\n", b'{"ok": {"a', b"[1,\n", b'{"ok": {"masters": "\n'])
+def test_an_answer_that_was_cut_is_a_sentence(daemon: Start, answer: bytes) -> None:
+    """In an interpreter that has loaded what failoverctl loads, and no more."""
+    daemon(answer)
+    found = run("status", capture_output=True)
+    assert found.returncode == NO_DAEMON
+    assert b" answered what is no answer: " in found.stderr
+    assert found.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("changes", [5, {"a": 1}, "text", None])
+def test_a_reload_that_tells_of_no_list(daemon: Start, changes: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon(ok({"changes": changes}))
+    assert main(["reload"]) == 0
+    assert capsys.readouterr().out == "read; nothing has changed\n"
 
 
 def test_check_config_needs_no_daemon(
@@ -352,7 +373,7 @@ def test_colour_is_for_terminals(daemon: Start, monkeypatch: pytest.MonkeyPatch)
 
 def test_it_needs_no_environment_and_no_terminal(daemon: Start, tmp_path: Path) -> None:
     """As the guest agent calls it. A locale without the characters of a name is no reason to fail, either."""
-    fake = daemon(ok({"mac": "", "master": "ens日", "active": "x", "until": None}))
+    fake = daemon(ok({"mac": "", "master": "ens日", "active": "x", "drain_ends": None}))
     bare = {"FAILOVERD_CONTROL": os.environ["FAILOVERD_CONTROL"], "PYTHONPATH": str(Path.cwd())}
     for more in ({}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}):
         done = run("drain", "ens日", env=bare | more, stdin=subprocess.DEVNULL, capture_output=True, cwd="/")
@@ -379,7 +400,7 @@ def test_output_that_nobody_takes(daemon: Start) -> None:
             1,
             b"failoverctl: cannot write the output: No space left on device\n",
         )
-        fake.answer = ok({"master": "ens3", "active": "ens3nsby", "until": None})
+        fake.answer = ok({"master": "ens3", "active": "ens3nsby", "drain_ends": None})
         assert run("drain", "ens3", stdout=full, stderr=full).returncode == 0
     reader, writer = os.pipe()
     os.close(reader)

@@ -11,9 +11,9 @@ from functools import partial
 import trio
 from privatenet import private_net
 
-from failoverd.lab import namespaces, netnsdaemon
-from failoverd.lab.netnsstage import Stage, open_stage
-from failoverd.lab.story import Nic
+from failoverd_lab import namespaces, netnsdaemon
+from failoverd_lab.netnsstage import Stage, open_stage
+from failoverd_lab.story import Nic
 
 MAC = "52:54:00:fa:11:01"
 NICS = (Nic("pv", "virtio", MAC, name="ens3"), Nic("vf", "pci", MAC, name="ens4"))
@@ -27,7 +27,7 @@ class Ctl:
 
     def __init__(self, stage: Stage) -> None:
         directory = stage.daemon.directory
-        self._environment = os.environ | {"FAILOVERD_CONTROL": str(netnsdaemon.places(directory).control)}
+        self._environment = os.environ | {"FAILOVERD_CONTROL": str(netnsdaemon.paths(directory).control)}
 
     async def __call__(self, *words: str) -> tuple[int, str]:
         """Its exit code and what it said."""
@@ -75,6 +75,7 @@ async def _life(stage: Stage) -> None:
     await ctl.until(0)
     assert await ctl("undrain", "ens3") == (1, "failoverctl: ens3 is not drained\n")
 
+    assert await ctl("reset-damping", "ens3") == (0, "ens3: the VF's flaps are forgotten\n")
     assert (await ctl("switch", "ens3", "ens3")) == (0, "ens3: traffic is on ens3\n")
     assert (await ctl("switch", "ens3", "ens4")) == (0, "ens3: traffic is on ens4\n")
     assert (await ctl("-q", "status", "ens3")) == (0, "")

@@ -13,11 +13,12 @@ from failoverd import __version__
 from failoverd.cli import daemon
 from failoverd.cli.daemon import main
 from failoverd.config import load as load_module
+from failoverd.config.errors import Problem
 from failoverd.config.spec import Config
-from failoverd.daemon import accepted as accepted_module
-from failoverd.daemon.accepted import Accepted
-from failoverd.daemon.behind import Behind
-from failoverd.daemon.places import Places, StartError
+from failoverd.daemon import last_good_config as last_good_module
+from failoverd.daemon.disk_writer import DiskWriter
+from failoverd.daemon.last_good_config import LastGoodConfig
+from failoverd.daemon.paths import Paths, StartError
 from failoverd.model.requests import Rename
 from failoverd.netlink.requests import write_request
 from failoverd.netlink.transport import KernelSocket
@@ -40,6 +41,20 @@ def test_a_configuration_in_order(tmp_path: Path, capfd: pytest.CaptureFixture[s
     config.write_text("[failback]\nhold_down = 3\n")
     assert main(["--check-config", "--config", str(config)]) == 0
     assert capfd.readouterr() == ("the configuration is in order\n", "")
+
+
+def test_what_the_service_could_not_read_is_not_in_order(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drop-in that root has written with umask 077. With --config it is another daemon's file."""
+    problem = Problem("/etc/failoverd/failoverd.toml.d/50-mine.toml", 0, "", "the service may not read it")
+    monkeypatch.setattr(daemon, "unreadable", lambda: [problem])
+    monkeypatch.setattr(load_module, "MAIN", tmp_path / "failoverd.toml")
+    assert main(["--check-config"]) == 2
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", f"failoverd: {problem}\n")
+    (tmp_path / "mine.toml").touch()
+    assert main(["--check-config", "--config", str(tmp_path / "mine.toml")]) == 0
 
 
 @pytest.mark.parametrize("options", [["--check-config"], ["--dry-run"], []])
@@ -74,10 +89,10 @@ def begin(monkeypatch: pytest.MonkeyPatch, config: Path | None, kept: Path, is_s
 
 
 def keep(config: Path | None, kept: Path) -> None:
-    accepted, behind = Accepted(kept / "accepted.json", config), Behind()
-    accepted.load()
-    accepted.keep(behind)
-    behind.end()
+    last_good_config, disk_writer = LastGoodConfig(kept / "accepted.json", config), DiskWriter()
+    last_good_config.load()
+    last_good_config.keep(disk_writer)
+    disk_writer.end()
 
 
 def test_a_start_with_a_mistake_has_the_last_one_without(
@@ -86,7 +101,7 @@ def test_a_start_with_a_mistake_has_the_last_one_without(
     config = tmp_path / "failoverd.toml"
     drop_in = tmp_path / "failoverd.toml.d" / "10.toml"
     drop_in.parent.mkdir()
-    config.write_text('\ufeff# \u2026\r\n[failback]\nhold_down = 3\n')
+    config.write_text("\ufeff# \u2026\r\n[failback]\nhold_down = 3\n")
     drop_in.write_text("[bond]\nmiimon = 50\n")
     keep(config, tmp_path)
     config.write_text("[failback]\nhold_down = -3\n")
@@ -105,7 +120,7 @@ def test_the_usual_files_have_their_copy_also_outside_of_a_service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "failoverd.toml"
-    for module in (load_module, accepted_module):
+    for module in (load_module, last_good_module):
         monkeypatch.setattr(module, "MAIN", config)
     config.write_text("[failback]\nhold_down = 3\n")
     keep(None, tmp_path)
@@ -128,7 +143,7 @@ def test_who_asks_about_a_configuration_is_told_of_that_one_at_once(
     assert naps == []
 
 
-GOOD = b"{\"main\": \"MAIN\", \"documents\": []}"
+GOOD = b'{"main": "MAIN", "documents": []}'
 
 
 @pytest.mark.parametrize(
@@ -142,8 +157,8 @@ GOOD = b"{\"main\": \"MAIN\", \"documents\": []}"
         (b"[]", True),
         (b"{}", True),
         (GOOD.replace(b"[]", b"[7]"), True),
-        (GOOD.replace(b"[]", b"[[\"a.toml\", \"[bond\"]]"), True),
-        (GOOD.replace(b"[]", b"[[\"a.toml\", \"[bond]\\nmiimom = 3\"]]"), True),
+        (GOOD.replace(b"[]", b'[["a.toml", "[bond"]]'), True),
+        (GOOD.replace(b"[]", b'[["a.toml", "[bond]\\nmiimom = 3"]]'), True),
     ],
 )
 def test_a_service_without_a_copy_of_use_is_not_started_again_at_once(
@@ -167,9 +182,7 @@ def test_a_service_without_a_copy_of_use_is_not_started_again_at_once(
 
 @pytest.mark.parametrize("name", ["/", ".", ""])
 def test_a_path_that_names_no_file(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["--check-config", "--config", name])
-    assert caught.value.code == 2
+    assert main(["--check-config", "--config", name]) == 2
     assert f"{name!r} names no file" in capfd.readouterr().err
 
 
@@ -180,12 +193,10 @@ def test_a_file_that_is_not_there(tmp_path: Path, capfd: pytest.CaptureFixture[s
 
 def test_version_and_help(capfd: pytest.CaptureFixture[str]) -> None:
     for option in ("--version", "--help"):
-        with pytest.raises(SystemExit) as caught:
-            main([option])
-        assert caught.value.code == 0
+        assert main([option]) == 0
     out = capfd.readouterr().out
     assert f"failoverd {__version__}" in out
-    assert "exit codes: 0 done, 1 cannot run here, 2 wrong usage" in out
+    assert "exit codes:\n  0  done\n  1  cannot run here\n  2  wrong usage or a wrong configuration\n" in out
 
 
 @pytest.mark.parametrize(
@@ -266,8 +277,8 @@ def test_where_files_are_kept(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert Places.from_environment() == Places(Path(runtime), Path(state))
-    assert Places.from_environment().control == Path(runtime) / "control"
+    assert Paths.from_environment() == Paths(Path(runtime), Path(state))
+    assert Paths.from_environment().control == Path(runtime) / "control"
 
 
 @private_net

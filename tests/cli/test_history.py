@@ -38,17 +38,23 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def event(hours: float, what: str, boot: str = "a", **more: Any) -> dict[str, Any]:
     at = START + hours * HOUR
-    found = {"event": what, "at": at, "monotonic": hours * HOUR + 10, "boot": boot}
+    found = {"event": what, "time": at, "monotonic": hours * HOUR + 10, "boot": boot}
     return found | ({} if what in ("started", "stopped") else {"master": "ens3", "mac": MAC}) | more
 
 
 STARTED = event(0, "started", version="0.1.0")
 JOINED = event(0.5, "joined", active="ens4", active_role="primary")
 GONE = event(
-    2, "failed-over", to="ens3nsby", role="standby", reason="it was unplugged", silence_usec=3100, **{"from": "ens4"}
+    2,
+    "failed-over",
+    to="ens3nsby",
+    to_role="standby",
+    reason="it was unplugged",
+    silence_seconds=0.0031,
+    **{"from": "ens4"},
 )
-BACK = event(3, "failed-over", to="ens4", role="primary", reason="the VF has been <steady>", **{"from": "ens3nsby"})
-NOBODY = event(4, "failed-over", reason="it has no carrier", silence_usec=12_345_678, **{"from": "ens4"})
+BACK = event(3, "failed-over", to="ens4", to_role="primary", reason="the VF has been <steady>", **{"from": "ens3nsby"})
+NOBODY = event(4, "failed-over", reason="it has no carrier", silence_seconds=12.345678, **{"from": "ens4"})
 STOPPED = event(5, "stopped", reason="SIGTERM")
 LIFE = [STARTED, JOINED, GONE, BACK, NOBODY, STOPPED]
 NOW = START + 6 * HOUR
@@ -67,7 +73,7 @@ def show(where: Path, events: list[dict[str, Any]], monkeypatch: pytest.MonkeyPa
 
 
 def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    renamed = event(1, "renamed", role="primary", to="e\udcff", **{"from": "eth1"})
+    renamed = event(1, "link-renamed", role="primary", old_name="eth1", new_name="e\udcff")
     assert show(tmp_path, [*LIFE, renamed], monkeypatch) == 0
     rows = [re.split(r"\s{2,}", line) for line in capsys.readouterr().out.splitlines()]
     assert rows == [
@@ -78,13 +84,11 @@ def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
         ["2025-11-21 11:00:00.000", "failed-over", "ens3", "ens3nsby", "ens4", "-", "the VF has been <steady>"],
         ["2025-11-21 12:00:00.000", "failed-over", "ens3", "ens4", "-", "12 s", "it has no carrier"],
         ["2025-11-21 13:00:00.000", "stopped", "-", "-", "-", "-", "SIGTERM"],
-        ["2025-11-21 09:00:00.000", "renamed", "ens3", "eth1", r"e\udcff", "-", "the primary"],
+        ["2025-11-21 09:00:00.000", "link-renamed", "ens3", "eth1", r"e\udcff", "-", "the primary"],
     ]
 
 
-def test_what_programs_get(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_programs_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert show(tmp_path, LIFE, monkeypatch, "--json", "--master", "ens3", "--last", "2") == 0
     assert json.loads(capsys.readouterr().out) == [BACK, NOBODY]
     assert show(tmp_path, LIFE, monkeypatch, "--json", "--since", "2025-11-21 12:30") == 0
@@ -115,6 +119,15 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], words: list[str]) -> No
     assert "; failoverctl history --help says more\n" in capsys.readouterr().err
 
 
+def test_quiet_is_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "history").write_text('{"event": "started", "time": 1, "monotonic": 1}\n')
+    monkeypatch.setenv("FAILOVERD_HISTORY", str(tmp_path / "history"))
+    assert main(["history"]) == 0
+    assert "started" in capsys.readouterr().out
+    assert main(["history", "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 def test_it_loads_no_more_than_the_standard_library_and_little_of_it() -> None:
     code = "import sys, failoverd.cli.history; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -123,11 +136,17 @@ def test_it_loads_no_more_than_the_standard_library_and_little_of_it() -> None:
     assert {name for name in loaded if name.startswith("failoverd")} == {
         "failoverd",
         "failoverd.cli",
+        "failoverd.cli.arguments",
         "failoverd.cli.history",
         "failoverd.cli.historyfile",
-        "failoverd.cli.quickos",
+        "failoverd.cli.quick",
         "failoverd.cli.tables",
+        "failoverd.config",
+        "failoverd.config.regular",
+        "failoverd.core",
+        "failoverd.core.signal_table",
         "failoverd.model",
+        "failoverd.model.facts",
         "failoverd.model.text",
     }
 
@@ -142,8 +161,8 @@ def test_who_carried_when() -> None:
         (3, 4, "vf", True),
         (4, 5, "none", True),
     ]
-    assert lane.failovers[0] == Failover(GONE["at"], "ens4", "ens3nsby", "it was unplugged", 0.0031)
-    assert record.gaps == [(STOPPED["at"], NOW)]
+    assert lane.failovers[0] == Failover(GONE["time"], "ens4", "ens3nsby", "it was unplugged", 0.0031)
+    assert record.gaps == [(STOPPED["time"], NOW)]
     assert (record.start, record.end, record.boots) == (START, NOW, [])
 
 
@@ -173,7 +192,7 @@ def test_what_runs_now_goes_on_to_now_and_what_ran_in_another_boot_does_not() ->
 
 
 def test_released_is_nothing_and_a_rename_is_the_same_lane() -> None:
-    renamed = event(1, "renamed", master="lan0", role="master", to="lan0", **{"from": "ens3"})
+    renamed = event(1, "link-renamed", master="lan0", role="master", old_name="ens3", new_name="lan0")
     events = [STARTED, JOINED, renamed, event(2, "released", master="lan0")]
     (lane,) = follow(events, NOW, "a").lanes
     assert lane.name == "lan0"
@@ -184,7 +203,7 @@ def test_a_clock_that_was_set_back_does_not_turn_time_around() -> None:
     early = event(9, "joined", active="ens4", active_role="primary")
     record = follow([event(9, "started"), early, GONE], NOW, "a")
     (lane,) = record.lanes
-    assert record.start == GONE["at"]
+    assert record.start == GONE["time"]
     assert [span.kind for span in lane.spans] == ["pv"]
 
 
@@ -198,9 +217,9 @@ def test_a_part_of_it() -> None:
 
 
 def test_events_in_any_order_and_with_nothing_in_them_can_be_drawn() -> None:
-    bare = [{"event": what, "at": START, "monotonic": 1.0} for what in ("failed-over", "joined", "released", "x")]
+    bare = [{"event": what, "time": START, "monotonic": 1.0} for what in ("failed-over", "joined", "released", "x")]
     odd = [one | {"master": "a\x1b<"} for one in bare]
-    renamed = [event(1, "renamed", role="master"), event(1, "released"), GONE, event(0, "stopped"), STOPPED]
+    renamed = [event(1, "link-renamed", role="master"), event(1, "released"), GONE, event(0, "stopped"), STOPPED]
     for events in (bare, odd, renamed, [STOPPED, STARTED], []):
         record = follow(events, NOW, "a")
         ElementTree.fromstring(svg(record))
@@ -219,7 +238,7 @@ def test_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = titles(root)
     assert "failoverd did not run, 2025-11-21 13:00:00.000 to 2025-11-21 13:30:00.000, 30 min" in said
     assert "ens4 (VF), 2025-11-21 08:30:00.000 to 2025-11-21 10:00:00.000, 90 min" in said
-    assert "nobody, 2025-11-21 12:00:00.000 to 2025-11-21 13:00:00.000, 60 min" in said
+    assert "no slave, 2025-11-21 12:00:00.000 to 2025-11-21 13:00:00.000, 60 min" in said
     assert "2025-11-21 11:00:00.000: from ens3nsby to ens4: the VF has been <steady>" in said
     assert "2025-11-21 10:00:00.000: from ens4 to ens3nsby: it was unplugged; silent for 3.1 ms" in said
     assert "boot, 2025-11-21 13:29:00" in said
@@ -241,7 +260,7 @@ def test_a_picture_that_cannot_be_written(
 
 
 def test_many_failovers_are_one_picture_with_few_words() -> None:
-    many = [GONE | {"at": START + 60 * n, "silence_usec": n} for n in range(1500)]
+    many = [GONE | {"time": START + 60 * n, "silence_seconds": n / 1e6} for n in range(1500)]
     root = ElementTree.fromstring(svg(follow(many, START + 100_000, "a")))
     assert sum("it was unplugged" in (text.text or "") for text in root.iter(f"{NS}text")) == 10
     assert sum("it was unplugged" in title for title in titles(root)) == 1500
@@ -251,12 +270,12 @@ def test_the_strip() -> None:
     axis, lane, legend = strip(follow(LIFE, NOW, "a"), columns=66, utf8=False).splitlines()
     assert lane == "ens3       " + "#" * 15 + "=" * 11 + "#" * 9 + "x" * 11
     assert axis.index("|10:00") == lane.index("=")
-    assert legend.split() == ["#", "VF", "=", "standby", "x", "nobody", "-", "not", "known"]
+    assert legend.split() == ["#", "VF", "=", "standby", "x", "none", "-", "not", "known"]
     assert "█" in strip(follow(LIFE, NOW, "a"))
 
 
 def test_a_moment_without_a_carrier_is_never_averaged_away() -> None:
-    short = [STARTED, JOINED, NOBODY, GONE | {"at": NOBODY["at"] + 0.001}]
+    short = [STARTED, JOINED, NOBODY, GONE | {"time": NOBODY["time"] + 0.001}]
     assert strip(follow(short, NOW + 1000 * HOUR, "a"), utf8=False).count("x") == 2
 
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from signals import JOINED, LOST, MAC, MOMENT, RELEASED, RENAMED
 
 from failoverd.cli.historyfile import HistoryError, is_new_boot, moment, place, read, select
-from failoverd.core.sentences import facts
+from failoverd.core.signal_table import facts
 from failoverd.daemon.history import History
 from failoverd.model.signals import Signal
 
 
 def event(at: float, **more: Any) -> dict[str, Any]:
-    return {"event": "joined", "at": at, "monotonic": at, "master": "ens3", "mac": MAC} | more
+    return {"event": "joined", "time": at, "monotonic": at, "master": "ens3", "mac": MAC} | more
 
 
 def test_it_reads_what_the_daemon_writes(tmp_path: Path) -> None:
@@ -30,25 +30,27 @@ def test_it_reads_what_the_daemon_writes(tmp_path: Path) -> None:
         history.signalled(signal, MOMENT)
     history.stopped("SIGTERM")
     found = read(str(tmp_path / "history"))
-    assert [one["event"] for one in found] == ["started", "joined", "failed-over", "renamed", "released", "stopped"]
+    events = ["started", "joined", "failed-over", "link-renamed", "released", "stopped"]
+    assert [one["event"] for one in found] == events
     for one, signal in zip(found[1:5], signals, strict=True):
-        assert {**one, **facts(signal)} == one
+        known = {key: fact for key, fact in facts(signal, MOMENT).items() if fact is not None}
+        assert one == known | {"boot": one["boot"]}
     assert found[0]["version"]
 
 
 GARBAGE = [
     b"",
-    b'{"event":"x","at":1,"mono',
+    b'{"event":"x","time":1,"mono',
     b"null",
     b"[]",
-    b'{"event":1,"at":1,"monotonic":1}',
-    b'{"event":"x","at":"noon","monotonic":1}',
-    b'{"event":"x","at":NaN,"monotonic":1}',
-    b'{"event":"x","at":1,"monotonic":Infinity}',
-    b'{"event":"x","at":1e300,"monotonic":1}',
-    b'{"event":"x","at":-5,"monotonic":1}',
-    b'{"event":"x","at":1' + b"0" * 400 + b',"monotonic":1}',
-    b'{"event":"x","at":1' + b"0" * 5000 + b',"monotonic":1}',
+    b'{"event":1,"time":1,"monotonic":1}',
+    b'{"event":"x","time":"noon","monotonic":1}',
+    b'{"event":"x","time":NaN,"monotonic":1}',
+    b'{"event":"x","time":1,"monotonic":Infinity}',
+    b'{"event":"x","time":1e300,"monotonic":1}',
+    b'{"event":"x","time":-5,"monotonic":1}',
+    b'{"event":"x","time":1' + b"0" * 400 + b',"monotonic":1}',
+    b'{"event":"x","time":1' + b"0" * 5000 + b',"monotonic":1}',
     b"\xff\xfe\x00",
     b"[" * 100_000,
 ]
@@ -63,8 +65,12 @@ def test_what_is_no_event_is_passed_over_and_costs_no_other(tmp_path: Path) -> N
 
 def test_what_is_not_as_expected_is_left_out_of_an_event(tmp_path: Path) -> None:
     path = tmp_path / "history"
-    path.write_text(json.dumps(event(5, reason=7, silence_usec=True, ifindex=-1, to=None, new="from later")))
+    wrong = {"reason": 7, "silence_seconds": True, "ifindex": -1, "to": None, "new": "from later", "was_up": 1}
+    path.write_text(json.dumps(event(5, **wrong)))
     assert read(str(path)) == [event(5)]
+    right = {"reason": "why", "silence_seconds": 0.5, "ifindex": 4, "was_up": False}
+    path.write_text(json.dumps(event(5, **right)))
+    assert read(str(path)) == [event(5, **right)]
 
 
 @given(st.binary(max_size=200))
@@ -77,7 +83,7 @@ def test_no_bytes_can_break_it(tmp_path_factory: pytest.TempPathFactory, data: b
 def test_a_history_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match=r"no history at .*; failoverd writes it as soon as it runs"):
         read(str(tmp_path / "none"))
-    with pytest.raises(HistoryError, match="Is a directory; it should be a file"):
+    with pytest.raises(HistoryError, match="it is a directory, not a regular file; it should be a file"):
         read(str(tmp_path))
 
 
@@ -85,12 +91,12 @@ def test_what_is_asked_for() -> None:
     other = event(3, master="ens5", mac="x")
     events = [event(1, event="started"), event(2, master="fo525400aabbcc"), other, event(4), event(5)]
     del events[0]["master"], events[0]["mac"], events[4]["mac"]
-    assert [one["at"] for one in select(events, "ens3")] == [2, 4, 5]
-    assert [one["at"] for one in select(events, "ens5")] == [3]
+    assert [one["time"] for one in select(events, "ens3")] == [2, 4, 5]
+    assert [one["time"] for one in select(events, "ens5")] == [3]
     events[4]["mac"] = MAC
-    assert [one["at"] for one in select(events, MAC.upper(), since=4)] == [4, 5]
-    assert [one["at"] for one in select(events, last=2)] == [4, 5]
-    assert [one["at"] for one in select(events, last=9)] == [1, 2, 3, 4, 5]
+    assert [one["time"] for one in select(events, MAC.upper(), since=4)] == [4, 5]
+    assert [one["time"] for one in select(events, last=2)] == [4, 5]
+    assert [one["time"] for one in select(events, last=9)] == [1, 2, 3, 4, 5]
     assert select(events, last=0) == []
 
 

@@ -109,12 +109,12 @@ def is_alive(pid: int) -> bool:
 def test_events_in_order_and_for_each_the_hooks_in_order(service: Service) -> None:
     service.hook("20-second", 'echo "second $FAILOVERD_EVENT" >>"$OUT"')
     service.hook("10-first", 'echo "first $FAILOVERD_EVENT $FAILOVERD_FROM" >>"$OUT"')
-    for word in ("pair-up", "failover", "pair-down"):
+    for word in ("joined", "failed-over", "released"):
         service.event(word, FROM="a b")
     said = service.run()
-    words = [("pair-up", "a b"), ("failover", "a b"), ("pair-down", "a b")]
+    words = [("joined", "a b"), ("failed-over", "a b"), ("released", "a b")]
     assert service.written() == [line for word, old in words for line in (f"first {word} {old}", f"second {word}")]
-    assert f"{service.hooks}/10-first (pair-up): exit code 0 after 0." in said
+    assert f"{service.hooks}/10-first (joined): exit code 0 after 0." in said
 
 
 def test_what_a_hook_finds(service: Service) -> None:
@@ -328,7 +328,7 @@ def test_what_is_no_time_is_refused(option: str, text: str) -> None:
     command = [sys.executable, "-c", MAIN, f"{option}={text}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    said = f"argument {option}: {text!r} is no time; say seconds, more than 0 and at most 1000000"
+    said = f"failoverd-hooks: {option}: {text!r} is no time; say seconds, more than 0 and at most 1000000"
     assert said in done.stderr
 
 
@@ -373,6 +373,16 @@ def test_an_event_that_cannot_be_made_is_told_of(net: Path, capfd: pytest.Captur
 def test_any_byte_can_be_said(capfd: pytest.CaptureFixture[str]) -> None:
     say("en\udcff\ud800ü")
     assert capfd.readouterr().err == "en\\udcff\\ud800ü\n"
+
+
+def test_what_is_said_is_one_line_whatever_was_sent(service: Service) -> None:
+    """The socket is the service user's, and the log of what runs as root is not his to write."""
+    service.hook("none", "").write_text("#!/nowhere\n")
+    service.event("failover\nroot's hook: exit code 0\x1b[2J\u202e")
+    service.send({"uevent": "a\nb/", "ifindex": 7})
+    said = service.run().splitlines()
+    assert len(said) == 2
+    assert all(line.isprintable() for line in said)
 
 
 def test_events_do_not_wait_for_a_hook(service: Service) -> None:

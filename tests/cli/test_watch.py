@@ -85,7 +85,7 @@ def test_a_line_for_each_change(tmp_path: Path) -> None:
         assert line(watched).endswith(
             " ens3: accelerated -> on-standby; traffic ens4 -> ens3nsby; primary ens4 -> none; why: the VF is gone"
         )
-        fake.answer = status(ON_STANDBY | {"failovers": 5, "drain": {"until": None}, "name": "\x1b["})
+        fake.answer = status(ON_STANDBY | {"failovers": 5, "drained": True, "name": "\x1b["})
         assert line(watched).endswith(" \\x1b[: renamed: ens3 -> \\x1b[; drain begun; 4 failovers since the last look")
         fake.answer = status()
         assert line(watched).endswith(": no longer a pair")

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from failoverd.config import load as load_module
+from failoverd.config.bounds import LARGEST
 from failoverd.config.errors import ConfigError
-from failoverd.config.load import LARGEST, from_mapping, load
+from failoverd.config.load import from_mapping, load
 from failoverd.config.spec import Bond, Config
 
 NOBODY = 65534
@@ -83,8 +84,8 @@ def test_what_is_in_the_way_of_a_file_is_named(main: Path) -> None:
     drop_in(main, "40.toml", "[bond]\nmiimon = 1")
     drop_in(main, "50.toml", "#" * LARGEST)
     assert [line.partition("; ")[0] for line in wrong(main)] == [
-        "failoverd.toml: it is a directory",
-        "failoverd.toml.d/10.toml: it is no regular file",
+        "failoverd.toml: it is a directory, not a regular file",
+        "failoverd.toml.d/10.toml: it is a FIFO, not a regular file",
         "failoverd.toml.d/20.toml: cannot be read: No such file or directory",
         f"failoverd.toml.d/30.toml: it is larger than {LARGEST} bytes",
         "failoverd.toml.d/40.toml:2: [bond] miimon: 1 is too small",
@@ -126,3 +127,10 @@ def test_a_document_in_memory_has_a_name_and_no_lines() -> None:
     with pytest.raises(ConfigError) as error:
         from_mapping({"bond": {"miimon": "50"}}, "the story")
     assert str(error.value).startswith('the story: [bond] miimon: "50" is a text; give')
+
+
+def test_a_file_whose_name_has_lines(main: Path) -> None:
+    main.touch()
+    Path(main.with_name("failoverd.toml.d"), "a\n\x1b[2Jb\u202e.toml").write_text("bond = 1")
+    (line,) = wrong(main)
+    assert line.startswith("failoverd.toml.d/a\\n\\x1b[2Jb\\u202e.toml:1: ")

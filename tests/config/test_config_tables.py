@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-import runpy
-import sys
 import tomllib
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from configpage import example, page
 
-from failoverd.config import manual, reference
 from failoverd.config.changes import Change, diff
 from failoverd.config.keys import Entry, table
 from failoverd.config.load import from_mapping
-from failoverd.config.reference import example, page
 from failoverd.config.spec import Bond, Config, Pairing
 
-DOCS = Path(__file__).parents[2] / "docs" / "reference"
 ENTRIES = [entry for keys in table(Config).values() for entry in keys.values()]
 
 
@@ -27,22 +22,6 @@ def test_a_default_is_within_its_own_limits_and_documented(entry: Entry) -> None
     assert entry.kind.take(entry.default) == entry.default
     assert entry.doc.endswith(".")
     assert getattr(getattr(Config(), entry.section), entry.name) == entry.default
-
-
-@pytest.mark.parametrize(("name", "arguments"), [("configuration.md", []), ("failoverd.toml.example", ["--example"])])
-def test_the_documents_are_as_made(
-    name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["reference", *arguments])
-    runpy.run_path(str(reference.__file__), run_name="__main__")
-    made = capsys.readouterr().out
-    assert (DOCS / name).read_text() == made, "docs/reference is not up to date; run `make docs`"
-    assert made == (example() if arguments else page())
-
-
-def test_the_manual_page_is_made_of_the_same_table(capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(manual.__file__), run_name="__main__")
-    assert capsys.readouterr().out == manual.page()
 
 
 def test_the_example_says_the_defaults() -> None:

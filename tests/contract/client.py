@@ -11,9 +11,9 @@ from typing import Protocol
 
 import trio
 
-from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel import wire
-from failoverd.lab.simkernel.wire import Message
+from failoverd_lab.simkernel import uapi as n
+from failoverd_lab.simkernel import wire
+from failoverd_lab.simkernel.wire import Message
 
 PATIENCE = 10
 """Seconds to wait for what must come."""
@@ -47,8 +47,10 @@ def ifaddr(index: int, cidr: str, flags: int = 0, scope: int = 0) -> bytes:
     """struct ifaddrmsg with IFA_LOCAL and IFA_ADDRESS of an address like 192.0.2.1/24."""
     address, _, length = cidr.partition("/")
     family, raw = parse_ip(address)
-    return struct.pack("=BBBBI", family, int(length), flags, scope, index) + wire.attr(n.IFA_LOCAL, raw) + wire.attr(
-        n.IFA_ADDRESS, raw
+    return (
+        struct.pack("=BBBBI", family, int(length), flags, scope, index)
+        + wire.attr(n.IFA_LOCAL, raw)
+        + wire.attr(n.IFA_ADDRESS, raw)
     )
 
 

@@ -49,6 +49,11 @@ class Namespace:
             raise NoNamespaceError(answer.decode())
         return socket.socket(fileno=int.from_bytes(extra[0][2][:4], sys.byteorder))
 
+    def write(self, path: str, value: str) -> int:
+        """Write a file as a process of this namespace; the errno, 0 for done."""
+        self._ours.send(f"{path}\0{value}".encode())
+        return int(self._ours.recv(200))
+
     def close(self) -> None:
         """Let the child end. The namespace goes when the last socket does."""
         self._ours.close()
@@ -89,8 +94,22 @@ class RealSocket:
         self._sock.close()
 
 
+def _write(path: str, value: str) -> int:
+    """/proc/sys/net shows the namespace of whoever looks."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            os.write(descriptor, value.encode())
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        return error.errno or -1
+    return 0
+
+
 def _serve(channel: socket.socket) -> None:
-    """The child: makes the namespace, then opens a socket for each message, until the other end is closed."""
+    """The child: makes the namespace, then opens a socket or writes a file for each message, until the other end is
+    closed."""
     try:
         flags = CLONE_NEWNET if os.geteuid() == 0 else CLONE_NEWNET | CLONE_NEWUSER
         libc = ctypes.CDLL(None, use_errno=True)
@@ -98,7 +117,10 @@ def _serve(channel: socket.socket) -> None:
             channel.send(f"unshare: {os.strerror(ctypes.get_errno())}".encode())
             os._exit(1)
         channel.send(b"ready")
-        while channel.recv(16):
+        while asked := channel.recv(300):
+            if asked != b"open":
+                channel.send(str(_write(*asked.decode().split("\0"))).encode())
+                continue
             with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
                 descriptor = array.array("i", [sock.fileno()])
                 channel.sendmsg([b"socket"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)])

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from client import Client
 
-from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel import wire
-from failoverd.lab.simkernel.wire import Message
+from failoverd_lab.simkernel import uapi as n
+from failoverd_lab.simkernel import wire
+from failoverd_lab.simkernel.wire import Message
 
 NEW = n.NLM_F_CREATE | n.NLM_F_EXCL
 INGRESS = n.TC_H_CLSACT_HANDLE | n.TC_H_MIN_INGRESS

@@ -8,8 +8,8 @@ import struct
 from client import Addr, addr_of, ifaddr
 from worlds import Stage, contract, needs
 
-from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel import wire
+from failoverd_lab.simkernel import uapi as n
+from failoverd_lab.simkernel import wire
 
 NEW = n.NLM_F_CREATE | n.NLM_F_EXCL
 REPLACE = n.NLM_F_CREATE | n.NLM_F_REPLACE

@@ -7,8 +7,9 @@ import errno
 from client import Client, Link, ifinfo, link_of
 from worlds import Stage, contract, needs
 
-from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel import wire
+from failoverd.kinds.bond import HEARING, SIGNATURE
+from failoverd_lab.simkernel import uapi as n
+from failoverd_lab.simkernel import wire
 
 MAC, OTHER = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 INVALID = (errno.EINVAL, "invalid option value")
@@ -128,9 +129,7 @@ async def test_a_slave_takes_the_bonds_mtu_and_gets_its_own_back(stage: Stage) -
 async def test_an_mtu_the_slave_cannot_do_refuses_it_without_a_word(stage: Stage) -> None:
     nic, bond = await stage.nic("nic0"), await stage.bond("bond7")
     jumbo = wire.u32(n.IFLA_MTU, 65535)
-    vlan = await stage.client.create(
-        "vlan", "nic0.5", wire.u32(n.IFLA_LINK, nic), data=wire.u16(n.IFLA_VLAN_ID, 5)
-    )
+    vlan = await stage.client.create("vlan", "nic0.5", wire.u32(n.IFLA_LINK, nic), data=wire.u16(n.IFLA_VLAN_ID, 5))
     await stage.client.set_link(bond, jumbo)
     assert await stage.client.refused(stage.client.set_link(vlan, master(bond))) == (errno.ERANGE, "")
     link = await stage.client.link(vlan)
@@ -194,6 +193,35 @@ async def test_slaves_that_cannot_be_chosen(stage: Stage) -> None:
     await client.set_link(second, up=False)
     assert await ask(client.change_bond(bond, active(second))) == INVALID
     assert await active_now(client, bond) == first
+
+
+@needs("bond")
+@contract
+async def test_an_option_of_another_mode_is_kept_and_told(stage: Stage) -> None:
+    """failoverd knows by it a bond that it has made and not marked yet: it is there from the first message on."""
+    data = wire.u8(n.IFLA_BOND_MODE, 1) + wire.u32(n.IFLA_BOND_LP_INTERVAL, SIGNATURE)
+    bond = await stage.client.create("bond", "bond7", wire.attr(n.IFLA_ADDRESS, wire.mac_bytes(MAC)), data=data)
+    (told,) = stage.client.take_links(bond)
+    assert (told.mac, wire.number(told.data[n.IFLA_BOND_LP_INTERVAL])) == (MAC, SIGNATURE)
+    await stage.client.set_link(bond, up=True)
+    for on, sign in ((1, HEARING), (0, SIGNATURE)):
+        both = wire.u8(n.IFLA_BOND_ALL_SLAVES_ACTIVE, on) + wire.u32(n.IFLA_BOND_LP_INTERVAL, sign)
+        await stage.client.change_bond(bond, both)
+        options = (await stage.client.link(bond)).data
+        assert [wire.number(options[i]) for i in (n.IFLA_BOND_ALL_SLAVES_ACTIVE, n.IFLA_BOND_LP_INTERVAL)] == [on, sign]
+    other = await stage.client.create("bond", "bond8", data=wire.u8(n.IFLA_BOND_MODE, 1))
+    assert wire.number((await stage.client.link(other)).data[n.IFLA_BOND_LP_INTERVAL]) == 1
+    nothing = wire.u32(n.IFLA_BOND_LP_INTERVAL, 0)
+    assert await stage.client.refused(stage.client.change_bond(other, nothing)) == INVALID
+
+
+@needs("bond")
+@contract
+async def test_a_bond_that_its_last_slave_leaves_has_another_mac(stage: Stage) -> None:
+    nic, bond = await stage.nic("nic0"), await stage.bond("bond7", MAC)
+    await stage.enslave(bond, nic)
+    await stage.client.set_link(nic, master(0))
+    assert (await stage.client.link(bond)).mac != MAC
 
 
 @needs("bond")

@@ -7,8 +7,8 @@ import errno
 from client import ifinfo, link_of
 from worlds import Stage, contract, needs
 
-from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel import wire
+from failoverd_lab.simkernel import uapi as n
+from failoverd_lab.simkernel import wire
 
 CREATED = 0xFFFFFFFF
 MAC = "02:00:00:00:00:0a"

@@ -10,8 +10,8 @@ import trio
 from client import Link, addr_of, ifinfo, link_of
 from worlds import Stage, contract, needs
 
-from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel import wire
+from failoverd_lab.simkernel import uapi as n
+from failoverd_lab.simkernel import wire
 
 EUI64, NONE = n.IN6_ADDR_GEN_MODE_EUI64, n.IN6_ADDR_GEN_MODE_NONE
 INET6 = struct.pack("=BBBBI", n.AF_INET6, 0, 0, 0, 0)

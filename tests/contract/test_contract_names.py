@@ -7,9 +7,9 @@ import errno
 from client import Link, ifinfo, link_of
 from worlds import Stage, contract
 
-from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel import wire
-from failoverd.lab.simkernel.wire import Message
+from failoverd_lab.simkernel import uapi as n
+from failoverd_lab.simkernel import wire
+from failoverd_lab.simkernel.wire import Message
 
 ERANGE = (errno.ERANGE, "Attribute failed policy validation")
 

@@ -8,8 +8,8 @@ import struct
 from client import Path, gateway, ifaddr, oif, parse_ip, path_of, rtmsg
 from worlds import Stage, contract
 
-from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel import wire
+from failoverd_lab.simkernel import uapi as n
+from failoverd_lab.simkernel import wire
 
 NEW = n.NLM_F_CREATE | n.NLM_F_EXCL
 DEFAULT, DEFAULT6 = "0.0.0.0/0", "::/0"
@@ -140,6 +140,9 @@ async def test_ipv4_routes_that_are_refused(stage: Stage) -> None:
     assert await ask(add(stage, "10.0.0.0/8", oif(4711), scope=LINK)) == (errno.ENODEV, "")
     dead = (errno.ENETDOWN, "Device for nexthop is not up")
     assert await ask(add(stage, "10.0.0.0/8", oif(down), scope=LINK)) == dead
+    assert await ask(add(stage, "10.0.0.0/8", gateway("192.0.2.77"), oif(down))) == invalid
+    dead = (errno.ENETDOWN, "Nexthop device is not up")
+    assert await ask(add(stage, "10.0.0.0/8", gateway("192.0.2.77"), oif(down), flags=n.RTNH_F_ONLINK)) == dead
     bits = (errno.EINVAL, "Invalid prefix for given prefix length")
     assert await ask(add(stage, "10.0.0.1/8", oif(nic), scope=LINK)) == bits
     source = wire.attr(n.RTA_PREFSRC, parse_ip("192.0.2.77")[1])
@@ -156,7 +159,10 @@ async def test_ipv6_routes_that_are_refused(stage: Stage) -> None:
     nic, down, ask = await stand(stage), await stage.nic("nic1"), stage.client.refused
     assert (await ask(add(stage, "2001:db8:b::/48", gateway("2001:db8:77::1"), oif(nic))))[0] == errno.EHOSTUNREACH
     assert (await ask(add(stage, "2001:db8:b::/48", oif(4711))))[0] == errno.ENODEV
-    assert await ask(add(stage, "2001:db8:b::/48", oif(down))) == (errno.ENETDOWN, "Nexthop device is not up")
+    dead = (errno.ENETDOWN, "Nexthop device is not up")
+    assert await ask(add(stage, "2001:db8:b::/48", oif(down))) == dead
+    assert await ask(add(stage, "2001:db8:b::/48", gateway("fe80::1"), oif(down))) == dead
+    assert (await ask(add(stage, "2001:db8:b::/48", gateway("2001:db8::1"), oif(down))))[0] == errno.EHOSTUNREACH
 
 
 @contract
@@ -232,3 +238,41 @@ async def test_a_route_goes_with_the_address_it_prefers(stage: Stage) -> None:
     await add(stage, "10.0.0.0/8", oif(nic), source, scope=LINK)
     await stage.client.ask(n.RTM_DELADDR, 0, ifaddr(nic, "198.51.100.1/32"))
     assert await places(stage, n.AF_INET, out=nic) == ["192.0.2.0/24"]
+
+
+@contract
+async def test_every_ipv4_route_of_a_device_goes_with_its_last_address(stage: Stage) -> None:
+    """Silently, and although the device is up. IPv6 routes stay."""
+    nic = await stand(stage)
+    await stage.client.ask(n.RTM_NEWADDR, NEW, ifaddr(nic, "198.51.100.5/24"))
+    await add(stage, DEFAULT, gateway("192.0.2.1"))
+    await add(stage, "203.0.113.0/24", oif(nic), scope=LINK)
+    await add(stage, "2001:db8:9::/48", gateway("2001:db8::1"))
+    await stage.client.ask(n.RTM_DELADDR, 0, ifaddr(nic, "192.0.2.5/24"))
+    assert await places(stage, n.AF_INET, out=nic) == [DEFAULT, "198.51.100.0/24", "203.0.113.0/24"]
+    await stage.client.ask(n.RTM_DELADDR, 0, ifaddr(nic, "198.51.100.5/24"))
+    assert await places(stage, n.AF_INET) == []
+    assert "2001:db8:9::/48" in await places(stage, n.AF_INET6, out=nic)
+
+
+@contract
+async def test_a_gateway_whose_network_has_gone_keeps_its_route_and_gets_no_new_one(stage: Stage) -> None:
+    """Unless the route itself says that the gateway is on the link."""
+    nic = await stage.nic("nic0", up=True)
+    other = await stage.nic("nic1", "02:00:00:00:00:0b", up=True)
+    new = n.NLM_F_CREATE | n.NLM_F_EXCL
+    for cidr in ("192.0.2.1/24", "198.51.100.1/24"):
+        await stage.client.ask(n.RTM_NEWADDR, new, ifaddr(nic, cidr))
+    await stage.client.ask(n.RTM_NEWADDR, new, ifaddr(other, "203.0.113.1/24"))
+    await stage.client.ask(n.RTM_NEWROUTE, new, rtmsg("0.0.0.0/0"), gateway("192.0.2.254"), oif(nic))
+    await stage.client.ask(n.RTM_DELADDR, 0, ifaddr(nic, "192.0.2.1/24"))
+    found = [path_of(row) for row in await stage.client.ask(n.RTM_GETROUTE, n.NLM_F_DUMP, bytes([2]) + bytes(11))]
+    assert [(path.oif, path.gateway) for path in found if path.dst == "0.0.0.0/0"] == [(nic, "192.0.2.254")]
+    again = stage.client.ask(n.RTM_NEWROUTE, new, rtmsg("0.0.0.0/1"), gateway("192.0.2.254"), oif(other))
+    assert (await stage.client.refused(again))[0] == errno.ENETUNREACH
+    marked = rtmsg("0.0.0.0/1", flags=n.RTNH_F_ONLINK)
+    await stage.client.ask(n.RTM_NEWROUTE, new, marked, gateway("192.0.2.254"), oif(other))
+    six = stage.client.ask(n.RTM_NEWROUTE, new, rtmsg("2001:db8::/32"), gateway("fd00::1"), oif(other))
+    assert (await stage.client.refused(six))[0] == errno.EHOSTUNREACH
+    marked = rtmsg("2001:db8::/32", flags=n.RTNH_F_ONLINK)
+    await stage.client.ask(n.RTM_NEWROUTE, new, marked, gateway("fd00::1"), oif(other))

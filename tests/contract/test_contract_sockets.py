@@ -10,9 +10,9 @@ import trio
 from client import Client, ifinfo, link_of
 from worlds import Stage, contract
 
-from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel import wire
-from failoverd.lab.simkernel.wire import Message
+from failoverd_lab.simkernel import uapi as n
+from failoverd_lab.simkernel import wire
+from failoverd_lab.simkernel.wire import Message
 
 REQUEST, ACK = n.NLM_F_REQUEST, n.NLM_F_ACK
 

@@ -31,9 +31,9 @@ from tcclient import (
 )  # fmt: skip
 from worlds import Stage, World, contract
 
-from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel import wire
-from failoverd.lab.simkernel.wire import Message
+from failoverd_lab.simkernel import uapi as n
+from failoverd_lab.simkernel import wire
+from failoverd_lab.simkernel.wire import Message
 
 AUTO = 0x80000800
 """800::800, what u32 gives a filter that asks for no handle."""

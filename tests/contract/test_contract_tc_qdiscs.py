@@ -8,8 +8,8 @@ from client import Client
 from tcclient import EGRESS, INGRESS, NEW, add, clsact, filters, kind, qdiscs, take, tc_of, tcmsg, u32
 from worlds import Stage, contract
 
-from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel import wire
+from failoverd_lab.simkernel import uapi as n
+from failoverd_lab.simkernel import wire
 
 SLOT, HANDLE, ROOT = n.TC_H_CLSACT, n.TC_H_CLSACT_HANDLE, n.TC_H_ROOT
 WRONG_KIND = "Invalid qdisc name"

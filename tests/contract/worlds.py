@@ -14,8 +14,8 @@ import trio.testing
 from client import Client, Link, NetlinkSocket, Refused, ifinfo
 from realkernel import Namespace, RealSocket
 
-from failoverd.lab.simkernel import SimKernel, run_timers, wire
-from failoverd.lab.simkernel import uapi as n
+from failoverd_lab.simkernel import SimKernel, run_timers, state, wire
+from failoverd_lab.simkernel import uapi as n
 
 
 class World(Protocol):
@@ -32,6 +32,7 @@ class World(Protocol):
     async def plug(self, name: str, mac: str, carrier: bool = True) -> int: ...
     async def unplug(self, nic: int) -> None: ...
     async def set_medium(self, nic: int, up: bool) -> None: ...
+    async def sysctl(self, nic: int, name: str, value: int) -> int: ...
 
 
 class Simulated:
@@ -68,6 +69,14 @@ class Simulated:
     async def set_medium(self, nic: int, up: bool) -> None:
         """Carrier comes and goes with it."""
         self.kernel.set_medium(nic, up)
+
+    async def sysctl(self, nic: int, name: str, value: int) -> int:
+        """Write `ipv6/accept_ra` and the like of a device, of new ones for 0; the errno."""
+        try:
+            self.kernel.write_sysctl(nic, name, value)
+        except state.Refused as refused:
+            return refused.code
+        return 0
 
 
 class Real:
@@ -117,6 +126,12 @@ class Real:
     async def set_medium(self, nic: int, up: bool) -> None:
         """A veth has a carrier while its peer is up."""
         await self._host.set_link(self._peers[nic], up=up)
+
+    async def sysctl(self, nic: int, name: str, value: int) -> int:
+        """Write the file."""
+        device = (await self._host.link(nic)).name if nic else "default"
+        family, file = name.split("/")
+        return self._namespace.write(f"/proc/sys/net/{family}/conf/{device}/{file}", str(value))
 
 
 def lacks(kind: str) -> str:

@@ -23,10 +23,10 @@ MASTER, STANDBY, VF = 2, 3, 4
 
 def machine(close_hole: bool = False, name: str = "ens3nsby") -> Driver:
     kernel = ToyKernel(last=4)
-    kernel._put(Link(MASTER, "ens3", MAC, up=True, driver="net_failover"))
+    kernel.put(Link(MASTER, "ens3", MAC, up=True, driver="net_failover"))
     standby = Link(STANDBY, name, MAC, MAC, up=True, master=MASTER, bus="virtio", standby_feature=True)
-    kernel._put(standby)
-    kernel._put(Link(VF, "ens4", MAC, MAC, up=True, master=MASTER, bus="pci"))
+    kernel.put(standby)
+    kernel.put(Link(VF, "ens4", MAC, MAC, up=True, master=MASTER, bus="pci"))
     kernel.news.clear()
     driver = Driver(kernel, Config(kernel_failover=KernelFailover(close_hole=close_hole)))
     driver.settle()
@@ -35,7 +35,7 @@ def machine(close_hole: bool = False, name: str = "ens3nsby") -> Driver:
 
 def put(driver: Driver, ifindex: int, **changes: object) -> None:
     """The kernel's failover moves nothing by itself here: what it does follows from its slaves."""
-    driver.kernel._put(replace(driver.kernel.links[ifindex], **changes))  # type: ignore[arg-type]
+    driver.kernel.put(replace(driver.kernel.links[ifindex], **changes))  # type: ignore[arg-type]
     driver.tell()
 
 
@@ -71,14 +71,14 @@ def test_what_the_kernel_does_is_told_and_announced() -> None:
     ]
     assert driver.announced == [Announce(MAC, ((MASTER, MAC),), 1)] * 2
     assert driver.sent == []
-    assert driver.state.pairs[MAC].failovers == 2
+    assert driver.state.pairs[MAC].failovers.count == 2
 
 
 def test_a_vf_that_goes() -> None:
     driver = machine()
     put(driver, VF, up=False)
     put(driver, VF, master=0)
-    driver.kernel._forget(VF)
+    driver.kernel.forget(VF)
     driver.tell()
     driver.settle(driver.now + 1)
     assert failovers(driver) == [("ens4", "ens3nsby", "it was unplugged")]
@@ -156,7 +156,7 @@ def test_a_second_vf_is_none_of_its_business() -> None:
 def test_all_of_it_may_go() -> None:
     driver = machine()
     for ifindex in (VF, STANDBY, MASTER):
-        driver.kernel._forget(ifindex)
+        driver.kernel.forget(ifindex)
     driver.settle(driver.now + 100)
     assert status(driver.state)["masters"] == []
     assert not driver.state.at_risk()

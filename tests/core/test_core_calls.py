@@ -7,11 +7,13 @@ import pytest
 from failoverd.config.spec import Config
 from failoverd.core.answers import Answer, CallError
 from failoverd.core.calls import CALLS
-from failoverd.core.choice import rejudge
+from failoverd.core.matching import rejudge
 from failoverd.core.state import PairState, State
 from failoverd.core.status import nics, status
+from failoverd.kinds import Bond
 from failoverd.model.events import AdoptAsked, ReleaseAsked
-from failoverd.model.links import Bond, Link
+from failoverd.model.links import Link
+from failoverd.model.linktable import LinkTable
 from failoverd.policy.naming import mark
 
 MAC = "52:54:00:aa:bb:cc"
@@ -19,7 +21,7 @@ LATER = "52:54:00:aa:bb:dd"
 LINKS = (
     Link(2, "ens3nsby", MAC, MAC, master=9, bus="virtio", driver="virtio_net"),
     Link(3, "ens4", "02:00:00:00:00:04", MAC, master=9, bus="pci", driver="mlx5_core", altnames=frozenset({"enp2s0"})),
-    Link(9, "ens3", MAC, kind="bond", bond=Bond(mode=1), altnames=frozenset({mark(MAC), "enp1s0"})),
+    Link(9, "ens3", MAC, kind="bond", info=Bond(mode=1), altnames=frozenset({mark(MAC), "enp1s0"})),
     Link(5, "ens7", LATER, LATER, bus="virtio", driver="virtio_net"),
     Link(6, "usb0", "02:00:00:00:00:06", "02:00:00:00:00:06", bus="usb"),
 )
@@ -27,7 +29,7 @@ LINKS = (
 
 def machine() -> State:
     """A joined pair, a NIC that is alone, and a NIC that is in no pair."""
-    state = State(Config(), links={link.ifindex: link for link in LINKS}, synced=True)
+    state = State(Config(), links=LinkTable(LINKS), synced=True)
     rejudge(state)
     return state
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from everycut import cuts, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pairdriver import Driver
@@ -23,7 +24,7 @@ from failoverd.config.spec import Config, Master
 from failoverd.model.events import AdoptAsked, ReleaseAsked
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import DropAddress, Request, SetActive
-from failoverd.plan.moving import union
+from failoverd.plan.transfer import union
 from failoverd.policy.naming import mark
 
 FOUR, SIX, VFS = "10.0.0.2/24", "2001:db8::2/64", "10.9.0.4/24"
@@ -79,7 +80,7 @@ def machine(shape: Shape) -> ToyKernel:
 
 
 def drive(shape: Shape, **accidents: Any) -> Driver:
-    return Driver(machine(shape), Config(master=Master(create="always")), **accidents)
+    return Driver(machine(shape), Config(master=Master(create="always", datapath="bond")), **accidents)
 
 
 def assert_joined(driver: Driver) -> None:
@@ -134,12 +135,30 @@ def test_joined_and_released(shape: Shape) -> None:
     assert_joined(driver)
 
 
+def test_a_vf_carries_while_a_release_waits_for_its_nic() -> None:
+    """Without the NIC the master keeps the addresses; a VF that comes meanwhile is all that can carry."""
+    driver = drive(SHAPES["no-vf"])
+    driver.settle()
+    driver.kernel.unplug(driver.state.judgements.pairs[MAC].nic)
+    driver.settle()
+    driver.tell(ReleaseAsked(MAC))
+    driver.settle()
+    assert not driver.is_reachable(FOUR)
+    vf = driver.kernel.plug("ens4", "pci", wire=True)
+    driver.settle()
+    assert driver.is_reachable(FOUR)
+    assert driver.kernel.links[vf].master == driver.kernel.named("ens3").ifindex  # type: ignore[union-attr]
+    driver.kernel.plug("ens7", "virtio")
+    driver.settle(driver.now + 1000)
+    assert_released(driver)
+
+
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("accident", ["kill_at", "lose_at", "full_at"])
 def test_with_one_accident_after_any_action(shape: Shape, accident: str) -> None:
     whole = drive(shape)
     tell_all(whole)
-    for number in range(whole.done):
+    for number in cuts(whole.done):
         tell_all(drive(shape, **{accident: frozenset({number})}))
 
 
@@ -184,7 +203,7 @@ def test_any_one_request_refused_once(shape: Shape, number: int) -> None:
     whole = drive(shape)
     tell_all(whole)
     every = sum(map(len, whole.sent))
-    for victim in range(every):
+    for victim in cuts(every):
         driver = drive(shape)
         driver.kernel.refuse = refusing(frozenset({victim}), number)
         tell_all(driver)
@@ -205,7 +224,7 @@ twice = st.frozensets(st.integers(0, 120), max_size=2)
 """An address that is refused three times is given up, and said so."""
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.sampled_from(list(SHAPES.values())), numbers, numbers, numbers, twice, st.sampled_from([16, 22, 19, 1]))
 def test_with_any_accidents(
     shape: Shape,

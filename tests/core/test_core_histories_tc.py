@@ -11,6 +11,7 @@ import errno
 from typing import Any
 
 import pytest
+from everycut import cuts, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pairdriver import Driver
@@ -20,7 +21,7 @@ from toykernel import MAC, ToyKernel
 from failoverd.config.spec import Config, Master, Tc
 from failoverd.model.events import AdoptAsked, ReleaseAsked
 from failoverd.model.links import Link
-from failoverd.model.requests import CreateBond, DropAddress
+from failoverd.model.requests import CreateLink, DropAddress
 from failoverd.policy.naming import own_altnames
 
 SHAPES = {
@@ -141,7 +142,7 @@ def test_a_vf_that_was_the_only_one_in_use_leaves_the_machine_reachable() -> Non
 def test_with_one_accident_after_any_action(shape: Shape, way: str, accident: str) -> None:
     whole = drive(shape, way)
     tell_all(whole)
-    for number in range(whole.done):
+    for number in cuts(whole.done):
         accidents: dict[str, Any] = {accident: frozenset({number})}
         tell_all(drive(shape, way, **accidents))
 
@@ -170,9 +171,9 @@ def test_traffic_is_there_between_any_two_datagrams(name: str, way: str) -> None
 def test_any_one_request_refused_once(shape: Shape, way: str, number: int) -> None:
     whole = drive(shape, way)
     tell_all(whole)
-    for victim in range(sum(map(len, whole.sent))):
+    for victim in cuts(sum(map(len, whole.sent))):
         driver = drive(shape, way)
-        driver.kernel.refuse = refusing_but(frozenset({victim}), number, CreateBond)
+        driver.kernel.refuse = refusing_but(frozenset({victim}), number, CreateLink)
         tell_all(driver)
 
 
@@ -180,7 +181,7 @@ numbers = st.frozensets(st.integers(0, 60), max_size=6)
 twice = st.frozensets(st.integers(0, 60), max_size=2)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     st.sampled_from(list(SHAPES.values())),
     st.sampled_from(list(KERNELS)),
@@ -200,5 +201,5 @@ def test_with_any_accidents(
     no: int,
 ) -> None:
     driver = drive(shape, way, foreign, kill_at=kills, lose_at=losses)
-    driver.kernel.refuse = refusing_but(refused, no, CreateBond, DropAddress)
+    driver.kernel.refuse = refusing_but(refused, no, CreateLink, DropAddress)
     tell_all(driver, foreign)

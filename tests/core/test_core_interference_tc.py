@@ -5,10 +5,12 @@ Whatever they do and whenever, at rest the traffic has a way, and what is theirs
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from everycut import cuts, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pairdriver import Driver
@@ -95,7 +97,7 @@ def assert_way(driver: Driver) -> None:
 @pytest.mark.parametrize("hand", HANDS.values(), ids=HANDS)
 @pytest.mark.parametrize("way", ["tc", "auto"])
 def test_a_hand_at_any_moment_of_a_join(way: str, hand: Hand) -> None:
-    for number in range(count(SHAPES["vf"], way)):
+    for number in cuts(count(SHAPES["vf"], way)):
         driver = with_hand(SHAPES["vf"], way, hand, number)
         driver.settle()
         assert_way(driver)
@@ -136,11 +138,25 @@ def test_a_vf_that_cannot_be_as_large_as_the_master_is_left() -> None:
     driver.kernel.by_others(SetMtu(NIC, 4000))
     driver.settle(driver.now + 50)
     assert driver.state.pairs[MAC].state == "on-standby"
-    assert "EINVAL" in driver.state.pairs[MAC].reason
+    words = "its MTU is 1500 and the master's 4000, and its driver takes 2000 at most"
+    assert driver.state.pairs[MAC].reason == f"the VF cannot carry: {words}"
+    assert SetMtu(3, 4000) not in {request for batch in driver.sent for request in batch}
     assert_way(driver)
     driver.kernel.by_others(SetMtu(NIC, 1500))
     driver.settle(driver.now + 50)
     assert driver.state.pairs[MAC].state == "accelerated"
+
+
+def test_what_the_kernel_refuses_again_and_again_is_asked_for_ever_more_rarely() -> None:
+    """A driver that does not say what it takes. Each try is a line in the log."""
+    driver = drive(SHAPES["vf"])
+    driver.kernel.by_others(SetMtu(NIC, 4000))
+    driver.kernel.news.clear()
+    driver.start()
+    driver.kernel.refuse = lambda request: errno.EINVAL if isinstance(request, SetMtu) else 0
+    driver.settle(3600)
+    assert 10 < sum(SetMtu(VF, 4000) in batch for batch in driver.sent) < 25
+    assert len(driver.said) < 25
 
 
 CONFLICTS: dict[str, tuple[Hand, Hand, str]] = {
@@ -160,18 +176,18 @@ CONFLICTS: dict[str, tuple[Hand, Hand, str]] = {
         "ens4 has a flower filter on its ingress that traffic would pass by",
     ),
     "root qdisc": (
-        lambda kernel: kernel._put_tc(NIC, replace(kernel.links[NIC].tc, root="fq")),
-        lambda kernel: kernel._put_tc(NIC, replace(kernel.links[NIC].tc, root="")),
+        lambda kernel: kernel.put_tc(NIC, replace(kernel.links[NIC].tc, root="fq")),
+        lambda kernel: kernel.put_tc(NIC, replace(kernel.links[NIC].tc, root="")),
         "ens3 has a fq qdisc that traffic would pass by",
     ),
     "xdp": (
-        lambda kernel: kernel._put(replace(kernel.links[NIC], xdp=True)),
-        lambda kernel: kernel._put(replace(kernel.links[NIC], xdp=False)),
+        lambda kernel: kernel.put(replace(kernel.links[NIC], xdp=True)),
+        lambda kernel: kernel.put(replace(kernel.links[NIC], xdp=False)),
         "ens3 has an XDP program that traffic would pass by",
     ),
     "mac": (
-        lambda kernel: kernel._put(replace(kernel.links[VF], mac="02:00:00:00:00:01")),
-        lambda kernel: kernel._put(replace(kernel.links[VF], mac=MAC)),
+        lambda kernel: kernel.put(replace(kernel.links[VF], mac="02:00:00:00:00:01")),
+        lambda kernel: kernel.put(replace(kernel.links[VF], mac=MAC)),
         f"its MAC is 02:00:00:00:00:01 and that of ens3 {MAC}",
     ),
 }
@@ -179,7 +195,7 @@ CONFLICTS: dict[str, tuple[Hand, Hand, str]] = {
 
 def without_foreign(kernel: ToyKernel, ifindex: int) -> None:
     tc = kernel.links[ifindex].tc
-    kernel._put_tc(ifindex, replace(tc, filters=frozenset(f for f in tc.filters if f.ours)))
+    kernel.put_tc(ifindex, replace(tc, filters=frozenset(f for f in tc.filters if f.ours)))
 
 
 def foreign(driver: Driver) -> list[Filter]:
@@ -220,11 +236,11 @@ def test_a_conflict_that_is_there_first_keeps_the_vf_out(name: str) -> None:
 
 def test_an_ingress_qdisc_on_the_master_is_in_the_way_and_one_on_the_vf_is_not() -> None:
     driver = drive(SHAPES["vf"])
-    driver.kernel._put_tc(NIC, replace(driver.kernel.links[NIC].tc, slot="ingress"))
+    driver.kernel.put_tc(NIC, replace(driver.kernel.links[NIC].tc, slot="ingress"))
     driver.settle()
     assert "ens3 has an ingress qdisc where clsact would have to be" in driver.state.pairs[MAC].reason
     driver = drive(SHAPES["vf"])
-    driver.kernel._put_tc(VF, replace(driver.kernel.links[VF].tc, slot="ingress"))
+    driver.kernel.put_tc(VF, replace(driver.kernel.links[VF].tc, slot="ingress"))
     driver.settle()
     assert driver.state.pairs[MAC].state == "accelerated"
     driver.tell(ReleaseAsked(MAC))
@@ -238,7 +254,7 @@ def plug_a_second(kernel: ToyKernel) -> None:
 
 def test_a_second_vf_at_any_moment_never_cuts_the_machine_off() -> None:
     """Pairing refuses both while none is joined, and who is joined stays so."""
-    for number in range(count(SHAPES["vf"], "tc")):
+    for number in cuts(count(SHAPES["vf"], "tc")):
         driver = with_hand(SHAPES["vf"], "tc", plug_a_second, number)
         driver.settle()
         assert driver.is_reachable(FOUR)
@@ -253,7 +269,7 @@ def test_a_vlan_on_the_master_is_still_led_after_a_restart() -> None:
     but what is joined already has to be looked after all the same."""
     driver = drive(SHAPES["vf"], "auto")
     driver.settle()
-    driver.kernel._put(Link(99, "ens3.7", MAC, kind="vlan", link=NIC))
+    driver.kernel.put(Link(99, "ens3.7", MAC, kind="vlan", link=NIC))
     driver.settle(driver.now + 10)
     driver.start()
     driver.settle(driver.now + 10)
@@ -302,7 +318,7 @@ def test_what_is_joined_by_tc_stays_so_when_the_configuration_says_bond() -> Non
 
 
 def test_a_dhcp_client_may_go_on_with_the_master() -> None:
-    for number in range(count(SHAPES["vf"], "tc")):
+    for number in cuts(count(SHAPES["vf"], "tc")):
         hand = on(NIC, lambda kernel, nic: kernel.by_others(AddAddress(address("10.7.7.7/24", nic.ifindex))))
         driver = with_hand(SHAPES["vf"], "tc", hand, number)
         driver.settle()
@@ -323,7 +339,7 @@ moments = st.dictionaries(st.integers(0, 60), st.sampled_from(sorted(HANDS)), ma
 numbers = st.frozensets(st.integers(0, 60), max_size=4)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.sampled_from(["vf", "vf-up", "no-carrier"]), st.sampled_from(["tc", "auto"]), moments, numbers, numbers)
 def test_anything_at_any_moment(
     name: str, way: str, hands: dict[int, str], kills: frozenset[int], losses: frozenset[int]

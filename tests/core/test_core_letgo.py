@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from everycut import cuts
 from pairdriver import Driver
 from test_core_histories import (
     FOUR,
@@ -53,7 +54,7 @@ def test_the_standby_waits_alone_and_down_while_the_vf_carries() -> None:
     assert (nic(driver).name, nic(driver).up, nic(driver).master) == ("ens3nsby", False, 0)
     assert driver.is_reachable(FOUR)
     pair = driver.state.pairs[MAC]
-    why = "ens3 has no standby: who managed ens3nsby has not let go of it yet"
+    why = "ens3 has no standby: waiting for the network manager to release ens3nsby"
     assert (pair.state, pair.reason, pair.joined) == ("degraded", why, True)
     assert not driver.journals
     assert driver.on("ens3") >= driver.precious
@@ -107,7 +108,7 @@ def test_a_nic_that_has_to_carry_is_enslaved_as_it_gives_its_name_away(name: str
 
 def test_what_was_refused_is_put_right_without_waiting() -> None:
     whole = held_on()
-    for victim in range(sum(map(len, whole.sent))):
+    for victim in cuts(sum(map(len, whole.sent))):
         driver = drive(SHAPES["vf"], held_on=True)
         driver.kernel.refuse = refusing(frozenset({victim}), errno.EBUSY)
         driver.settle(6.0)
@@ -118,7 +119,7 @@ def test_what_was_refused_is_put_right_without_waiting() -> None:
 
 def test_lost_answers_do_not_forget_who_holds_on() -> None:
     whole = held_on()
-    for number in range(whole.done):
+    for number in cuts(whole.done):
         driver = drive(SHAPES["vf"], held_on=True, lose_at=frozenset({number}))
         driver.tell()
         assert nic(driver).master == 0, number
@@ -149,7 +150,7 @@ def test_with_one_accident_while_somebody_holds_on(shape: Shape, accident: str) 
     config = Config(master=Master(create="always"), join=Join(udev_wait=0.5 * GLANCE))
     whole = Driver(machine(shape), config, held_on=True)
     tell_all(whole)
-    for number in range(whole.done):
+    for number in cuts(whole.done):
         accidents: Any = {accident: frozenset({number})}
         tell_all(Driver(machine(shape), config, held_on=True, **accidents))
 
@@ -196,7 +197,7 @@ def test_a_name_from_somebody_else_is_no_handover() -> None:
     [seen] = [event for event in driver.kernel.news if isinstance(event, LinkSeen)]
     pair = driver.state.pairs[MAC]
     for goal in (None, *Goal):
-        pair.journal = Journal(MAC, goal, "ens3", True, 1500) if goal is not None else None
+        pair.move.journal = Journal(MAC, goal, "ens3", True, 1500) if goal is not None else None
         driver.state.links[NIC] = replace(driver.state.links[NIC], name="ens3nsby")
         assert not [action for action in step(driver.state, seen, driver.now) if isinstance(action, AskLetGo)]
         assert not driver.state.held_on

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from everycut import cuts
 from pairdriver import Driver
 from test_core_adopted import machine as adopted
 from test_core_histories import SHAPES, Shape, machine, refusing_but
@@ -24,7 +25,7 @@ from toykernel import MAC
 from failoverd.config.spec import Config, Master, Naming
 from failoverd.core.status import nics
 from failoverd.model.events import AdoptAsked, LinkSeen, ReleaseAsked, Synced, UdevDone
-from failoverd.model.requests import AddAltname, DropAltname, Rename, SetActive, SetUp
+from failoverd.model.requests import AddAltname, DeleteLink, DropAltname, Rename, SetActive, SetMaster, SetUp
 from failoverd.model.signals import FailedOver, LinkRenamed, Released
 from failoverd.policy.naming import was
 
@@ -34,7 +35,7 @@ SPARE = "fs525400fa1101"
 
 
 def drive(naming: Naming, shape: Shape = SHAPES["vf"], **accidents: Any) -> Driver:
-    return Driver(machine(shape), Config(master=Master(create="always"), naming=naming), **accidents)
+    return Driver(machine(shape), Config(master=Master(create="always", datapath="bond"), naming=naming), **accidents)
 
 
 def joined(naming: Naming, live: bool = True) -> Driver:
@@ -114,7 +115,7 @@ def test_names_are_given_and_given_back(shape: Shape) -> None:
 def test_names_are_right_after_an_accident_anywhere(shape: Shape, accident: str) -> None:
     whole = drive(NAMING, shape)
     there_and_back(whole)
-    for number in range(whole.done):
+    for number in cuts(whole.done):
         there_and_back(drive(NAMING, shape, **{accident: frozenset({number})}))
 
 
@@ -124,7 +125,7 @@ def test_whatever_is_refused_once_no_name_is_lost(shape: Shape, number: int) -> 
     """The names of the policy may not come about then; those from before are there in the end."""
     whole = drive(NAMING, shape)
     there_and_back(whole)
-    for victim in range(sum(map(len, whole.sent))):
+    for victim in cuts(sum(map(len, whole.sent))):
         driver = drive(NAMING, shape)
         driver.kernel.refuse = refusing_but(frozenset({victim}), number, SetActive)
         there_and_back(driver, lambda driver, _: None)
@@ -232,7 +233,7 @@ def test_a_rename_udev_could_not_make_is_completed(shape: Shape, naming: Naming)
 
     whole = lost()
     there_and_back(whole, check)
-    for number in range(whole.done):
+    for number in cuts(whole.done):
         driver = lost()
         driver.kill_at = frozenset({number})
         there_and_back(driver, check)
@@ -269,7 +270,7 @@ def test_udevs_name_may_be_an_alternative_one_already() -> None:
     driver.settle()
     assert driver.kernel.links[VF].name == "ens4"
     assert altnames(driver, VF) == set()
-    assert not driver.state.pairs[MAC].refusals
+    assert not driver.state.pairs[MAC].work.refusals
 
 
 @pytest.mark.parametrize("live", [True, False])
@@ -368,11 +369,11 @@ def test_killed_anywhere_the_names_follow() -> None:
 def test_a_rename_of_ours_whose_answer_is_lost_is_nobody_elses() -> None:
     whole = drive(NAMING)
     whole.settle()
-    for number in range(whole.done):
+    for number in cuts(whole.done):
         driver = drive(NAMING, lose_at=frozenset({number}))
         driver.settle()
-        assert driver.state.pairs[MAC].named == set(), number
-        assert driver.state.pairs[MAC].doubtful == ()
+        assert driver.state.pairs[MAC].names.named == set(), number
+        assert driver.state.pairs[MAC].work.doubtful == ()
 
 
 def test_a_slave_of_ours_is_not_waited_for_at_a_start() -> None:
@@ -419,7 +420,7 @@ def test_nobody_is_fought_with(restart: bool) -> None:
     wait(driver, 100)
     assert (named(driver)[VF], named(driver)[NIC]) == ("fast0", "slow0")
     assert not any(isinstance(request, Rename) for batch in driver.sent for request in batch)
-    assert reason(driver, VF).endswith("fast0 is not called lan0vf: somebody has named it")
+    assert reason(driver, VF).endswith("fast0 is not called lan0vf: another program has named it")
     driver.tell(ReleaseAsked(MAC))
     driver.settle(driver.now + 100)
     assert_restored(driver)
@@ -498,6 +499,16 @@ def test_where_the_name_would_be_too_long_there_is_an_alternative_one() -> None:
     assert altnames(driver, NIC) == {"enp1s0"}
 
 
+def test_a_nic_that_is_called_as_its_own_standby_would_be_is_not_joined_and_says_why() -> None:
+    """Its master could not have that name, which the kernel refused each time after a bond had been made for it."""
+    kernel = machine(SHAPES["vf"])
+    kernel.links[NIC] = replace(kernel.links[NIC], name=SPARE)
+    driver = Driver(kernel, Config(master=Master(create="always", datapath="bond")))
+    driver.settle(1000)
+    assert driver.sent == []
+    assert f"'{SPARE}' cannot be the master's name: a standby of that MAC has it" in reason(driver, NIC)
+
+
 def test_a_vf_whose_name_would_be_too_long_has_it_as_an_alternative_one() -> None:
     driver = joined(Naming(primary="{master}vf"))
     ask(driver, "rename", "ens3", "a234567890123")
@@ -550,7 +561,7 @@ def test_a_master_that_goes_away_under_our_hands_comes_back_by_its_name() -> Non
     driver = joined(NAMING)
     master = next(link.ifindex for link in driver.kernel.links.values() if link.kind)
     driver.precious = frozenset()
-    driver.kernel._delete(master)
+    driver.kernel.by_others(DeleteLink(master))
     driver.tell()
     driver.settle(driver.now + 100)
     assert named(driver) == {NIC: "lan0nsby", VF: "lan0vf", master + 1: "lan0"}
@@ -633,7 +644,7 @@ def test_a_rename_at_any_moment_of_a_join(device: int, live: bool) -> None:
     acting = [numbers for numbers in steps if numbers]
     looked = acting[next(i for i, numbers in enumerate(acting) if moves[0] in numbers) - 1]
     late = range(looked[0], moves[0])
-    for number in range(whole.done):
+    for number in cuts(whole.done):
         driver, was, named = drive(Naming(), shape), list[str](), list[str]()
 
         def rename(
@@ -727,7 +738,7 @@ def test_the_vf_goes_while_the_policy_is_about_to_name_it() -> None:
         assert new not in driver.kernel.links
         assert named(driver)[NIC] == "lan0nsby"
         assert active(driver) == "lan0nsby"
-        assert not driver.state.pairs[MAC].renames
+        assert not driver.state.pairs[MAC].orders.renames
 
 
 # The other datapaths
@@ -759,10 +770,35 @@ def test_where_the_nic_is_the_master_it_is_renamed_while_the_kernel_lets_it(live
     assert named(driver)[VF] == f"{named(driver)[NIC]}vf"
     if not live:
         assert any("renames no master that is; it is to be called lan0" in text for text in driver.said)
+        assert reason(driver, NIC).endswith("ens3 is not called lan0: the kernel refuses it")
+    driver.sent.clear()
+    driver.said.clear()
+    driver.start()
+    driver.settle(driver.now + 30)
+    assert (driver.sent, driver.said) == ([], []), "a restart finds nothing to do"
+    if not live:
+        assert reason(driver, NIC).endswith("ens3 is not called lan0: the kernel refuses it")
     driver.tell(ReleaseAsked(MAC))
     driver.settle(driver.now + 100)
     assert (named(driver)[NIC], named(driver)[VF]) == ("ens3", "ens4")
     assert altnames(driver, NIC) | altnames(driver, VF) == {"enp1s0"}
+
+
+@pytest.mark.parametrize("how", ["another kernel", "down"])
+def test_a_rename_that_was_refused_is_asked_for_anew_where_it_can_be(how: str) -> None:
+    driver: Driver = joined_by_tc()
+    driver.config = replace(driver.config, naming=NAMING)
+    driver.start()
+    driver.settle(driver.now + 30)
+    assert named(driver)[NIC] == "ens3"
+    if how == "down":
+        driver.kernel.set_up(NIC, False)
+        driver.precious = driver.configured()
+    else:
+        driver.kernel.live_renames = True
+    driver.start()
+    driver.settle(driver.now + 30)
+    assert named(driver)[NIC] == "lan0"
 
 
 @pytest.mark.parametrize("begin", [drive_bond, drive_tc, adopt])
@@ -792,3 +828,63 @@ def test_what_the_kernel_has_joined_gets_its_names_and_keeps_udevs() -> None:
     assert altnames(driver, 4) == {was(4, "ens4"), "ens3-primary"}
     driver.tell(LinkSeen(driver.kernel.links[3]))
     assert reason(driver, 3).endswith("as ens3")
+
+
+# A paravirtual NIC that is plugged in anew
+
+
+def replugged(driver: Driver, name: str) -> int:
+    driver.kernel.unplug(NIC)
+    driver.tell()
+    nic = driver.kernel.plug(name, "virtio", up=True)
+    driver.tell()
+    wait(driver, 1)
+    return nic
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_nic_that_is_plugged_in_anew_is_the_standby_again_by_its_name_too(live: bool) -> None:
+    driver = joined(Naming(altnames=True), live)
+    nic = replugged(driver, "eth0")
+    assert driver.kernel.links[nic].name == "ens3nsby"
+    assert driver.kernel.links[nic].master == driver.state.judgements.pairs[MAC].master
+    assert altnames(driver, nic) == {"ens3-standby"}
+    assert driver.state.pairs[MAC].state == "accelerated"
+    driver.tell(ReleaseAsked(MAC))
+    driver.settle(driver.now + 10)
+    assert driver.kernel.links[nic].name == "ens3"
+
+
+def test_where_the_master_has_a_name_of_its_own_the_new_nic_gets_its_own_back() -> None:
+    driver = joined(NAMING)
+    nic = replugged(driver, "ens3")
+    assert driver.kernel.links[nic].name == "lan0nsby"
+    assert altnames(driver, nic) == {was(nic, "ens3"), "lan0-standby"}
+    driver.tell(ReleaseAsked(MAC))
+    driver.settle(driver.now + 10)
+    assert driver.kernel.links[nic].name == "ens3"
+    assert altnames(driver, nic) == {"enp1s0"}
+
+
+def test_a_standby_somebody_has_named_keeps_that_name_when_it_is_taken_back() -> None:
+    driver = joined(Naming(), live=True)
+    nic = replugged(driver, "eth0")
+    rename_by_others(driver, (nic, "spare0"))
+    driver.kernel.by_others(SetMaster(nic, 0))
+    driver.tell()
+    wait(driver, 5)
+    assert driver.kernel.links[nic].name == "spare0"
+    assert driver.kernel.links[nic].master
+
+
+def test_a_standbys_name_that_is_taken_is_not_waited_for() -> None:
+    driver = joined(Naming())
+    driver.kernel.unplug(NIC)
+    for number, name in enumerate(("ens3nsby", SPARE)):
+        driver.kernel.plug(name, "usb", mac=f"52:54:00:fa:11:0{number}")
+    driver.tell()
+    nic = driver.kernel.plug("eth0", "virtio")
+    driver.tell()
+    wait(driver, 1)
+    assert driver.kernel.links[nic].name == "eth0"
+    assert driver.kernel.links[nic].master

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from pairdriver import Driver
+from pairdriver import Driver, under_way
 from test_core_histories import SHAPES, Shape, drive
 from test_core_tc import joined as joined_by_tc
 from toykernel import MAC
@@ -16,10 +16,13 @@ from failoverd.core.answers import Answer, CallError
 from failoverd.core.calls import CALLS, check
 from failoverd.core.ordercalls import DRAIN, PATIENCE
 from failoverd.core.orders import AWAY
-from failoverd.core.state import Refusal, is_settled
+from failoverd.core.state import is_settled
+from failoverd.core.work import Refusal
 from failoverd.datapaths import kernel
+from failoverd.kinds import Bond
 from failoverd.model.events import Announced, Answered, LinkSeen, ReleaseAsked, Synced, TimePassed
 from failoverd.model.links import Link
+from failoverd.model.owners import Part
 from failoverd.model.requests import HearAll, Rename, SetActive, SetUp
 from failoverd.model.signals import FailedOver, LinkRenamed
 
@@ -82,7 +85,7 @@ def test_what_the_kernel_refuses_is_not_waited_for() -> None:
     pair = driver.state.pairs[MAC]
     pair.state = "joining"
     assert not is_settled(driver.state)
-    pair.refusals[Rename(VF, "fast0")] = Refusal(1, "it said no", 10.0)
+    pair.work.refusals[Rename(VF, "fast0")] = Refusal(1, "it said no", 10.0)
     assert is_settled(driver.state)
 
 
@@ -133,10 +136,10 @@ def test_a_bond_that_is_a_bridges_port_hears_one_slave_alone() -> None:
 
 def test_the_neighbours_must_know_before_a_drain_is_answered() -> None:
     driver = joined()
-    driver.state.pairs[MAC].announcing = 1
+    driver.state.pairs[MAC].heard.announcing = 1
     answer = ask(driver, "drain", "ens3")
     assert not answer.done(driver.state)
-    driver.state.pairs[MAC].announcing = 0
+    driver.state.pairs[MAC].heard.announcing = 0
     assert answer.done(driver.state)
 
 
@@ -155,7 +158,7 @@ def test_a_drain_ends(end: str) -> None:
     else:
         driver.kernel.unplug(VF)
         driver.tell()
-        assert driver.state.pairs[MAC].drain is not None
+        assert driver.state.pairs[MAC].orders.drain is not None
         driver.kernel.plug("ens4", "pci")
         driver.settle(driver.now + HOLD_DOWN + 0.1)
         assert active(driver) == "ens4"
@@ -165,7 +168,7 @@ def test_a_drain_ends(end: str) -> None:
 
 def test_a_drain_without_a_time_has_no_end_of_its_own() -> None:
     driver = joined()
-    assert ask(driver, "drain", "ens3", "0").document["until"] is None
+    assert ask(driver, "drain", "ens3", "0").document["drain_ends"] is None
     wait(driver, 1e6)
     assert active(driver) == "ens3nsby"
 
@@ -176,7 +179,7 @@ def test_a_drained_pair_stays_drained_over_a_restart() -> None:
     driver.start()
     wait(driver, HOLD_DOWN * 3)
     assert active(driver) == "ens3nsby"
-    assert driver.state.pairs[MAC].drain == driver.drains[MAC]
+    assert driver.state.pairs[MAC].orders.drain == driver.drains[MAC]
 
 
 def test_a_drained_vf_carries_all_the_same_where_the_standby_cannot() -> None:
@@ -205,7 +208,7 @@ def test_nothing_has_to_be_drained_where_no_vf_is() -> None:
     driver.tell()
     answer = ask(driver, "drain", "ens3")
     document = {"mac": MAC, "master": "ens3", "active": "ens3nsby"}
-    assert answer.document == document | {"until": None, "drained": False}
+    assert answer.document == document | {"drained": False, "drain_ends": None}
     assert answer.done(driver.state)
     assert driver.drains == {}
     assert ask(driver, "switch", "ens3", "ens3nsby").done(driver.state)
@@ -216,14 +219,14 @@ def test_where_no_vf_is_the_standby_must_carry_and_the_neighbours_know_all_the_s
     driver.kernel.unplug(VF)
     driver.tell()
     pair = driver.state.pairs[MAC]
-    pair.announcing = 1
+    pair.heard.announcing = 1
     answer = ask(driver, "drain", "ens3")
     assert not answer.done(driver.state)
-    pair.announcing = 0
+    pair.heard.announcing = 0
     found = driver.state.judgements.pairs[MAC]
     master = driver.state.links[found.master]
-    assert master.bond is not None
-    driver.state.links[found.master] = replace(master, bond=replace(master.bond, active=0))
+    assert isinstance(master.info, Bond)
+    driver.state.links[found.master] = replace(master, info=replace(master.info, active=0))
     assert not answer.done(driver.state), "the kernel has not chosen yet"
     driver.state.links[found.master] = master
     assert answer.done(driver.state)
@@ -235,11 +238,11 @@ def test_where_no_vf_is_the_standby_must_carry_and_the_neighbours_know_all_the_s
 
 def test_a_drain_whose_vf_is_gone_is_still_told_of() -> None:
     driver = joined()
-    until = ask(driver, "drain", "ens3", "60").document["until"]
+    until = ask(driver, "drain", "ens3", "60").document["drain_ends"]
     driver.kernel.unplug(VF)
     driver.tell()
     answer = ask(driver, "drain", "ens3", "5")
-    assert (answer.document["drained"], answer.document["until"]) == (True, until)
+    assert (answer.document["drained"], answer.document["drain_ends"]) == (True, until)
 
 
 def test_no_drain_where_the_standby_cannot_carry() -> None:
@@ -359,7 +362,7 @@ def test_an_up_device_is_renamed_where_the_kernel_does_it(device: str) -> None:
     driver = joined(live_renames=True)
     answer = ask(driver, "rename", device, "fast0")
     assert answer.done(driver.state)
-    assert answer.document["new"] == "fast0"
+    assert answer.document["new_name"] == "fast0"
     role = {"ens4": "primary", "ens3nsby": "standby", "ens3": "master"}[device]
     assert names(driver) == [(device, "fast0", role)]
     assert [signal for signal in driver.signals if isinstance(signal, FailedOver)] == []
@@ -429,6 +432,22 @@ def test_what_a_killed_daemon_has_left_hearing_both_does_so_no_longer() -> None:
     assert driver.kernel.hearing == {driver.state.judgements.pairs[MAC].master}
 
 
+def test_what_another_process_has_set_to_hear_both_is_left_as_it_is() -> None:
+    driver = joined()
+    master = driver.kernel.links[driver.state.judgements.pairs[MAC].master]
+    assert isinstance(master.info, Bond)
+    driver.kernel.put(replace(master, info=replace(master.info, hears_both=True)))
+    driver.tell()
+    driver.start()
+    driver.settle(driver.now + 100)
+    assert driver.sent == []
+    assert driver.kernel.hearing == {master.ifindex}
+    ask(driver, "drain", "ens3")
+    ask(driver, "undrain", "ens3")
+    driver.settle(driver.now + 100)
+    assert driver.kernel.hearing == set(), "a drain has made it failoverd's"
+
+
 def test_nothing_has_to_be_heard_twice_for_a_standbys_name() -> None:
     driver = joined()
     ask(driver, "rename", "ens3nsby", "slow0")
@@ -439,7 +458,7 @@ def test_the_vf_goes_down_for_its_name_when_the_neighbours_know_the_other_way() 
     driver = joined()
     answer = CALLS["rename"].run(driver.state, ["ens4", "fast0"], driver.now)
     driver.events.extend(answer.events)
-    while not driver.state.pairs[MAC].announcing:
+    while not driver.state.pairs[MAC].heard.announcing:
         driver._take_news()
         item = driver.events.popleft()
         driver._step(item() if callable(item) else item)
@@ -489,9 +508,7 @@ def test_a_master_that_somebody_names_as_one_on_its_way_in_keeps_what_it_has(liv
     assert driver.on(driver.kernel.links[NIC].name) >= driver.precious
 
 
-@pytest.mark.parametrize(
-    ("device", "says"), [("ens3", "renames no master that is"), ("ens4", "it would be cut off")]
-)
+@pytest.mark.parametrize(("device", "says"), [("ens3", "renames no master that is"), ("ens4", "it would be cut off")])
 def test_nobody_is_cut_off_for_a_name(device: str, says: str) -> None:
     driver = joined()
     driver.kernel.wire(NIC, alive=False)
@@ -552,7 +569,7 @@ def test_the_vf_goes_while_it_waits_for_its_name() -> None:
 def test_a_rename_that_has_no_turn_in_time_is_not_done_later() -> None:
     driver = joined()
     answer = CALLS["rename"].run(driver.state, ["ens4", "fast0"], driver.now)
-    driver.state.pairs[MAC].pause_until = driver.now + 100
+    driver.state.pairs[MAC].work.pause_until = driver.now + 100
     driver.tell(*answer.events)
     assert not answer.done(driver.state)
     wait(driver, PATIENCE)
@@ -574,9 +591,9 @@ def test_lost_answers_change_nothing() -> None:
 def test_an_answer_to_an_order_that_is_over_changes_nothing() -> None:
     driver = joined(live_renames=True)
     pair = driver.state.pairs[MAC]
-    pair.sent = pair.renaming = (Rename(VF, "fast0"),)
-    driver.tell(Answered(MAC, pair.sent, ((0, ""),)))
-    assert (pair.sent, pair.renaming) == ((), ())
+    send = pair.work.send(Part.NAMES, [Rename(VF, "fast0")], "an order that is over by now")
+    driver.tell(Answered(send.ticket, send.requests, ((0, ""),)))
+    assert not pair.work.batches
 
 
 @pytest.mark.parametrize(
@@ -594,7 +611,7 @@ def test_what_the_kernel_says_is_what_who_asked_hears(answers: Sequence[tuple[in
     driver._step(driver.events.popleft())  # type: ignore[arg-type]
     pair = driver.state.pairs[MAC]
     driver.events.clear()
-    driver._step(Answered(MAC, pair.sent, tuple(answers)))
+    driver._step(Answered(*under_way(pair.work), tuple(answers)))
     if kind is None:
         assert not answer.done(driver.state)
         return
@@ -610,10 +627,10 @@ def test_a_device_that_does_not_come_up_again_is_an_error_in_the_log() -> None:
     driver.events.extend(answer.events)
     driver._step(driver.events.popleft())  # type: ignore[arg-type]
     driver.events.clear()
-    driver._step(Answered(MAC, driver.state.pairs[MAC].sent, ((16, ""),)))
-    batch = driver.state.pairs[MAC].sent
+    work = driver.state.pairs[MAC].work
+    driver._step(Answered(*under_way(work), ((16, ""),)))
     driver.events.clear()
-    driver._step(Answered(MAC, batch, ((0, ""), (0, ""), (12, "no memory"))))
+    driver._step(Answered(*under_way(work), ((0, ""), (0, ""), (12, "no memory"))))
     with pytest.raises(CallError, match="set ens3nsby up failed"):
         answer.done(driver.state)
     assert any("set ens3nsby up failed" in text for text in driver.said)
@@ -678,7 +695,7 @@ def test_a_rename_waits_until_the_other_slave_carries() -> None:
     driver.events.extend(answer.events)
     driver._step(driver.events.popleft())  # type: ignore[arg-type]
     driver._step(driver.events.popleft())  # type: ignore[arg-type]
-    assert driver.state.pairs[MAC].switching
+    assert driver.state.pairs[MAC].work.has(Part.CARRY)
     before = len(driver.sent)
     driver._step(TimePassed())
     assert len(driver.sent) == before

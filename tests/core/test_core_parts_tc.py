@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from everycut import cuts
 from pairdriver import Driver
 from test_core_histories import FOUR, SIX, Shape
 from test_core_histories_tc import QUIET, SHAPES, assert_joined, assert_released, drive, nics, ours
@@ -26,7 +27,7 @@ NIC, VF = 2, 3
 def test_a_release_at_any_moment_of_a_join_leaves_nothing(name: str) -> None:
     whole = drive(SHAPES[name])
     whole.settle()
-    for number in range(whole.done):
+    for number in cuts(whole.done):
         driver = drive(SHAPES[name])
 
         def ask(done: range, driver: Driver = driver, number: int = number) -> None:
@@ -51,7 +52,7 @@ def test_an_adoption_at_any_moment_of_a_release_joins_it_again() -> None:
     first = joined.done
     joined.tell(ReleaseAsked(MAC))
     joined.settle(joined.now + 10)
-    for number in range(first, joined.done):
+    for number in cuts(first, joined.done):
         driver = drive(SHAPES["vf"])
         driver.settle()
 
@@ -98,7 +99,7 @@ def test_a_second_daemon_finds_a_vf_that_is_half_joined(up: bool) -> None:
     """Its user took it down or up meanwhile."""
     whole = drive(SHAPES["vf"])
     whole.settle()
-    for number in range(whole.done):
+    for number in cuts(whole.done):
         driver = drive(SHAPES["vf"], kill_at=frozenset({number}))
 
         def hand(done: int, driver: Driver = driver, number: int = number, up: bool = up) -> None:
@@ -126,7 +127,7 @@ def test_an_empty_qdisc_that_was_there_before_us_stays() -> None:
     """Its owner may be about to put filters on it."""
     driver = drive(SHAPES["vf"])
     for ifindex in (NIC, VF):
-        driver.kernel._put_tc(ifindex, Tc("clsact"))
+        driver.kernel.put_tc(ifindex, Tc("clsact"))
     driver.settle()
     assert driver.state.pairs[MAC].state == "accelerated"
     driver.tell(ReleaseAsked(MAC))

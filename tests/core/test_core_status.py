@@ -10,27 +10,31 @@ import pytest
 
 from failoverd import __version__
 from failoverd.config.spec import Config
-from failoverd.core.choice import rejudge
-from failoverd.core.state import PairState, Refusal, State
-from failoverd.core.status import nics, status
-from failoverd.model.links import Bond, Link
+from failoverd.core.matching import rejudge
+from failoverd.core.move import Move
+from failoverd.core.state import PairState, State
+from failoverd.core.status import hardware, nics, status
+from failoverd.core.work import Refusal
+from failoverd.kinds import Bond
+from failoverd.model.links import Link
+from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Goal, Journal
 from failoverd.model.requests import SetMaster
 from failoverd.model.signals import FailedOver
-from failoverd.policy.naming import mark, passing_name
+from failoverd.policy.naming import mark, new_mark, passing_name
 
 MAC = "52:54:00:aa:bb:cc"
 LO = Link(1, "lo", hardware=772, up=True)
 NIC = Link(2, "ens3nsby", MAC, MAC, up=True, carrier=True, master=9, bus="virtio", driver="virtio_net")
 VF = Link(3, "ens4", MAC, MAC, up=True, carrier=True, master=9, bus="pci", parent="0000:00:04.0", driver="mlx5_core")
 MASTER = Link(
-    9, "ens3", MAC, up=True, carrier=True, kind="bond", bond=Bond(1, 3, 100, 1), altnames=frozenset({mark(MAC)})
+    9, "ens3", MAC, up=True, carrier=True, kind="bond", info=Bond(1, 3, 100, 1), altnames=frozenset({mark(MAC)})
 )
 
 
 def seen(*links: Link, state: str = "accelerated") -> State:
     """A machine as the daemon sees it, every pair in this state."""
-    found = State(Config(), links={link.ifindex: link for link in links}, synced=True)
+    found = State(Config(), links=LinkTable(links), synced=True)
     rejudge(found)
     for pair in found.pairs.values():
         pair.state = state
@@ -59,33 +63,49 @@ def test_a_joined_pair() -> None:
             "datapath": "bond",
             "state": "accelerated",
             "reason": "",
+            "conditions": [],
             "active": "ens4",
             "primary": {
                 "name": "ens4",
                 "ifindex": 3,
+                "master": "ens3",
+                "role": "primary",
+                "mac": MAC,
                 "driver": "mlx5_core",
-                "parent": "0000:00:04.0",
+                "parent_device": "0000:00:04.0",
+                "active": True,
                 "up": True,
                 "carrier": True,
                 "carrier_losses": 0,
-                "mtu": 1500,
                 "fit": True,
+                "path": "not-probed",
+                "mtu": 1500,
             },
             "standby": {
                 "name": "ens3nsby",
                 "ifindex": 2,
+                "master": "ens3",
+                "role": "standby",
+                "mac": MAC,
                 "driver": "virtio_net",
-                "parent": "",
+                "parent_device": "",
+                "active": False,
                 "up": True,
                 "carrier": True,
                 "carrier_losses": 0,
-                "mtu": 1500,
                 "fit": True,
+                "path": "not-probed",
+                "mtu": 1500,
             },
+            "drained": False,
+            "drain_ends": None,
+            "flaps": 0,
+            "penalty": 0,
+            "suppressed": False,
+            "suppressed_until": None,
             "mtu": 1500,
             "failovers": 0,
             "last_failover": None,
-            "drain": None,
         }
     ]
 
@@ -99,6 +119,13 @@ def test_every_device_but_loopback_has_its_verdict() -> None:
         ("ens3", MAC, "paired"),
     ]
     assert rows[2]["reason"] == "it is a bridge device; only hardware NICs are paired"
+
+
+def test_after_steps_only_hardware_is_told_of() -> None:
+    state = seen(LO, NIC, VF, MASTER, Link(5, "br0", "02:00:00:00:00:01", kind="bridge"))
+    everything = status(state)
+    assert hardware(state) == {**everything, "nics": [row for row in everything["nics"] if row["bus"]]}
+    assert len(hardware(state)["nics"]) == 2
 
 
 def test_a_device_that_has_gone_since_it_was_judged_is_not_shown() -> None:
@@ -115,7 +142,7 @@ def test_a_slave_that_cannot_carry_is_not_fit(vf: Link) -> None:
 
 
 def test_who_is_not_enslaved_is_no_slave() -> None:
-    master = only_master(seen(NIC, replace(VF, master=0), replace(MASTER, bond=Bond(1, 2, 100, 1))))
+    master = only_master(seen(NIC, replace(VF, master=0), replace(MASTER, info=Bond(1, 2, 100, 1))))
     assert master["primary"] is None
     assert master["active"] == "ens3nsby"
 
@@ -125,7 +152,7 @@ def test_a_master_nobody_carries_for() -> None:
 
 
 def test_a_master_on_its_way_in_has_the_name_it_will_have() -> None:
-    passing = replace(MASTER, name=passing_name(MAC), altnames=frozenset())
+    passing = replace(MASTER, name=passing_name(MAC), altnames=frozenset({mark(MAC), new_mark(MAC)}))
     nic = replace(NIC, name="ens3", master=0)
     assert only_master(seen(nic, VF, passing, state="joining"))["name"] == "ens3"
     assert only_master(seen(VF, passing, state="joining"))["name"] == ""
@@ -148,7 +175,9 @@ def test_what_is_remembered_of_a_pair_that_is_not_here_is_no_master(state: str) 
 
 def test_a_pair_whose_devices_went_in_the_middle_of_a_move_is_still_shown() -> None:
     state = seen()
-    state.pairs[MAC] = PairState(MAC, state="joining", journal=Journal(MAC, Goal.JOINED, "ens3", True, 1500, cut=True))
+    state.pairs[MAC] = PairState(
+        MAC, state="joining", move=Move(journal=Journal(MAC, Goal.JOINED, "ens3", True, 1500, cut=True))
+    )
     master = only_master(state)
     assert (master["name"], master["mac"], master["state"]) == ("", MAC, "joining")
 
@@ -166,21 +195,25 @@ def test_pairs_come_in_a_steady_order() -> None:
 def test_the_last_failover() -> None:
     state = seen(NIC, VF, MASTER)
     pair = state.pairs[MAC]
-    pair.failovers = 2
-    pair.last = FailedOver("ens3", "ens3nsby", "ens4", "the VF has been steady", 12.5, silence=0.002)
+    pair.failovers.count = 2
+    why = "the VF has been steady"
+    pair.failovers.last = FailedOver("ens3", "ens3nsby", "ens4", why, 12.5, MAC, 2, 3, 0.002, "primary")
     master = only_master(state)
     assert master["failovers"] == 2
     assert master["last_failover"] == {
         "from": "ens3nsby",
+        "from_ifindex": 2,
         "to": "ens4",
+        "to_ifindex": 3,
+        "to_role": "primary",
         "reason": "the VF has been steady",
+        "silence_seconds": 0.002,
         "monotonic": 12.5,
-        "silence": 0.002,
     }
 
 
 def refuse(pair: PairState) -> None:
-    pair.refusals[SetMaster(3, 9)] = Refusal(1, "enslave ens4 to ens3 failed: EBUSY", until=10.0)
+    pair.work.refusals[SetMaster(3, 9)] = Refusal(1, "enslave ens4 to ens3 failed: EBUSY", until=10.0)
 
 
 def hold(pair: PairState) -> None:
@@ -188,7 +221,7 @@ def hold(pair: PairState) -> None:
 
 
 def undo(pair: PairState) -> None:
-    pair.undo_reason = "ens4 cannot be enslaved"
+    pair.move.undo_reason = "ens4 cannot be enslaved"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from pairdriver import Driver
+from pairdriver import TICKET, Driver
 from test_core_histories import SHAPES, Shape, drive
 from toykernel import MAC, ToyKernel, address
 
@@ -15,10 +15,12 @@ from failoverd.config.spec import Config, Failback, Join, Master
 from failoverd.core import advance
 from failoverd.core.state import PairState, State
 from failoverd.core.step import step
-from failoverd.model.actions import AskUdev, Emit, FetchInet, Remember, Say, Send, WakeAt
+from failoverd.kinds import Bond
+from failoverd.model.actions import AskConfigurer, AskUdev, Emit, FetchInet, Remember, Say, Send, WakeAt
 from failoverd.model.events import (
     AdoptAsked,
     Answered,
+    ConfigurerSeen,
     InetSeen,
     LinkGone,
     LinkSeen,
@@ -28,9 +30,10 @@ from failoverd.model.events import (
     TimePassed,
     UdevDone,
 )
-from failoverd.model.links import Bond, Link
+from failoverd.model.links import Link
+from failoverd.model.owners import Part
 from failoverd.model.pairs import Goal, Inet, Journal
-from failoverd.model.requests import CreateBond, SetActive, SetMaster, SetUp
+from failoverd.model.requests import AddAddress, CreateLink, SetActive, SetMaster, SetUp
 from failoverd.model.signals import FailedOver, LinkRenamed
 from failoverd.plan.situation import Write
 
@@ -74,8 +77,8 @@ def test_a_vf_that_loses_its_carrier_is_left_at_once_and_comes_back_steady() -> 
     assert the_pair(driver).state == "accelerated"
     reasons = [signal.reason for signal in driver.signals if isinstance(signal, FailedOver)]
     assert reasons == ["the VF cannot carry: it has no carrier", "the VF has been steady"]
-    assert the_pair(driver).failovers == 2
-    assert the_pair(driver).last == driver.signals[-1]
+    assert the_pair(driver).failovers.count == 2
+    assert the_pair(driver).failovers.last == driver.signals[-1]
 
 
 def loses(driver: Driver, ifindex: int) -> None:
@@ -142,9 +145,9 @@ def test_the_reason_is_not_waited_for_for_ever() -> None:
 def test_what_the_kernel_did_by_itself_gets_a_reason_too() -> None:
     driver = joined()
     master = master_of(driver)
-    assert master.bond is not None
+    assert isinstance(master.info, Bond)
     for active in (NIC, 0, VF):
-        driver.tell(LinkSeen(replace(master, bond=replace(master.bond, active=active))))
+        driver.tell(LinkSeen(replace(master, info=replace(master.info, active=active))))
     signals = [signal for signal in driver.signals if isinstance(signal, FailedOver)]
     assert [signal.new for signal in signals] == ["ens3nsby", "", "ens4"]
     assert [signal.reason for signal in signals] == [
@@ -171,9 +174,9 @@ def test_a_move_that_had_begun_waits_for_its_devices() -> None:
 def test_a_slave_that_is_gone_already_was_unplugged() -> None:
     driver = joined()
     state, master = driver.state, master_of(driver)
-    assert master.bond is not None
+    assert isinstance(master.info, Bond)
     del state.links[VF]
-    actions = step(state, LinkSeen(replace(master, bond=replace(master.bond, active=NIC))), 0.0)
+    actions = step(state, LinkSeen(replace(master, info=replace(master.info, active=NIC))), 0.0)
     [signal] = [action.signal for action in actions if isinstance(action, Emit)]
     assert isinstance(signal, FailedOver)
     assert (signal.old, signal.reason) == ("", "it was unplugged")
@@ -184,12 +187,12 @@ def test_a_bond_that_was_faster_than_the_daemon() -> None:
     for is_up, reason in ((True, "it has no carrier"), (False, "it is down")):
         driver = joined()
         master = master_of(driver)
-        assert master.bond is not None
+        assert isinstance(master.info, Bond)
         driver.state.links[VF] = replace(driver.state.links[VF], carrier=False, up=is_up)
-        step(driver.state, LinkSeen(replace(master, bond=replace(master.bond, active=NIC))), 0.0)
+        step(driver.state, LinkSeen(replace(master, info=replace(master.info, active=NIC))), 0.0)
         signals = [a.signal for a in step(driver.state, TimePassed(), 1.0) if isinstance(a, Emit)]
-        assert [the_pair(driver).last] == signals or not signals
-        last = the_pair(driver).last
+        assert [the_pair(driver).failovers.last] == signals or not signals
+        last = the_pair(driver).failovers.last
         assert last is not None
         assert last.reason == reason
 
@@ -197,8 +200,8 @@ def test_a_bond_that_was_faster_than_the_daemon() -> None:
 def switched(driver: Driver, active: int, now: float) -> FailedOver:
     """The kernel says that another slave carries."""
     master = driver.state.links[master_of(driver).ifindex]
-    assert master.bond is not None
-    seen = LinkSeen(replace(master, bond=replace(master.bond, active=active)))
+    assert isinstance(master.info, Bond)
+    seen = LinkSeen(replace(master, info=replace(master.info, active=active)))
     [signal] = [action.signal for action in step(driver.state, seen, now) if isinstance(action, Emit)]
     assert isinstance(signal, FailedOver)
     return signal
@@ -230,8 +233,8 @@ def test_the_silence_goes_on_while_nobody_carries() -> None:
 
 def test_a_strangers_bond_fails_over_without_us() -> None:
     driver = joined()
-    bond = Link(50, "bond0", kind="bond", bond=Bond(mode=1, active=7))
-    driver.tell(LinkSeen(bond), LinkSeen(replace(bond, bond=Bond(mode=1, active=8))))
+    bond = Link(50, "bond0", kind="bond", info=Bond(mode=1, active=7))
+    driver.tell(LinkSeen(bond), LinkSeen(replace(bond, info=Bond(mode=1, active=8))))
     assert driver.signals == []
 
 
@@ -250,10 +253,10 @@ def test_two_slow_goodbyes_are_both_told() -> None:
 def test_a_master_that_is_down_or_no_safety_net_is_degraded() -> None:
     driver = joined()
     master = master_of(driver)
-    assert master.bond is not None
+    assert isinstance(master.info, Bond)
     driver.tell(LinkSeen(replace(master, up=False)))
     assert (the_pair(driver).state, the_pair(driver).reason) == ("degraded", "ens3 is down")
-    driver.tell(LinkSeen(replace(master, bond=replace(master.bond, miimon=0))))
+    driver.tell(LinkSeen(replace(master, info=replace(master.info, miimon=0))))
     assert "no miimon" in the_pair(driver).reason
 
 
@@ -280,7 +283,7 @@ def test_a_vf_that_is_refused_says_why() -> None:
     assert the_pair(driver).reason.startswith("enslave ens4 to ens3 failed: EINVAL; the driver refuses")
     driver.kernel.unplug(VF)
     driver.tell()
-    assert not the_pair(driver).refusals
+    assert not the_pair(driver).work.refusals
     assert the_pair(driver).reason == "the VF cannot carry: it is unplugged"
 
 
@@ -347,12 +350,16 @@ def test_lost_answers_stop_the_plan_until_all_devices_were_seen_again() -> None:
     kernel = drive(SHAPES["vf"]).kernel
     links = tuple(kernel.links.values())
     state.ready |= {NIC, VF}
-    [send] = [action for action in step(state, Synced(links), 0.0) if isinstance(action, Send)]
-    assert isinstance(send.requests[0], CreateBond)
-    actions = step(state, Answered(MAC, send.requests, None), 0.1)
+    state.configurers[NIC] = ""
+    seen = InetSeen(TICKET.owner, {NIC: Inet()}, {NIC: ""})
+    assert [type(action) for action in step(state, Synced(links), 0.0)][-1] is FetchInet
+    [send] = [action for action in step(state, seen, 0.0) if isinstance(action, Send)]
+    assert isinstance(send.requests[0], CreateLink)
+    actions = step(state, Answered(send.ticket, send.requests, None), 0.1)
     assert [type(action) for action in actions] == [Say]
     assert step(state, TimePassed(), 0.2) == []
-    again = [action for action in step(state, Synced(links), 0.3) if isinstance(action, Send)]
+    assert FetchInet(TICKET.owner, (NIC,), NIC) in step(state, Synced(links), 0.3)
+    again = [action for action in step(state, seen, 0.4) if isinstance(action, Send)]
     assert [action.requests for action in again] == [send.requests]
 
 
@@ -360,26 +367,26 @@ def test_what_a_device_was_refused_for_is_forgotten_with_it() -> None:
     driver = joined()
     pair = the_pair(driver)
     number = errno.EBUSY
-    driver.tell(Answered(MAC, (SetMaster(VF, 4), SetActive(4, VF)), ((number, ""), (number, ""))))
-    assert len(pair.refusals) == 2
+    driver.tell(Answered(TICKET, (SetMaster(VF, 4), SetActive(4, VF)), ((number, ""), (number, ""))))
+    assert len(pair.work.refusals) == 2
     step(driver.state, LinkGone(VF), driver.now)
-    assert not pair.refusals
+    assert not pair.work.refusals
 
 
 def test_an_answer_for_a_device_that_went_is_no_refusal() -> None:
     driver = joined()
-    driver.tell(Answered(MAC, (SetUp(77, up=True), SetActive(4, 77)), ((errno.ENODEV, ""), (errno.ENODEV, ""))))
-    assert not the_pair(driver).refusals
-    driver.tell(Answered(MAC, (SetUp(VF, up=True),), ((errno.ENODEV, "a driver's own"),)))
-    assert the_pair(driver).refusals
+    driver.tell(Answered(TICKET, (SetUp(77, up=True), SetActive(4, 77)), ((errno.ENODEV, ""), (errno.ENODEV, ""))))
+    assert not the_pair(driver).work.refusals
+    driver.tell(Answered(TICKET, (SetUp(VF, up=True),), ((errno.ENODEV, "a driver's own"),)))
+    assert the_pair(driver).work.refusals
 
 
 def test_the_wait_for_big_things_doubles_to_its_limit() -> None:
     driver = joined()
     request = SetMaster(VF, 77)
     for _ in range(50):
-        driver.tell(Answered(MAC, (request,), ((errno.EBUSY, "busy"),)))
-    assert the_pair(driver).refusals[request].until == driver.now + Join().retry_max
+        driver.tell(Answered(TICKET, (request,), ((errno.EBUSY, "busy"),)))
+    assert the_pair(driver).work.refusals[request].until == driver.now + Join().retry_max
     assert driver.said[-1].endswith("trying again in 300 s")
 
 
@@ -388,8 +395,8 @@ def test_a_disk_that_is_full_is_waited_for() -> None:
     driver.full_at = frozenset(range(1, 40))
     driver.tell()
     assert not driver.journals
-    assert the_pair(driver).journal is None
-    assert the_pair(driver).pause_until == Join().retry
+    assert the_pair(driver).move.journal is None
+    assert the_pair(driver).work.pause_until == Join().retry
     driver.full_at = frozenset()
     driver.settle()
     assert the_pair(driver).state == "accelerated"
@@ -417,6 +424,25 @@ def test_a_slave_of_ours_needs_no_udev() -> None:
     assert 70 in driver.state.ready
 
 
+def test_udev_is_not_asked_about_what_is_no_hardware_and_has_its_permanent_mac() -> None:
+    driver = joined()
+    assert AskUdev(70, "mv0") not in step(driver.state, LinkSeen(Link(70, "mv0", MAC, MAC, kind="macvlan")), 0.0)
+    assert 70 not in driver.state.ready
+
+
+def test_what_is_lost_and_refused_is_tried_again_once_an_hour() -> None:
+    driver = joined()
+    lost = address("fd00::7/64", master_of(driver).ifindex)
+    driver.lost = {MAC: Inet((lost,))}
+    driver.kernel.refuse = lambda what: errno.EACCES if isinstance(what, AddAddress) else 0
+    driver.start()
+    driver.settle(driver.now + 10 * 3600.0)
+    tries = [what for batch in driver.sent for what in batch if isinstance(what, AddAddress)]
+    assert 8 <= sum(what.address.local == lost.local for what in tries) <= 12
+    assert the_pair(driver).state == "degraded"
+    assert "lost fd00::7/64" in the_pair(driver).reason
+
+
 def test_udev_is_not_waited_for_for_ever_and_a_gone_device_not_at_all() -> None:
     state = State(Config())
     links = tuple(drive(SHAPES["vf"]).kernel.links.values())
@@ -424,7 +450,8 @@ def test_udev_is_not_waited_for_for_ever_and_a_gone_device_not_at_all() -> None:
     assert wake.at == 5.0 + Join().udev_wait
     [wake] = [action for action in step(state, TimePassed(), wake.at) if isinstance(action, WakeAt)]
     assert wake.at == 5.0 + 5 * Join().udev_wait, "the name of the paravirtual NIC becomes the master's"
-    assert Send in [type(action) for action in step(state, TimePassed(), wake.at)]
+    assert AskConfigurer in [type(action) for action in step(state, TimePassed(), wake.at)]
+    assert FetchInet in [type(action) for action in step(state, ConfigurerSeen(NIC, "ens3", ""), wake.at)]
     step(state, UdevDone(99), wake.at)
     assert 99 not in state.ready
     step(state, UdevDone(NIC), wake.at)
@@ -433,11 +460,11 @@ def test_udev_is_not_waited_for_for_ever_and_a_gone_device_not_at_all() -> None:
 
 
 def test_a_look_is_good_for_one_step_only() -> None:
-    state = State(Config())
-    step(state, Synced(()), 0.0)
-    step(state, InetSeen(MAC, {NIC: Inet((address("10.0.0.2/24", NIC),))}), 0.0)
-    assert state.pairs[MAC].inet == {}
-    assert step(state, NotSaved(MAC), 0.0) == [WakeAt(Join().retry)]
+    driver = joined()
+    state, now = driver.state, driver.now
+    step(state, InetSeen(TICKET.owner, {NIC: Inet((address("10.0.0.2/24", NIC),))}), now)
+    assert state.pairs[MAC].move.inet == {}
+    assert step(state, NotSaved(MAC), now)[-1] == WakeAt(now + Join().retry)
 
 
 def test_a_plan_in_circles_is_stopped_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,6 +472,7 @@ def test_a_plan_in_circles_is_stopped_and_reported(monkeypatch: pytest.MonkeyPat
     driver = joined()
     endless = Write(Journal(MAC, Goal.JOINED, "ens3", True, 1500))
     monkeypatch.setattr(advance, "join", lambda _situation: endless)
+    driver.state.concerned.add(MAC)
     actions = step(driver.state, TimePassed(), driver.now)
     [said] = [action for action in actions if isinstance(action, Say)]
     assert "goes in circles" in said.text
@@ -460,6 +488,7 @@ def test_udev_is_done_with_a_device_that_is_gone_by_then() -> None:
 def test_a_switch_to_a_vf_that_went_does_not_keep_the_next_from_being_switched_to() -> None:
     driver = joined()
     pair = the_pair(driver)
-    pair.because, pair.switching = "the VF has been steady", (SetActive(master_of(driver).ifindex, 99),)
-    driver.tell(Answered(MAC, pair.switching, ((errno.ENODEV, ""),)))
-    assert pair.because == ""
+    pair.carry.because = "the VF has been steady"
+    send = pair.work.send(Part.CARRY, [SetActive(master_of(driver).ifindex, 99)], pair.carry.because)
+    driver.tell(Answered(send.ticket, send.requests, ((errno.ENODEV, ""),)))
+    assert pair.carry.because == ""

@@ -7,23 +7,38 @@ import json
 from dataclasses import replace
 
 import pytest
-from pairdriver import Driver
+from pairdriver import TICKET, Driver
 from test_core_histories import Shape, machine
 from test_core_histories_tc import SHAPES, drive, ours
-from toykernel import MAC, ToyKernel, address, route
+from toykernel import MAC, ToyKernel, address, address_words, route
 
 from failoverd.config.spec import Announce as AnnounceSpec
 from failoverd.config.spec import Config, Failback, Master, Tc
-from failoverd.core.choice import rejudge
+from failoverd.core.configurers import READING, forget_all
+from failoverd.core.crowding import Obstacles
+from failoverd.core.inputs import Configured
+from failoverd.core.matching import rejudge
 from failoverd.core.state import PairState, State
 from failoverd.core.status import nics, status
 from failoverd.core.step import step
 from failoverd.model.actions import Announce, Emit, Peek, Send, WakeAt
-from failoverd.model.events import Answered, Ending, LinkGone, LinkSeen, ReleaseAsked, Synced, TimePassed
+from failoverd.model.events import (
+    AdoptAsked,
+    Answered,
+    ConfigurerSeen,
+    Ending,
+    LinkGone,
+    LinkSeen,
+    ReleaseAsked,
+    Synced,
+    TimePassed,
+)
 from failoverd.model.inet import Address
 from failoverd.model.links import Link
-from failoverd.model.requests import AddRedirect, CreateBond, DropRedirect, SetMtu, SetPromiscuous, SetUp
+from failoverd.model.linktable import LinkTable
+from failoverd.model.requests import AddAddress, AddRedirect, CreateLink, DropRedirect, SetMtu, SetPromiscuous, SetUp
 from failoverd.model.signals import FailedOver, Joined, Released
+from failoverd.plan.transfer import IFA_F_DADFAILED, IFA_F_NODAD
 from failoverd.policy.election import MTU_GRACE
 
 NIC, VF = 2, 3
@@ -33,10 +48,9 @@ CONFIG = Config(master=Master(create="always", datapath="tc"), tc=Tc(carrier_pol
 def joined(name: str = "vf", config: Config | None = None) -> Driver:
     driver = drive(SHAPES[name])
     driver.settle()
-    driver.state.config = config or driver.config
-    driver.config = driver.state.config
-    pair(driver).peek_at = driver.now
-    driver.tell(TimePassed())
+    driver.config = config or driver.config
+    pair(driver).carry.peek_at = driver.now
+    driver.tell(Configured(driver.config))
     for log in (driver.signals, driver.sent, driver.announced, driver.peeks, driver.said):
         log.clear()
     return driver
@@ -105,6 +119,25 @@ def test_what_a_router_gives_a_vf_on_its_way_in_is_taken_off_and_nothing_is_brou
     assert driver.on("ens4") == driver.on("ens3") - driver.precious == frozenset()
 
 
+@pytest.mark.parametrize("failed_on_both", [False, True])
+def test_an_address_that_each_nic_keeps_off_the_other_is_the_masters_in_the_end(failed_on_both: bool) -> None:
+    """At a slow boot both were configured before failoverd was ready, and the VF has answered for the NIC's addresses,
+    its link-local one too."""
+    driver = drive(replace(SHAPES["vf"], vf_up=True))
+    kernel, six = driver.kernel, "2001:db8::2/64"
+    on_nic = kernel.inet[NIC].addresses
+    failed = tuple(replace(a, flags=IFA_F_DADFAILED) if a.family == 10 else a for a in on_nic)
+    kernel.inet[NIC] = replace(kernel.inet[NIC], addresses=failed)
+    kernel.do_all(address(six, VF, flags=IFA_F_DADFAILED if failed_on_both else 0))
+    assert six in driver.on("ens3") & driver.on("ens4")
+    driver.settle()
+    (found,) = [a for a in kernel.inet[NIC].addresses if address_words(a) == six]
+    assert bool(found.flags & IFA_F_NODAD) is not failed_on_both, "it is checked once more where nobody vouches for it"
+    assert [type(request) for batch in driver.sent for request in batch].count(AddAddress) == 2
+    assert driver.on("ens4") == frozenset()
+    assert pair(driver).state == "accelerated"
+
+
 def test_a_lost_carrier_is_one_request_and_the_way_back_is_held_down() -> None:
     driver = joined()
     driver.kernel.wire(VF, False)
@@ -133,11 +166,11 @@ def test_an_unplugged_vf_gives_its_name_and_its_reason() -> None:
 
 def test_a_vf_that_is_gone_before_anything_else_is_told_keeps_its_name() -> None:
     driver = joined()
-    driver.kernel._forget(VF)
+    driver.kernel.forget(VF)
     driver.kernel.news.clear()
     driver.tell(LinkGone(VF))
     assert failovers(driver) == [("ens4", "ens3", "it was unplugged")]
-    assert pair(driver).former is not None
+    assert pair(driver).failovers.last_vf is not None
     assert not ours(driver.kernel.links[NIC])
 
 
@@ -167,6 +200,31 @@ def test_a_filter_that_leads_nowhere_is_taken_away_first_of_all() -> None:
     assert "ens3 carries: the VF cannot carry: it is unplugged" in send.why
 
 
+@pytest.mark.parametrize("ifindex", [NIC, VF])
+def test_a_nic_that_comes_back_with_its_ifindex_is_joined_anew(ifindex: int) -> None:
+    """A container had it. What led to it leads nowhere since, although a device with its ifindex is there."""
+    driver = joined()
+    driver.precious = frozenset()
+    driver.kernel.lend(ifindex)
+    driver.kernel.set_up(NIC, True)
+    driver.settle(driver.now + 10)
+    assert pair(driver).state == "accelerated"
+    assert driver.carries(driver.kernel.links[NIC])
+
+
+def test_a_vf_that_is_gone_at_once_is_one_failover() -> None:
+    """Its filter is known to lead nowhere before it is known to be away."""
+    driver = joined()
+    driver.kernel.forget(VF)
+    driver.kernel.news.clear()
+    nic = driver.kernel.links[NIC]
+    nowhere = replace(nic.tc, filters=frozenset(replace(found, redirect=0) for found in nic.tc.filters))
+    driver.kernel.links[NIC] = replace(nic, tc=nowhere)
+    driver.tell(LinkGone(VF), LinkSeen(driver.kernel.links[NIC]))
+    assert failovers(driver) == [("ens4", "ens3", "it was unplugged")]
+    assert not ours(driver.kernel.links[NIC])
+
+
 def test_an_mtu_of_the_master_that_grows_is_followed_within_the_grace() -> None:
     driver = joined()
     driver.kernel.by_others(SetMtu(NIC, 4000))
@@ -180,7 +238,7 @@ def test_a_vf_that_does_not_follow_the_mtu_is_left_after_the_grace() -> None:
     driver.kernel.refuse = lambda request: errno.EINVAL if isinstance(request, SetMtu) else 0
     driver.kernel.by_others(SetMtu(NIC, 4000))
     driver.tell()
-    assert pair(driver).election == "the MTU is being changed"
+    assert pair(driver).carry.election == "the MTU is being changed"
     before = driver.now
     driver.settle(driver.now + MTU_GRACE + 0.01)
     assert driver.now == pytest.approx(before + MTU_GRACE)
@@ -220,8 +278,9 @@ def test_without_a_standby_there_is_no_hold_down_and_no_way_in() -> None:
     driver.kernel.wire(VF, True)
     driver.tell()
     assert (ours(driver.kernel.links[NIC]), driver.now) == ({("egress", VF)}, before)
-    words = "ens3 has no carrier, and then the kernel drops all that ens4 receives for it"
-    assert (pair(driver).state, pair(driver).reason) == ("degraded", words)
+    words = "ens3 has no carrier, and then the kernel drops all that ens4 receives for it; have the host set the"
+    assert (pair(driver).state, pair(driver).reason[: len(words)]) == ("degraded", words)
+    assert pair(driver).reason in next(row["reason"] for row in nics(driver.state) if row["name"] == "ens3")
     driver.kernel.wire(NIC, True)
     driver.tell()
     assert pair(driver).state == "accelerated"
@@ -253,9 +312,9 @@ def test_a_way_back_that_is_refused_is_tried_again() -> None:
 
 def test_a_redirection_that_is_gone_already_is_worth_no_word() -> None:
     driver = joined()
-    driver.tell(Answered(MAC, (DropRedirect(NIC, "egress"),), ((errno.ENOENT, ""),)))
+    driver.tell(Answered(TICKET, (DropRedirect(NIC, "egress"),), ((errno.ENOENT, ""),)))
     assert driver.said == []
-    driver.tell(Answered(MAC, (DropRedirect(NIC, "egress"),), ((errno.EINVAL, "Parent Qdisc doesn't exists"),)))
+    driver.tell(Answered(TICKET, (DropRedirect(NIC, "egress"),), ((errno.EINVAL, "Parent Qdisc doesn't exists"),)))
     assert driver.said == [], "the same, where the whole qdisc is gone"
 
 
@@ -280,11 +339,11 @@ def test_a_flap_that_was_too_fast_to_be_seen_begins_the_hold_down_anew() -> None
     driver.kernel.wire(VF, True)
     driver.settle(driver.now + 0.5)
     begin = driver.now = driver.now + 0.5
-    driver.kernel._put(replace(driver.kernel.links[VF], carrier_losses=1))
+    driver.kernel.put(replace(driver.kernel.links[VF], carrier_losses=1))
     driver.settle(driver.now + 10)
     assert driver.now == pytest.approx(begin + 1.0)
     assert pair(driver).state == "accelerated"
-    driver.kernel._put(replace(driver.kernel.links[VF], carrier_losses=2))
+    driver.kernel.put(replace(driver.kernel.links[VF], carrier_losses=2))
     driver.tell()
     assert pair(driver).state == "accelerated", "who carries needs no hold-down"
 
@@ -532,8 +591,8 @@ def test_without_bonding_it_is_tc_and_no_warning() -> None:
     assert pair(driver).datapath.name == "tc"
     assert pair(driver).state == "accelerated"
     assert driver.said == [f"{MAC}: this kernel has no bonding; joining by tc"]
-    assert not pair(driver).refusals
-    assert [batch for batch in driver.sent if isinstance(batch[0], CreateBond)] == driver.sent[:1]
+    assert not pair(driver).work.refusals
+    assert [batch for batch in driver.sent if isinstance(batch[0], CreateLink)] == driver.sent[:1]
 
 
 OTHERS = "NetworkManager runs"
@@ -541,10 +600,10 @@ OTHERS = "NetworkManager runs"
 
 def test_where_a_bond_would_do_harm_it_is_tc_and_explained_once() -> None:
     driver = auto(machine(SHAPES["vf"]))
-    driver.state.no_bond = OTHERS
+    driver.no_bond = OTHERS
     driver.settle()
     assert (pair(driver).datapath.name, pair(driver).state) == ("tc", "accelerated")
-    assert not any(isinstance(batch[0], CreateBond) for batch in driver.sent)
+    assert not any(isinstance(batch[0], CreateLink) for batch in driver.sent)
     reasons = {row["name"]: row["reason"] for row in nics(driver.state)}
     assert f"joined by tc and not by a bond: {OTHERS}" in reasons["ens3"]
     assert OTHERS not in reasons["ens4"]
@@ -552,22 +611,111 @@ def test_where_a_bond_would_do_harm_it_is_tc_and_explained_once() -> None:
 
 def test_a_bond_that_is_wanted_is_made_whoever_else_is_there() -> None:
     driver = Driver(machine(SHAPES["vf"]), Config(master=Master(datapath="bond")))
-    driver.state.no_bond = OTHERS
+    driver.no_bond = OTHERS
     driver.settle()
     assert pair(driver).datapath.name == "bond"
-    assert not any(OTHERS in row["reason"] for row in nics(driver.state))
+    reasons = {row["name"]: row["reason"] for row in nics(driver.state)}
+    assert f"joined by a bond, as the configuration says, although {OTHERS}" in reasons["ens3nsby"]
+    assert f"{MAC}: a bond for ens3, as configured, although {OTHERS}" in driver.said
 
 
 def test_what_is_joined_stays_joined_whoever_comes() -> None:
     driver = auto(machine(SHAPES["vf"]))
     driver.settle()
     before = driver.kernel.links
-    driver.state.no_bond = OTHERS
+    driver.no_bond = OTHERS
+    forget_all(driver.state)
     rejudge(driver.state)
     driver.settle(driver.now + 10)
     assert (pair(driver).datapath.name, pair(driver).state) == ("bond", "accelerated")
     assert driver.kernel.links == before
     assert not any(OTHERS in row["reason"] for row in nics(driver.state))
+
+
+def test_a_first_join_waits_for_the_answer_and_not_for_ever() -> None:
+    """A disk that hangs may be the one that is reached by this very pair."""
+    driver = auto(machine(SHAPES["vf"]))
+    driver.files_hang = True
+    driver.tell()
+    assert (pair(driver).state, driver.sent) == ("joining", [])
+    assert pair(driver).reason == "what configures ens3 is not known yet"
+    driver.settle(driver.now + READING)
+    late = f"the files of what configures ens3 could not be read within {READING:g} s"
+    assert driver.said == [f"{MAC}: tc and no bond for ens3: {late}"]
+    driver.settle()
+    assert (pair(driver).datapath.name, pair(driver).state) == ("tc", "accelerated")
+    assert any(late in row["reason"] for row in nics(driver.state))
+    driver.tell(ConfigurerSeen(NIC, "ens3", ""))
+    driver.settle(driver.now + 10)
+    assert (pair(driver).datapath.name, pair(driver).state) == ("tc", "accelerated"), "what is joined stays"
+
+
+def test_a_bond_that_is_wanted_waits_for_no_file() -> None:
+    driver = Driver(machine(SHAPES["vf"]), Config(master=Master(datapath="bond")))
+    driver.files_hang = True
+    driver.settle()
+    assert (pair(driver).datapath.name, pair(driver).state) == ("bond", "accelerated")
+    driver.start()
+    driver.settle(driver.now + 10 * READING)
+    assert not any("could not be read" in line for line in driver.said)
+
+
+def test_nothing_is_asked_once_a_pair_is_joined() -> None:
+    driver = auto(machine(SHAPES["vf"]))
+    driver.settle()
+    driver.files_hang = True
+    driver.kernel.unplug(VF)
+    driver.settle(driver.now + 1)
+    assert pair(driver).state == "on-standby"
+    driver.kernel.plug("ens4", "pci")
+    driver.settle(driver.now + 5)
+    driver.settle()
+    assert pair(driver).state == "accelerated"
+    assert driver.state.configurers == {NIC: ""}
+
+
+def test_an_answer_about_another_name_or_a_nic_that_is_gone_is_none() -> None:
+    driver = auto(machine(SHAPES["vf"]))
+    driver.files_hang = True
+    driver.tell()
+    driver.tell(ConfigurerSeen(NIC, "eth0", OTHERS))
+    driver.tell(ConfigurerSeen(99, "ens3", OTHERS))
+    assert driver.state.configurers == {}
+    driver.tell(ConfigurerSeen(NIC, "ens3", ""))
+    driver.settle()
+    assert pair(driver).datapath.name == "bond"
+
+
+def test_a_nic_that_is_renamed_before_it_is_joined_is_asked_for_anew() -> None:
+    driver = auto(machine(SHAPES["vf"]))
+    driver.files_hang = True
+    driver.tell()
+    driver.files_hang, driver.no_bond = False, OTHERS
+    driver.tell(LinkSeen(replace(driver.kernel.links[NIC], name="lan0")))
+    assert driver.state.configurers == {NIC: OTHERS}
+    driver.state = State(driver.config, synced=True, configurers={NIC: OTHERS}, reading={NIC: 0.0})
+    step(driver.state, LinkGone(NIC), driver.now)
+    assert (driver.state.configurers, driver.state.reading) == ({}, {})
+
+
+def test_who_asks_for_a_released_pair_again_has_it_looked_at_again() -> None:
+    driver = auto(machine(SHAPES["vf"]))
+    driver.settle()
+    driver.tell(ReleaseAsked(MAC))
+    driver.settle()
+    driver.no_bond = OTHERS
+    driver.tell(AdoptAsked(MAC))
+    driver.settle()
+    assert (pair(driver).datapath.name, pair(driver).state) == ("tc", "accelerated")
+
+
+def test_a_reload_asks_again_for_what_is_not_joined() -> None:
+    driver = auto(machine(SHAPES["vf"]))
+    driver.no_bond = OTHERS
+    driver.tell(ReleaseAsked(MAC))
+    driver.state.configurers[NIC] = ""
+    forget_all(driver.state)
+    assert driver.state.configurers == {}
 
 
 def test_without_bonding_every_pair_is_tcs_and_none_warns() -> None:
@@ -590,29 +738,54 @@ def test_where_bonding_is_wanted_and_missing_that_is_said() -> None:
 
 def test_another_refusal_of_the_bond_is_no_reason_for_tc() -> None:
     driver = auto(without_bonding(MAC))
-    driver.kernel.refuse = lambda request: errno.EPERM if isinstance(request, CreateBond) else 0
+    driver.kernel.refuse = lambda request: errno.EPERM if isinstance(request, CreateLink) else 0
     driver.settle(30)
     assert pair(driver).datapath.name == "bond"
-    assert not driver.state.no_bond
+    assert not driver.state.no_bonding
 
 
 @pytest.mark.parametrize(("datapath", "paired"), [("tc", True), ("bond", False)])
 def test_a_vlan_on_the_nic_matters_to_a_bond_alone(datapath: str, paired: bool) -> None:
     state = State(Config(master=Master(datapath=datapath)), synced=True)
     kernel = without_bonding(MAC)
-    state.links = dict(kernel.links) | {9: Link(9, "ens3.7", MAC, kind="vlan", link=NIC)}
+    state.links = LinkTable([*kernel.links.values(), Link(9, "ens3.7", MAC, kind="vlan", link=NIC)])
     rejudge(state)
     assert (MAC in state.judgements.pairs) == paired
     reason = state.judgements.verdicts[NIC].reason
-    assert ("ens3.7 stands on it and would lose its traffic" in reason) != paired
+    assert ("ens3.7@ens3 stands on it and would lose its traffic" in reason) != paired
+
+
+def test_what_speaks_against_a_bond_does_so_for_its_pair_alone() -> None:
+    """A tunnel on one NIC, another one in a VRF, a third of which it was found out that no bond takes it."""
+    macs = [MAC, *(f"52:54:00:fa:11:0{number}" for number in (2, 3, 4))]
+    kernel = machine(SHAPES["vf"])
+    nics_of = {mac: kernel.plug(f"eth{number}", "virtio", up=True, mac=mac) for number, mac in enumerate(macs[1:])}
+    for number, mac in enumerate(macs[1:]):
+        kernel.plug(f"ens{10 + number}", "pci", mac=mac)
+    kernel.put(Link(90, "gre1", MAC, kind="gretap", link=NIC))
+    kernel.put(Link(91, "red", kind="vrf"))
+    kernel.put(replace(kernel.links[nics_of[macs[1]]], master=91, slave_kind="vrf"))
+    driver = auto(kernel)
+    driver.state.pairs[macs[2]] = PairState(macs[2], obstacles=Obstacles(unbondable={nics_of[macs[2]]: "it is busy"}))
+    driver.settle()
+    assert {mac: one.datapath.name for mac, one in driver.state.pairs.items()} == dict(
+        zip(macs, ("tc", "tc", "tc", "bond"), strict=True)
+    )
+    reasons = {row["name"]: row["reason"] for row in nics(driver.state)}
+    chosen = "joined by tc and not by a bond:"
+    assert f"{chosen} gre1@ens3 stands on it and would lose its traffic" in reasons["ens3"]
+    assert f"{chosen} it is in the VRF red" in reasons["eth0"]
+    assert f"{chosen} it is busy" in reasons["eth1"]
+    driver.tell(LinkGone(nics_of[macs[2]]))
+    assert macs[2] not in driver.state.pairs
 
 
 def test_a_vlan_on_the_vf_matters_to_both() -> None:
     for datapath in ("tc", "bond"):
         state = State(Config(master=Master(datapath=datapath)), synced=True)
-        state.links = dict(without_bonding(MAC).links) | {9: Link(9, "ens13.7", MAC, kind="vlan", link=VF)}
+        state.links = LinkTable([*without_bonding(MAC).links.values(), Link(9, "ens13.7", MAC, kind="vlan", link=VF)])
         rejudge(state)
-        assert "ens13.7 stands on it" in state.judgements.verdicts[VF].reason
+        assert "ens13.7@ens13 stands on it" in state.judgements.verdicts[VF].reason
 
 
 @pytest.mark.parametrize(
@@ -672,7 +845,7 @@ def test_the_status_without_the_vf_in_it() -> None:
     (row,) = [row for row in nics(driver.state) if row["name"] == "ens4"]
     why = "ens3 has a bpf filter on its egress that traffic would pass by"
     assert (row["verdict"], row["reason"]) == ("refused", why)
-    driver.kernel._put_tc(NIC, replace(driver.kernel.links[NIC].tc, filters=frozenset()))
+    driver.kernel.put_tc(NIC, replace(driver.kernel.links[NIC].tc, filters=frozenset()))
     driver.tell(ReleaseAsked(MAC))
     driver.settle(driver.now + 10)
     (master,) = status(driver.state)["masters"]

@@ -1,10 +1,9 @@
-"""Requests, refusals, the status and the calls, in words for people."""
+"""What is lost, the status and the calls, in words for people."""
 
 from __future__ import annotations
 
 import errno
 import json
-from typing import get_args
 
 import pytest
 from pairdriver import Driver
@@ -13,103 +12,25 @@ from toykernel import MAC, address, route
 
 from failoverd.core.answers import CallError
 from failoverd.core.calls import CALLS
+from failoverd.core.reasons import lost_text
 from failoverd.core.state import State
 from failoverd.core.status import nics, status
-from failoverd.core.words import address_text, describe, devices, refusal_text, route_text
 from failoverd.model.events import AdoptAsked, LinkGone, LinkSeen, ReleaseAsked
-from failoverd.model.inet import Address
+from failoverd.model.inet import Label, Neighbour
 from failoverd.model.links import Link
-from failoverd.model.requests import (
-    AddAddress,
-    AddAltname,
-    AddClsact,
-    AddRedirect,
-    AddRoute,
-    CreateBond,
-    DeleteLink,
-    DropAddress,
-    DropAltname,
-    DropClsact,
-    DropRedirect,
-    DropRoute,
-    HearAll,
-    Rename,
-    Request,
-    SetActive,
-    SetAllMulticast,
-    SetLinkLocal,
-    SetMaster,
-    SetMtu,
-    SetPromiscuous,
-    SetUp,
-)
+from failoverd.model.pairs import Inet
+from failoverd.model.requests import AddAltname
 
-NAMES = {2: "ens3", 3: "ens4", 9: "fo"}
-WORDS: list[tuple[Request, str, set[int]]] = [
-    (CreateBond("fo", MAC, 1500, 100, 1), f"create bond fo with MAC {MAC}, MTU 1500, miimon 100 ms", set()),
-    (DeleteLink(9), "delete fo", {9}),
-    (SetUp(2, up=True), "set ens3 up", {2}),
-    (SetUp(2, up=False), "set ens3 down", {2}),
-    (SetMtu(2, 9000), "set the MTU of ens3 to 9000", {2}),
-    (Rename(2, "ens3nsby"), "rename ens3 to ens3nsby", {2}),
-    (SetMaster(3, 9), "enslave ens4 to fo", {3, 9}),
-    (SetMaster(3, 0), "free ens4", {3}),
-    (SetActive(9, 3), "make ens4 the active slave of fo", {3, 9}),
-    (AddAltname(9, "a"), "add the alternative name a to fo", {9}),
-    (DropAltname(9, "a"), "drop the alternative name a of fo", {9}),
-    (AddAddress(address("10.0.0.2/24", 9)), "add 10.0.0.2/24 to fo", {9}),
-    (DropAddress(address("2001:db8::2/64", 2)), "drop 2001:db8::2/64 from ens3", {2}),
-    (AddRoute(route("10.1.0.0/16", 9)), "add the route to 10.1.0.0/16 (table 254) through fo", {9}),
-    (DropRoute(route("10.1.0.0/16", 3)), "drop the route to 10.1.0.0/16 (table 254) through ens4", {3}),
-    (HearAll(9, on=True), "let fo take in what comes to the slave that does not carry", {9}),
-    (HearAll(9, on=False), "no longer let fo take in what comes to the slave that does not carry", {9}),
-    (SetAllMulticast(3, on=True), "let ens4 take in all multicast", {3}),
-    (SetAllMulticast(3, on=False), "no longer let ens4 take in all multicast", {3}),
-    (SetPromiscuous(3, on=True), "let ens4 take in every frame, whoever it is for", {3}),
-    (SetPromiscuous(3, on=False), "no longer let ens4 take in every frame, whoever it is for", {3}),
-    (SetLinkLocal(3, on=True), "let the kernel make a link-local address for ens4", {3}),
-    (SetLinkLocal(3, on=False), "do not let the kernel make a link-local address for ens4", {3}),
-    (AddClsact(3), "add a clsact qdisc to ens4", {3}),
-    (DropClsact(3), "drop the clsact qdisc of ens4", {3}),
-    (AddRedirect(3, "ingress", 2), "redirect the ingress of ens4 to that of ens3", {2, 3}),
-    (DropRedirect(3, "ingress"), "drop the redirection on the ingress of ens4", {3}),
-]
+ENTRY = Neighbour(9, 2, 0x80, 0, 1, ((1, b"\n\0\0\5"),))
+LABEL = Label(9, bytes(16), 32, 99)
 
 
-@pytest.mark.parametrize(("request_", "words", "about"), WORDS)
-def test_every_request_in_words(request_: Request, words: str, about: set[int]) -> None:
-    assert describe(request_, NAMES.__getitem__) == words
-    assert devices(request_) == about
-
-
-def test_no_request_was_forgotten() -> None:
-    assert {type(row[0]) for row in WORDS} == set(get_args(Request))
-
-
-@pytest.mark.parametrize(
-    ("number", "text", "words"),
-    [
-        (errno.EBUSY, "", "set ens3 up failed: EBUSY; another program holds it"),
-        (errno.EPERM, "no", "set ens3 up failed: EPERM (no); failoverd needs CAP_NET_ADMIN"),
-        (errno.EIO, "", "set ens3 up failed: EIO; see the kernel's log (dmesg)"),
-        (4711, "", "set ens3 up failed: 4711; see the kernel's log (dmesg)"),
-        (0, "", "ens3 was set up again; if it is down, look for a network manager that has it"),
-    ],
-)
-def test_a_refusal_says_what_who_why_and_what_next(number: int, text: str, words: str) -> None:
-    assert refusal_text(SetUp(2, up=True), number, text, NAMES.__getitem__).startswith(words)
-
-
-def test_what_is_there_already_is_no_question_of_names() -> None:
-    there = refusal_text(AddRoute(route("::/0", 9, "fe80::1")), errno.EEXIST, "", NAMES.__getitem__)
-    assert there.endswith("there is one like it; compare with ip address and ip route")
-    assert "the name is taken" in refusal_text(Rename(2, "x"), errno.EEXIST, "", NAMES.__getitem__)
-
-
-def test_addresses_and_routes() -> None:
-    assert address_text(address("10.0.0.2/24", 2)) == "10.0.0.2/24"
-    assert address_text(Address(2, 7, 8, 0, 0, b"\1\2\3")) == "010203/8"
-    assert route_text(route("0.0.0.0/0", 2, "10.0.0.1", table=100)) == "default (table 100)"
+def test_what_is_lost() -> None:
+    lost = Inet((address("10.0.0.2/24", 9),), (route("10.1.0.0/16", 9),), (ENTRY,), (LABEL,))
+    told = lost_text(lost, "ens3")
+    assert told.startswith("ens3 has lost 10.0.0.2/24, the route to 10.1.0.0/16 (table 254), the permanent neighbour")
+    assert "the address label 99 of ::/32; failoverd keeps it" in told
+    assert lost_text(Inet(), "ens3") == ""
 
 
 # The status document
@@ -146,10 +67,13 @@ def test_the_status_after_a_failover_and_without_a_vf(driver: Driver) -> None:
     assert master["primary"] is None
     assert master["last_failover"] == {
         "from": "ens4",
+        "from_ifindex": 3,
         "to": "ens3nsby",
+        "to_ifindex": 2,
+        "to_role": "standby",
         "reason": "it was unplugged",
+        "silence_seconds": 0.0,
         "monotonic": 0.0,
-        "silence": 0.0,
     }
 
 
@@ -189,7 +113,7 @@ def test_a_master_under_its_passing_name_is_shown_under_its_nics() -> None:
 def test_a_pair_whose_devices_are_all_gone(driver: Driver) -> None:
     driver.state.pairs[MAC].state = "releasing"
     for ifindex in list(driver.state.links):
-        driver.state.links.pop(ifindex)
+        del driver.state.links[ifindex]
     [master] = status(driver.state)["masters"]
     assert master["name"] == ""
     assert master["mtu"] == 0
@@ -238,15 +162,3 @@ def test_a_device_that_is_gone_is_no_word_for_anything(driver: Driver) -> None:
     driver.tell(LinkGone(3))
     with pytest.raises(CallError):
         CALLS["explain"].run(driver.state, ("ens4",), 0.0)
-
-
-@pytest.mark.parametrize(
-    ("request_", "words"),
-    [
-        (AddAltname(9, "a"), "add the alternative name a to fo was done, and is undone again; look for"),
-        (DropAddress(address("10.0.0.2/24", 2)), "10.0.0.2/24 was taken off ens3; if it comes back, look for a DHCP"),
-        (DropRoute(route("10.1.0.0/16", 3)), "10.1.0.0/16 (table 254) was taken off ens4; if it comes back, look for"),
-    ],
-)
-def test_what_was_done_and_is_not_left_so(request_: Request, words: str) -> None:
-    assert refusal_text(request_, 0, "", NAMES.__getitem__).startswith(words)

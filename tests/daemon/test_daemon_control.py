@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,12 @@ import pytest
 import trio
 import trio.testing
 from privatenet import private_net
-from quickenv import setenv
 
 from failoverd.cli.client import RefusedError, call
 from failoverd.core.answers import CallError
 from failoverd.core.calls import CALLS
 from failoverd.daemon import control
-from failoverd.daemon.control import CLIENTS, LINE, PATIENCE
+from failoverd.daemon.control import CLIENTS, LINE, PACE, PATIENCE, REST
 
 STATUS = b'{"call": "status"}\n'
 
@@ -178,7 +178,8 @@ def test_a_client_that_is_gone_before_its_answer(tmp_path: Path) -> None:
 def test_those_who_are_too_many_are_told_so_and_the_others_served(tmp_path: Path) -> None:
     async def body() -> None:
         path = tmp_path / "control"
-        silent = [await trio.open_unix_socket(path) for _ in range(CLIENTS)]
+        most = CLIENTS if os.geteuid() == 0 else control.EACH
+        silent = [await trio.open_unix_socket(path) for _ in range(most)]
         await trio.testing.wait_all_tasks_blocked()
         assert await ask(path, STATUS) == {"error": {"text": "too many clients at once; try again", "kind": "Failed"}}
         for stream in silent:
@@ -192,7 +193,7 @@ def test_those_who_are_too_many_are_told_so_and_the_others_served(tmp_path: Path
 
 
 def test_many_clients_at_once_all_get_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    setenv(monkeypatch, "FAILOVERD_CONTROL", str(tmp_path / "control"))
+    monkeypatch.setenv("FAILOVERD_CONTROL", str(tmp_path / "control"))
     answers: list[str] = []
 
     def one() -> None:
@@ -214,7 +215,7 @@ def test_many_clients_at_once_all_get_an_answer(tmp_path: Path, monkeypatch: pyt
 CLIENT = """
 import os, socket, sys
 if os.geteuid() == 0:
-    os.setresuid(65534, 65534, 65534)
+    os.setresuid(*3 * (int(sys.argv[3]),))
 with socket.socket(socket.AF_UNIX) as sock:
     sock.connect(sys.argv[1])
     if sys.argv[2] == "hold":
@@ -229,9 +230,9 @@ with socket.socket(socket.AF_UNIX) as sock:
 """
 
 
-def as_nobody(path: Path, line: str) -> subprocess.Popen[str]:
+def as_nobody(path: Path, line: str, uid: int = 65534) -> subprocess.Popen[str]:
     """A client that is not root, whoever runs the tests."""
-    command = [sys.executable, "-I", "-S", "-c", CLIENT, str(path), line]
+    command = [sys.executable, "-I", "-S", "-c", CLIENT, str(path), line, str(uid)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -262,7 +263,7 @@ def test_root_may_change() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="two users are needed to tell them apart")
-def test_nobody_keeps_root_out(place: Path) -> None:
+def test_nobody_keeps_root_or_another_user_out(place: Path) -> None:
     async def body() -> None:
         path = place / "control"
         holders = [as_nobody(path, "hold") for _ in range(CLIENTS)]
@@ -275,12 +276,50 @@ def test_nobody_keeps_root_out(place: Path) -> None:
             with as_nobody(path, STATUS.decode().strip()) as client:
                 out, _ = await trio.to_thread.run_sync(client.communicate)
             assert "too many clients" in out
+            with as_nobody(path, STATUS.decode().strip(), uid=1) as client:
+                out, _ = await trio.to_thread.run_sync(client.communicate)
+            assert '{"ok": ' in out
         finally:
             for holder in holders:
                 assert holder.stdout is not None
                 holder.communicate()
 
     with_server(place / "control", body)
+
+
+def test_other_users_questions_take_a_part_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of questions is answered at a pace, a flood of clients looked at at another; root waits for neither."""
+    uid, took, begun = 1000, 0.02, []
+
+    async def slow(call: str, *arguments: str) -> dict[str, Any]:
+        begun.append(trio.current_time())
+        await trio.sleep(took)
+        return {}
+
+    async def body() -> None:
+        nonlocal uid, took
+        path = tmp_path / "control"
+        async with trio.open_nursery() as nursery:
+            for _ in range(control.EACH):
+                nursery.start_soon(ask, path, STATUS)
+        assert [round(later - sooner, 6) for sooner, later in pairwise(begun)] == [took * (1 + REST)] * 3
+        begun.clear()
+        uid = 0
+        async with trio.open_nursery() as nursery:
+            for _ in range(CLIENTS):
+                nursery.start_soon(ask, path, STATUS)
+        assert len(set(begun)) == 1
+        uid, took = 1000, 10.0
+        silent = [await trio.open_unix_socket(path) for _ in range(control.EACH)]
+        began = trio.current_time()
+        for _ in range(50):
+            assert "too many" in (await ask(path, STATUS))["error"]["text"]
+        assert trio.current_time() - began >= 49 * PACE
+        for stream in silent:
+            await stream.aclose()
+
+    monkeypatch.setattr(control, "_peer_uid", lambda _stream: uid)
+    with_server(tmp_path / "control", body, slow, clock=trio.testing.MockClock(autojump_threshold=0.02))
 
 
 def test_a_socket_that_a_former_daemon_left_is_replaced(tmp_path: Path) -> None:
@@ -294,16 +333,16 @@ def test_a_socket_that_a_former_daemon_left_is_replaced(tmp_path: Path) -> None:
     with_server(tmp_path / "control", body)
 
 
-def test_a_file_that_is_no_socket_is_not_removed(tmp_path: Path) -> None:
+def test_a_file_that_is_no_socket_is_set_aside_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "control"
     path.write_text("precious")
 
-    async def main() -> None:
-        with pytest.raises(OSError, match="Address already in use"):
-            control.listen(path)
+    async def body() -> None:
+        assert "ok" in await ask(path, STATUS)
 
-    trio.run(main)
-    assert path.read_text() == "precious"
+    with_server(path, body)
+    assert path.with_name("control.bad").read_text() == "precious"
+    assert f"{path}: it is no socket; set aside as control.bad" in caplog.text
 
 
 def test_a_path_that_is_too_long(tmp_path: Path) -> None:
@@ -312,3 +351,27 @@ def test_a_path_that_is_too_long(tmp_path: Path) -> None:
             control.listen(tmp_path / ("x" * 200))
 
     trio.run(main)
+
+
+def test_an_order_whose_client_has_gone_is_not_begun(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The daemon stood still, the client waited for as long as it waits, and its line is still here."""
+    done: list[str] = []
+
+    async def note(call: str, *_arguments: str) -> dict[str, Any]:
+        done.append(call)
+        return {}
+
+    async def main() -> None:
+        path = tmp_path / "control"
+        door = control.listen(path)
+        stream = await trio.open_unix_socket(path)
+        await stream.send_all(b'{"call": "drain", "arguments": ["ens3"]}\n')
+        await stream.aclose()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(control.serve, door, note)
+            assert await ask(path, b'{"call": "undrain", "arguments": ["ens3"]}') == {"ok": {}}
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert done == ["undrain"]
+    assert "drain ens3 was not begun: its client did not wait for an answer" in caplog.text

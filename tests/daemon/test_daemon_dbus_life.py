@@ -16,7 +16,7 @@ from failoverd.bus import service
 from failoverd.bus.connection import BOUND
 from failoverd.daemon import dbus, dbusobjects
 from failoverd.daemon.dbus import EVENTS
-from failoverd.daemon.dbusfaces import NAME
+from failoverd.daemon.dbusinterfaces import NAME
 from failoverd.model.signals import FailedOver
 
 
@@ -186,7 +186,7 @@ def test_a_second_failoverd_waits_for_the_name(bus: PrivateBus, caplog: pytest.L
         second = Machine(bus)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(second.presence.run)
-            await machine.until(lambda: "belongs to somebody else" in caplog.text, "the refusal")
+            await machine.until(lambda: "belongs to another program" in caplog.text, "the refusal")
             assert not second.presence.service.is_connected
             nursery.cancel_scope.cancel()
 

@@ -20,7 +20,7 @@ from rawbus import RawBus
 
 from failoverd.bus import service
 from failoverd.bus.connection import Connection
-from failoverd.daemon.dbusfaces import FACES, NAME, ROOT
+from failoverd.daemon.dbusinterfaces import INTERFACES, NAME, ROOT
 
 
 def guarded(where: Path, monkeypatch: pytest.MonkeyPatch, policy: str) -> PrivateBus:
@@ -76,6 +76,7 @@ CHANGES = (
     (MASTER, "Master", "Release"),
     (MASTER, "Master", "Drain", "u", "5"),
     (MASTER, "Master", "Undrain"),
+    (MASTER, "Master", "ResetDamping"),
     (MASTER, "Master", "SwitchTo", "o", f"{ROOT}/slave/2"),
     (ROOT, "Manager", "Adopt", "s", "ens3"),
     (ROOT, "Manager", "RenameLink", "ss", "ens13", "mine"),
@@ -84,10 +85,9 @@ CHANGES = (
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs two users")
-def test_reading_is_everybodys_and_changing_is_roots(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert {member for _, _, member, *_ in CHANGES} == {m.name for face in FACES for m in face.methods if m.changes}
+def test_reading_is_everybodys_and_changing_is_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changing = {method.name for interface in INTERFACES for method in interface.methods if method.changes}
+    assert {member for _, _, member, *_ in CHANGES} == changing
     made = guarded(tmp_path, monkeypatch, f"<include>{POLICY}</include>")
 
     async def body(machine: Machine) -> None:
@@ -95,8 +95,8 @@ def test_reading_is_everybodys_and_changing_is_roots(
         assert read.stdout.strip() == b's "accelerated"', read
         explained = await as_nobody(made, "call", NAME, ROOT, f"{NAME}.Manager", "Explain", "s", "")
         assert explained.returncode == 0, explained
-        for path, face, member, *rest in CHANGES:
-            refused = await as_nobody(made, "call", NAME, path, f"{NAME}.{face}", member, *rest)
+        for path, interface, member, *rest in CHANGES:
+            refused = await as_nobody(made, "call", NAME, path, f"{NAME}.{interface}", member, *rest)
             assert refused.returncode != 0, member
             assert b"denied" in refused.stderr.lower(), refused
         assert machine.engine.state.pairs[MAC].state == "accelerated"

@@ -16,20 +16,23 @@ import trio
 from trio.testing import MockClock
 
 from failoverd.config.spec import Config, Pairing
-from failoverd.core.state import NO_BONDING, State
+from failoverd.core.configurers import READING
+from failoverd.core.state import State
 from failoverd.core.status import status
-from failoverd.daemon.engine import STARTING, Engine
+from failoverd.daemon import engine
+from failoverd.daemon.engine import SLOWNESS, STARTING, STARTING_AT_MOST, Engine
 from failoverd.daemon.notify import Notifier
-from failoverd.daemon.outside import Hold, Outside
+from failoverd.daemon.ports import Hold, Ports
 from failoverd.daemon.reload import reload_configuration
 from failoverd.daemon.store import MemoryStore
-from failoverd.lab.simkernel import SimKernel, devices
-from failoverd.lab.simkernel.clockwork import run_timers
 from failoverd.model.events import Event, TimePassed
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet, Journal
+from failoverd.model.requests import SetSysctl
 from failoverd.model.signals import Joined, Signal
 from failoverd.netlink.transport import EVENTS
+from failoverd_lab.simkernel import SimKernel, devices
+from failoverd_lab.simkernel.clockwork import run_timers
 
 FIRST, SECOND = "52:54:00:00:00:01", "52:54:00:00:00:02"
 
@@ -44,8 +47,10 @@ class Troubled:
         self.extra: list[bytes] = []
         self.mute = 0
         self.asked: list[int] = []
+        self.on_send: Callable[[], None] = lambda: None
 
     async def send(self, datagram: bytes) -> None:
+        self.on_send()
         self.asked += [kind for kind, _, _ in kernelbytes.headers(datagram)]
         if self.send_errors:
             raise self.send_errors.pop(0)
@@ -62,6 +67,14 @@ class Troubled:
         data: bytes = await self._inner.recv()
         return data
 
+    def recv_nowait(self) -> bytes | None:
+        if self.recv_errors:
+            raise self.recv_errors.pop(0)
+        if self.extra:
+            return self.extra.pop(0)
+        data: bytes | None = self._inner.recv_nowait()
+        return data
+
     def close(self) -> None:
         self._inner.close()
 
@@ -76,24 +89,28 @@ class Machine:
     signals: list[Signal] = field(default_factory=list)
     udev_done: bool = True
     udev_idle_at: float = -math.inf
+    took_to_begin: float = 0.0
     ready: trio.Event = field(default_factory=trio.Event)
     on_ready: Callable[[], None] = lambda: None
     due_already: bool = False
     asked_udev: list[int] = field(default_factory=list)
     udev_names: dict[str, str] = field(default_factory=dict)
-    no_bond: str = ""
+    no_bond: str | Exception = ""
+    files_take: float = 0.0
+    memory_takes: float = 0.0
     inet_errors: list[Exception] = field(default_factory=list)
     announced: list[tuple[float, Mapping[int, str]]] = field(default_factory=list)
     announce_takes: float = 0.0
     announce_says: list[str | Exception] = field(default_factory=list)
     on_look: Callable[[], None] = lambda: None
     hold: Callable[[int], Hold] = lambda _ifindex: "none"
+    write_sysctl: Callable[[SetSysctl, str], tuple[int, str]] = lambda _request, _name: (0, "")
     stepped: trio.Event = field(default_factory=trio.Event)
     engine: Engine = field(init=False)
 
-    async def until(self, condition: Callable[[State], bool]) -> None:
+    async def until(self, condition: Callable[[State], bool], seconds: float = 60) -> None:
         """Wait until a step has made this true, for a minute at most."""
-        with trio.fail_after(60):
+        with trio.fail_after(seconds):
             while not condition(self.engine.state):
                 self.stepped = trio.Event()
                 await self.stepped.wait()
@@ -105,6 +122,17 @@ class Machine:
         if isinstance(said, Exception):
             raise said
         return [said] if said else []
+
+    async def read(self, read: Callable[[], Any], /) -> Any:
+        if self.memory_takes:
+            await trio.sleep(self.memory_takes)
+        return read()
+
+    async def why_no_bond(self, _nic: Link, _name: str) -> str:
+        await trio.sleep(self.files_take)
+        if isinstance(self.no_bond, Exception):
+            raise self.no_bond
+        return self.no_bond
 
     def is_udev_done(self, ifindex: int) -> bool:
         self.asked_udev.append(ifindex)
@@ -168,18 +196,21 @@ def on_a_machine(
         prepare(machine)
         machine.engine = Engine(
             config or Config(),
-            Outside(
+            Ports(
                 link_socket=machine.link_socket,
                 open_inet=machine.open_inet,
                 complete=machine.complete,
                 is_udev_done=machine.is_udev_done,
                 udev_name=machine.udev_name,
                 hold=lambda ifindex: machine.hold(ifindex),
-                no_bond=lambda: machine.no_bond,
+                no_bond=machine.why_no_bond,
+                read=machine.read,
+                write_sysctl=lambda request, name: machine.write_sysctl(request, name),
                 store=machine.store,
                 announce=machine.announce,
                 on_signal=machine.signals.append,
                 on_step=machine.on_step,
+                took_to_begin=machine.took_to_begin,
                 is_udev_idle=lambda: trio.current_time() >= machine.udev_idle_at,
             ),
         )
@@ -213,6 +244,54 @@ def test_a_pair_is_joined_and_said_to_be() -> None:
     assert Joined("ens3", FIRST, 4, "ens13", 3, "primary") in machine.signals
     assert machine.store.kept.memory == {FIRST: "joined"}
     assert machine.store.kept.journals == {}
+
+
+def test_a_lost_carrier_does_not_wait_behind_the_links_that_others_make() -> None:
+    """A thousand messages are queued before the one that matters."""
+    known_when_sent: list[int] = []
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        await machine.until(lambda _state: machine.states() == {FIRST: "accelerated"})
+        state = machine.engine.state
+
+        def storm(_state: State, _now: float) -> Sequence[Event]:
+            veth = kernelbytes.attr(18, kernelbytes.attr(1, b"veth\0"))
+            links = [kernelbytes.link(1000 + number, b"v%d" % number, veth) for number in range(1000)]
+            machine.link_socket.extra += links
+            machine.kernel.set_medium(state.judgements.pairs[FIRST].vf, False)
+            machine.link_socket.on_send = lambda: known_when_sent.append(len(state.links))
+            return ()
+
+        await machine.engine.tell(storm)
+        await machine.until(lambda _state: machine.states() == {FIRST: "on-standby"})
+        await machine.until(lambda _state: len(state.links) > 1000)
+
+    on_a_machine(body)
+    assert known_when_sent[0] < 10
+
+
+def test_a_timer_is_not_kept_waiting_by_what_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time has every other turn, and each turn is short."""
+    monkeypatch.setattr(engine, "SLICE", -1.0)
+    turns: list[bool] = []
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+
+        def much(_state: State, _now: float) -> Sequence[Event]:
+            machine.link_socket.extra += [kernelbytes.link(1000 + number, b"v%d" % number) for number in range(20)]
+            machine.due_already = True
+            return ()
+
+        await machine.engine.tell(much)
+        for _ in range(20):
+            await machine.engine.stepped.wait()
+            turns.append(machine.engine._is_times_turn)
+        machine.due_already = False
+
+    on_a_machine(body)
+    assert {True, False} == set(turns)
 
 
 def test_what_was_lost_in_an_overrun_is_found_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -276,7 +355,7 @@ def test_a_full_disk_stops_the_pair_it_concerns_and_no_other(
 
     def both_at_once(state: State, _now: float) -> tuple[Event]:
         for pair in state.pairs.values():
-            pair.pause_until, pair.inet = 0.0, dict.fromkeys(state.links, Inet())
+            pair.work.pause_until, pair.move.inet = 0.0, dict.fromkeys(state.links, Inet())
         return (TimePassed(),)
 
     async def body(machine: Machine) -> None:
@@ -393,7 +472,7 @@ def test_a_vf_that_goes_while_its_configuration_is_looked_up(caplog: pytest.LogC
         machine.on_look = unplug
         await machine.until(lambda state: not state.judgements.pairs[FIRST].vf)
         await trio.sleep(1)
-        assert not machine.engine.state.pairs[FIRST].looking
+        assert not machine.engine.state.pairs[FIRST].work.looking
         machine.kernel.plug("ens14", FIRST, "pci", "vmxnet3", "0000:09")
         await machine.until(joined(FIRST))
 
@@ -506,7 +585,54 @@ def test_who_else_is_there_is_seen_at_the_start_and_said(caplog: pytest.LogCaptu
         machine.no_bond = "NetworkManager runs"
 
     on_a_machine(body, prepare)
-    assert caplog.text.count("pairs are joined by tc: NetworkManager runs") == 1
+    assert caplog.text.count("tc and no bond for ens3: NetworkManager runs") == 1
+
+
+def test_a_disk_that_hangs_keeps_a_first_join_for_a_while_and_ready_no_longer(caplog: pytest.LogCaptureFixture) -> None:
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        assert datapath(machine) == "tc"
+        assert READING <= trio.current_time() < READING + 1
+
+    def prepare(machine: Machine) -> None:
+        machine.files_take = math.inf
+
+    assert until_ready(prepare) < READING + 1
+    on_a_machine(body, prepare)
+    assert "the files of what configures ens3 could not be read within 5 s" in caplog.text
+
+
+def test_what_is_remembered_is_waited_for_and_nothing_is_looked_at_before() -> None:
+    """Or a pair that was released would be joined."""
+    store = MemoryStore()
+    store.kept.memory[FIRST] = "released"
+
+    async def body(machine: Machine) -> None:
+        await trio.sleep(2.9)
+        state = machine.engine.state
+        assert not state.synced
+        assert not state.links
+        await machine.ready.wait()
+        assert trio.current_time() < 3.1
+        assert state.pairs[FIRST].held
+        assert machine.states() == {FIRST: "released"}
+
+    def prepare(machine: Machine) -> None:
+        machine.memory_takes = 3.0
+
+    on_a_machine(body, prepare, store, ready=False)
+
+
+def test_where_that_breaks_down_no_bond_is_made_and_it_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        assert datapath(machine) == "tc"
+
+    def prepare(machine: Machine) -> None:
+        machine.no_bond = KeyError("nobody has thought of it")
+
+    on_a_machine(body, prepare)
+    assert caplog.text.count("looking up what configures the NIC, so no bond is made") == 1
 
 
 @pytest.mark.parametrize(("before", "after", "expected"), [("", "NetworkManager runs", "tc"), ("it runs", "", "bond")])
@@ -537,10 +663,10 @@ def test_a_nic_that_comes_is_reason_to_look_again_who_else_is_there() -> None:
 
 def test_what_the_kernel_cannot_do_is_not_asked_for_again() -> None:
     async def body(machine: Machine) -> None:
-        machine.engine.state.no_bond = NO_BONDING
+        machine.engine.state.no_bonding = True
         await reload_configuration(machine.engine, Config, Notifier(), socket(machine))
         await machine.until(joined(FIRST))
-        assert (datapath(machine), machine.engine.state.no_bond) == ("tc", NO_BONDING)
+        assert (datapath(machine), machine.engine.state.no_bonding) == ("tc", True)
 
     on_a_machine(body, config=Config(pairing=Pairing(ignore=("ens*",))))
 
@@ -595,3 +721,12 @@ def test_a_boot_goes_on_without_what_cannot_be_joined_in_time() -> None:
         machine.udev_idle_at = math.inf
 
     assert until_ready(prepare) == pytest.approx(STARTING, abs=0.2)
+
+
+@pytest.mark.parametrize(("took", "expected"), [(1.0, STARTING), (6.0, 6 * SLOWNESS), (600.0, STARTING_AT_MOST)])
+def test_a_machine_that_is_slow_to_begin_has_more_time(took: float, expected: float) -> None:
+    def prepare(machine: Machine) -> None:
+        machine.udev_idle_at = math.inf
+        machine.took_to_begin = took
+
+    assert until_ready(prepare) == pytest.approx(expected, abs=0.2)

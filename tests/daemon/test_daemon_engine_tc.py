@@ -14,8 +14,9 @@ from trio.testing import MockClock
 from failoverd.config.spec import Announce, Config, Failback, Master, Tc
 from failoverd.core.answers import CallError
 from failoverd.core.state import State
-from failoverd.daemon.asking import carry_out
-from failoverd.daemon.errands import Errands
+from failoverd.daemon.background import Background
+from failoverd.daemon.calls import carry_out
+from failoverd.daemon.ports import nothing
 from failoverd.model.actions import Announce as Asked
 from failoverd.model.events import Event
 from failoverd.model.signals import FailedOver
@@ -86,7 +87,7 @@ def test_what_the_looking_brings_is_not_a_step_each_time() -> None:
     async def body(machine: Machine) -> None:
         await accelerated(machine)
         await trio.sleep(1)
-        assert machine.engine.state.pairs[FIRST].failovers == 1
+        assert machine.engine.state.pairs[FIRST].failovers.count == 1
 
     on_a_machine(body, config=TC)
 
@@ -133,14 +134,14 @@ def test_an_announcement_goes_on_until_it_is_one_or_there_is_a_newer_one() -> No
         await machine.until(carried_by("pci"))
         await trio.sleep(20)
         machine.announce_says.clear()
-        assert machine.engine.state.pairs[FIRST].announcing == 1
+        assert machine.engine.state.pairs[FIRST].heard.announcing == 1
         await trio.sleep(6)
-        assert machine.engine.state.pairs[FIRST].announcing == 0
+        assert machine.engine.state.pairs[FIRST].heard.announcing == 0
         machine.announce_says = [InterruptedDumpError("odd")] * 100
         with pytest.raises(CallError, match="not come true"):
             await carry_out(machine.engine, "drain", FIRST)
         await trio.sleep(60)
-        assert machine.engine.state.pairs[FIRST].announcing == 0
+        assert machine.engine.state.pairs[FIRST].heard.announcing == 0
         with pytest.raises(CallError, match="carries, but the neighbours could not be told, see the log; keep the VF"):
             await carry_out(machine.engine, "drain", FIRST)
 
@@ -160,7 +161,7 @@ def test_an_announcement_that_breaks_down_costs_that_one_alone(caplog: pytest.Lo
         await machine.until(carried_by("virtio"))
         await trio.sleep(1)
         assert len(machine.announced) == 5
-        assert not machine.engine.state.pairs[FIRST].announcing
+        assert not machine.engine.state.pairs[FIRST].heard.announcing
         machine.kernel.plug("ens14", FIRST, "pci", "vmxnet3", "0000:09")
         await machine.until(carried_by("pci"))
 
@@ -189,7 +190,7 @@ def test_an_end_goes_through_an_announcement() -> None:
 
         with trio.move_on_after(1) as scope:
             async with trio.open_nursery() as nursery:
-                Errands(nursery, open_inet, announce).announce(Asked(FIRST, ((2, FIRST),), 1), tell)
+                Background(nursery, open_inet, announce, nothing).do(Asked(FIRST, ((2, FIRST),), 1), tell)
         assert scope.cancelled_caught
 
     interrupted = False

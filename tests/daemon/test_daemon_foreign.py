@@ -21,11 +21,10 @@ from privatenet import private_net
 
 from failoverd.config.load import from_mapping
 from failoverd.core.status import status
-from failoverd.daemon.asking import carry_out
+from failoverd.daemon.calls import carry_out
 from failoverd.daemon.engine import Engine
-from failoverd.daemon.outside import Outside
+from failoverd.daemon.ports import Ports
 from failoverd.daemon.store import MemoryStore
-from failoverd.lab.rtnl import Rtnl
 from failoverd.model.links import Link
 from failoverd.model.requests import SetUp
 from failoverd.netlink import tc
@@ -33,6 +32,7 @@ from failoverd.netlink.announce import announce
 from failoverd.netlink.frames import NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLMSG_DONE, attribute, build, split
 from failoverd.netlink.links import INFO, RTM_NEWLINK
 from failoverd.netlink.transport import EVENTS, KernelSocket
+from failoverd_lab.rtnl import Rtnl
 
 MAC = "52:54:00:fa:11:01"
 PV, VF, ELSEWHERE = 100, 101, 102
@@ -58,7 +58,7 @@ class Machine:
         await self.rtnl.ask(SetUp(wires[0], up=True))
 
     async def run(self) -> None:
-        outside = Outside(
+        ports = Ports(
             link_socket=await KernelSocket.open(EVENTS, 1 << 20),
             open_inet=OPEN,
             complete=complete,
@@ -67,7 +67,7 @@ class Machine:
             announce=partial(announce, OPEN),
         )
         config = {"master": {"datapath": "tc"}, "failback": {"hold_down": 0.1}}
-        self.engine = Engine(from_mapping(config, "test"), outside)
+        self.engine = Engine(from_mapping(config, "test"), ports)
         ready = trio.Event()
         self.nursery.start_soon(self.engine.run, ready.set)
         await ready.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -10,16 +9,17 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 from signals import LOST, MOMENT
 
 from failoverd.cli.historyfile import read
-from failoverd.core.sentences import facts
-from failoverd.daemon.behind import WAITING
+from failoverd.core.signal_table import facts
+from failoverd.daemon.disk_writer import WAITING, DiskWriter
 from failoverd.daemon.history import History, append, boot_id
 
-LINE = b'{"event":"x","at":1,"monotonic":1}\n'
+LINE = b'{"event":"x","time":1,"monotonic":1}\n'
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -38,7 +38,7 @@ def test_a_life(tmp_path: Path) -> None:
         os.umask(old)
     first, second, third = lines(path)
     assert first["event"] == "started"
-    assert second == {"at": MOMENT.wall, "boot": boot_id(), "monotonic": MOMENT.monotonic} | facts(LOST)
+    assert second == facts(LOST, MOMENT) | {"boot": boot_id()}
     assert (third["event"], third["reason"]) == ("stopped", "SIGTERM")
     assert len(boot_id()) == 32
     assert path.stat().st_mode & 0o777 == 0o644
@@ -55,9 +55,9 @@ def test_it_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
 def test_it_stays_bounded_and_keeps_the_newest(tmp_path: Path) -> None:
     path = tmp_path / "history"
     for number in range(1000):
-        append(path, b'{"event":"x","at":%d,"monotonic":1}\n' % number, limit=4096)
+        append(path, b'{"event":"x","time":%d,"monotonic":1}\n' % number, limit=4096)
         assert path.stat().st_size <= 4096
-    kept = [int(event["at"]) for event in read(str(path))]
+    kept = [int(event["time"]) for event in read(str(path))]
     assert kept == list(range(kept[0], 1000))
     assert len(kept) > 50
     assert path.stat().st_mode & 0o777 == 0o644
@@ -97,43 +97,40 @@ def test_a_full_disk_is_a_complaint_and_the_next_line_is_whole(tmp_path: Path) -
 
 
 def test_a_place_that_cannot_be_written_is_said_with_the_next_call(tmp_path: Path) -> None:
-    (tmp_path / "history").mkdir()
-    history = History(tmp_path / "history")
+    (tmp_path / "state").touch()
+    history = History(tmp_path / "state" / "history")
     history.started()
-    wait(lambda: history._behind._queue.empty() and history._trouble is not None)
-    with pytest.raises(IsADirectoryError, match="history"):
+    wait(lambda: history._disk_writer._queue.empty() and history._trouble is not None)
+    with pytest.raises(FileExistsError, match="state"):
         history.stepped({})
     history.stepped({})
     history.stopped("SIGTERM")
 
 
 def test_a_disk_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
-    """A full pipe that nobody reads is such a disk: its writer waits as it would for a frozen filesystem."""
-    path = tmp_path / "history"
-    os.mkfifo(path)
-    pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            os.write(pipe, b"x" * 4096)
-    history = History(path)
+    """A work that waits is such a disk: its writer waits as it would for a frozen filesystem."""
+    disk_writer, going, go = DiskWriter(), Event(), Event()
+
+    def wait_for_the_disk() -> None:
+        going.set()
+        go.wait()
+
+    disk_writer.do(wait_for_the_disk, lambda _error: None)
+    going.wait()
+    history = History(tmp_path / "history", disk_writer)
     before = time.monotonic()
-    for _ in range(WAITING + 1):
+    for _ in range(WAITING):
         history.signalled(LOST, MOMENT)
-    history._add({}, MOMENT)
+    history._add({})
     with pytest.raises(OSError, match="the disk does not take them"):
         history.stepped({})
     history.stopped("SIGTERM")
     assert 0.9 < time.monotonic() - before < 10
 
-    def drained() -> bool:
-        with contextlib.suppress(BlockingIOError):
-            os.read(pipe, 1 << 16)
-        return history._behind._queue.empty()
-
-    wait(drained)
+    go.set()
+    wait(history._disk_writer._queue.empty)
     history.stopped("SIGTERM")
-    assert not history._behind._thread.is_alive(), "it goes on when the disk answers"
-    os.close(pipe)
+    assert not history._disk_writer._thread.is_alive(), "it goes on when the disk answers"
 
 
 def wait(condition: Callable[[], bool]) -> None:

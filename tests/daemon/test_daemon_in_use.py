@@ -9,10 +9,10 @@ import trio
 from privatenet import private_net
 from test_daemon_records import CONFIG, NICS, in_state
 
-from failoverd.lab import judge, namespaces
-from failoverd.lab.lan import GUEST
-from failoverd.lab.netnsstage import open_stage
-from failoverd.lab.story import DIRECTIONS
+from failoverd_lab import judge, namespaces
+from failoverd_lab.lan import GUEST
+from failoverd_lab.netnsstage import open_stage
+from failoverd_lab.story import DIRECTIONS
 
 pytestmark = pytest.mark.usefixtures("namespaces_are_to_be_had")
 

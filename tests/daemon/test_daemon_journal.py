@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failoverd.daemon.journal import JournalError, dumps, loads
-from failoverd.model.inet import Address, Hop, Route
+from failoverd.daemon.journal import JournalError, dumps, dumps_inet, loads, loads_inet
+from failoverd.model.inet import Address, Hop, Label, Neighbour, Route
 from failoverd.model.pairs import Goal, Inet, Journal
 
 U8, U32, IFINDEX = st.integers(0, 0xFF), st.integers(0, 0xFFFFFFFF), st.integers(1, 0x7FFFFFFF)
@@ -23,7 +23,13 @@ ROUTES = st.builds(
     st.lists(HOPS, max_size=2).map(tuple),
     st.none() | U32,
 )
-INETS = st.builds(Inet, st.lists(ADDRESSES, max_size=3).map(tuple), st.lists(ROUTES, max_size=3).map(tuple))
+NEIGHBOURS = st.builds(Neighbour, IFINDEX, U8, st.integers(0, 0xFFFF), U8, U8, ATTRS)
+LABELS = st.builds(Label, IFINDEX, st.binary(max_size=16), U8, U32)
+SETTINGS = st.dictionaries(st.sampled_from(["ipv6/accept_ra", "group"]), st.integers(0, 9).map(str)).map(
+    lambda found: tuple(found.items())
+)
+PARTS = (ADDRESSES, ROUTES, NEIGHBOURS, LABELS)
+INETS = st.builds(Inet, *(st.lists(part, max_size=2).map(tuple) for part in PARTS), SETTINGS)
 JOURNALS = st.builds(
     Journal,
     st.just("52:54:00:aa:bb:cc"),
@@ -55,6 +61,28 @@ WHOLE = Journal(
 @given(JOURNALS)
 def test_a_journal_goes_there_and_back(journal: Journal) -> None:
     assert loads(dumps(journal)) == journal
+
+
+@given(INETS)
+def test_what_is_lost_goes_there_and_back(inet: Inet) -> None:
+    assert loads_inet(dumps_inet(inet)) == inet
+
+
+def test_a_journal_of_an_older_failoverd_is_read() -> None:
+    """It knew of no neighbours, labels and settings."""
+    raw = json.loads(dumps(WHOLE))
+    for name in ("neighbours", "labels", "settings"):
+        del raw["inet"][name], raw["extra"][name]
+    assert loads(json.dumps(raw)) == WHOLE
+
+
+@pytest.mark.parametrize("settings", [{"ipv6/accept_ra": "x"}, {"ipv6/nonsense": "1"}, {"group": "x"}, ["a"]])
+def test_settings_that_could_not_be_given_back(settings: object) -> None:
+    raw = {"format": 1, "inet": {"addresses": [], "routes": [], "settings": settings}}
+    with pytest.raises(JournalError, match="cannot be read"):
+        loads_inet(json.dumps(raw))
+    with pytest.raises(JournalError, match="its format is 2"):
+        loads_inet(json.dumps({**raw, "format": 2}))
 
 
 def test_an_administrator_can_read_it() -> None:

@@ -6,13 +6,17 @@ import fcntl
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from failoverd.daemon.lines import Lines
+from failoverd.bus import rate_limit
+from failoverd.bus.rate_limit import BURST, KINDS, PERIOD, RateLimit
+from failoverd.daemon import lines as daemon_lines
+from failoverd.daemon.lines import INFO_BURST, MOST, Lines
 
 
 @pytest.fixture
@@ -48,7 +52,11 @@ def everything(reader: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
-def test_nobody_is_waited_for_and_what_is_missing_is_counted(kind: str, said: Callable[[int, str], None]) -> None:
+def test_nobody_is_waited_for_and_what_is_missing_is_counted(
+    kind: str, said: Callable[[int, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_limit, "KINDS", 100_000)
+    monkeypatch.setattr(daemon_lines, "MOST", 100_000)
     reader, writer = ends(kind)
     for number in range(50_000):
         said(writer, f"line {number}")
@@ -82,3 +90,80 @@ def test_a_file_is_added_to(tmp_path: Path, said: Callable[[int, str], None]) ->
         file.flush()
         said(file.fileno(), "ens3\x1b[2J\nERROR: forged \udcff")
     assert (tmp_path / "log").read_bytes() == b"before\nINFO: ens3\\x1b[2J\\nERROR: forged \\udcff\n"
+
+
+def record(level: int, text: str, *values: object) -> logging.LogRecord:
+    return logging.LogRecord("failoverd", level, "", 0, text, values, None)
+
+
+def test_trouble_that_does_not_end_is_a_few_lines_a_minute_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    lines = Lines(writer)
+    for _ in range(1000):
+        lines.handle(record(logging.WARNING, "the kernel does not take a request: %s", OSError(105, "No buffer space")))
+        lines.handle(record(logging.ERROR, "%s: cannot be kept: %s", "52:54:00:00:00:01", "full"))
+        now += 0.01
+    lines.handle(record(logging.ERROR, "%s: cannot be kept: %s", "52:54:00:00:00:02", "full"))
+    said = everything(reader).decode().splitlines()
+    assert len(said) == 2 * BURST + 1
+    assert said[-1] == "ERROR: 52:54:00:00:00:02: cannot be kept: full", "another pair's trouble is not left out"
+    now += PERIOD
+    lines.handle(record(logging.ERROR, "%s: cannot be kept: %s", "52:54:00:00:00:01", "still full"))
+    assert everything(reader).decode().splitlines() == [
+        f"ERROR: {1000 - BURST} more lines like the next one were left out",
+        "ERROR: 52:54:00:00:00:01: cannot be kept: still full",
+    ]
+    lines.close()
+    os.close(reader)
+    os.close(writer)
+
+
+def test_what_tells_of_work_has_more_room_and_what_is_asked_for_has_all() -> None:
+    reader, writer = os.pipe()
+    lines = Lines(writer)
+    for _ in range(3 * INFO_BURST):
+        lines.handle(record(logging.INFO, "%s: %s", "52:54:00:00:00:01", "look again"))
+        lines.handle(record(logging.DEBUG, "%s: %s", "52:54:00:00:00:01", "a request"))
+    said = everything(reader).decode().splitlines()
+    assert (said.count("INFO: 52:54:00:00:00:01: look again"), said.count("DEBUG: 52:54:00:00:00:01: a request")) == (
+        INFO_BURST,
+        3 * INFO_BURST,
+    )
+    lines.close()
+    os.close(reader)
+    os.close(writer)
+
+
+def test_kinds_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    limit = RateLimit()
+    told = 0
+    for number in range(3 * KINDS):
+        told += limit.left_out(number) is not None
+        assert len(limit._kinds) <= KINDS + 1
+    assert told == KINDS + BURST, "those that are too many are one kind together"
+    now += PERIOD
+    assert [limit.left_out(0) for _ in range(BURST + 1)] == [0] * BURST + [None]
+
+
+def test_all_lines_together_are_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Names are made up without end, and each line has another one."""
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with (tmp_path / "log").open("wb") as file:
+        lines = Lines(file.fileno())
+        for number in range(3 * MOST):
+            lines.handle(record(logging.INFO, "%s: %s", f"veth{number % (KINDS // 2)}", "look"))
+        lines.handle(record(logging.CRITICAL, "%s", "the end is told"))
+        now += PERIOD
+        lines.handle(record(logging.INFO, "%s: %s", "veth0", "look"))
+        lines.close()
+    said = (tmp_path / "log").read_text().splitlines()
+    assert said[MOST:] == [
+        "CRITICAL: the end is told",
+        f"INFO: {2 * MOST} more lines like the next one were left out",
+        "INFO: veth0: look",
+    ]

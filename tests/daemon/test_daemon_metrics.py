@@ -82,7 +82,8 @@ def check_histogram(samples: dict[str, dict[Labels, float]], name: str) -> None:
 
 
 def slave(name: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "up": True, "carrier": True, "carrier_losses": 0} | more
+    facts = {"master": "ens3", "role": "primary", "active": True, "up": True, "carrier": True, "carrier_losses": 0}
+    return {"name": name, "fit": True, "path": "not-probed"} | facts | more
 
 
 def document(*masters: dict[str, Any]) -> dict[str, Any]:
@@ -90,8 +91,9 @@ def document(*masters: dict[str, Any]) -> dict[str, Any]:
 
 
 def master(**more: Any) -> dict[str, Any]:
-    usual = {"name": "ens3", "mac": MAC, "datapath": "bond", "state": "accelerated", "active": "ens4", "drain": None}
-    return usual | {"primary": slave("ens4"), "standby": slave("ens3nsby")} | more
+    usual = {"name": "ens3", "mac": MAC, "datapath": "bond", "state": "accelerated", "drained": False}
+    usual |= {"flaps": 0, "penalty": 0, "suppressed": False, "conditions": []}
+    return usual | {"primary": slave("ens4"), "standby": slave("ens3nsby", role="standby", active=False)} | more
 
 
 class Clock:
@@ -122,20 +124,22 @@ def test_a_machine_with_a_pair(tmp_path: Path, clock: Clock) -> None:
         return found[name][frozenset(more.items())]
 
     assert value("failoverd_info", version="0.1.0") == 1
-    assert [value("failoverd_failovers_total", **ens3, to=to) for to in ("standby", "primary", "none")] == [2, 1, 1]
+    roles = ("standby", "primary", "none")
+    assert [value("failoverd_failovers_total", **ens3, to_role=role) for role in roles] == [2, 1, 1]
     assert value("failoverd_silence_seconds_sum", **ens3) == pytest.approx(0.3031)
     assert value("failoverd_silence_seconds_count", **ens3) == 4
     assert value("failoverd_silence_seconds_bucket", **ens3, le="0.005") == 3
-    assert value("failoverd_active", **ens3, slave="ens4", role="primary") == 1
-    assert value("failoverd_active", **ens3, slave="ens3nsby", role="standby") == 0
+    assert value("failoverd_slave_active", **ens3, slave="ens4", role="primary") == 1
+    assert value("failoverd_slave_active", **ens3, slave="ens3nsby", role="standby") == 0
     assert value("failoverd_slave_up", **ens3, slave="ens4", role="primary") == 1
     assert value("failoverd_slave_carrier", **ens3, slave="ens4", role="primary") == 0
-    assert value("failoverd_carrier_losses_total", **ens3, slave="ens4", role="primary") == 3
-    states = {dict(key)["state"]: count for key, count in found["failoverd_state"].items()}
+    assert value("failoverd_slave_carrier_losses_total", **ens3, slave="ens4", role="primary") == 3
+    states = {dict(key)["state"]: count for key, count in found["failoverd_master_state"].items()}
     assert [state for state, count in states.items() if count] == ["accelerated"]
     assert len(states) == 7
     assert value("failoverd_master_info", **ens3, mac=MAC, datapath="bond") == 1
-    assert value("failoverd_renames_total") == 1
+    assert value("failoverd_renames_total", **ens3) == 1
+    assert [value(f"failoverd_{what}_total", **ens3) for what in ("joins", "releases")] == [1, 0]
     assert value("failoverd_signals_dropped_total") == 7
 
 
@@ -143,38 +147,37 @@ def test_counters_are_there_before_anything_happens_and_follow_a_rename(tmp_path
     """A counter that first shows up at 1 has, for Prometheus, never risen."""
     metrics = Metrics(tmp_path / "metrics.prom", lambda: 0, clock)
     metrics.stepped(document(master()))
-    assert told(tmp_path, "failoverd_failovers_total", master="ens3", to="standby") == 0
+    assert told(tmp_path, "failoverd_failovers_total", master="ens3", to_role="standby") == 0
     metrics.signalled(LOST, MOMENT)
     clock.now += 5
     metrics.stepped(document(master(name="lan0")))
-    assert told(tmp_path, "failoverd_failovers_total", master="lan0", to="standby") == 1
+    assert told(tmp_path, "failoverd_failovers_total", master="lan0", to_role="standby") == 1
 
 
 def test_a_machine_without_pairs(tmp_path: Path, clock: Clock) -> None:
     Metrics(tmp_path / "metrics.prom", lambda: 0, clock).stepped(document())
     assert set(parse((tmp_path / "metrics.prom").read_text())) == {
         "failoverd_info",
-        "failoverd_renames_total",
         "failoverd_signals_dropped_total",
     }
 
 
 def test_a_master_without_its_vf_and_in_a_state_nobody_knows(tmp_path: Path, clock: Clock) -> None:
     metrics = Metrics(tmp_path / "metrics.prom", lambda: 0, clock)
-    metrics.stepped(document(master(state="dreaming", active=None, primary=None)))
-    assert told(tmp_path, "failoverd_state", master="ens3", state="dreaming") == 1
-    assert told(tmp_path, "failoverd_active", master="ens3", slave="ens3nsby", role="standby") == 0
-    assert told(tmp_path, "failoverd_drained", master="ens3") == 0
+    metrics.stepped(document(master(state="dreaming", primary=None)))
+    assert told(tmp_path, "failoverd_master_state", master="ens3", state="dreaming") == 1
+    assert told(tmp_path, "failoverd_slave_active", master="ens3", slave="ens3nsby", role="standby") == 0
+    assert told(tmp_path, "failoverd_master_drained", master="ens3") == 0
     clock.now += 1
-    metrics.stepped(document(master(drain={"until": None})))
-    assert told(tmp_path, "failoverd_drained", master="ens3") == 1
+    metrics.stepped(document(master(drained=True)))
+    assert told(tmp_path, "failoverd_master_drained", master="ens3") == 1
 
 
 def test_masters_without_a_name_have_no_series(tmp_path: Path, clock: Clock) -> None:
     """They would all have the same, which the format forbids; one is a pair whose devices went while it was moved."""
     nameless = [master(name="", mac=f"52:54:00:00:00:0{i}", primary=None, standby=None) for i in (2, 3)]
     Metrics(tmp_path / "metrics.prom", lambda: 0, clock).stepped(document(master(), *nameless))
-    assert told(tmp_path, "failoverd_drained", master="ens3") == 0
+    assert told(tmp_path, "failoverd_master_drained", master="ens3") == 0
     assert 'master=""' not in (tmp_path / "metrics.prom").read_text()
 
 
@@ -200,7 +203,7 @@ def test_it_is_written_when_something_changed_and_once_a_second_at_most(tmp_path
     assert path.stat().st_ino == second, "too soon"
     clock.now += 0.2
     metrics.stepped(document(master()))
-    assert told(path.parent, "failoverd_state", master="ens3", state="accelerated") == 1
+    assert told(path.parent, "failoverd_master_state", master="ens3", state="accelerated") == 1
     assert [one.name for one in path.parent.iterdir()] == ["metrics.prom"]
     metrics.close()
     assert list(path.parent.iterdir()) == []
@@ -208,16 +211,16 @@ def test_it_is_written_when_something_changed_and_once_a_second_at_most(tmp_path
 
 
 def test_what_could_not_be_written_is_written_with_the_next_step(tmp_path: Path, clock: Clock) -> None:
-    path = tmp_path / "metrics.prom"
-    path.mkdir()
+    path = tmp_path / "run" / "metrics.prom"
+    path.parent.touch()
     metrics = Metrics(path, lambda: 0, clock)
-    with pytest.raises(OSError, match=r"metrics\.prom"):
+    with pytest.raises(OSError, match="run"):
         metrics.stepped(document())
-    path.rmdir()
+    path.parent.unlink()
     clock.now += 1
     metrics.stepped(document())
     assert path.is_file()
-    assert [one.name for one in tmp_path.iterdir()] == ["metrics.prom"]
+    assert [one.name for one in path.parent.iterdir()] == ["metrics.prom"]
 
 
 @given(st.binary(max_size=15))
@@ -235,7 +238,7 @@ def test_a_histogram_counts_each_silence_once(seconds: list[float]) -> None:
     metrics = Metrics(Path("/nonexistent"), lambda: 0)
     for one in seconds:
         metrics.signalled(replace(LOST, silence=one), MOMENT)
-    counts = metrics._silences[MAC].counts if seconds else []
+    counts = metrics._histograms["failoverd_silence_seconds", MAC].counts if seconds else []
     for at, bound in enumerate(BUCKETS if seconds else ()):
         assert sum(counts[: at + 1]) == sum(one <= bound for one in seconds)
     assert sum(counts) == len(seconds)

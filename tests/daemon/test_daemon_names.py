@@ -16,10 +16,10 @@ from privatenet import private_net
 from test_daemon_records import CONFIG, NICS, in_state
 
 from failoverd.cli.historyfile import read
-from failoverd.lab import guestnames, judge, namespaces, netnsdaemon
-from failoverd.lab.netnsstage import Stage, open_stage
-from failoverd.lab.story import DIRECTIONS
 from failoverd.model.requests import Rename
+from failoverd_lab import guestnames, judge, namespaces, netnsdaemon
+from failoverd_lab.netnsstage import Stage, open_stage
+from failoverd_lab.story import DIRECTIONS
 
 RENAMES = 500
 ROUNDS = 50
@@ -33,8 +33,8 @@ pytestmark = [
 
 async def renames(stage: Stage) -> list[tuple[int, str, str]]:
     """Those that were signalled, in their order; the history is written a moment later."""
-    path = str(netnsdaemon.places(stage.daemon.directory).history)
-    return [(one["ifindex"], one["from"], one["to"]) for one in read(path) if one["event"] == "renamed"]
+    path = str(netnsdaemon.paths(stage.daemon.directory).history)
+    return [(one["ifindex"], one["old_name"], one["new_name"]) for one in read(path) if one["event"] == "link-renamed"]
 
 
 async def told(stage: Stage, count: int) -> list[tuple[int, str, str]]:
@@ -55,7 +55,7 @@ async def rename_by_turns() -> None:
             await stage.start_traffic(500, nursery)
             start = time.monotonic()
             output = stage.daemon.directory / "renames.json"
-            control = netnsdaemon.places(stage.daemon.directory).control
+            control = netnsdaemon.paths(stage.daemon.directory).control
             script = [sys.executable, str(Path(guestnames.__file__)), "rename", str(RENAMES), str(output)]
             with stage._namespace.inside():
                 process = subprocess.Popen(script, env={**os.environ, "FAILOVERD_CONTROL": str(control)})

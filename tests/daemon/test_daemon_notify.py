@@ -5,10 +5,11 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from failoverd.daemon.notify import READY_PATIENCE, Notifier, watchdog_period
+from failoverd.daemon.notify import READY_PATIENCE, Notifier, sentence, watchdog_period
 
 
 @pytest.fixture
@@ -43,6 +44,18 @@ def test_what_the_manager_hears(manager: socket.socket) -> None:
         "WATCHDOG=1",
         "STOPPING=1",
     ]
+
+
+def test_the_state_in_one_line(manager: socket.socket) -> None:
+    joined = {"name": "ens3", "ifindex": 5, "state": "accelerated", "active": "ens4"}
+    silent = {"name": "ens5", "ifindex": 6, "state": "degraded", "active": ""}
+    apart = {"name": "ens7", "ifindex": 0, "state": "joining", "active": ""}
+    document: dict[str, Any] = {"masters": [joined, silent, apart], "nics": []}
+    assert sentence(document) == "ens3 accelerated on ens4, ens5 degraded on nothing"
+    notifier = Notifier()
+    for told in (document, document, document | {"masters": []}):
+        notifier.stepped(told)
+    assert heard(manager) == [f"STATUS={sentence(document)}", "STATUS=no pair found yet"]
 
 
 def test_a_reload_tells_its_moment(manager: socket.socket) -> None:

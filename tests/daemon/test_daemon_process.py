@@ -15,7 +15,6 @@ import pytest
 from daemonprocess import PATIENCE, Daemon, places
 from privatebus import PrivateBus
 from privatenet import inside
-from quickenv import setenv
 
 from failoverd import __version__
 from failoverd.cli import client
@@ -119,7 +118,7 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
 
 def test_a_stopped_daemon_is_told_apart_from_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PATIENCE", 1)
-    setenv(monkeypatch, "FAILOVERD_CONTROL", str(tmp_path / "run" / "control"))
+    monkeypatch.setenv("FAILOVERD_CONTROL", str(tmp_path / "run" / "control"))
     with Daemon(tmp_path) as daemon:
         daemon.hears("READY=1")
         daemon.process.send_signal(signal.SIGSTOP)
@@ -247,7 +246,7 @@ def test_a_state_directory_that_cannot_be_written_is_no_reason_not_to_run(tmp_pa
     (tmp_path / "file").touch()
     with Daemon(tmp_path, environment={"STATE_DIRECTORY": str(tmp_path / "file" / "state")}) as daemon:
         daemon.hears("READY=1")
-        daemon.says("Not a directory; nothing is taken from it")
+        daemon.says("it is no directory; nothing is taken from it")
         assert daemon.end() == 0
 
 
@@ -261,8 +260,10 @@ def test_a_runtime_directory_that_cannot_be_had(tmp_path: Path) -> None:
 
 
 def test_a_control_socket_that_cannot_be_had_is_no_reason_not_to_run(tmp_path: Path) -> None:
-    (tmp_path / "run" / "control").mkdir(parents=True)
-    with Daemon(tmp_path) as daemon:
+    """A path that is too long for a socket is one."""
+    where = tmp_path / ("x" * 100)
+    where.mkdir()
+    with Daemon(tmp_path, environment={"RUNTIME_DIRECTORY": str(where)}) as daemon:
         daemon.hears("READY=1")
         daemon.says("failoverctl will not reach this daemon")
         assert daemon.end() == 0
@@ -289,7 +290,7 @@ def test_what_is_released_and_not_here_is_no_pair_until_it_is_adopted(tmp_path: 
         assert (found.returncode, json.loads(found.stdout)["masters"]) == (NO_PAIR, [])
         metrics = tmp_path / "run" / "metrics.prom"
         daemon.until(metrics.exists, "metrics")
-        assert "failoverd_state" not in metrics.read_text()
+        assert "failoverd_master_state" not in metrics.read_text()
         assert ctl(tmp_path, "adopt", "52:54:00:00:00:01").returncode == 0
         daemon.until(lambda: (pairs / "525400000001").read_text() == "joined\n", "the adoption")
         assert ctl(tmp_path, "status").returncode == NO_PAIR
@@ -303,10 +304,13 @@ def test_a_dry_run_changes_nothing_and_can_be_had_beside_a_daemon(tmp_path: Path
         daemon.hears("READY=1")
         daemon.until((tmp_path / "run" / "metrics.prom").exists, "metrics")
         daemon.until((tmp_path / "state" / "accepted.json").exists, "copy of the configuration")
+        (tmp_path / "run" / "drains").mkdir()
+        (tmp_path / "run" / "drains" / "525400000002").write_text("garbage")
         before = sorted(path.name for path in tmp_path.rglob("*"))
         found = failoverd(tmp_path, "--dry-run")
-        assert (found.returncode, found.stderr) == (0, "")
-        assert found.stdout.endswith("nothing to do\n")
+        assert (found.returncode, found.stdout.endswith("nothing to do\n")) == (0, True)
+        assert "525400000002: Expecting value" in found.stderr
+        assert "set aside" not in found.stderr
         assert sorted(path.name for path in tmp_path.rglob("*")) == before
     nowhere = tmp_path / "nowhere"
     found = failoverd(nowhere, "--dry-run")
@@ -318,15 +322,18 @@ BROKEN = """
 from failoverd.cli.daemon import main
 from failoverd.netlink.transport import KernelSocket
 
-recv = KernelSocket.recv
+recv, recv_nowait = KernelSocket.recv, KernelSocket.recv_nowait
 
-async def broken(self):
-    data = await recv(self)
-    if data[4:6] == bytes([3, 0]):
+def checked(data):
+    if data is not None and data[4:6] == bytes([3, 0]):
         raise OSError(5, "Input/output error")
     return data
 
+async def broken(self):
+    return checked(await recv(self))
+
 KernelSocket.recv = broken
+KernelSocket.recv_nowait = lambda self: checked(recv_nowait(self))
 raise SystemExit(main([]))
 """
 

@@ -9,15 +9,16 @@ import trio
 from privatenet import private_net
 
 from failoverd.cli.historyfile import read
-from failoverd.lab import namespaces, netnsdaemon
-from failoverd.lab.netnsstage import Stage, open_stage
-from failoverd.lab.story import Nic
+from failoverd_lab import namespaces, netnsdaemon
+from failoverd_lab.netnsstage import Stage, open_stage
+from failoverd_lab.story import Nic
 
 pytestmark = pytest.mark.usefixtures("namespaces_are_to_be_had")
 
 MAC = "52:54:00:fa:11:01"
 NICS = [Nic("pv", "virtio", MAC), Nic("vf", "pci", MAC)]
 CONFIG = {"master": {"datapath": "tc"}, "failback": {"hold_down": 0.1}}
+
 
 async def in_state(stage: Stage, state: str) -> None:
     while True:
@@ -36,12 +37,12 @@ async def life() -> None:
             await stage.plug("vf")
             await stage.daemon.start()
             await in_state(stage, "accelerated")
-            places = netnsdaemon.places(stage.daemon.directory)
-            wanted = 'failoverd_state{master="ens3",state="accelerated"} 1'
-            while not places.metrics.exists() or wanted not in places.metrics.read_text():
+            paths = netnsdaemon.paths(stage.daemon.directory)
+            wanted = 'failoverd_master_state{master="ens3",state="accelerated"} 1'
+            while not paths.metrics.exists() or wanted not in paths.metrics.read_text():
                 await trio.sleep(0.01)
             await stage.daemon.end(signal.SIGTERM)
-            events = read(str(places.history))
+            events = read(str(paths.history))
             assert [(one["event"], one.get("from"), one.get("to")) for one in events] == [
                 ("started", None, None),
                 ("joined", None, None),
@@ -49,13 +50,13 @@ async def life() -> None:
                 ("failed-over", "ens4", "ens3"),
                 ("stopped", None, None),
             ]
-            assert [one["at"] for one in events] == sorted(one["at"] for one in events)
+            assert [one["time"] for one in events] == sorted(one["time"] for one in events)
             assert [one["monotonic"] for one in events] == sorted(one["monotonic"] for one in events)
             log = stage.daemon.log
             assert log.count(f"ens3: traffic moved from ens4 to ens3: {events[3]['reason']}") == 1
             assert log.count("traffic moved") == 2
             assert "FailedOver(" not in log
-            assert not places.metrics.exists()
+            assert not paths.metrics.exists()
 
 
 @private_net

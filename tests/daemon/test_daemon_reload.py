@@ -13,7 +13,8 @@ import trio
 from test_daemon_engine import FIRST, Machine, joined, on_a_machine, socket
 
 from failoverd.config.spec import Config, Failback
-from failoverd.daemon.asking import carry_out
+from failoverd.core.answers import CallError
+from failoverd.daemon.calls import carry_out
 from failoverd.daemon.notify import Notifier
 from failoverd.daemon.reload import reload_configuration
 
@@ -57,3 +58,21 @@ def test_nobody_waits_for_a_manager_that_does_not_read(tmp_path: Path, monkeypat
     with sockets.socket(sockets.AF_UNIX, sockets.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         on_a_machine(body)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError("too deep"), OSError(24, "Too many open files")])
+def test_what_breaks_over_a_reload_is_the_calls_error(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asks for one must not end the daemon by what is in a file."""
+
+    def load() -> Config:
+        raise error
+
+    async def body(machine: Machine) -> None:
+        with pytest.raises(CallError, match=f"could not be read \\({type(error).__name__}\\)") as caught:
+            await reload_configuration(machine.engine, load, Notifier(), socket(machine))
+        assert caught.value.kind == "ConfigurationInvalid"
+        assert machine.engine.state.config == Config()
+        assert (await carry_out(machine.engine, "status"))["masters"] is not None
+
+    on_a_machine(body)
+    assert "the configuration stays as it was" in caplog.text

@@ -9,17 +9,22 @@ from threading import Event
 
 import pytest
 
-from failoverd.daemon.behind import WAITING, Behind
+from failoverd.daemon.disk_writer import WAITING, DiskWriter
 from failoverd.daemon.history import append
 from failoverd.daemon.journal import dumps
-from failoverd.daemon.places import Places, StartError
-from failoverd.daemon.store import DiskStore, JournalNotKeptError, MemoryStore, Store, keep
-from failoverd.model.actions import DropJournal, KeepDrain, KeepMarks, Remember, SaveJournal
+from failoverd.daemon.keeping import JournalNotKeptError, MarksNotKeptError, keep
+from failoverd.daemon.paths import Paths
+from failoverd.daemon.store import DiskStore, MemoryStore, Store
+from failoverd.model.actions import DropJournal, KeepDrain, KeepMarks, Remember, RememberName, SaveJournal
+from failoverd.model.health import Damping
+from failoverd.model.inet import Label
 from failoverd.model.orders import Drain
-from failoverd.model.pairs import Goal, Journal
+from failoverd.model.pairs import Goal, Inet, Journal
 
 MAC = "52:54:00:aa:bb:cc"
 JOURNAL = Journal(MAC, Goal.JOINED, "ens3", True, 1500, cut=True)
+FLAPPED = Damping(6800.5, 17.5, True, 3, 9)
+LOST = Inet(labels=(Label(9, bytes(16), 32, 99),))
 
 
 @pytest.fixture
@@ -42,22 +47,55 @@ def test_what_is_kept_is_found(tmp_path: Path, kind: str) -> None:
     store.save_journal(JOURNAL)
     store.remember(MAC, "joined")
     store.remember("52:54:00:00:00:01", "released")
+    store.keep_lost(MAC, LOST)
     store.save_drain(MAC, Drain(3, 17.5))
     store.save_drain("52:54:00:00:00:01", Drain(4, None))
+    store.save_damping(MAC, FLAPPED)
     kept = again().load()
     assert kept.drains == {MAC: Drain(3, 17.5), "52:54:00:00:00:01": Drain(4, None)}
+    assert kept.damping == {MAC: FLAPPED}
     assert kept.journals == {MAC: JOURNAL}
+    assert kept.lost == {MAC: LOST}
     assert kept.memory == {MAC: "joined", "52:54:00:00:00:01": "released"}
     assert kept.troubles == []
     store.drop_journal(MAC)
     store.drop_journal(MAC)
+    store.keep_lost(MAC, Inet())
+    store.keep_lost(MAC, Inet())
     store.remember(MAC, None)
     store.remember(MAC, None)
     store.save_drain(MAC, None)
     store.save_drain(MAC, None)
+    store.save_damping(MAC, Damping())
+    store.save_damping(MAC, Damping())
     kept = again().load()
     assert list(kept.drains) == ["52:54:00:00:00:01"]
-    assert (kept.journals, kept.memory) == ({}, {"52:54:00:00:00:01": "released"})
+    assert kept.damping == {}
+    assert (kept.journals, kept.lost, kept.memory) == ({}, {}, {"52:54:00:00:00:01": "released"})
+
+
+@pytest.mark.parametrize("kind", ["disk", "memory"])
+def test_the_name_of_a_nic_is_kept_beside_its_pair(tmp_path: Path, kind: str) -> None:
+    memory = MemoryStore()
+
+    def again() -> Store:
+        return memory if kind == "memory" else DiskStore(tmp_path / "run", tmp_path / "state")
+
+    keep(again(), Remember(MAC, "joined"))
+    keep(again(), RememberName(MAC, "eth0"))
+    assert (again().load().memory, again().load().names) == ({MAC: "joined"}, {MAC: "eth0"})
+    assert again().load().troubles == []
+    keep(again(), RememberName(MAC, ""))
+    assert not again().load().names.get(MAC)
+    assert again().load().memory == {MAC: "joined"}
+
+
+def test_an_older_failoverd_finds_what_it_knows(disk: DiskStore, tmp_path: Path) -> None:
+    """It reads the files that are called by a MAC and nothing else, and wants one word in them."""
+    disk.remember(MAC, "joined")
+    disk.remember_name(MAC, "eth0")
+    assert files(tmp_path) == ["state/pairs/525400aabbcc", "state/pairs/525400aabbcc.name"]
+    assert (tmp_path / "state/pairs/525400aabbcc").read_text() == "joined\n"
 
 
 def test_nothing_is_written_before_there_is_something_to_write(disk: DiskStore, tmp_path: Path) -> None:
@@ -106,16 +144,11 @@ def test_what_others_put_there_is_passed_over(disk: DiskStore, tmp_path: Path) -
     kept = disk.load()
     assert (kept.journals, kept.memory) == ({}, {})
     assert len(kept.troubles) == 3
-    assert all("neither 'joined' nor 'released'" in trouble for trouble in kept.troubles)
-
-
-def test_a_directory_that_is_none(disk: DiskStore, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "moves").write_text("a file")
-    (trouble,) = disk.load().troubles
-    assert "Not a directory; nothing is taken from it" in trouble
-    with pytest.raises(OSError, match="File exists"):
-        disk.save_journal(JOURNAL)
+    perhaps, directory, bytes_ = kept.troubles
+    assert "neither 'joined' nor 'released'; set aside as 525400000001.bad" in perhaps
+    assert "it is a directory, not a regular file; set aside as 525400000002.bad" in directory
+    assert "neither 'joined' nor 'released'" in bytes_
+    assert disk.load().troubles == []
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(disk: DiskStore, tmp_path: Path) -> None:
@@ -149,15 +182,13 @@ def test_marks_are_kept_as_they_are_and_no_others(disk: DiskStore, tmp_path: Pat
     disk.keep_marks(MAC, {})
 
 
-def test_the_file_of_a_vf_never_stands_without_those_that_keep_others_from_it(
-    disk: DiskStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_file_of_a_vf_never_stands_without_those_that_keep_others_from_it(disk: DiskStore, tmp_path: Path) -> None:
     in_the_way = tmp_path / "run" / "udev" / f".{MAC}-virtio0.{os.getpid()}"
     in_the_way.mkdir(parents=True)
-    keep(disk, KeepMarks(MAC, {f"{MAC}-virtio0": "A=1\n", MAC: "B=1\n"}))
+    with pytest.raises(MarksNotKeptError, match=re.escape("[Errno 21] Is a directory")) as caught:
+        keep(disk, KeepMarks(MAC, {f"{MAC}-virtio0": "A=1\n", MAC: "B=1\n"}))
+    assert caught.value.mac == MAC
     assert files(tmp_path) == []
-    (said,) = caplog.messages
-    assert said.startswith(f"{MAC}: cannot write the marks for udev: [Errno 21] Is a directory")
 
 
 def test_what_somebody_has_put_in_the_way_is_not_followed(disk: DiskStore, tmp_path: Path) -> None:
@@ -172,8 +203,8 @@ def test_what_somebody_has_put_in_the_way_is_not_followed(disk: DiskStore, tmp_p
     assert (victim.read_text(), victim.stat().st_mode & 0o777) == ("root:x", 0o600)
     assert (tmp_path / "run" / "udev" / MAC).read_text() == "A=1\n"
     (tmp_path / "run" / "lock").symlink_to(victim)
-    with pytest.raises(StartError, match="Too many levels of symbolic links"):
-        Places(tmp_path / "run", tmp_path / "state").lock()
+    Paths(tmp_path / "run", tmp_path / "state").lock().close()
+    assert (victim.read_text(), (tmp_path / "run" / "lock.bad").readlink()) == ("root:x", victim)
 
 
 def test_what_others_put_beside_the_marks_is_no_mark(disk: DiskStore, tmp_path: Path) -> None:
@@ -238,7 +269,7 @@ def test_what_root_makes_belongs_to_whoever_has_the_directory(tmp_path: Path) ->
     keep(store, KeepDrain(MAC, Drain(3, None)))
     keep(store, KeepMarks(MAC, {MAC: ""}))
     append(tmp_path / "state" / "history", b"{}\n")
-    Places(tmp_path / "run", tmp_path / "state").lock().close()
+    Paths(tmp_path / "run", tmp_path / "state").lock().close()
     owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in tmp_path.rglob("*")}
     assert owners == dict.fromkeys(owners, (12345, 12346))
     assert {"moves", "drains", "udev", "pairs", "history", "lock", MAC, "525400aabbcc.json"} <= owners.keys()
@@ -253,14 +284,15 @@ def test_what_cannot_be_remembered_is_told_and_no_more(caplog: pytest.LogCapture
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"vf": 3}', '{"vf": "x", "until": null}', '{"vf": 3, "until": "x"}'])
-def test_what_is_no_drain_is_passed_over(disk: DiskStore, tmp_path: Path, text: str) -> None:
+def test_what_is_no_drain_is_set_aside(disk: DiskStore, tmp_path: Path, text: str) -> None:
     path = tmp_path / "run" / "drains" / "525400aabbcc"
     path.parent.mkdir(parents=True)
     path.write_text(text)
     kept = disk.load()
     assert kept.drains == {}
     assert len(kept.troubles) == 1
-    assert f"{path}: not a drain" in kept.troubles[0]
+    assert kept.troubles[0].startswith(f"{path}: ")
+    assert kept.troubles[0].endswith("set aside as 525400aabbcc.bad; nothing is taken from it")
 
 
 def test_a_drain_that_cannot_be_kept_is_no_reason_to_stop(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -270,17 +302,26 @@ def test_a_drain_that_cannot_be_kept_is_no_reason_to_stop(tmp_path: Path, caplog
 
 
 def test_who_remembers_waits_for_no_disk_and_what_is_known_is_not_written_again(tmp_path: Path) -> None:
-    """A pipe stands for a frozen disk: who opens it to write waits until somebody reads."""
+    """A work that waits stands for a frozen disk."""
     place = tmp_path / "state" / "pairs" / "525400aabbcc"
     place.parent.mkdir(parents=True)
-    os.mkfifo(place)
-    behind = Behind()
-    store = DiskStore(tmp_path / "run", tmp_path / "state", behind=behind)
+    place.write_text("joined\n")
+    number = place.stat().st_ino
+    disk_writer, going, go = DiskWriter(), Event(), Event()
+
+    def wait() -> None:
+        going.set()
+        go.wait()
+
+    disk_writer.do(wait, lambda _error: None)
+    going.wait()
+    store = DiskStore(tmp_path / "run", tmp_path / "state", disk_writer=disk_writer)
     keep(store, Remember(MAC, "joined"))
     keep(store, Remember("52:54:00:00:00:01", "released"))
-    place.write_text("joined\n")
-    behind.end()
-    assert place.is_fifo(), "it was read, found to be the same, and left"
+    assert not place.with_name("525400000001").exists()
+    go.set()
+    disk_writer.end()
+    assert place.stat().st_ino == number, "it was read, found to be the same, and left"
     assert place.with_name("525400000001").read_text() == "released\n"
 
 
@@ -292,32 +333,32 @@ def test_what_breaks_in_the_thread_costs_that_one_work_alone(caplog: pytest.LogC
     def full() -> None:
         raise OSError(errno.ENOSPC, "no room")
 
-    behind, done = Behind(), Event()
-    behind.do(lambda: broken("the work"), lambda _error: None)
-    behind.do(full, lambda _error: broken("the complaint"))
-    behind.do(done.set, lambda _error: None)
-    behind.end()
+    disk_writer, done = DiskWriter(), Event()
+    disk_writer.do(lambda: broken("the work"), lambda _error: None)
+    disk_writer.do(full, lambda _error: broken("the complaint"))
+    disk_writer.do(done.set, lambda _error: None)
+    disk_writer.end()
     assert done.is_set()
     assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["the work", "the complaint"]
 
 
 def test_a_disk_that_takes_nothing_for_long_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "state").write_text("not a directory")
-    behind = Behind()
+    disk_writer = DiskWriter()
     going, go = Event(), Event()
 
     def wait() -> None:
         going.set()
         go.wait()
 
-    assert behind.do(wait, lambda _error: None)
+    assert disk_writer.do(wait, lambda _error: None)
     going.wait()
-    store = DiskStore(tmp_path / "run", tmp_path / "state", behind=behind)
+    store = DiskStore(tmp_path / "run", tmp_path / "state", disk_writer=disk_writer)
     for _ in range(WAITING + 1):
         keep(store, Remember(MAC, "joined"))
     (message,) = caplog.messages
     assert message.startswith(f"{MAC}: cannot remember the pair for the next start: [Errno 16] the disk does not take")
     go.set()
-    behind.end()
+    disk_writer.end()
     assert len(caplog.messages) == WAITING + 1
     assert "Not a directory" in caplog.messages[-1]

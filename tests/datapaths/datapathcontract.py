@@ -15,6 +15,7 @@ from toykernel import MAC, ToyKernel
 
 from failoverd.config.spec import Config
 from failoverd.datapaths.base import Datapath
+from failoverd.kinds import Bond
 from failoverd.model.links import Link
 from failoverd.model.requests import Request
 
@@ -44,7 +45,7 @@ class Bench:
             self.kernel.filter_by_others(self.vf, "egress")
         self.before = self.traces()
         self.do(self.datapath.create(MAC, self.link(self.nic), Config()))
-        self.master = max(self.kernel.links) if not self.datapath.in_place else self.nic
+        self.master = max(self.kernel.links) if self.datapath.moves_configuration else self.nic
 
     def link(self, ifindex: int) -> Link:
         return self.kernel.links[ifindex]
@@ -110,7 +111,7 @@ class Bench:
         """What a release asks for, in its order: the master's part, and then the slaves'. Where the NIC is the master,
         it is nobody's slave."""
         found = [tuple(self.datapath.remove(self.link(self.master)))] if self.master in self.kernel.links else []
-        slaves = (self.vf,) if self.datapath.in_place else (self.vf, self.nic)
+        slaves = (self.vf,) if not self.datapath.moves_configuration else (self.vf, self.nic)
         return found + [tuple(self.datapath.detach(self.link(slave))) for slave in slaves]
 
     def leave(self) -> None:
@@ -132,8 +133,8 @@ class Bench:
     def sends_by(self) -> int:
         """Which slave sends what the master sends."""
         master = self.link(self.master)
-        if master.bond is not None:
-            return master.bond.active
+        if isinstance(master.info, Bond):
+            return master.info.active
         leads = [f.redirect for f in master.tc.filters if f.ours and f.hook == "egress"]
         return leads[0] if leads else master.ifindex
 
@@ -153,7 +154,7 @@ def makes_a_master(datapath: Datapath) -> None:
     bench = Bench(datapath)
     before = len(ToyKernel().links) + 2
     master = bench.link(bench.master)
-    if datapath.in_place:
+    if not datapath.moves_configuration:
         assert len(bench.kernel.links) == before
         return
     assert len(bench.kernel.links) == before + 1
@@ -167,7 +168,7 @@ def finds_nothing_wrong_with_a_plain_pair(datapath: Datapath) -> None:
     master, vf, nic = bench.link(bench.master), bench.link(bench.vf), bench.link(bench.nic)
     assert datapath.flaws(master, vf, nic) == ""
     assert datapath.conflict(vf, master) == ""
-    assert datapath.unlike(vf, master) == ""
+    assert datapath.mtu_mismatch(vf, master) == ""
     assert bench.mend() == ()
 
 
@@ -264,7 +265,7 @@ def leaves_nothing(datapath: Datapath) -> None:
             bench.leave()
             assert bench.traces() == bench.before
             assert not bench.link(bench.vf).up
-            assert not datapath.in_place or bench.link(bench.nic).up
+            assert datapath.moves_configuration or bench.link(bench.nic).up
 
 
 def completes_a_release_that_was_disturbed(datapath: Datapath) -> None:

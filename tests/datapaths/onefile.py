@@ -6,6 +6,7 @@ It redirects by traffic control, as failoverd's own does, and is written without
 from __future__ import annotations
 
 from failoverd.config.spec import Config
+from failoverd.datapaths.base import InPlace
 from failoverd.model.links import Filter, Link
 from failoverd.model.requests import (
     AddClsact,
@@ -38,14 +39,11 @@ DEFECTS = {
 """Each, and the check that has to find it."""
 
 
-class OneFile:
+class OneFile(InPlace):
     """See failoverd.datapaths.base.Datapath. `defect` is one of DEFECTS, or "" for none."""
 
     name = "onefile"
-    in_place = True
-    adopted = False
     survives = False
-    announces = False
     polled = True
 
     def __init__(self, defect: str = "") -> None:
@@ -57,7 +55,7 @@ class OneFile:
 
     def create(self, mac: str, nic: Link, config: Config) -> list[Request]:
         if self._has("create makes what is not wanted"):
-            self.in_place = False
+            self.moves_configuration = True  # type: ignore[misc]
         return []
 
     def attach(self, slave: Link, master: Link) -> list[Request]:
@@ -131,7 +129,7 @@ class OneFile:
         found = _ours(master, "egress")
         return master.ifindex if found is None or self._has("active lies") else found.redirect
 
-    def unlike(self, primary: Link, master: Link) -> str:
+    def mtu_mismatch(self, primary: Link, master: Link) -> str:
         return ""
 
     def conflict(self, slave: Link, master: Link) -> str:

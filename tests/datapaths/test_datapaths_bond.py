@@ -9,8 +9,10 @@ from toykernel import MAC
 from failoverd.config.spec import Bond as BondSpec
 from failoverd.config.spec import Config
 from failoverd.datapaths.bond import DATAPATH
-from failoverd.model.links import Bond, Link
-from failoverd.model.requests import CreateBond, DeleteLink, SetActive, SetMaster, SetUp
+from failoverd.kinds import Bond, NewDevice
+from failoverd.kinds.bond import SIGNATURE
+from failoverd.model.links import Link
+from failoverd.model.requests import CreateLink, DeleteLink, SetActive, SetMaster, SetUp
 
 
 def test_what_is_heard_is_the_bonds_own_business() -> None:
@@ -21,7 +23,8 @@ def test_what_is_heard_is_the_bonds_own_business() -> None:
 def test_what_the_bond_is_made_with() -> None:
     config = Config(bond=BondSpec(miimon=50, peer_notifications=3))
     nic = Link(2, "ens3", MAC, MAC, mtu=9000)
-    assert DATAPATH.create(MAC, nic, config) == [CreateBond("fo525400fa1101", MAC, 9000, 50, 3)]
+    options = Bond(mode=1, miimon=50, fail_over_mac=1, peer_notifications=3, lp_interval=SIGNATURE)
+    assert DATAPATH.create(MAC, nic, config) == [CreateLink(NewDevice("fo525400fa1101", MAC, 9000), options)]
 
 
 def test_a_slave_is_taken_down_only_where_it_is_up() -> None:
@@ -34,11 +37,11 @@ def test_a_slave_is_taken_down_only_where_it_is_up() -> None:
 
 
 def test_what_others_may_have_made_of_the_bond() -> None:
-    master = Link(9, "ens3", kind="bond", bond=Bond(mode=1, miimon=100))
+    master = Link(9, "ens3", kind="bond", info=Bond(mode=1, miimon=100))
     assert DATAPATH.flaws(master, None, None) == ""
-    other = replace(master, bond=Bond(mode=0, miimon=100))
+    other = replace(master, info=Bond(mode=0, miimon=100))
     assert DATAPATH.flaws(other, None, None) == "ens3 is not an active-backup bond"
-    assert "has no miimon" in DATAPATH.flaws(replace(master, bond=Bond(mode=1)), None, None)
-    assert "has a primary" in DATAPATH.flaws(replace(master, bond=Bond(mode=1, miimon=100, primary=3)), None, None)
-    assert DATAPATH.flaws(replace(master, bond=None), None, None) == "ens3 is not an active-backup bond"
-    assert DATAPATH.active(replace(master, bond=None), None, None) == 0
+    assert "has no miimon" in DATAPATH.flaws(replace(master, info=Bond(mode=1)), None, None)
+    assert "has a primary" in DATAPATH.flaws(replace(master, info=Bond(mode=1, miimon=100, primary=3)), None, None)
+    assert DATAPATH.flaws(replace(master, info=None), None, None) == "ens3 is not an active-backup bond"
+    assert DATAPATH.active(replace(master, info=None), None, None) == 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from toykernel import HANDLE, MAC, PREFERENCE, ToyKernel
+from toykernel import MAC, ToyKernel
 
 from failoverd.config.spec import Config, KernelFailover, Naming
 from failoverd.datapaths.kernel import DATAPATH
 from failoverd.model.links import Filter, Link, Tc
 from failoverd.model.requests import AddAltname, AddClsact, AddRedirect, DropClsact, DropRedirect
+from failoverd.plan.predict.tc import HANDLE, PREFERENCE
 
 OPEN = Config()
 CLOSING = Config(kernel_failover=KernelFailover(close_hole=True))
@@ -27,7 +28,7 @@ def test_nothing_is_done_that_the_kernel_does() -> None:
     assert DATAPATH.create(MAC, STANDBY, OPEN) == []
     assert DATAPATH.attach(VF, MASTER) == DATAPATH.detach(VF) == DATAPATH.remove(MASTER) == []
     assert DATAPATH.switch(MASTER, 4) == DATAPATH.hear(MASTER, both=True) == []
-    assert DATAPATH.conflict(VF, MASTER) == DATAPATH.unlike(VF, MASTER) == ""
+    assert DATAPATH.conflict(VF, MASTER) == DATAPATH.mtu_mismatch(VF, MASTER) == ""
     assert DATAPATH.holds(VF, MASTER)
     assert not DATAPATH.holds(replace(VF, master=0), MASTER)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from toykernel import HANDLE, MAC, PREFERENCE
+from toykernel import MAC
 
 from failoverd.config.spec import Config
 from failoverd.datapaths.base import standing
-from failoverd.datapaths.tc import DATAPATH
+from failoverd.datapaths.tc import DATAPATH, deaf
 from failoverd.model.links import Filter, Link, Tc
 from failoverd.model.requests import (
     AddAltname,
@@ -24,6 +24,7 @@ from failoverd.model.requests import (
     SetPromiscuous,
     SetUp,
 )
+from failoverd.plan.predict.tc import HANDLE, PREFERENCE
 from failoverd.policy.election import Standing
 
 OUT = Filter("egress", PREFERENCE, HANDLE, "u32", 3, ours=True)
@@ -123,8 +124,8 @@ def test_a_vf_is_opened_for_what_stands_on_the_master_and_closed_again() -> None
 
 
 def test_only_a_smaller_vf_is_unlike() -> None:
-    assert DATAPATH.unlike(VF, NIC) == DATAPATH.unlike(replace(VF, mtu=9000), NIC) == ""
-    assert DATAPATH.unlike(replace(VF, mtu=1280), NIC) == "its MTU is 1280 and the master's 1500"
+    assert DATAPATH.mtu_mismatch(VF, NIC) == DATAPATH.mtu_mismatch(replace(VF, mtu=9000), NIC) == ""
+    assert DATAPATH.mtu_mismatch(replace(VF, mtu=1280), NIC) == "its MTU is 1280 and the master's 1500"
 
 
 def foreign(link: Link, hook: str, kind: str) -> Link:
@@ -167,9 +168,26 @@ def test_what_of_others_is_in_the_way(vf: Link, nic: Link, words: str) -> None:
 def test_a_master_without_carrier_hears_nothing_by_the_vf() -> None:
     dark = replace(NIC, carrier=False)
     words = "ens3 has no carrier, and then the kernel drops all that ens4 receives for it"
-    assert DATAPATH.flaws(dark, VF, dark) == words
+    assert DATAPATH.flaws(dark, VF, dark).startswith(f"{words}; have the host set the link of ens3 up, or")
     assert DATAPATH.flaws(dark, None, dark) == ""
     assert DATAPATH.flaws(with_filters(dark), VF, dark) == ""
+
+
+def test_a_vf_whose_driver_cannot_have_the_masters_mtu_is_not_asked_to() -> None:
+    small = replace(VF, max_mtu=1400, mtu=1400, link_local=False, all_multicast=True)
+    assert SetMtu(3, 1500) not in DATAPATH.attach(small, NIC)
+    assert (
+        DATAPATH.mtu_mismatch(small, NIC) == "its MTU is 1400 and the master's 1500, and its driver takes 1400 at most"
+    )
+    assert DATAPATH.mtu_mismatch(replace(small, max_mtu=0), NIC) == "its MTU is 1400 and the master's 1500"
+
+
+def test_a_virtio_nic_that_is_down_tells_of_its_link() -> None:
+    down = replace(NIC, up=False, carrier=False, driver="virtio_net")
+    assert not deaf(down)
+    assert deaf(replace(down, medium=False))
+    assert not deaf(replace(down, medium=False, driver="vmxnet3")), "nothing can be said"
+    assert deaf(replace(NIC, carrier=False))
 
 
 def test_how_a_pair_stands() -> None:
@@ -181,7 +199,7 @@ def test_how_a_pair_stands() -> None:
     assert standing(DATAPATH, replace(NIC, xdp=True), dead, NIC).bad_primary == "it has no carrier"
     out = replace(with_filters(VF), mac="02:00:00:00:00:01", carrier=False)
     assert "its MAC is" in standing(DATAPATH, NIC, out, NIC).bad_primary
-    assert standing(DATAPATH, NIC, replace(VF, mtu=1280), NIC).unlike
+    assert standing(DATAPATH, NIC, replace(VF, mtu=1280), NIC).mtu_mismatch
     lame = replace(NIC, carrier=False)
     assert standing(DATAPATH, lame, VF, lame).bad_standby == "it has no carrier"
 

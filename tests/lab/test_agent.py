@@ -11,8 +11,8 @@ import pytest
 import trio
 import trio.testing
 
-from failoverd.lab.agent import Agent
-from failoverd.lab.host import LabError
+from failoverd_lab.agent import Agent
+from failoverd_lab.host import LabError
 
 
 class FakeAgent:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from failoverd.lab.checks import Look, Memory, see, tell
-from failoverd.lab.heard import gaps, heard, longest
-from failoverd.lab.story import DIRECTIONS
-from failoverd.lab.world import Announcement, Probe, Recording, Span
+from failoverd_lab.checks import Look, Memory, see, tell
+from failoverd_lab.heard import gaps, heard, longest
+from failoverd_lab.story import DIRECTIONS
+from failoverd_lab.world import Announcement, Probe, Recording, Span
 
 MAC = "52:54:00:fa:11:01"
 

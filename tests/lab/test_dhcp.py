@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
-from failoverd.lab.dhcp import Dhcp
-from failoverd.lab.frames import Station, Udp, mac, parse
+from failoverd_lab.dhcp import Dhcp
+from failoverd_lab.frames import Station, Udp, mac, parse
 
 SERVER = Station(mac("52:54:00:fa:00:01"), ipaddress.ip_address("10.111.0.1"))
 GUEST = mac("52:54:00:fa:11:01")

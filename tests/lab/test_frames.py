@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from failoverd.lab.frames import (
+from failoverd_lab.frames import (
     Neighbour,
     Station,
     Udp,

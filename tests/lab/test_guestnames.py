@@ -7,7 +7,7 @@ import struct
 
 from privatenet import private_net
 
-from failoverd.lab.guestnames import bring_up, links
+from failoverd_lab.guestnames import bring_up, links
 
 
 def newlink(ifindex: int, name: str, kind: int = 16) -> bytes:

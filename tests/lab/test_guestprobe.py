@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from failoverd.lab import guestprobe, traffic
+from failoverd_lab import guestprobe, traffic
 
 
 def until(condition: Callable[[], bool]) -> None:

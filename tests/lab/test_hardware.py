@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from failoverd.config.spec import Pairing
-from failoverd.lab.hardware import Hardware, Shelf
 from failoverd.model.links import Link
 from failoverd.model.pairs import Verdict
 from failoverd.policy.pairing import judge
+from failoverd_lab.hardware import Hardware, Shelf
 
 VETH = Link(100, "ens3", mac="52:54:00:fa:11:01", kind="veth", max_mtu=65535)
 NIC = Hardware("virtio", "virtio_net", "virtio100", "52:54:00:fa:11:01", 9190)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from failoverd.lab import host
-from failoverd.lab.host import LabError
+from failoverd_lab import host
+from failoverd_lab.host import LabError
 
 
 @pytest.fixture

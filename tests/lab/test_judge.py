@@ -6,11 +6,11 @@ import ipaddress
 
 import pytest
 
-from failoverd.lab import judge
-from failoverd.lab.peer import Heard
-from failoverd.lab.story import Direction
-from failoverd.lab.traffic import Diary, diary
-from failoverd.lab.world import Announcement, Probe
+from failoverd_lab import judge
+from failoverd_lab.peer import Heard
+from failoverd_lab.story import Direction
+from failoverd_lab.traffic import Diary, diary
+from failoverd_lab.world import Announcement, Probe
 
 START = 1000.0
 OFFSET = 500.0

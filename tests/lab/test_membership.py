@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
-from failoverd.lab.frames import checksum
-from failoverd.lab.membership import Memberships, reported
-from failoverd.lab.vlans import tagged
+from failoverd_lab.frames import checksum
+from failoverd_lab.membership import Memberships, reported
+from failoverd_lab.vlans import tagged
 
 MAC = bytes.fromhex("525400fa1101")
 

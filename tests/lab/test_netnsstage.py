@@ -15,17 +15,18 @@ import pytest
 import trio
 from privatenet import private_net
 
-from failoverd.lab import judge, namespaces, rtnl
-from failoverd.lab.host import LabError
-from failoverd.lab.namespaces import HERE, Namespace
-from failoverd.lab.netnsstage import FIRST, Stage, open_stage
-from failoverd.lab.rtnl import KernelRefusedError
-from failoverd.lab.story import Nic
+from failoverd_lab import judge, namespaces, rtnl
+from failoverd_lab.host import LabError
+from failoverd_lab.namespaces import HERE, Namespace
+from failoverd_lab.netnsstage import FIRST, Stage, open_stage
+from failoverd_lab.rtnl import KernelRefusedError
+from failoverd_lab.story import Nic
 
 pytestmark = pytest.mark.usefixtures("namespaces_are_to_be_had")
 
 MAC = "52:54:00:fa:11:01"
 PV, VF = Nic("pv", "virtio", MAC), Nic("vf", "pci", MAC)
+
 
 def on_stage(test: Callable[[Stage, trio.Nursery], Awaitable[None]], **config: Any) -> Callable[[], None]:
     """Run a test on a stage with the paravirtual NIC plugged in and configured, in a process of its own."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from failoverd.lab import grammar
-from failoverd.lab.checks import SEE
-from failoverd.lab.heard import HEARD
-from failoverd.lab.parse import ScenarioError, load, parse
-from failoverd.lab.story import Heard, Nic, See, Step
+from failoverd_lab import grammar
+from failoverd_lab.checks import SEE
+from failoverd_lab.heard import HEARD
+from failoverd_lab.parse import ScenarioError, load, parse
+from failoverd_lab.story import Heard, Nic, See, Step
 
 ROOT = Path(__file__).parents[2]
 

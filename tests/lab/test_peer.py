@@ -9,11 +9,11 @@ import pytest
 import trio
 import trio.testing
 
-from failoverd.lab.frames import Neighbour, Station, Udp, answer, ask, mac, parse, udp
-from failoverd.lab.host import LabError
-from failoverd.lab.peer import Peer
-from failoverd.lab.switch import Port, Switch, open_switch
-from failoverd.lab.traffic import MAGIC, PORT, number_of, probe
+from failoverd_lab.frames import Neighbour, Station, Udp, answer, ask, mac, parse, udp
+from failoverd_lab.host import LabError
+from failoverd_lab.peer import Peer
+from failoverd_lab.switch import Port, Switch, open_switch
+from failoverd_lab.traffic import MAGIC, PORT, number_of, probe
 
 GUEST = mac("52:54:00:12:34:56")
 PEER = mac("52:54:00:00:00:01")

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failoverd.drawing import GLYPH, RIGHT, WIDTH, nice_step, stagger
-from failoverd.lab.picture import LEFT, silences, svg
-from failoverd.lab.report import Report
-from failoverd.lab.story import DIRECTIONS, Nic, Scenario
-from failoverd.lab.world import Mark, Probe, Recording, Span
+from failoverd.drawing.labels import GLYPH, stagger
+from failoverd.drawing.picture import RIGHT, WIDTH
+from failoverd_lab.picture import LEFT, nice_step, silences, svg
+from failoverd_lab.report import Report
+from failoverd_lab.story import DIRECTIONS, Nic, Scenario
+from failoverd_lab.world import Mark, Probe, Recording, Span
 
 MAC = "52:54:00:fa:11:01"
 SCENARIO = Scenario("a-story", "It is <told> & drawn.", (Nic("pv", "virtio", MAC), Nic("vf", "pci", MAC)), ())

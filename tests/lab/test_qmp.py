@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from failoverd.lab.qmp import Qmp, QmpClosedError, QmpError
+from failoverd_lab.qmp import Qmp, QmpClosedError, QmpError
 
 GREETING = {"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}}, "capabilities": ["oob"]}}
 

@@ -7,8 +7,8 @@ import ipaddress
 import trio
 import trio.testing
 
-from failoverd.lab.frames import Station, mac
-from failoverd.lab.router import Router
+from failoverd_lab.frames import Station, mac
+from failoverd_lab.router import Router
 
 ROUTER = Station(mac("52:54:00:fa:00:01"), ipaddress.ip_address("fe80::1"))
 GUEST = mac("52:54:00:fa:11:01")

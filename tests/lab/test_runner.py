@@ -9,11 +9,11 @@ import pytest
 import trio
 from toy import ToyWorld
 
-from failoverd.lab import report as reports
-from failoverd.lab.report import Report
-from failoverd.lab.runner import run
-from failoverd.lab.story import Heard, Item, Nic, Scenario, See, Step
-from failoverd.lab.world import CannotTell
+from failoverd_lab import report as reports
+from failoverd_lab.report import Report
+from failoverd_lab.runner import run
+from failoverd_lab.story import Heard, Item, Nic, Scenario, See, Step
+from failoverd_lab.world import CannotTell
 
 MAC = "52:54:00:fa:11:01"
 

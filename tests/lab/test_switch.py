@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from failoverd.lab.switch import QUEUE, Switch, open_switch
+from failoverd_lab.switch import QUEUE, Switch, open_switch
 
 A, B, C = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2, 3))
 ALL = b"\xff" * 6
@@ -223,5 +223,19 @@ def test_a_closed_port_gives_its_path_up(tmp_path: Path) -> None:
         port.close()
         again = switch.attach_socket("1", tmp_path / "c", tmp_path / "d")
         assert switch.ports == {"1": again}
+
+    on_switch(test)
+
+
+def test_a_dead_port_lets_nothing_through_and_nothing_is_learned_by_it() -> None:
+    async def test(switch: Switch) -> None:
+        one, two = Station(switch, "1"), Station(switch, "2")
+        two.port.is_dead = True
+        two.port.send(frame(ALL, B))
+        one.port.send(frame(ALL, A))
+        assert (one.take(), two.take(), B in switch.where) == ([], [], False)
+        two.port.is_dead = False
+        two.port.send(frame(A, B))
+        assert one.take() == [(frame(A, B), "2")]
 
     on_switch(test)

@@ -8,9 +8,9 @@ import pytest
 import trio
 import trio.testing
 
-from failoverd.lab.frames import Neighbour, Station, answer, ask, echo, echoed, icmp6, mac, parse
-from failoverd.lab.host import LabError
-from failoverd.lab.vlans import Vlans, hosts, tagged, untagged
+from failoverd_lab.frames import Neighbour, Station, answer, ask, echo, echoed, icmp6, mac, parse
+from failoverd_lab.host import LabError
+from failoverd_lab.vlans import Vlans, hosts, tagged, untagged
 
 PEER, GUEST = mac("52:54:00:fa:00:01"), mac("52:54:00:fa:11:01")
 IN_SEVEN = hosts(PEER, ("10.111.7.1", "fd00:7::1"))

@@ -7,8 +7,8 @@ from typing import Any
 
 import trio
 
-from failoverd.lab.story import DIRECTIONS, Scenario, Step
-from failoverd.lab.world import Announcement, CannotTell, Mark, Probe, Recording, Span
+from failoverd_lab.story import DIRECTIONS, Scenario, Step
+from failoverd_lab.world import Announcement, CannotTell, Mark, Probe, Recording, Span
 
 GAP = 0.09
 """Seconds of silence after each loss of the active NIC."""
@@ -32,7 +32,7 @@ class ToyWorld:
         self.outages: list[tuple[float, float]] = []
 
     def joined_by(self, scenario: Scenario) -> str:
-        """See failoverd.lab.world.World."""
+        """See failoverd_lab.world.World."""
         return scenario.joined_by("bond")
 
     async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
@@ -82,6 +82,7 @@ class ToyWorld:
             return {
                 "nic": nic, "name": name, "ifindex": index, "master": master, "mac": self.scenario.nics[0].mac,
                 "up": True, "carrier": nic not in self.down, "mtu": 1500, "addresses": addresses,
+                "kind": "" if nic else "bond", "altnames": [],
             }  # fmt: skip
 
         if not self._paired:
@@ -97,12 +98,16 @@ class ToyWorld:
         if not self.daemon:
             return None
         master = {
-            "name": "ens3", "ifindex": 10, "state": "on-standby" if self.active == "pv" else "accelerated",
+            "name": "ens3", "ifindex": 10, "mac": self.scenario.nics[0].mac,
+            "state": "on-standby" if self.active == "pv" else "accelerated",
             "active": f"{self.active}0", "reason": "", "standby": {"name": "ens3nsby", "ifindex": 2}, "primary": None,
         }  # fmt: skip
         verdict = "paired" if self._paired else "alone"
         nics = [{"ifindex": self.indexes[nic], "verdict": verdict, "reason": "one MAC"} for nic in self.here]
         return {"masters": [master] if self._paired else [], "nics": nics}
+
+    def carrier(self) -> str:
+        return self.active
 
     async def finish(self) -> Recording:
         length = self.clock_now

@@ -1,7 +1,9 @@
 """What has to hold at every stop of a walk: of the kernel, of the neighbour, and of what the network has seen.
 
 A cell is judged by what is there after a change, and by what does not happen in the quiet behind it. The network's side
-is the lab's own: its DHCP server knows who has asked, and its peer which probes came.
+is the lab's own: its DHCP server knows who has asked, and its peer which probes came. That server is the judge: it sees
+client identifiers and switch ports, not what a guest says of itself. It leases for 30 s, so that an address which
+nobody renews is seen.
 """
 
 from __future__ import annotations
@@ -21,12 +23,12 @@ from debguest import DebGuest
 from neighbourhood import Neighbour, datapath
 from pairguest import ADDRESS
 
-from failoverd.lab import guestprobe, judge
-from failoverd.lab.dhcp import Dhcp
-from failoverd.lab.host import open_nursery
-from failoverd.lab.lan import LAST, PEER
-from failoverd.lab.peer import Peer
-from failoverd.lab.traffic import Diary, diary
+from failoverd_lab import guestprobe, judge
+from failoverd_lab.dhcp import Dhcp
+from failoverd_lab.host import open_nursery
+from failoverd_lab.lan import LAST, PEER
+from failoverd_lab.peer import Peer
+from failoverd_lab.traffic import Diary, diary
 
 RATE = 50
 QUIET = 8.0
@@ -174,7 +176,7 @@ ps -e -o pid,args | grep -E '[d]hclient|[d]hcpcd' | grep -vE -e '-script|run-hoo
         bad = [line for line in bad if not any(re.search(known, line) for known in self.neighbour.quiet)]
         cell.note(not bad, f"{self.neighbour.name} complains: {bad}")
         own = (await self.pair.shell(SAID, "--unit=failoverd.service")).splitlines()
-        undone = [line for line in own if "somebody has" in line]
+        undone = [line for line in own if "another program has" in line]
         cell.note(not undone, f"failoverd has undone what was done to a slave: {undone}")
         if cell.problems:
             cell.problems.append(f"it said: {said}")

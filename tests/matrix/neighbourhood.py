@@ -196,7 +196,6 @@ cloud-init init --local; cloud-init clean --logs; cloud-init init --local; netpl
 )
 
 
-
 def datapath(neighbour: Neighbour, suite: str, column: str) -> str:
     """What joins the pair where failoverd's configuration says nothing."""
     if neighbour.name == "ifupdown":

@@ -19,15 +19,15 @@ from judging import LEASE, PATIENCE, Cell, Judge
 from neighbourhood import COLUMNS, EXTRA, OFF, Neighbour, datapath
 from pairguest import ADDRESS, STANDBY, VF
 
-from failoverd.lab.dhcp import Dhcp
-from failoverd.lab.frames import Station, mac
-from failoverd.lab.guest import open_guest
-from failoverd.lab.host import LabError, open_nursery
-from failoverd.lab.image import image
-from failoverd.lab.lan import PEER, PEER_MAC
-from failoverd.lab.peer import Peer
-from failoverd.lab.router import Router
-from failoverd.lab.switch import open_switch
+from failoverd_lab.dhcp import Dhcp
+from failoverd_lab.frames import Station, mac
+from failoverd_lab.guest import open_guest
+from failoverd_lab.host import LabError, open_nursery
+from failoverd_lab.image import image
+from failoverd_lab.lan import PEER, PEER_MAC
+from failoverd_lab.peer import Peer
+from failoverd_lab.router import Router
+from failoverd_lab.switch import open_switch
 
 PREFIX = ipaddress.IPv6Network("fd00:111::/64")
 ROUTER = "fe80::1"

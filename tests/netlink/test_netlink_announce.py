@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from privatenet import private_net
 from veths import make_veth
 
-from failoverd.lab import frames as lab
 from failoverd.model.events import Answered
 from failoverd.model.inet import Address
+from failoverd.model.owners import PairOf, Part, Ticket
 from failoverd.model.requests import AddAddress, Rename, Request, SetUp
-from failoverd.netlink.announce import announce, frames, gratuitous_arp, unsolicited_na
+from failoverd.netlink.announce import BURST, PAUSE, announce, frames, gratuitous_arp, unsolicited_na
 from failoverd.netlink.conversation import Conversation
 from failoverd.netlink.transport import KernelSocket
+from failoverd_lab import frames as lab
 
 MAC = bytes.fromhex("525400aabbcc")
 FOUR, SIX = socket.inet_aton("192.0.2.1"), socket.inet_pton(socket.AF_INET6, "2001:db8::1")
@@ -96,7 +97,7 @@ async def open_inet() -> KernelSocket:
 async def do(*requests: Request) -> None:
     sock = await KernelSocket.open()
     talk = Conversation(lambda link: link)
-    talk.request("", requests, 0.0)
+    talk.request(Ticket(PairOf(""), Part.MOVE), requests, 0.0)
     for datagram in talk.out:
         await sock.send(datagram)
     answered = False
@@ -194,3 +195,44 @@ def test_what_cannot_be_sent_is_said_and_the_rest_is_sent() -> None:
     (trouble,) = trio.run(main)
     assert trouble.startswith("cannot announce by the device with ifindex ")
     assert "down" in trouble
+
+
+@private_net
+def test_a_thousand_addresses_are_announced_at_a_pace_and_the_first_of_a_subnet_first() -> None:
+    """Others have their turn between two bursts; what was added to a subnet, or is for itself, comes behind it."""
+    many = 1000
+
+    def added(ifindex: int, number: int, prefix: int) -> Address:
+        local = socket.inet_aton(f"192.0.{2 + number // 250}.{1 + number % 250}")
+        return Address(ifindex, 2, prefix, 0, 0, local, ((1, local), (2, local)))
+
+    async def main() -> None:
+        (first, far), (other, far_other) = await make_veth("v0", "v1"), await make_veth("w0", "w1")
+        await do(*(SetUp(ifindex, True) for ifindex in (far, first, far_other, other)))
+        await do(AddAddress(added(first, many, 32)))
+        for begin in range(0, many, 40):
+            await do(*(AddAddress(added(first, i, 24 if i < 2 else 32)) for i in range(begin, begin + 40)))
+        await do(AddAddress(added(other, 2000, 24)))
+        moments: list[float] = []
+
+        async def beside() -> None:
+            while True:
+                moments.append(trio.current_time())
+                await trio.sleep(0)
+
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as ear:
+            ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+            ear.bind(("v1", 0x0806))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(beside)
+                began = trio.current_time()
+                assert not await announce(open_inet, {first: "52:54:00:aa:bb:cc", other: "52:54:00:aa:bb:dd"}, {})
+                took = trio.current_time() - began
+                nursery.cancel_scope.cancel()
+            heard = [socket.inet_ntoa(frame[28:32]) for frame in waiting(ear)]
+        assert heard[0] == "192.0.2.1"
+        assert len(set(heard)) == many + 1
+        assert took >= many // BURST * PAUSE
+        assert len(moments) > 2 * (many // BURST)
+
+    trio.run(main)

@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 from failoverd.model.events import AddressSeen, Answered, Event, LinkGone, LinkSeen, Synced
 from failoverd.model.inet import Address
 from failoverd.model.links import Link
+from failoverd.model.owners import PairOf, Part, Ticket
 from failoverd.model.requests import AddAddress, AddAltname, SetMaster, SetUp
 from failoverd.netlink.conversation import LARGEST, Conversation
 from failoverd.netlink.dump import TRIES
+
+TICKET = Ticket(PairOf("52:54:00:aa:bb:cc"), Part.MOVE)
+OTHER = Ticket(PairOf("52:54:00:aa:bb:dd"), Part.MOVE)
 
 MAC = "52:54:00:aa:bb:cc"
 ENSLAVE = SetMaster(7, 9)
@@ -51,6 +55,19 @@ def dump(talk: Talk) -> int:
     talk.talk.resync(talk.now)
     (seq,) = talk.sent()
     return seq
+
+
+# Devices
+
+
+def test_a_message_with_nothing_new_is_told_and_an_answer_is_not(talk: Talk) -> None:
+    """The kernel sends one about a NIC when something is put on it in another namespace."""
+    assert len(talk.hear(kernel.link(7, b"ens4"))) == 1
+    assert [type(event) for event in talk.hear(kernel.link(7, b"ens4"))] == [LinkSeen]
+    talk.talk.request(TICKET, (SetUp(7, up=True),), talk.now)
+    seq = talk.sent()[-1]
+    assert talk.hear(kernel.link(7, b"ens4", seq=seq)) == []
+    assert [type(event) for event in talk.hear(kernel.link(7, b"renamed", seq=seq))] == [LinkSeen]
 
 
 # Dumps
@@ -147,9 +164,9 @@ def test_the_end_of_a_former_dump_ends_nothing(talk: Talk) -> None:
 
 
 def test_an_overrun_reports_what_is_unanswered_and_asks_for_all(talk: Talk) -> None:
-    talk.talk.request(MAC, (ENSLAVE,), 0.0)
+    talk.talk.request(TICKET, (ENSLAVE,), 0.0)
     (asked,) = talk.sent()
-    assert talk.talk.overrun(0.0) == [Answered(MAC, (ENSLAVE,), None)]
+    assert talk.talk.overrun(0.0) == [Answered(TICKET, (ENSLAVE,), None)]
     assert len(talk.sent()) == 1
     assert talk.hear(kernel.ack(asked)) == []
 
@@ -212,31 +229,31 @@ def test_one_device_that_cannot_be_read_does_not_hide_the_others(talk: Talk, cap
 
 
 def test_answers_out_of_order_are_given_in_order(talk: Talk) -> None:
-    talk.talk.request(MAC, (ENSLAVE, FREE), 0.0)
+    talk.talk.request(TICKET, (ENSLAVE, FREE), 0.0)
     first, second = talk.sent()
     assert talk.hear(kernel.ack(second)) == []
     assert talk.hear(kernel.ack(first, errno.EBUSY, "it is up")) == [
-        Answered(MAC, (ENSLAVE, FREE), ((errno.EBUSY, "it is up"), (0, "")))
+        Answered(TICKET, (ENSLAVE, FREE), ((errno.EBUSY, "it is up"), (0, "")))
     ]
 
 
 def test_batches_are_kept_apart(talk: Talk) -> None:
-    talk.talk.request(MAC, (ENSLAVE,), 0.0)
-    talk.talk.request("other", (FREE,), 0.0)
+    talk.talk.request(TICKET, (ENSLAVE,), 0.0)
+    talk.talk.request(OTHER, (FREE,), 0.0)
     first, second = talk.sent()
-    assert talk.hear(kernel.ack(second)) == [Answered("other", (FREE,), ((0, ""),))]
-    assert talk.hear(kernel.ack(first)) == [Answered(MAC, (ENSLAVE,), ((0, ""),))]
+    assert talk.hear(kernel.ack(second)) == [Answered(OTHER, (FREE,), ((0, ""),))]
+    assert talk.hear(kernel.ack(first)) == [Answered(TICKET, (ENSLAVE,), ((0, ""),))]
 
 
 def test_an_answer_is_given_once(talk: Talk) -> None:
-    talk.talk.request(MAC, (ENSLAVE,), 0.0)
+    talk.talk.request(TICKET, (ENSLAVE,), 0.0)
     (seq,) = talk.sent()
     assert len(talk.hear(kernel.ack(seq))) == 1
     assert talk.hear(kernel.ack(seq)) == []
 
 
 def test_the_event_comes_before_the_answer_it_belongs_to(talk: Talk) -> None:
-    talk.talk.request(MAC, (ENSLAVE,), 0.0)
+    talk.talk.request(TICKET, (ENSLAVE,), 0.0)
     (seq,) = talk.sent()
     events = talk.hear(kernel.link(7, b"ens4", kernel.number(10, 9)), kernel.ack(seq))
     assert [type(event) for event in events] == [LinkSeen, Answered]
@@ -244,25 +261,26 @@ def test_the_event_comes_before_the_answer_it_belongs_to(talk: Talk) -> None:
 
 @pytest.mark.parametrize("request_", [SetUp(7, True), AddAltname(7, "enp1s0")])
 def test_what_the_kernel_keeps_to_itself_is_asked_for(talk: Talk, request_: SetUp | AddAltname) -> None:
-    talk.talk.request(MAC, (request_,), 0.0)
+    talk.talk.request(TICKET, (request_,), 0.0)
     done, look = talk.sent()
     assert talk.hear(kernel.ack(done)) == []
     events = talk.hear(kernel.link(7, b"ens4", seq=look), kernel.ack(look))
-    assert events == [LinkSeen(Link(7, "ens4", mtu=0)), Answered(MAC, (request_,), ((0, ""),))]
+    assert events == [LinkSeen(Link(7, "ens4", mtu=0)), Answered(TICKET, (request_,), ((0, ""),))]
 
 
 def test_a_device_that_went_meanwhile_does_not_hold_up_the_answer(talk: Talk) -> None:
-    talk.talk.request(MAC, (SetUp(7, True),), 0.0)
+    talk.talk.request(TICKET, (SetUp(7, True),), 0.0)
     done, look = talk.sent()
-    assert talk.hear(kernel.ack(done), kernel.ack(look, errno.ENODEV)) == [Answered(MAC, (SetUp(7, True),), ((0, ""),))]
+    done_with = Answered(TICKET, (SetUp(7, True),), ((0, ""),))
+    assert talk.hear(kernel.ack(done), kernel.ack(look, errno.ENODEV)) == [done_with]
 
 
 def test_a_batch_is_overdue_once(talk: Talk) -> None:
-    talk.talk.request(MAC, (ENSLAVE,), 5.0)
+    talk.talk.request(TICKET, (ENSLAVE,), 5.0)
     talk.sent()
     assert talk.talk.deadline(3.0) == 8.0
     assert talk.talk.overdue(7.9, 3.0) == []
-    assert talk.talk.overdue(8.0, 3.0) == [Answered(MAC, (ENSLAVE,), None)]
+    assert talk.talk.overdue(8.0, 3.0) == [Answered(TICKET, (ENSLAVE,), None)]
     (seq,) = talk.sent()
     talk.hear(kernel.done(seq))
     assert talk.talk.deadline(3.0) is None
@@ -273,18 +291,18 @@ def test_many_requests_are_more_than_one_datagram(talk: Talk) -> None:
     """The kernel takes no datagram that is longer than the socket's send buffer."""
     address = Address(7, 2, 24, 0, 0, b"\n\0\0\1", ((2, b"\n\0\0\1"),))
     requests = tuple(AddAddress(address) for _ in range(5000))
-    talk.talk.request(MAC, requests, 0.0)
+    talk.talk.request(TICKET, requests, 0.0)
     assert all(len(datagram) <= LARGEST for datagram in talk.talk.out)
     seqs = talk.sent()
     assert len(seqs) == 5000
     events = [event for seq in seqs for event in talk.hear(kernel.ack(seq))]
-    assert events == [Answered(MAC, requests, ((0, ""),) * 5000)]
+    assert events == [Answered(TICKET, requests, ((0, ""),) * 5000)]
 
 
 def test_sequence_numbers_go_round_and_leave_out_0() -> None:
     talk = Talk()
     talk.talk._seq = 0xFFFFFFFE
-    talk.talk.request(MAC, (ENSLAVE, FREE, ENSLAVE), 0.0)
+    talk.talk.request(TICKET, (ENSLAVE, FREE, ENSLAVE), 0.0)
     assert talk.sent() == [0xFFFFFFFF, 1, 2]
 
 
@@ -328,7 +346,7 @@ def test_an_address_message_that_is_too_short_is_garbage(talk: Talk) -> None:
 def test_garbage_raises_nothing_but_the_kernels_refusal_to_list(datagrams: list[bytes]) -> None:
     talk = Talk()
     talk.talk.resync(0.0)
-    talk.talk.request(MAC, (ENSLAVE, SetUp(7, True)), 0.0)
+    talk.talk.request(TICKET, (ENSLAVE, SetUp(7, True)), 0.0)
     talk.talk.peek(7)
     for datagram in datagrams:
         try:

@@ -11,11 +11,14 @@ from test_netlink_conversation import Talk, dump, names
 
 from failoverd.model.events import Answered, Event, LinkGone, LinkSeen, Synced
 from failoverd.model.links import Filter, Link, Tc
+from failoverd.model.owners import PairOf, Part, Ticket
 from failoverd.model.requests import AddRedirect, SetMaster
 from failoverd.netlink import tc
 from failoverd.netlink.dump import TRIES
 from failoverd.netlink.frames import split
 from failoverd.netlink.peeks import LIMIT
+
+TICKET = Ticket(PairOf("52:54:00:aa:bb:cc"), Part.MOVE)
 
 MAC = "52:54:00:aa:bb:cc"
 CLSACT = (INGRESS_SLOT, b"clsact")
@@ -167,9 +170,9 @@ def test_a_part_that_is_broken_off_still_counts(talk: Talk) -> None:
 
 def test_an_overrun_in_the_middle_of_the_parts_begins_anew(talk: Talk) -> None:
     seq = to_parts(talk)
-    talk.talk.request(MAC, (SetMaster(3, 9),), 0.0)
+    talk.talk.request(TICKET, (SetMaster(3, 9),), 0.0)
     talk.sent()
-    assert talk.talk.overrun(0.0) == [Answered(MAC, (SetMaster(3, 9),), None)]
+    assert talk.talk.overrun(0.0) == [Answered(TICKET, (SetMaster(3, 9),), None)]
     assert talk.sent() == []
     assert talk.hear(clsact(3, seq), kernel.done(seq)) == []
     (again,) = talk.sent()
@@ -242,6 +245,31 @@ def test_a_device_that_is_gone_takes_its_filters_with_it(talk: Talk) -> None:
     assert seen.link.tc == Tc()
 
 
+def test_what_led_to_a_device_that_is_gone_leads_nowhere_also_when_it_is_back(talk: Talk) -> None:
+    """The kernel tells nobody that it has made the filter forget its device."""
+    synced_with(talk, clsact(3), ours(3, target=4), ours(3, target=5, hook=EGRESS))
+    talk.hear(nic(4))
+    gone, seen = talk.hear(kernel.link(4, kind=kernel.RTM_DELLINK))
+    assert (gone, isinstance(seen, LinkSeen)) == (LinkGone(4), True)
+    assert isinstance(seen, LinkSeen)
+    assert {(found.hook, found.redirect, found.ours) for found in seen.link.tc.filters} == {
+        ("ingress", 0, True),
+        ("egress", 5, True),
+    }
+    again = talk.hear(nic(4), nic(3, state=kernel.UP))[-1]
+    assert isinstance(again, LinkSeen)
+    assert again.link.tc == seen.link.tc
+
+
+def test_a_device_that_goes_during_the_parts_leaves_filters_that_lead_nowhere(talk: Talk) -> None:
+    seq = to_parts(talk, nic(3), nic(4))
+    talk.hear(clsact(3, seq), kernel.done(seq))
+    _, seq, *_ = asked(talk)
+    talk.hear(ours(3, target=4, seq=seq))
+    assert talk.hear(kernel.link(4, kind=kernel.RTM_DELLINK)) == [LinkGone(4)]
+    assert {found.redirect for found in tc_of(finish(talk, seq)).filters} == {0}
+
+
 def test_an_event_during_the_parts_is_told_from_what_was_known_and_is_in_the_dump(talk: Talk) -> None:
     """The dump has told nothing of the filters yet; what was known before is not forgotten meanwhile."""
     synced_with(talk, clsact(3), ours(3))
@@ -294,12 +322,12 @@ def test_a_device_that_comes_and_one_that_goes_during_the_parts(talk: Talk) -> N
 
 def test_what_was_asked_for_is_known_before_its_answer(talk: Talk) -> None:
     synced_with(talk, clsact(3))
-    talk.talk.request(MAC, (AddRedirect(3, "ingress", 2),), 0.0)
+    talk.talk.request(TICKET, (AddRedirect(3, "ingress", 2),), 0.0)
     (seq,) = talk.sent()
     first, second = talk.hear(ours(3), kernel.ack(seq))
     assert isinstance(first, LinkSeen)
     assert first.link.tc.filters == {OURS}
-    assert second == Answered(MAC, (AddRedirect(3, "ingress", 2),), ((0, ""),))
+    assert second == Answered(TICKET, (AddRedirect(3, "ingress", 2),), ((0, ""),))
 
 
 # Peeks

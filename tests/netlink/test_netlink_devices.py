@@ -9,7 +9,7 @@ from veths import make_veth
 
 from failoverd.model.links import Link
 from failoverd.netlink import devices as module
-from failoverd.netlink.devices import Devices, read_driver
+from failoverd.netlink.devices import Devices, read_driver, read_speed
 
 NIC = Link(7, "no such device", bus="virtio", parent="virtio3")
 
@@ -79,3 +79,10 @@ def test_devices_that_are_gone_do_not_add_up(monkeypatch: pytest.MonkeyPatch) ->
     assert asked == list(range(1, 100))
     assert devices.complete(Link(2, "ens4", bus="pci", parent="0000:00:05.0")).driver == "ixgbevf"
     assert asked[-1] == 2, "who was forgotten and is there after all is asked again"
+
+
+@private_net
+def test_a_speed_is_the_drivers_and_0_where_there_is_none() -> None:
+    """A veth says 10 Gb/s (drivers/net/veth.c, veth_get_link_ksettings)."""
+    trio.run(make_veth, "speedy", "other")
+    assert [read_speed(name) for name in ("speedy", "lo", "no-such-device")] == [10_000, 0, 0]

@@ -11,17 +11,31 @@ from privatenet import private_net
 
 from failoverd.model.events import Answered
 from failoverd.model.inet import Address, Route
+from failoverd.model.owners import PairOf, Part, Ticket
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import AddAddress, AddRoute, Request, SetUp
 from failoverd.netlink.conversation import Conversation
 from failoverd.netlink.fetch import TRIES, InterruptedDumpError, fetch_inet
 from failoverd.netlink.transport import KernelSocket
 
+TICKET = Ticket(PairOf("52:54:00:aa:bb:cc"), Part.MOVE)
+
 Answer = Callable[[int, int], list[bytes]]
 
 
+LINK, NEIGHBOURS, LABELS = 18, 30, 74
+
+
+def nothing_else(kind: int, seq: int) -> list[bytes]:
+    """No neighbours, no labels, and a device that is gone."""
+    return [kernel.ack(seq, errno.ENODEV) if kind == LINK else kernel.done(seq)]
+
+
 class Scripted:
-    """A netlink socket that answers each dump as `answer(type, seq)` says."""
+    """A netlink socket that answers each dump of addresses and routes as `answer(type, seq)` says, and what else is
+    asked as `other` does."""
+
+    other: Answer = staticmethod(nothing_else)
 
     def __init__(self, answer: Answer) -> None:
         self.asked: list[int] = []
@@ -32,11 +46,14 @@ class Scripted:
     async def send(self, datagram: bytes) -> None:
         ((kind, _, seq),) = kernel.headers(datagram)
         self.asked.append(kind)
-        self._waiting += self._answer(kind, seq)
+        self._waiting += (self.other if kind in (LINK, NEIGHBOURS, LABELS) else self._answer)(kind, seq)
 
     async def recv(self) -> bytes:
         await trio.lowlevel.checkpoint()
         return self._waiting.pop(0)
+
+    def recv_nowait(self) -> bytes | None:
+        return self._waiting.pop(0) if self._waiting else None
 
     def close(self) -> None:
         self.closed = True
@@ -65,7 +82,7 @@ def test_every_device_gets_its_own() -> None:
     sock = Scripted(answer)
     found = fetch(sock, 7, 8)
     assert {i: (len(inet.addresses), len(inet.routes)) for i, inet in found.items()} == {7: (1, 1), 8: (1, 0)}
-    assert (sock.asked, sock.closed) == ([22, 26, 26, 26, 26], True)
+    assert (sock.asked, sock.closed) == ([22, 26, 26, 26, 26, 74, 30, 30, 18, 30, 30, 18], True)
 
 
 def test_rows_of_another_question_are_passed_over() -> None:
@@ -113,11 +130,40 @@ def test_a_multipath_route_belongs_to_the_device_of_each_hop() -> None:
     assert {i: len(inet.routes) for i, inet in fetch(sock, 7, 8).items()} == {7: 1, 8: 1}
 
 
+def test_neighbours_labels_and_settings_of_the_device_alone() -> None:
+    """An old kernel tells the neighbours of all devices, one without IPv6 no labels."""
+    entry = struct.pack("=BxxxiHBB", 2, 7, 0x80, 0, 1) + kernel.attr(1, b"\n\0\0\5") + kernel.attr(2, bytes(6))
+    other = struct.pack("=BxxxiHBB", 2, 8, 0x80, 0, 1) + kernel.attr(1, b"\n\0\0\6")
+    learned = struct.pack("=BxxxiHBB", 2, 7, 0x02, 0, 1) + kernel.attr(1, b"\n\0\0\7")
+    link = struct.pack("=BxHiII", 0, 1, 7, 0, 0) + kernel.number(13, 77) + kernel.attr(20, b"uplink\0")
+
+    def answer(kind: int, seq: int) -> list[bytes]:
+        if kind == LABELS:
+            return [kernel.ack(seq, errno.EOPNOTSUPP)]
+        if kind == LINK:
+            return [kernel.message(16, link, seq + 1) + kernel.message(16, link, seq), kernel.ack(seq)]
+        return [b"".join(kernel.message(28, row, seq) for row in (entry, other, learned)) + kernel.done(seq)]
+
+    sock = Scripted(lambda _kind, seq: [kernel.done(seq)])
+    sock.other = answer
+    found = fetch(sock, 7)[7]
+    assert {n.attrs[0][1] for n in found.neighbours} == {b"\n\0\0\5"}
+    assert found.labels == ()
+    assert found.settings == (("txqueuelen", "77"), ("alias", "uplink"), ("group", "0"))
+
+
+def test_labels_that_the_kernel_will_not_list() -> None:
+    sock = Scripted(lambda _kind, seq: [kernel.done(seq)])
+    sock.other = lambda _kind, seq: [kernel.ack(seq, errno.ENOMEM)]
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        fetch(sock, 7)
+
+
 async def do(*requests: Request) -> None:
     sock = await KernelSocket.open()
     try:
         talk = Conversation(lambda link: link)
-        talk.request("", requests, 0.0)
+        talk.request(TICKET, requests, 0.0)
         await sock.send(talk.out.pop())
         answered: list[Answered] = []
         while not answered:

@@ -14,6 +14,7 @@ from failoverd.netlink.frames import (
     build,
     keep,
     pack,
+    pick,
     read_done,
     read_error,
     split,
@@ -60,6 +61,14 @@ def test_keep_leaves_out_what_nobody_asked_for() -> None:
     kept = keep(raw, 32, frozenset({3, 4}))
     (message,) = split(kept)
     assert list(attributes(message.payload, 16)) == [(3, b"eth0\0"), (4, struct.pack("=I", 1500))]
+
+
+def test_what_is_picked_is_what_is_wanted_and_nothing_is_read_behind_it() -> None:
+    data = kernel.attr(9, bytes(8)) + kernel.attr(5 | 0x8000, b"five") + kernel.attr(1, b"one") + b"\xff\xff\1\0"
+    assert pick(data, frozenset({1, 5})) == {5: b"five", 1: b"one"}
+    assert pick(data[:-4], frozenset({1, 7})) == {1: b"one"}
+    with pytest.raises(NetlinkError, match="attribute 1 says it has 65535 bytes and 4 are left"):
+        pick(data, frozenset({1, 7}))
 
 
 ECHO = kernel.message(19, b"a request of some length")
@@ -122,3 +131,13 @@ def test_garbage_raises_nothing_else(garbage: bytes) -> None:
                 keep(message.raw, 16, frozenset({1}))
         except NetlinkError:
             continue
+
+
+@pytest.mark.parametrize("number", [-(1 << 31), -4096])
+def test_an_error_that_no_kernel_has(number: int) -> None:
+    """strerror(3) takes an int, and what is negated here may be none."""
+    body = struct.pack("=i", number) + kernel.done(0)
+    for kind, read in ((kernel.NLMSG_ERROR, read_error), (kernel.NLMSG_DONE, read_done)):
+        (message,) = split(kernel.message(kind, body))
+        with pytest.raises(NetlinkError, match="the kernel has no error"):
+            read(message)

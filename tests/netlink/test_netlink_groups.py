@@ -12,11 +12,11 @@ from privatenet import private_net
 from test_netlink_announce import do, open_inet
 from veths import make_veth
 
-from failoverd.lab.membership import reported
 from failoverd.model.inet import Address
 from failoverd.model.requests import Rename, SetUp
 from failoverd.netlink.announce import announce
 from failoverd.netlink.groups import Groups, of_all, parse_igmp, parse_igmp6, read_groups, reports
+from failoverd_lab.membership import reported
 
 MAC = bytes.fromhex("525400aabbcc")
 FOUR, SIX = socket.inet_aton("192.0.2.1"), socket.inet_pton(socket.AF_INET6, "fe80::2")

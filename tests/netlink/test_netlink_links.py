@@ -9,13 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from privatenet import private_net
 
-from failoverd.model.links import Bond, Link
+from failoverd.kinds import Bond, Bridge, Veth, Vlan
+from failoverd.model.links import Link
+from failoverd.model.owners import PairOf, Part, Ticket
 from failoverd.model.requests import Rename
 from failoverd.netlink.conversation import Conversation
 from failoverd.netlink.frames import Message, NetlinkError, split
 from failoverd.netlink.links import head, raw_name, read_link, text
 from failoverd.netlink.listing import list_links
 from failoverd.netlink.transport import KernelSocket
+
+TICKET = Ticket(PairOf("52:54:00:aa:bb:cc"), Part.MOVE)
 
 MAC = "52:54:00:aa:bb:cc"
 MASTER = kernel.number(10, 9)
@@ -49,7 +53,26 @@ def test_a_bond() -> None:
     data = kernel.attr(1, b"\1") + kernel.number(2, 7) + kernel.number(3, 100) + kernel.attr(13, b"\1")
     info = kernel.attr(18, kernel.attr(1, b"bond\0") + kernel.attr(2, data))
     found = read(kernel.link(9, b"ens3", info))
-    assert (found.kind, found.bond) == ("bond", Bond(mode=1, active=7, miimon=100, fail_over_mac=1))
+    assert (found.kind, found.info) == ("bond", Bond(mode=1, active=7, miimon=100, fail_over_mac=1))
+
+
+def of_kind(kind: bytes, options: bytes) -> bytes:
+    """IFLA_LINKINFO."""
+    return kernel.attr(18, kernel.attr(1, kind + b"\0") + kernel.attr(2, options))
+
+
+def test_the_kinds_with_options_of_their_own() -> None:
+    below, far = kernel.number(5, 3), kernel.number(37, 4)
+    tag = kernel.attr(1, struct.pack("=H", 7)) + kernel.attr(5, b"\x81\0")
+    assert read(kernel.link(9, b"ens3.7", below, of_kind(b"vlan", tag))).info == Vlan(7)
+    assert read(kernel.link(9, b"br0", of_kind(b"bridge", kernel.number(5, 1)))).info == Bridge(0, stp=True)
+    assert read(kernel.link(9, b"v0", below, of_kind(b"veth", b""))).info == Veth(3)
+    assert read(kernel.link(9, b"v0", below, far, of_kind(b"veth", b""))).info == Veth(3, 4)
+
+
+def test_an_option_without_its_number_is_an_error_with_a_text() -> None:
+    with pytest.raises(NetlinkError, match="the options of a bond: unpack_from requires"):
+        read(kernel.link(9, b"ens3", of_kind(b"bond", kernel.attr(3, b"\1"))))
 
 
 @pytest.mark.parametrize(("mii", "up"), [(b"\0", True), (b"\2", False)])
@@ -62,7 +85,7 @@ def test_a_bonds_opinion_of_its_slave(mii: bytes, up: bool) -> None:
 def test_a_kind_that_is_not_known_keeps_its_data_to_itself() -> None:
     info = kernel.attr(18, kernel.attr(1, b"vxlan\0") + kernel.attr(2, b"\1\2\3") + kernel.attr(5, b"\7\7\7\7"))
     found = read(kernel.link(7, b"vx0", info))
-    assert (found.kind, found.bond) == ("vxlan", None)
+    assert (found.kind, found.info) == ("vxlan", None)
 
 
 @pytest.mark.parametrize("raw", [b"eth0", b"\xff\xfe0", b"\x1b[31m", "ü".encode(), b"%d"])
@@ -98,6 +121,13 @@ def test_what_the_redirection_has_to_know_of_a_device() -> None:
     assert read(kernel.link(7, b"ens4", kernel.attr(43, kernel.attr(2, b"\1") + kernel.number(1, 5)))).xdp
     assert not read(kernel.link(7, b"ens4", kernel.attr(43, kernel.attr(2, b"\0")))).xdp
     assert read(kernel.link(7, b"ens4", kernel.number(48, 12))).carrier_losses == 12
+
+
+@pytest.mark.parametrize(
+    ("attrs", "medium"), [((), True), ((kernel.attr(33, b"\1"),), True), ((kernel.attr(33, b"\0"),), False)]
+)
+def test_what_a_driver_says_of_its_link_while_it_is_down(attrs: tuple[bytes, ...], medium: bool) -> None:
+    assert read(kernel.link(7, b"ens4", *attrs)).medium == medium
 
 
 def test_a_message_too_short_for_a_device() -> None:
@@ -154,7 +184,7 @@ def test_the_real_kernel_takes_odd_names_and_gives_them_back() -> None:
         sock = await KernelSocket.open()
         try:
             talk = Conversation(lambda link: link)
-            talk.request("", (Rename(1, text(b"\xff\x1b[7m")),), 0.0)
+            talk.request(TICKET, (Rename(1, text(b"\xff\x1b[7m")),), 0.0)
             await sock.send(talk.out.pop())
             events = list(talk.feed(await sock.recv(), 0.0))
             assert "(0, '')" in repr(events)
@@ -163,3 +193,14 @@ def test_the_real_kernel_takes_odd_names_and_gives_them_back() -> None:
             sock.close()
 
     assert raw_name(trio.run(rename)) == b"\xff\x1b[7m\0"
+
+
+def test_an_attribute_that_is_cut_is_said_in_one_line_and_not_by_the_codec(caplog: pytest.LogCaptureFixture) -> None:
+    """The codec would log a traceback for it, as often as it comes, and go on with its bytes for a text."""
+    cut = struct.pack("=HHHH", 8, 18, 400, 1)
+    with pytest.raises(NetlinkError):
+        read(kernel.link(3, b"ens4", cut))
+    words = kernel.attr(18, struct.pack("=HH", 60000, 4) + b"bond\0\0\0\0")
+    with pytest.raises(NetlinkError):
+        read(kernel.link(3, b"ens4", words))
+    assert caplog.text == ""

@@ -17,12 +17,15 @@ from veths import make_veth
 
 from failoverd.model.events import Answered
 from failoverd.model.links import Filter, Tc
+from failoverd.model.owners import PairOf, Part, Ticket
 from failoverd.model.requests import AddClsact, AddRedirect, DropClsact, DropRedirect, Request
 from failoverd.netlink import tc
 from failoverd.netlink.conversation import Conversation
 from failoverd.netlink.frames import Message, NetlinkError, attributes, split
 from failoverd.netlink.requests import write_request
 from failoverd.netlink.transport import EVENTS, KernelSocket
+
+TICKET = Ticket(PairOf("52:54:00:aa:bb:cc"), Part.MOVE)
 
 COOKIE = b"failoverd"
 PREF, TABLE, HANDLE = tc.PREFERENCE, 0x80000000, 0x80000001
@@ -137,9 +140,7 @@ def test_qdiscs() -> None:
             HANDLE,
             kernel.attr(
                 2,
-                kernel.attr(
-                    7, kernel.attr(1, kernel.attr(1, b"mirred\0") + kernel.attr(2, kernel.attr(2, bytes(24))))
-                ),
+                kernel.attr(7, kernel.attr(1, kernel.attr(1, b"mirred\0") + kernel.attr(2, kernel.attr(2, bytes(24))))),
             ),
         ),
     ],
@@ -273,7 +274,7 @@ class Ear:
         self.table = tc.Table()
 
     async def do(self, *requests: Request) -> list[int]:
-        self.talk.request("", requests, 0.0)
+        self.talk.request(TICKET, requests, 0.0)
         for datagram in self.talk.out:
             await self._asking.send(datagram)
         self.talk.out.clear()

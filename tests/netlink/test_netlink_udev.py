@@ -71,6 +71,18 @@ def test_the_name_udev_could_not_give(run: Path, record: bytes, kind: str | None
     assert Udev(run, run / "class").wanted_name(7, "eth1") == wanted
 
 
+def test_a_rename_that_failed_before_anybody_listened(run: Path) -> None:
+    """systemd 252 leaves no more than this. While udev is busy, it may yet be renaming."""
+    udev = Udev(run, run / "class")
+    (run / "data" / "n7").write_bytes(b"E:ID_RENAMING=1\nV:1\n")
+    (run / "queue").touch()
+    assert not udev.is_done(7)
+    (run / "queue").unlink()
+    assert udev.is_done(7)
+    assert udev.wanted_name(7, "eth1") == ""
+    assert udev.recorded(7) is None
+
+
 def test_a_kernel_that_does_not_say_who_named_a_device_did(run: Path) -> None:
     """Reading what it does not know it answers with EINVAL; so it does for the stand-in, which can only be written."""
     stand_in = Path("/proc/self/clear_refs")
@@ -94,13 +106,23 @@ def message(**said: str) -> bytes:
         ({"ACTION": "add", "IFINDEX": "7", "ID_RENAMING": "1", "ID_NET_NAME": "ens4"}, "ens4", ""),
         ({"ACTION": "move", "IFINDEX": "7", "ID_RENAMING": "1", "ID_NET_NAME": "ens4"}, "eth1", ""),
         ({"ACTION": "add", "IFINDEX": "7", "ID_NET_NAME": "ens4"}, "eth1", ""),
+        ({"ACTION": "add", "IFINDEX": "7", "ID_RENAMING": "1", "INTERFACE": "lan0"}, "eth1", "lan0"),
+        (
+            {"ACTION": "add", "IFINDEX": "7", "ID_RENAMING": "1", "INTERFACE": "lan0", "ID_NET_NAME": "e"},
+            "eth1",
+            "lan0",
+        ),
+        ({"ACTION": "add", "IFINDEX": "7", "ID_RENAMING": "1", "INTERFACE": "lan0", "ID_NET_NAME": "e"}, "lan0", ""),
         ({"ACTION": "add", "IFINDEX": "8", "ID_RENAMING": "1", "ID_NET_NAME": "ens4"}, "eth1", ""),
         ({"ACTION": "add", "IFINDEX": "x", "ID_RENAMING": "1", "ID_NET_NAME": "ens4"}, "eth1", ""),
+        ({"ACTION": "add", "IFINDEX": "7" * 5000, "ID_RENAMING": "1", "ID_NET_NAME": "ens4"}, "eth1", ""),
+        ({"ACTION": "add", "IFINDEX": "٧", "ID_RENAMING": "1", "ID_NET_NAME": "ens4"}, "eth1", ""),
         ({"ACTION": "add", "ID_RENAMING": "1"}, "eth1", ""),
     ],
 )
 def test_a_rename_that_failed_is_an_end_too(run: Path, said: Mapping[str, str], named: str, wanted: str) -> None:
     (run / "data" / "n7").write_bytes(b"E:ID_RENAMING=1\n")
+    (run / "queue").touch()
     (run / "class" / named).mkdir(parents=True)
     (run / "class" / named / "ifindex").write_text("7\n")
     (run / "class" / named / "name_assign_type").write_text("1\n" if named == "eth1" else "4\n")

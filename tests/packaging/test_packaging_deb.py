@@ -64,7 +64,11 @@ def test_everything_has_its_place(paths: set[str]) -> None:
         "/usr/share/zsh/vendor-completions/_failoverctl",
         *("/etc/failoverd/failoverd.toml.d/", "/etc/failoverd/hooks.d/"),
     } <= paths
-    assert not {path for path in paths if "failoverd-lab" in path or "/failoverd/lab/" in path}
+    ours = {str(path.relative_to(ROOT)) for path in (ROOT / "failoverd").rglob("*.py") if "share" not in path.parts}
+    packages = "/usr/lib/python3/dist-packages/"
+    found = {path.removeprefix(packages) for path in paths if path.startswith(packages) and path.endswith(".py")}
+    assert found == ours
+    assert not {path for path in paths if re.search(r"failoverd[-_]lab|/lab[/.]|scenarios", path)}
     assert {path.split("/")[1] for path in paths} == {"", "etc", "usr"}, "Debian 13 wants no file in /lib"
 
 
@@ -96,7 +100,7 @@ def test_nothing_in_it_needs_what_is_left_out(package: str, tmp_path: Path) -> N
     run("dpkg-deb", "--extract", package, str(tmp_path))
     modules = list(tmp_path.rglob("*.py"))
     assert len(modules) > 50
-    lost = re.compile(r"^\s*(from|import) failoverd\.(lab|share|cli\.lab)\b", re.MULTILINE)
+    lost = re.compile(r"^\s*(from|import) failoverd(_lab|\.share)\b", re.MULTILINE)
     assert [str(path) for path in modules if lost.search(path.read_text())] == []
 
 

@@ -11,10 +11,21 @@ from toykernel import MAC, address, route
 from failoverd.config.spec import Config, Naming
 from failoverd.datapaths import tc
 from failoverd.datapaths.bond import DATAPATH
-from failoverd.model.links import Bond, Link
+from failoverd.kinds import Bond
+from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Inet, Journal
-from failoverd.model.requests import AddAddress, AddAltname, DropAddress, DropAltname, Rename, Request, SetMaster, SetUp
-from failoverd.plan import moving
+from failoverd.model.requests import (
+    AddAddress,
+    AddAltname,
+    DropAddress,
+    DropAltname,
+    Rename,
+    Request,
+    SetMaster,
+    SetUp,
+    TryMaster,
+)
+from failoverd.plan import transfer
 from failoverd.plan.join import join
 from failoverd.plan.release import release
 from failoverd.plan.situation import Do, Finish, GiveUp, Look, Rest, Situation, Wait, Write
@@ -22,18 +33,27 @@ from failoverd.policy.naming import mark, new_mark, passing_name
 
 NIC = Link(2, "ens3", MAC, MAC, bus="virtio", up=True, carrier=True)
 VF = Link(3, "ens4", MAC, MAC, bus="pci")
-PASSING = Link(9, passing_name(MAC), MAC, kind="bond", bond=Bond(mode=1), altnames=frozenset({mark(MAC)}))
-MASTER = replace(PASSING, name="ens3", up=True, carrier=True)
+MARKED = frozenset({mark(MAC)})
+PASSING = Link(9, passing_name(MAC), MAC, kind="bond", info=Bond(mode=1), altnames=MARKED | {new_mark(MAC)})
+MASTER = replace(PASSING, name="ens3", up=True, carrier=True, altnames=MARKED)
 BEGUN = Journal(MAC, Goal.JOINED, "ens3", True, 1500, cut=True, nic=2)
-BACK = replace(BEGUN, toward=Goal.RELEASED, nic=0)
-OBJECT = Inet((), (replace(route("10.1.0.0/16", 2), attrs=((moving.RTA_NH_ID, b"\1\0\0\0"),)),))
+BACK = replace(BEGUN, toward=Goal.RELEASED, nic=NIC.ifindex)
+OBJECT = Inet((), (replace(route("10.1.0.0/16", 2), attrs=((transfer.RTA_NH_ID, b"\1\0\0\0"),)),))
 
 
 def situation(**what: Any) -> Situation:
+    """Nothing hangs on the NIC, and the kernel was asked whether it would take it."""
+    what = {"hanging": {2: ""}, "could": frozenset({TryMaster(2, 9)})} | what
+    if "inet" in what and what.get("master") is not None:
+        # A master that is not in use yet is looked at, too.
+        what["inet"] = {9: Inet(), **what["inet"]}
     links: Mapping[int, Link] = {link.ifindex: link for link in what.values() if isinstance(link, Link)} | what.pop(
         "others", {}
     )
     return Situation(MAC, DATAPATH, what.pop("config", Config()), 0.0, links=links, ready=frozenset({2, 3}), **what)
+
+
+REFUSED = GiveUp("ens3nsby is not made a bond's slave: the kernel said no", True, "the kernel said no")
 
 
 def refused(*requests: Request) -> dict[Request, str]:
@@ -66,11 +86,45 @@ def test_a_master_that_cannot_be_made_is_waited_for_unless_something_is_on_its_w
 
 
 def test_a_master_without_its_mark_is_not_used() -> None:
+    """That it is empty is seen to be written before that it is ours: without that it would be taken for joined."""
     bare = replace(PASSING, altnames=frozenset())
-    requests = (AddAltname(9, new_mark(MAC)), AddAltname(9, mark(MAC)))
-    assert join(situation(nic=NIC, master=bare)) == Do(requests, f"mark {bare.name} as made by failoverd")
-    answer = join(situation(nic=NIC, master=bare, blocked=refused(requests[1])))
+    why = f"mark {bare.name} as made by failoverd"
+    assert join(situation(nic=NIC, master=bare)) == Do((AddAltname(9, new_mark(MAC)),), why)
+    empty = replace(PASSING, altnames=frozenset({new_mark(MAC)}))
+    assert join(situation(nic=NIC, master=empty)) == Do((AddAltname(9, mark(MAC)),), why)
+    answer = join(situation(nic=NIC, master=bare, blocked=refused(AddAltname(9, new_mark(MAC)))))
     assert isinstance(answer, GiveUp)
+
+
+def test_a_master_that_has_lost_its_mark_is_not_taken_for_an_empty_one() -> None:
+    unmarked = replace(MASTER, altnames=frozenset())
+    answer = join(situation(nic=replace(NIC, master=9), master=unmarked))
+    assert answer == Do((AddAltname(9, mark(MAC)),), "mark ens3 as made by failoverd")
+
+
+def test_a_passing_name_that_is_taken() -> None:
+    strangers = Link(12, passing_name(MAC), "02:00:00:00:00:01", kind="bond", info=Bond(mode=1))
+    answer = join(situation(nic=NIC, others={12: strangers}))
+    assert isinstance(answer, GiveUp)
+    assert answer.why == (
+        "no master for ens3: fo525400fa1101 has the name fo525400fa1101, which the master has while it is made, and "
+        "failoverd did not make fo525400fa1101; rename or delete that"
+    )
+
+
+def test_a_master_that_was_renamed_to_its_passing_name_is_not_an_empty_one() -> None:
+    """Its addresses are on it: it is neither removed at once nor filled anew."""
+    renamed = replace(MASTER, name=passing_name(MAC))
+    slave = replace(NIC, name="ens3nsby", master=9)
+    assert release(situation(nic=slave, master=renamed)) == Look((9, 2))
+    assert join(situation(nic=slave, master=renamed)) == Rest()
+
+
+def test_a_move_whose_rename_was_refused_is_not_over() -> None:
+    """The mark went in the same datagram, and the name did not come."""
+    answer = join(situation(nic=NIC, master=replace(PASSING, altnames=MARKED), journal=BEGUN, inet={2: Inet()}))
+    assert isinstance(answer, Do)
+    assert Rename(9, "ens3") in answer.requests
 
 
 def test_a_route_by_a_nexthop_object_is_in_the_way() -> None:
@@ -116,16 +170,15 @@ def test_a_vf_in_use_waits_for_udev_and_for_its_name_before_it_comes_along() -> 
     assert [request for request in moved.requests if request in order] == order
     late = Inet((address("10.9.0.5/24", 3),))
     seen = situation(nic=NIC, vf=vf, master=PASSING, journal=journal, inet={2: Inet(), 3: late})
-    assert join(seen) == Write(replace(journal, extra=moving.union(own, late)))
+    assert join(seen) == Write(replace(journal, extra=transfer.union(own, late)))
 
 
 def test_a_nic_that_is_up_and_cannot_be_joined_keeps_no_routes_of_the_masters() -> None:
     vf = replace(VF, master=9, up=True, carrier=True)
     nic = replace(NIC, name="ens3nsby")
-    blocked = refused(SetMaster(2, 9))
     inet = {2: Inet(), 3: Inet(), 9: Inet()}
-    here = situation(nic=nic, vf=vf, master=MASTER, journal=BEGUN, inet=inet, blocked=blocked)
-    assert join(here) == Do((SetUp(2, up=False),), "put the rest on ens3")
+    here = situation(nic=nic, vf=vf, master=MASTER, journal=BEGUN, inet=inet)
+    assert join(here) == Do((SetUp(2, up=False), SetMaster(2, 9)), "enslave ens3nsby to ens3 as its standby")
 
 
 def test_a_journal_that_is_nobodys_is_written_anew() -> None:
@@ -156,7 +209,7 @@ def test_the_standby_gets_another_name_where_its_own_is_taken() -> None:
 
 def test_the_nic_is_gone_before_and_after_the_move_began() -> None:
     assert isinstance(join(situation(master=PASSING)), GiveUp)
-    answer = join(situation(master=PASSING, journal=BEGUN))
+    answer = join(situation(master=PASSING, journal=BEGUN, inet={}))
     assert isinstance(answer, Do)
     assert Rename(9, "ens3") in answer.requests
     altnames = join(situation(master=MASTER, journal=replace(BEGUN, altnames=("enp1s0",)), inet={9: Inet()}))
@@ -165,19 +218,29 @@ def test_the_nic_is_gone_before_and_after_the_move_began() -> None:
 
 def test_a_master_that_is_up_under_its_passing_name() -> None:
     """Somebody brought it up. It has to be down for its name, and up again after it."""
-    answer = join(situation(nic=NIC, master=replace(PASSING, up=True), journal=BEGUN, inet={2: Inet()}))
+    answer = join(situation(nic=NIC, master=replace(PASSING, up=True), journal=BEGUN, inet={2: Inet(), 9: Inet()}))
     assert isinstance(answer, Do)
     assert answer.requests.index(SetUp(9, up=False)) < answer.requests.index(Rename(9, "ens3"))
     assert answer.requests.index(Rename(9, "ens3")) < answer.requests.index(SetUp(9, up=True))
 
 
-def test_a_standby_that_is_refused_does_not_hold_up_the_rest() -> None:
+def test_a_standby_that_is_refused_is_a_reason_to_give_everything_back() -> None:
     vf = replace(VF, master=9, up=True, carrier=True)
     blocked = refused(SetMaster(2, 9))
     nic = replace(NIC, name="ens3nsby", up=False)
     inet = {2: Inet(), 3: Inet(), 9: Inet()}
-    assert join(situation(nic=nic, vf=vf, master=MASTER, journal=BEGUN, inet=inet, blocked=blocked)) == Finish()
+    assert join(situation(nic=nic, vf=vf, master=MASTER, journal=BEGUN, inet=inet, blocked=blocked)) == REFUSED
     assert join(situation(nic=nic, vf=vf, master=MASTER, blocked=blocked)) == Rest()
+    late = situation(nic=nic, vf=vf, master=MASTER, blocked=blocked, held_on={2: 0.0})
+    assert join(late) == REFUSED
+    assert join(situation(nic=replace(nic, master=9), vf=vf, master=MASTER, held_on={2: 0.0})) == Rest()
+
+
+def test_what_came_to_the_nic_between_the_last_look_and_the_move_is_written_down() -> None:
+    late = Inet((address("10.0.0.9/24", 2),))
+    nic = replace(NIC, name="ens3nsby", master=9)
+    here = situation(nic=nic, master=MASTER, journal=BEGUN, inet={2: late, 9: Inet()})
+    assert join(here) == Write(replace(BEGUN, inet=late))
 
 
 def test_an_alternative_name_that_stayed_on_the_standby() -> None:
@@ -191,7 +254,7 @@ def test_an_alternative_name_that_stayed_on_the_standby() -> None:
     kept = replace(nic, altnames=nic.altnames | {"ens3-standby"})
     assert join(replace(here, nic=kept)) == Do(both, "put the rest on ens3")
     assert join(replace(here, blocked=refused(*both))) == Wait("the kernel said no")
-    assert join(replace(here, blocked=refused(*both), hopeless=frozenset(both))) == Finish()
+    assert join(replace(here, blocked=refused(*both), hopeless=refused(*both))) == Finish()
 
 
 def test_a_master_that_is_kept() -> None:
@@ -230,7 +293,7 @@ def test_a_name_that_cannot_be_had_back_is_waited_for_and_then_given_up() -> Non
     rename = Rename(2, "ens3")
     here = situation(nic=nic, journal=BACK, inet={2: Inet()}, blocked=refused(rename))
     assert release(here) == Wait("the kernel said no")
-    assert release(replace(here, hopeless=frozenset({rename}))) == Finish()
+    assert release(replace(here, hopeless=refused(rename))) == Finish()
     down = release(situation(nic=replace(nic, up=False), journal=BACK))
     assert down == Do((rename,), "give ens3nsby its name back")
 

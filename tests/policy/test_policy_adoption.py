@@ -79,3 +79,49 @@ def test_what_the_configuration_says_is_ignored_is_not_adopted() -> None:
         judgements = judge(links, config)
         assert judgements.pairs == {}
         assert Verdict.PAIRED not in {judgement.verdict for judgement in judgements.verdicts.values()}
+
+
+SYNTHETIC = Link(12, "eth0", MAC, MAC, bus="vmbus", driver="hv_netvsc")
+TAKEN = Link(13, "enP1s1", MAC, MAC, master=12, bus="pci", driver="mlx5_core")
+
+
+def test_hyper_vs_driver_has_joined_its_vf() -> None:
+    assert judged(SYNTHETIC, TAKEN).pairs == {MAC: Pair(MAC, nic=12, vf=13, master=12, adopted=True)}
+    assert found(SYNTHETIC) == [Pair(MAC, nic=12, adopted=True)]
+    assert found(replace(SYNTHETIC, perm_mac="")) == []
+    assert found(replace(SYNTHETIC, kind="vlan"), TAKEN) == []
+    assert found(SYNTHETIC, replace(SYNTHETIC, ifindex=22)) == [Pair(MAC, nic=12, adopted=True)]
+
+
+def test_a_vf_of_another_mac_that_the_driver_has_taken_is_its_vf() -> None:
+    """It tells VFs by their slot."""
+    judgements = judged(SYNTHETIC, replace(TAKEN, perm_mac=OTHER))
+    assert judgements.pairs == {MAC: Pair(MAC, nic=12, vf=13, master=12, adopted=True)}
+
+
+def test_what_a_driver_not_known_has_joined_is_left_alone() -> None:
+    """A slave relation without an rtnl kind is nobody's but the driver's."""
+    nic = Link(12, "eth0", MAC, MAC, bus="virtio", driver="virtio_next")
+    judgements = judged(nic, TAKEN, Link(14, "eth1", MAC, MAC, bus="pci"))
+    assert {i: judgement.verdict for i, judgement in judgements.verdicts.items() if i != 14} == {
+        12: Verdict.LEFT_ALONE,
+        13: Verdict.LEFT_ALONE,
+    }
+    assert judgements.verdicts[12].reason == (
+        "its driver (virtio_next) has joined another NIC to it, and chooses the slave that carries"
+    )
+    assert judgements.verdicts[13].reason == "a driver has joined it to eth0 (virtio_next), whose slave it stays"
+    assert judgements.pairs == {}
+
+
+def test_a_bond_of_ours_that_has_a_synthetic_nic_keeps_it() -> None:
+    bond = Link(5, "ens3", MAC, kind="bond", altnames=frozenset({"failoverd-525400aabbcc"}))
+    slave = replace(SYNTHETIC, master=5, slave_kind="bond")
+    assert judged(bond, slave).pairs == {MAC: Pair(MAC, nic=12, master=5)}
+
+
+def test_a_synthetic_nic_that_is_to_be_ignored_is_and_its_vf_is_in_no_pair() -> None:
+    links = {link.ifindex: link for link in (SYNTHETIC, TAKEN)}
+    judgements = judge(links, Pairing(ignore=("eth0",)))
+    assert judgements.pairs == {}
+    assert [judgements.verdicts[i].verdict for i in links] == [Verdict.IGNORED, Verdict.LEFT_ALONE]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from failoverd.datapaths.base import standing
 from failoverd.datapaths.bond import DATAPATH
-from failoverd.model.links import Bond, Link
+from failoverd.kinds import Bond
+from failoverd.model.links import Link
 from failoverd.policy.election import MTU_GRACE, Rule, Seen, Standing, elect, why_unfit
 
 RULE = Rule(hold_down=1.0, automatic=True)
@@ -21,7 +22,7 @@ NOW = 100.0
 
 def stands(active: int, primary: Link | None, standby: Link | None) -> Standing:
     """A pair in a bond, with this active slave."""
-    master = Link(9, "ens3", kind="bond", up=True, carrier=True, bond=Bond(mode=1, active=active))
+    master = Link(9, "ens3", kind="bond", up=True, carrier=True, info=Bond(mode=1, active=active))
     return standing(DATAPATH, master, primary, standby)
 
 
@@ -71,7 +72,7 @@ def test_going_back_can_be_left_to_the_administrator() -> None:
 def test_nobody_can_carry() -> None:
     choice = elect(stands(0, None, None), Seen(), RULE, NOW)
     assert choice.slave == 0
-    assert choice.reason == "nobody can carry: the VF: it is unplugged; the standby: it is unplugged"
+    assert choice.reason == "no slave can carry: the VF: it is unplugged; the standby: it is unplugged"
 
 
 def test_a_slave_the_bond_takes_for_dead_cannot_be_chosen_yet() -> None:
@@ -82,12 +83,12 @@ def test_a_slave_the_bond_takes_for_dead_cannot_be_chosen_yet() -> None:
 
 def test_an_mtu_unlike_the_masters_is_given_a_moment() -> None:
     vf = replace(VF, mtu=9000)
-    assert not stands(3, None, STANDBY).unlike
+    assert not stands(3, None, STANDBY).mtu_mismatch
     assert elect(stands(3, vf, STANDBY), Seen(), RULE, NOW).at == NOW + MTU_GRACE
-    choice = elect(stands(3, vf, STANDBY), Seen(unlike_since=NOW - MTU_GRACE), RULE, NOW)
+    choice = elect(stands(3, vf, STANDBY), Seen(mtu_mismatch_since=NOW - MTU_GRACE), RULE, NOW)
     assert choice.slave == 2
     assert "its MTU is 9000 and the master's 1500" in choice.reason
-    alone = elect(stands(3, vf, None), Seen(unlike_since=NOW - MTU_GRACE), RULE, NOW)
+    alone = elect(stands(3, vf, None), Seen(mtu_mismatch_since=NOW - MTU_GRACE), RULE, NOW)
     assert alone.slave == 0
 
 
@@ -133,7 +134,7 @@ STANDINGS = st.builds(
     st.none() | st.just(STANDBY),
     bad_primary=whys,
     bad_standby=whys,
-    unlike=whys,
+    mtu_mismatch=whys,
 ).map(
     lambda s: replace(
         s,
@@ -154,6 +155,6 @@ def test_in_whatever_words_a_datapath_says_it(
     assert not choice.slave or not bad[choice.slave]
     assert not choice.slave or choice.slave != stands.active
     if choice.slave == 3:
-        assert stands.bad_standby or not stands.unlike
+        assert stands.bad_standby or not stands.mtu_mismatch
     if stands.bad_primary and not stands.bad_standby:
         assert 2 in (choice.slave, stands.active), "the standby takes over at once"

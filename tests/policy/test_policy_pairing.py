@@ -9,23 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from failoverd.config.spec import Pairing
-from failoverd.model.links import Bond, Filter, Link, Tc
+from failoverd.kinds import Bond
+from failoverd.kinds.bond import SIGNATURE
+from failoverd.model.links import Filter, Link, Tc
 from failoverd.model.pairs import Pair, Verdict
-from failoverd.policy.holding import bridge_of, stacked_on, upper_of, wants_everything
-from failoverd.policy.naming import mark
+from failoverd.policy.naming import mark, new_mark, passing_name
 from failoverd.policy.pairing import Judgements, judge
+from failoverd.policy.stacking import bridge_of, stacked_on, upper_of, wants_everything, why_not_a_slave, why_other_mac
 
 MAC = "52:54:00:aa:bb:cc"
 NIC = Link(2, "ens3", MAC, MAC, bus="virtio", driver="virtio_net")
 VF = Link(3, "ens4", MAC, MAC, bus="pci", driver="mlx5_core")
 VF2 = Link(4, "ens5", MAC, MAC, bus="pci", driver="mlx5_core")
-BOND = Link(9, "ens3", MAC, kind="bond", bond=Bond(mode=1), altnames=frozenset({mark(MAC)}))
+BOND = Link(9, "ens3", MAC, kind="bond", info=Bond(mode=1), altnames=frozenset({mark(MAC)}))
 BRIDGE = Link(8, "br0", MAC, kind="bridge")
 VLAN = Link(7, "ens3.5", MAC, kind="vlan", link=2)
 
 
 def judged(*links: Link, config: Pairing | None = None, in_place: bool = False) -> Judgements:
-    return judge({link.ifindex: link for link in links}, config or Pairing(), in_place)
+    return judge({link.ifindex: link for link in links}, config or Pairing(), lambda _nic: in_place)
 
 
 def reason(found: Judgements, link: Link) -> str:
@@ -48,13 +50,47 @@ def test_a_nic_alone_is_a_pair_of_one_and_a_vf_alone_is_none() -> None:
 
 def test_the_current_mac_means_nothing() -> None:
     assert judged(NIC, replace(VF, perm_mac="52:54:00:00:00:01")).pairs == {MAC: Pair(MAC, nic=2)}
-    assert judged(replace(NIC, mac="02:00:00:00:00:01"), VF).pairs == {MAC: Pair(MAC, nic=2, vf=3)}
+    other = replace(NIC, mac="02:00:00:00:00:01")
+    assert judged(other, VF, in_place=True).pairs == {MAC: Pair(MAC, nic=2, vf=3)}
+
+
+def test_a_mac_that_somebody_has_set_is_not_taken_away_by_a_bond() -> None:
+    """Joined already it stays so; and what is on its way back to that NIC gets there."""
+    other, vf = replace(NIC, mac="02:00:00:00:00:01"), replace(VF, mac="02:00:00:00:00:01")
+    found = judged(other, VF)
+    assert (found.pairs, found.refused_nics) == ({}, {MAC: 2})
+    assert found.verdicts[2].verdict is Verdict.REFUSED
+    assert "its MAC was changed to 02:00:00:00:00:01" in reason(found, other)
+    assert f"ip link set dev ens3 address {MAC}" in reason(found, other)
+    assert reason(found, VF) == "ens3 has the same permanent MAC, but was refused"
+    assert judged(NIC, vf).pairs == {MAC: Pair(MAC, nic=2)}
+    assert judged(replace(other, master=9), vf, BOND).pairs == {MAC: Pair(MAC, nic=2, vf=3, master=9)}
+    assert why_not_a_slave(other, {2: other}) == why_other_mac(other)
+    assert why_not_a_slave(NIC, {2: NIC}) == ""
 
 
 def test_a_pci_nic_with_a_paravirtual_driver_takes_the_place_of_a_missing_one() -> None:
     vmxnet3 = replace(VF, driver="vmxnet3")
     assert judged(vmxnet3, VF2).pairs == {MAC: Pair(MAC, nic=3, vf=4)}
     assert judged(NIC, vmxnet3).pairs == {MAC: Pair(MAC, nic=2, vf=3)}
+
+
+def test_a_bond_with_a_passing_name_is_a_strangers() -> None:
+    """Another pair's master, or any bond, was given that name. A MAC has one master whatever devices are called."""
+    other = "52:54:00:aa:bb:dd"
+    renamed = Link(10, passing_name(MAC), other, kind="bond", info=Bond(1), altnames=frozenset({mark(other)}))
+    found = judged(BOND, renamed, replace(NIC, master=9), replace(VF, master=9))
+    assert found.pairs == {MAC: Pair(MAC, nic=2, vf=3, master=9), other: Pair(other, master=10)}
+    strangers = judged(NIC, replace(renamed, altnames=frozenset()))
+    assert strangers.pairs == {MAC: Pair(MAC, nic=2)}
+    assert strangers.verdicts[10].verdict is Verdict.IGNORED
+
+
+def test_a_bond_that_was_made_and_not_marked_yet() -> None:
+    """A kill between the two leaves it; where the pair has a master by now, it is nobody's."""
+    bare = Link(10, passing_name(MAC), MAC, kind="bond", info=Bond(1, lp_interval=SIGNATURE))
+    assert judged(NIC, bare).pairs == {MAC: Pair(MAC, nic=2, master=10)}
+    assert judged(bare, BOND).pairs == judged(BOND, bare).pairs == {MAC: Pair(MAC, master=9)}
 
 
 def test_a_master_is_known_by_its_mark_whoever_is_in_it() -> None:
@@ -77,7 +113,7 @@ def test_who_is_joined_stays_so_when_others_turn_up(joined: Link) -> None:
 def test_too_many_vfs() -> None:
     found = judged(NIC, VF, VF2)
     assert found.pairs == {}
-    assert found.spare == {MAC: 2}
+    assert found.refused_nics == {MAC: 2}
     for link in (NIC, VF, VF2):
         assert (
             reason(found, link) == f"2 (ens4, ens5) PCI NICs have the permanent MAC {MAC}, and a pair has at most one"
@@ -93,7 +129,7 @@ def test_too_many_paravirtual_nics() -> None:
     other = replace(NIC, ifindex=5, name="ens6")
     found = judged(NIC, other, VF)
     assert found.pairs == {}
-    assert found.spare == {}
+    assert found.refused_nics == {}
     assert reason(found, VF) == f"2 (ens3, ens6) paravirtual NICs have the permanent MAC {MAC}, not one"
 
 
@@ -106,7 +142,7 @@ def test_a_nic_somebody_holds_is_not_taken() -> None:
     assert reason(unseen, NIC) == "it is already a slave of the device with ifindex 77"
     stacked = judged(NIC, VLAN)
     assert stacked.pairs == {}
-    assert reason(stacked, NIC).startswith("ens3.5 stands on it and would lose its traffic")
+    assert reason(stacked, NIC).startswith("ens3.5@ens3 stands on it and would lose its traffic")
     assert judged(replace(NIC, master=9), BOND, VLAN).pairs == {MAC: Pair(MAC, nic=2, master=9)}
 
 
@@ -159,7 +195,7 @@ def test_what_is_on_top_of_a_master() -> None:
     links = {9: BOND, 8: BRIDGE}
     assert upper_of(BOND, links) == ""
     assert upper_of(replace(BOND, master=8), links) == "br0"
-    assert upper_of(BOND, links | {7: replace(VLAN, link=9)}) == "ens3.5"
+    assert upper_of(BOND, links | {7: replace(VLAN, link=9)}) == "ens3.5@ens3"
 
 
 devices = st.builds(
@@ -200,7 +236,7 @@ def test_what_stands_on_the_nic_does_no_harm_where_it_stays_the_master() -> None
     assert found.pairs == {MAC: Pair(MAC, nic=2, vf=3)}
     on_the_vf = judged(NIC, VF, replace(VLAN, link=3), in_place=True)
     assert on_the_vf.pairs == {MAC: Pair(MAC, nic=2)}
-    assert reason(on_the_vf, VF).startswith("ens3.5 stands on it")
+    assert reason(on_the_vf, VF).startswith("ens3.5@ens4 stands on it")
     enslaved = judged(BRIDGE, replace(NIC, master=8), VF, in_place=True)
     assert enslaved.pairs == {}
     assert reason(enslaved, NIC) == "it is already a slave of br0"
@@ -246,8 +282,11 @@ def test_who_wants_more_than_what_is_for_one_mac(nic: Link, kind: str, wanted: b
 
 
 def test_a_nic_in_a_bond_of_ours_is_held_to_the_bonds_rules_also_where_others_are_joined_in_place() -> None:
-    found = judged(BOND, NIC, VF, VLAN, in_place=True)
+    found = judged(replace(BOND, altnames=BOND.altnames | {new_mark(MAC)}), NIC, VF, VLAN, in_place=True)
     assert found.pairs == {MAC: Pair(MAC, vf=3, master=9)}
+    assert judged(BOND, NIC, VF, VLAN).pairs == {MAC: Pair(MAC, 2, 3, 9)}, "it has the NIC's configuration"
+    in_a_vrf = replace(NIC, master=8, slave_kind="vrf")
+    assert judged(BOND, in_a_vrf, VF, Link(8, "red", kind="vrf")).pairs == {MAC: Pair(MAC, vf=3, master=9)}
 
 
 def test_a_vf_that_is_redirected_already_stays_joined_when_another_turns_up() -> None:

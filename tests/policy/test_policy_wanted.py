@@ -142,6 +142,13 @@ def test_alternative_names_of_another_master_go() -> None:
     assert stale_altnames(link(3, "ens4", "ens3-primary"), "primary", "lan0", MAC, POLICY) == {"ens3-primary"}
 
 
+def test_a_mark_is_never_a_stale_name() -> None:
+    """Long as it is, it ends as the pattern does; it was taken off and put on again without end."""
+    naming = Naming(primary="{master}vf", altnames=True)
+    marked = link(3, "ens3vf", "failoverd-was-3-ens3vf", "failoverd-was-3-ens3-primary")
+    assert stale_altnames(marked, "primary", "ens5", MAC, naming) == frozenset()
+
+
 def test_what_a_slave_bore_for_its_master() -> None:
     assert ours(link(2, "x", "ens3-standby", "ens3nsby", "enp1s0"), "standby", "ens3", Naming()) == {
         "ens3-standby",

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from failoverd.lab.netnssteps import why_not
-from failoverd.lab.parse import load
-from failoverd.lab.story import Scenario
+from failoverd_lab.netnssteps import why_not
+from failoverd_lab.parse import load
+from failoverd_lab.story import Scenario
 
 CANNOT_TELL = 3
 
@@ -29,7 +29,7 @@ TOLD = [
 
 @pytest.mark.parametrize(("story", "datapath"), TOLD)
 def test_a_story_comes_out_as_told(story: Scenario, datapath: str) -> None:
-    command = [sys.executable, "-m", "failoverd.cli.lab", "run", story.file, "--in", "netns", "--datapath", datapath]
+    command = [sys.executable, "-m", "failoverd_lab.cli", "run", story.file, "--in", "netns", "--datapath", datapath]
     told = subprocess.run(
         [*command, "--quiet"],
         capture_output=True,
@@ -45,7 +45,7 @@ def test_a_story_comes_out_as_told(story: Scenario, datapath: str) -> None:
     ("step", "why"),
     [
         ('do = "migrate"', "migrate: the netns world cannot do 'migrate', it needs a guest; "),
-        ('do = "mtu"\nnic = "pv"\nmtu = 9500', "mtu pv 9500: pv takes at most 9190, and a veth takes any MTU; "),
+        ('do = "mtu"\nnic = "master"\nmtu = 9500', "mtu master 9500: pv takes at most 9190, and a veth takes any "),
     ],
 )
 def test_what_veths_cannot_show_is_refused_by_its_line(step: str, why: str, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_what_veths_cannot_show_is_refused_by_its_line(step: str, why: str, tmp_
 def test_a_refused_story_ends_before_it_begins(tmp_path: Path) -> None:
     story = next(story for story in STORIES if why_not(story))
     told = subprocess.run(
-        [sys.executable, "-m", "failoverd.cli.lab", "run", story.file, "--in", "netns"],
+        [sys.executable, "-m", "failoverd_lab.cli", "run", story.file, "--in", "netns"],
         capture_output=True,
         text=True,
         timeout=60,

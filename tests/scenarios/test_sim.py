@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 import trio
 
-from failoverd.lab.parse import load
-from failoverd.lab.report import text
-from failoverd.lab.runner import run
-from failoverd.lab.sim import SimWorld
-from failoverd.lab.story import Scenario
-from failoverd.lab.world import CannotTell
+from failoverd_lab.parse import load
+from failoverd_lab.report import text
+from failoverd_lab.runner import run
+from failoverd_lab.sim import SimWorld
+from failoverd_lab.story import Scenario
+from failoverd_lab.world import CannotTell
 
 STORIES = [load(path) for path in sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))]
 TOLD = [
     pytest.param(story.told_with(datapath), id=f"{story.name}-{datapath}")
     for story in STORIES
-    for datapath in ("bond", "tc")
+    for datapath in ("bond", "tc", "hv_netvsc")
     if datapath in (story.datapaths or ("bond", "tc"))
 ]
 

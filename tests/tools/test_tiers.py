@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,21 @@ def test_coverage_that_falls_short_fails_the_unit_tier(project: Path) -> None:
     status, output, last = tiers(project, "unit")
     assert (status, last) == (1, "1 passed, 1 failed, 0 skipped")
     assert "coverage falls short" in output
+
+
+def test_only_the_quick_tier_tells_its_tests_to_be_quick(project: Path) -> None:
+    for folder in ("lint", "model", "kinds", "config", "policy", "inventory", "datapaths", "plan", "core"):
+        write(project, folder, "import os\n\ndef test_quick(): assert os.environ['FAILOVERD_QUICK'] == '1'\n")
+    status, _, last = tiers(project, "quick")
+    assert (status, last) == (0, "9 passed, 0 failed, 0 skipped")
+    status, _, last = tiers(project, "lint", FAILOVERD_QUICK="1")
+    assert (status, last) == (1, "0 passed, 1 failed, 0 skipped")
+
+
+def test_the_quick_tier_has_every_room_that_must_be_covered() -> None:
+    covered = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["run"]["source"]
+    rooms = [f"tests/{Path(source).name}" for source in covered]
+    assert sorted(runpy.run_path(str(ROOT / "tools" / "tiers.py"))["PURE"]) == sorted(rooms)
 
 
 def test_a_tier_without_tests_and_one_that_breaks_off(project: Path) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from pairguest import STANDBY, VF, PairGuest
 
-from failoverd.lab.guest import open_guest
-from failoverd.lab.image import image
-from failoverd.lab.nics import GuestNic
-from failoverd.lab.switch import open_switch
+from failoverd_lab.guest import open_guest
+from failoverd_lab.image import image
+from failoverd_lab.nics import GuestNic
+from failoverd_lab.switch import open_switch
 
 ROOT = Path(__file__).parents[2]
 SUITES = ["bookworm", "trixie"]

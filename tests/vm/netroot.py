@@ -20,13 +20,13 @@ from debguest import DebGuest, package
 from pairguest import ADDRESS, MAC, STANDBY, VF
 from slirp import HOST, slirp
 
-from failoverd.lab.frames import Station, echo, echoed, mac
-from failoverd.lab.guest import open_guest
-from failoverd.lab.host import spawn
-from failoverd.lab.image import image
-from failoverd.lab.lan import LAST, PEER, PEER_MAC
-from failoverd.lab.peer import Peer
-from failoverd.lab.switch import open_switch
+from failoverd_lab.frames import Station, echo, echoed, mac
+from failoverd_lab.guest import open_guest
+from failoverd_lab.host import spawn
+from failoverd_lab.image import image
+from failoverd_lab.lan import LAST, PEER, PEER_MAC
+from failoverd_lab.peer import Peer
+from failoverd_lab.switch import open_switch
 
 EXTRA = ("ifupdown", "nbd-client")
 RATE = 100

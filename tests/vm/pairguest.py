@@ -9,11 +9,11 @@ from typing import Any
 
 import trio
 
-from failoverd.lab import install
-from failoverd.lab.guest import Guest, open_guest
-from failoverd.lab.image import image
-from failoverd.lab.nics import GuestNic
-from failoverd.lab.switch import Switch, open_switch
+from failoverd_lab import install
+from failoverd_lab.guest import Guest, open_guest
+from failoverd_lab.image import image
+from failoverd_lab.nics import GuestNic
+from failoverd_lab.switch import Switch, open_switch
 
 MAC = "52:54:00:fa:11:01"
 ADDRESS = "10.111.0.2"

@@ -12,10 +12,10 @@ from pathlib import Path
 import trio
 from pairguest import ADDRESS, PairGuest
 
-from failoverd.lab import guestprobe
-from failoverd.lab.lan import LAST, PEER, PEER_MAC
-from failoverd.lab.peer import Peer
-from failoverd.lab.traffic import Diary, diary
+from failoverd_lab import guestprobe
+from failoverd_lab.lan import LAST, PEER, PEER_MAC
+from failoverd_lab.peer import Peer
+from failoverd_lab.traffic import Diary, diary
 
 WRITTEN = "/run/probes.json"
 UNREAD = "awk '/^Udp:/ { value = $6 } END { print value }' /proc/net/snmp"

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from failoverd.lab.host import tool
-from failoverd.lab.nics import sockets
-from failoverd.lab.switch import Switch
+from failoverd_lab.host import tool
+from failoverd_lab.nics import sockets
+from failoverd_lab.switch import Switch
 
 HOST = "10.111.0.254"
 

@@ -18,14 +18,14 @@ import trio
 from debguest import DebGuest, deb_guest
 from pairguest import MAC, VF
 
-from failoverd.lab.frames import Station, mac, udp
-from failoverd.lab.host import LabError
-from failoverd.lab.lan import PEER, PEER_MAC
-from failoverd.lab.membership import Memberships
-from failoverd.lab.nics import nic_of
-from failoverd.lab.peer import Peer
-from failoverd.lab.router import Router
-from failoverd.lab.vlans import Vlans, hosts, tagged
+from failoverd_lab.frames import Station, mac, udp
+from failoverd_lab.host import LabError
+from failoverd_lab.lan import PEER, PEER_MAC
+from failoverd_lab.membership import Memberships
+from failoverd_lab.nics import nic_of
+from failoverd_lab.peer import Peer
+from failoverd_lab.router import Router
+from failoverd_lab.vlans import Vlans, hosts, tagged
 
 PREFIX = ipaddress.IPv6Network("fd00:111::/64")
 ROUTER = "fe80::1"

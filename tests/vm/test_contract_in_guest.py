@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from failoverd.lab.guest import open_guest
-from failoverd.lab.image import image
-from failoverd.lab.switch import open_switch
+from failoverd_lab.guest import open_guest
+from failoverd_lab.image import image
+from failoverd_lab.switch import open_switch
 
 pytestmark = pytest.mark.vm
 
@@ -23,11 +23,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def archive() -> bytes:
-    """The package, and the tests the guest can run."""
+    """The package and its lab, and the tests the guest can run."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as tar:
-        for path in sorted([*ROOT.glob("failoverd/**/*.py"), *ROOT.glob("tests/contract/*.py")]):
-            tar.add(path, path.relative_to(ROOT))
+        for pattern in ("failoverd/**/*.py", "lab/failoverd_lab/**/*.py", "tests/contract/*.py", "tests/toykernel.py"):
+            for path in sorted(ROOT.glob(pattern)):
+                tar.add(path, path.relative_to(ROOT))
     return stream.getvalue()
 
 
@@ -36,9 +37,9 @@ def test_the_simulated_kernel_keeps_its_contract_with_the_real_one() -> None:
         async with open_switch() as switch, open_guest(await image(progress=print), switch) as guest:
             await guest.unpack(archive(), "/run/contract")
             argv = ["sh", "-c", "cd /run/contract && exec python3 -m pytest -q -p no:cacheprovider tests/contract"]
-            env = {"FAILOVERD_REQUIRE_REAL": "1", "PYTHONPATH": "/run/contract"}
+            env = {"FAILOVERD_REQUIRE_REAL": "1", "PYTHONPATH": "/run/contract:/run/contract/lab:/run/contract/tests"}
             done = await guest.run(argv, timeout=900, env=env)
-            return done.stdout.decode()
+            return done.stdout.decode() or done.stderr.decode()
 
     out = trio.run(test)
     print(out)

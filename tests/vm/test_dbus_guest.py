@@ -80,9 +80,9 @@ def property_of_master(name: str) -> list[str]:
     return ["busctl", "get-property", NAME, MASTER, f"{NAME}.Master", name]
 
 
-async def call(pair: PairGuest, path: str, face: str, *words: str) -> None:
+async def call(pair: PairGuest, path: str, interface: str, *words: str) -> None:
     """Call a method as root."""
-    code, said = await says(pair, "busctl", "--timeout=60", "call", NAME, path, f"{NAME}.{face}", *words)
+    code, said = await says(pair, "busctl", "--timeout=60", "call", NAME, path, f"{NAME}.{interface}", *words)
     assert code == 0, said
 
 

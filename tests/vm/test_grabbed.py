@@ -7,7 +7,7 @@ import trio
 from pairguest import PairGuest, pair_guest, run
 from probes import probes
 
-from failoverd.lab import install
+from failoverd_lab import install
 
 pytestmark = pytest.mark.vm
 
@@ -73,9 +73,9 @@ def test_a_grabbed_slave_is_taken_back_and_no_probe_is_lost(datapath: str) -> No
             await pair.accelerated()
             said, explained = await install.log(pair.guest), await pair.shell("failoverctl explain")
             for name in slaves:
-                assert f"{name}: somebody has given it 10.111.0.77/24" in said
+                assert f"{name}: another program has given it 10.111.0.77/24" in said
                 assert f"10.111.0.77/24 was taken off {name}" in explained
-                assert f"{name}: somebody has set it down" in said
+                assert f"{name}: another program has set it down" in said
             assert "WARNING: the kernel" not in said
 
     run(test)

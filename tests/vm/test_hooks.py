@@ -17,7 +17,7 @@ echo "uid $(id -u) caps $(grep CapEff /proc/self/status | cut -f2)" >>/run/event
 """
 RULE = (
     b'SUBSYSTEM=="net", ENV{FAILOVERD_ROLE}=="primary", ENV{SYNTH_ARG_FAILOVERD}=="role", '
-    b'RUN+="/bin/sh -c \'echo $env{INTERFACE} active $env{FAILOVERD_ACTIVE} >>/run/rule\'"\n'
+    b"RUN+=\"/bin/sh -c 'echo $env{INTERFACE} active $env{FAILOVERD_ACTIVE} >>/run/rule'\"\n"
 )
 VERIFY = """
 cd /usr/lib/udev/rules.d
@@ -135,7 +135,7 @@ def test_marks_are_there_from_the_first_event_and_hooks_hear_of_everything(suite
             assert await properties(pair, name) == {}, "the bond"
 
             # Hooks and a rule.
-            up = one("pair-up", await heard(pair, "pair-up"))
+            up = one("joined", await heard(pair, "joined"))
             assert (up["FAILOVERD_MASTER"], up["FAILOVERD_MAC"]) == (name, MAC)
             await pair.shell('ip link set dev "$1" down; ip link set dev "$1" name fast0; ip link set dev fast0 up', vf)
             renamed = await heard_of(pair, "FAILOVERD_NEW_NAME", "fast0")
@@ -143,7 +143,7 @@ def test_marks_are_there_from_the_first_event_and_hooks_hear_of_everything(suite
             assert [renamed[f"FAILOVERD_{word}"] for word in words] == [vf, "fast0", "primary", "0", name]
             failover = await heard_of(pair, "FAILOVERD_TO", standby)
             assert failover["FAILOVERD_FROM"] == vf
-            assert int(failover["FAILOVERD_SILENCE_USEC"]) >= 0
+            assert float(failover["FAILOVERD_SILENCE_SECONDS"]) >= 0
             move = next(event for event in await events(pair, "fast0") if event["ACTION"] == "move")
             assert move.items() >= {"NM_UNMANAGED": "1", "FAILOVERD_ROLE": "primary"}.items(), move
             await pair.accelerated()
@@ -165,9 +165,9 @@ def test_marks_are_there_from_the_first_event_and_hooks_hear_of_everything(suite
             await pair.shell('failoverctl release "$1"', name)
             await marked(pair, "fast0", {})
             await marked(pair, name, {})
-            assert one("pair-down", await heard(pair, "pair-down"))["FAILOVERD_MASTER"] == name
+            assert one("released", await heard(pair, "released"))["FAILOVERD_MASTER"] == name
             log = await said(pair)
-            assert "05-hangs (failover): ended by SIGTERM, as 30 s were over" in log
+            assert "05-hangs (failed-over): ended by SIGTERM, as 30 s were over" in log
             assert not re.search("ERROR|Traceback|passed over", log), log
 
     run(test)

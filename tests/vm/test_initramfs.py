@@ -11,8 +11,8 @@ import pytest
 from netroot import NAMES, NetRoot, net_root
 from pairguest import ADDRESS, VF, run
 
-from failoverd.lab import install
-from failoverd.lab.lan import PEER
+from failoverd_lab import install
+from failoverd_lab.lan import PEER
 
 pytestmark = pytest.mark.vm
 

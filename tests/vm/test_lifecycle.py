@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pairguest import STANDBY, VF, PairGuest, pair_guest, run
 
-from failoverd.lab import install
+from failoverd_lab import install
 
 pytestmark = pytest.mark.vm
 
@@ -101,7 +101,8 @@ def test_twenty_vfs_come_and_go_and_leave_nothing_behind() -> None:
         await pair.until(lambda master: master["primary"] is not None)
 
     async def test() -> None:
-        async with pair_guest() as pair:
+        # So many in so short a time are flaps, and the VF would be left to the standby.
+        async with pair_guest(config={"damping": {"enabled": False}}) as pair:
             await install.start(pair.guest)
             await pair.accelerated()
             for _ in range(3):
@@ -151,5 +152,3 @@ def test_a_master_is_there_at_every_start_once_a_pair_was_seen() -> None:
             assert [a["local"] for a in links[0]["addr_info"] if a["family"] == "inet"] == ["10.111.0.2"]
 
     run(test)
-
-

@@ -13,7 +13,7 @@ import trio
 from pairguest import VF, PairGuest, pair_guest, run
 from probes import probes
 
-from failoverd.lab import guestnames, install
+from failoverd_lab import guestnames, install
 
 pytestmark = pytest.mark.vm
 
@@ -26,7 +26,7 @@ POLICY = {"naming": {"primary": "{master}vf", "altnames": True}}
 async def told(pair: PairGuest) -> list[tuple[int, str, str]]:
     """The renames that were signalled."""
     lines = map(json.loads, (await pair.shell("cat /var/lib/failoverd/history")).splitlines())
-    return [(line["ifindex"], line["from"], line["to"]) for line in lines if line["event"] == "renamed"]
+    return [(line["ifindex"], line["old_name"], line["new_name"]) for line in lines if line["event"] == "link-renamed"]
 
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])

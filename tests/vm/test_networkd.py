@@ -15,13 +15,13 @@ import trio
 from debguest import ONE_OF_THE_SUITES, DebGuest, package
 from pairguest import ADDRESS, STANDBY, VF, run
 
-from failoverd.lab.dhcp import Asked, Dhcp
-from failoverd.lab.frames import Station, mac
-from failoverd.lab.guest import open_guest
-from failoverd.lab.image import image
-from failoverd.lab.lan import PEER, PEER_MAC
-from failoverd.lab.peer import Peer
-from failoverd.lab.switch import open_switch
+from failoverd_lab.dhcp import Asked, Dhcp
+from failoverd_lab.frames import Station, mac
+from failoverd_lab.guest import open_guest
+from failoverd_lab.image import image
+from failoverd_lab.lan import PEER, PEER_MAC
+from failoverd_lab.peer import Peer
+from failoverd_lab.switch import open_switch
 
 pytestmark = pytest.mark.vm
 
@@ -62,7 +62,8 @@ def test_networkd_lets_go_of_a_nic_whatever_it_hears_first(suite: str) -> None:
             standby = f"{pair.name}nsby"
             await pair.shell("systemctl kill --signal=STOP systemd-networkd.service")
             await pair.guest.plug(VF)
-            master = await pair.until(lambda master: f"who managed {standby} " in master["reason"])
+            held = f"waiting for the network manager to release {standby}"
+            master = await pair.until(lambda master: held in master["reason"])
             assert (master["state"], master["standby"]) == ("degraded", None)
             assert await pair.shell(ROLE, standby) == "standby\n", "udev's word is out, and there for networkd to read"
             assert "OPER_STATE=routable" in await pair.shell(NOTE, standby)
@@ -78,7 +79,7 @@ def test_networkd_lets_go_of_a_nic_whatever_it_hears_first(suite: str) -> None:
             await trio.sleep(LEASE)
             assert_nobody_asks_by_the_standby([asked for asked in dhcp.asked if asked.at >= begun])
             said = await pair.shell("journalctl --no-pager --output=cat --unit=failoverd")
-            assert "somebody has given" not in said, said
+            assert "another program has given" not in said, said
             assert ADDRESS in await pair.shell('ip -br address show dev "$1"', pair.name)
 
     run(test)

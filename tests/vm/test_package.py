@@ -11,7 +11,7 @@ from debguest import ONE_OF_THE_SUITES, PLACES, SUITES, THE_OTHER_SUITE, DebGues
 from pairguest import VF, run
 from probes import probes
 
-from failoverd.lab import install
+from failoverd_lab import install
 
 pytestmark = pytest.mark.vm
 

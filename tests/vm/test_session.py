@@ -14,7 +14,7 @@ import trio
 from pairguest import ADDRESS, VF, pair_guest, run
 from slirp import slirp
 
-from failoverd.lab import install
+from failoverd_lab import install
 
 pytestmark = pytest.mark.vm
 

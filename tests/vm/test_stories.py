@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import trio
 
-from failoverd.lab.parse import load
-from failoverd.lab.report import text
-from failoverd.lab.runner import run
-from failoverd.lab.story import DATAPATHS, Scenario
-from failoverd.lab.vm import VmWorld
+from failoverd_lab.parse import load
+from failoverd_lab.report import text
+from failoverd_lab.runner import run
+from failoverd_lab.story import DATAPATHS, Scenario
+from failoverd_lab.vm import VmWorld
 
 pytestmark = pytest.mark.story
 
@@ -32,7 +32,7 @@ TOLD = [
         marks=pytest.mark.more if number or story.name in WITHIN else (),
     )
     for story in STORIES
-    for number, datapath in enumerate(story.datapaths or DATAPATHS)
+    for number, datapath in enumerate(d for d in story.datapaths or DATAPATHS if d != "hv_netvsc")
 ]
 
 

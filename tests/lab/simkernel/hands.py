@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from failoverd.lab.simkernel import SimKernel, wire
-from failoverd.lab.simkernel import uapi as n
+from failoverd_lab.simkernel import SimKernel, wire
+from failoverd_lab.simkernel import uapi as n
 
 MAC, OTHER = "52:54:00:fa:11:01", "52:54:00:fa:11:02"
 V4, V6, PEER = "192.0.2.2/24", "2001:db8::2/64", "192.0.2.1"

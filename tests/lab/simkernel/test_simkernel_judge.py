@@ -7,8 +7,8 @@ import errno
 import pytest
 from hands import BOND, MAC, PEER, V4, V6, Hands
 
-from failoverd.lab.simkernel import Refused, wire
-from failoverd.lab.simkernel import uapi as n
+from failoverd_lab.simkernel import Refused, wire
+from failoverd_lab.simkernel import uapi as n
 
 
 def ip(cidr: str) -> str:

@@ -9,9 +9,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from failoverd.lab.simkernel import SimKernel, SimSocket, inetmsg, linkmsg, run_timers, wire
-from failoverd.lab.simkernel import uapi as n
-from failoverd.lab.simkernel.timers import Timers
+from failoverd_lab.simkernel import SimKernel, SimSocket, inetmsg, linkmsg, run_timers, wire
+from failoverd_lab.simkernel import uapi as n
+from failoverd_lab.simkernel.timers import Timers
 
 LINKS = 1 << (n.RTNLGRP_LINK - 1)
 MAC = "52:54:00:fa:11:01"

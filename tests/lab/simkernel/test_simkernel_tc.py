@@ -8,8 +8,8 @@ import struct
 import pytest
 from hands import MAC, PEER, V4, V6, Hands
 
-from failoverd.lab.simkernel import Refused, linkmsg, wire
-from failoverd.lab.simkernel import uapi as n
+from failoverd_lab.simkernel import Refused, linkmsg, wire
+from failoverd_lab.simkernel import uapi as n
 
 IN, OUT = n.TC_H_MIN_INGRESS, n.TC_H_MIN_EGRESS
 REDIR = {IN: n.TCA_INGRESS_REDIR, OUT: n.TCA_EGRESS_REDIR}

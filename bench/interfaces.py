@@ -1,0 +1,170 @@
+"""How long do failoverctl interfaces and interface-xml take on a machine with many links, beside iproute2?
+
+In a network namespace of its own with so many links (pairs of veths, one in two of them up, each with an address), a
+daemon is started and asked. A round runs every command once, so that whatever else the machine does falls on all of
+them; a command's time is the median from fork to exit. Told beside: the first answer's time, the daemon's memory before
+the first question and after the last, and the CPU time that another task of its loop waits for while answers are made,
+anew from a dump and again from what is kept.
+
+    python bench/interfaces.py [--links 300 1000 5000] [--rounds 7]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from failoverd.daemon.picture import open_picture
+from failoverd.netlink.transport import KernelSocket
+
+ROOT = Path(__file__).parents[1]
+PYTHON = shutil.which("python3", path="/usr/bin") or sys.executable
+IP = shutil.which("ip") or "/usr/sbin/ip"
+UNSHARE = shutil.which("unshare") or "/usr/bin/unshare"
+PATIENCE = 120.0
+SHIPPED = (ROOT / "bin" / "failoverctl").read_text()
+QUESTIONS = (("interfaces", "table"), ("interfaces", "json"), ("every-interface-xml",))
+
+
+def make_links(links: int) -> None:
+    """Pairs of veths, all made by one process."""
+    lines = []
+    for number in range(links // 2):
+        lines += [
+            f"link add p{number} type veth peer name q{number}",
+            f"link set p{number} up",
+            f"link set q{number} up",
+            f"addr add 10.{number >> 8}.{number & 255}.1/24 dev p{number}",
+        ]
+    subprocess.run([IP, "-batch", "-"], input="\n".join(lines), text=True, check=True)
+
+
+def resident(pid: int) -> float:
+    """MB of memory it has."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def took(command: list[str], environment: dict[str, str]) -> float:
+    """Seconds from fork to exit."""
+    begun = time.perf_counter()
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True, timeout=PATIENCE)
+    return time.perf_counter() - begun
+
+
+def measure(links: int, rounds: int) -> None:
+    """Tell all about so many links, in this process's network namespace."""
+    make_links(links)
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder)
+        ctl = where / "failoverctl"
+        ctl.write_text(SHIPPED.replace("import sys\n", f"import sys\nsys.path.append({str(ROOT)!r})\n"))
+        ctl.chmod(0o755)
+        run = {"RUNTIME_DIRECTORY": f"{where}/run", "STATE_DIRECTORY": f"{where}/state"}
+        run |= {"FAILOVERD_CONTROL": f"{where}/run/control", "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={where}/bus"}
+        environment = os.environ | run
+        with (where / "log").open("w") as log:
+            daemon = subprocess.Popen([sys.executable, "-m", "failoverd"], env=environment, stdout=log, stderr=log)
+        try:
+            end = time.monotonic() + PATIENCE
+            asked = partial(subprocess.run, [ctl, "-q", "list"], env=environment, capture_output=True, check=False)
+            while asked().returncode and time.monotonic() < end:
+                time.sleep(0.1)
+            before = resident(daemon.pid)
+            first = took([str(ctl), "interfaces"], environment)
+            commands = {
+                "python3 -c pass": [PYTHON, "-IS", "-c", "pass"],
+                "ip -br link": [IP, "-br", "link"],
+                "ip -j -d addr": [IP, "-j", "-d", "addr"],
+                "failoverctl interfaces": [str(ctl), "interfaces"],
+                "failoverctl interfaces --json": [str(ctl), "interfaces", "--json"],
+                "failoverctl interface-xml p7": [str(ctl), "interface-xml", "p7"],
+                "failoverctl interface-xml --all": [str(ctl), "interface-xml", "--all"],
+            }
+            times: dict[str, list[float]] = {name: [] for name in commands}
+            for _ in range(rounds):
+                for name, command in commands.items():
+                    times[name].append(took(command, environment))
+            after = resident(daemon.pid)
+        finally:
+            daemon.terminate()
+            daemon.wait(PATIENCE)
+    medians = {name: statistics.median(row) for name, row in times.items()}
+    print(f"\n{links} links: first answer {first * 1e3:.0f} ms; RSS {before:.1f} MB before, {after:.1f} MB after")
+    print("| command | median, ms | least, ms | / ip -br link | / python3 -c pass |\n|---|---|---|---|---|")
+    for name, row in times.items():
+        ratios = [medians[name] / medians[base] for base in ("ip -br link", "python3 -c pass")]
+        print(f"| {name} | {medians[name] * 1e3:.1f} | {min(row) * 1e3:.1f} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
+    for what, is_anew in (("anew from a dump", True), ("from what is kept", False)):
+        waits = sorted(trio.run(waits_of, is_anew))
+        said = ", ".join(f"{part} % {waits[int(len(waits) * part / 100)] * 1e3:.2f}" for part in (50, 99))
+        print(f"waits of another task, {what}: {len(waits)}; {said}, longest {waits[-1] * 1e3:.2f} ms of CPU")
+
+
+async def waits_of(is_anew: bool) -> list[float]:
+    """The CPU time between two turns of another task, while each question is asked five times."""
+    picture = await open_picture(partial(KernelSocket.open, strict=True))
+    gc.freeze()  # as the daemon does when it is ready
+    waits: list[float] = []
+
+    async def ask() -> None:
+        for _ in range(5):
+            for question, *arguments in QUESTIONS:
+                if is_anew:
+                    picture.stock.doubt_everything()
+                    for entry in picture.stock.entries.values():
+                        entry.line = entry.row = entry.document = None
+                    picture.stock.generation += 1
+                await picture.answer(question, arguments, {})
+
+    async def wait() -> None:
+        before = time.thread_time()
+        while True:
+            await trio.lowlevel.checkpoint()
+            now = time.thread_time()
+            waits.append(now - before)
+            before = now
+
+    if not is_anew:
+        for question, *arguments in QUESTIONS:
+            await picture.answer(question, arguments, {})
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await ask()
+        nursery.cancel_scope.cancel()
+    picture.close()
+    return waits
+
+
+def main() -> int:
+    """Measure each number of links in a namespace of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--links", type=int, nargs="+", default=[300, 1000, 5000], help="how many (300 1000 5000)")
+    parser.add_argument("--rounds", type=int, default=7, help="how often each command is run (7)")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        measure(options.links[0], options.rounds)
+        return 0
+    command = [UNSHARE, "--net", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
+    for links in options.links:
+        more = ["--links", str(links), "--rounds", str(options.rounds), "--inside"]
+        code = subprocess.run([*command, sys.executable, sys.argv[0], *more], check=False).returncode
+        if code:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

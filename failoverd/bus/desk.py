@@ -1,0 +1,192 @@
+"""Answer the calls of one connection.
+
+    the bus --> waiting.py --> an order: a task of its own
+                           --> a question: one at a time, and a rest after it
+
+Any user may ask questions (read-only calls), and must not be able to take the CPU from failoverd's proper work, nor to
+delay an administrator's order. So questions are computed for a part of the time only; an answer that is not awaited is
+not computed; and an order is never behind a question.
+
+A question gets a quarter of a CPU at most (REST), and is answered beside the engine and without a turn of its loop. A
+call that will not be answered costs only a look at its header (envelope.py). The control socket has the same shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import trio
+from dbus_next import Message
+
+from failoverd.bus.call_limits import CallLimits
+from failoverd.bus.callers import Callers
+from failoverd.bus.connection import Connection, system_bus
+from failoverd.bus.dispatch import ERROR, Asked, answer
+from failoverd.bus.envelope import Envelope, refusal
+from failoverd.bus.interfaces import BusError, signature
+from failoverd.bus.rate_limit import RateLimit
+from failoverd.bus.tree import Tree
+from failoverd.bus.waiting import ALL, EACH, Level, Waiting
+from failoverd.bus.wire import TooLongError, UnreadableError, read
+
+REST, LONGEST_REST = 3.0, 0.1
+"""The pause after a question, as a multiple of the time it took, and the longest pause in seconds: that leaves
+questions a quarter of a CPU at most."""
+REFUSALS, QUESTIONS = 0.1, 0.2
+"""The share of the queue to the bus up to which a refusal is sent, and the answer to a question begun. Refusals must
+not keep answers from being begun, nor answers to questions those to orders, which stand behind them."""
+LIMITS = f"{ERROR}.LimitsExceeded"
+MANY = f"{EACH} calls of this user, or {ALL} of all, wait to be answered; try again"
+
+CarryOut = Callable[[Asked, int | None], Awaitable[list[Any]]]
+"""Carries out a call, and returns the values of the answer. The caller's uid is looked up for calls that change
+something, and is None where the client has disconnected. Raises BusError."""
+
+
+class Desk:
+    """The calls of one connection and their answers (see the module). `refresh` is called before the objects are
+    read."""
+
+    def __init__(self, tree: Tree, carry_out: CarryOut, refresh: Callable[[], None], complaints: RateLimit) -> None:
+        self.connection = Connection(system_bus(), self.called)
+        self.callers = Callers(self.connection)
+        self._tree = tree
+        self._carry_out = carry_out
+        self._refresh = refresh
+        self._complaints = complaints
+        self._call_limits = CallLimits()
+        self._waiting: Waiting[Envelope] = Waiting()
+        self._something = trio.Event()
+        self._ordered = trio.Event()
+        self._tasks: trio.Nursery
+        interfaces = tree.interfaces.values()
+        changing = [(found.name, one.name) for found in interfaces for one in found.methods if one.changes]
+        self._orders = {(name.encode(), member.encode()) for interface, member in changing for name in (interface, "")}
+
+    @property
+    def under_way(self) -> int:
+        """The number of orders under way."""
+        return self._call_limits.count
+
+    def called(self, call: Envelope) -> None:
+        """Queue a call, or refuse it at once where there are too many. This has to cost next to nothing."""
+        is_order = (call.interface, call.member) in self._orders
+        if not call.can_be_answered or not (is_order or call.wants_reply):
+            return
+        level, who = self.callers.place(call, is_order)
+        turned_away = self._waiting.put(level, who, call)
+        if turned_away is not None and turned_away.wants_reply and self.connection.has_room(REFUSALS):
+            serial = self.connection.next_serial()
+            self.connection.send_raw(refusal(turned_away, serial, LIMITS.encode(), MANY.encode()))
+        if turned_away is call:
+            return
+        self._something.set()
+        if is_order:
+            self._ordered.set()
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        async with trio.open_nursery() as self._tasks:
+            while True:
+                is_full = not self.connection.has_room(QUESTIONS)
+                turn = self._waiting.take(orders_only=is_full)
+                if turn is None:
+                    await (self._room_or_order() if is_full else self._anything())
+                    continue
+                level, call = turn
+                self._ordered = trio.Event()
+                await self.connection.room()
+                began = trio.current_time()
+                await self._answer(call)
+                if level is not Level.ORDER:
+                    await self._rest(trio.current_time() - began)
+
+    async def _anything(self) -> None:
+        self._something = trio.Event()
+        await self._something.wait()
+
+    async def _room_or_order(self) -> None:
+        self._ordered = trio.Event()
+        async with trio.open_nursery() as either:
+
+            async def first(wait: Callable[[], Awaitable[None]]) -> None:
+                await wait()
+                either.cancel_scope.cancel()
+
+            either.start_soon(first, self._ordered.wait)
+            either.start_soon(first, partial(self.connection.room, QUESTIONS))
+
+    async def _rest(self, took: float) -> None:
+        """Leave the CPU to other tasks; an order ends the pause."""
+        with trio.move_on_after(min(took * REST, LONGEST_REST)):
+            await self._ordered.wait()
+
+    async def _answer(self, call: Envelope) -> None:
+        try:
+            message = read(call)
+        except UnreadableError as error:
+            self._complaints.warn("D-Bus: %s", error)
+        except TooLongError as error:
+            self._refuse(error.message, BusError(LIMITS, str(error)))
+        else:
+            self._tell_user(call)
+            await self._answer_message(message)
+
+    def _tell_user(self, call: Envelope) -> None:
+        if not self.callers.knows(call.sender):
+            self._tasks.start_soon(self.callers.uid, call.sender)
+
+    async def _answer_message(self, call: Message) -> None:
+        """Answer a call at once where possible, or start to carry it out."""
+        try:
+            self._refresh()
+            found = answer(self._tree, call)
+            if not isinstance(found, Asked):
+                self._reply(call, *found)
+            elif found.method.changes:
+                self._call_limits.begin(found)
+                self._tasks.start_soon(self._order, call, found)
+            else:
+                await self._carry(call, found, None)
+        except BusError as error:
+            self._refuse(call, error)
+        except Exception as error:
+            self._broken(call, error)
+
+    async def _order(self, call: Message, asked: Asked) -> None:
+        try:
+            await self._carry(call, asked, await self.callers.uid(asked.sender.encode()))
+        except BusError as error:
+            self._refuse(call, error)
+        except Exception as error:
+            self._broken(call, error)
+        finally:
+            self._call_limits.end(asked)
+
+    async def _carry(self, call: Message, asked: Asked, uid: int | None) -> None:
+        self._reply(call, signature(asked.method.gives), await self._carry_out(asked, uid))
+
+    def _broken(self, call: Message, error: Exception) -> None:
+        """Log and answer an unexpected error: no caller may be able to end a daemon that others depend on."""
+        self._complaints.warn("D-Bus: %s at %s failed: %r; please report this", call.member, call.path, error)
+        text = f"failoverd failed over {call.member} at {call.path}; its log says more"
+        self._refuse(call, BusError(f"{ERROR}.Failed", text))
+
+    def _refuse(self, call: Message, error: BusError) -> None:
+        if not call.flags & 1:
+            text = str(error).replace("\0", "\\0")
+            send(self.connection, Message.new_error(call, error.name, text), self._complaints)
+
+    def _reply(self, call: Message, gives: str, body: list[Any]) -> None:
+        if not call.flags & 1:
+            self.connection.send(Message.new_method_return(call, gives, body))
+
+
+def send(connection: Connection, message: Message, complaints: RateLimit) -> None:
+    """Send a message, or log why it is not sent."""
+    try:
+        connection.send(message)
+    except ValueError as error:
+        complaints.warn("D-Bus: %s of %s is not sent: %s", message.member, message.path, error)

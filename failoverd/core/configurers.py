@@ -1,0 +1,68 @@
+"""Whether the configuration of a paravirtual NIC could follow to a bond: asked before its pair's first join.
+
+    advance -- AskConfigurer --> shell: a thread reads files (daemon/configurers) -- ConfigurerSeen --> choice
+
+Only that first join waits for the answer, and only where the configuration leaves the datapath open. Joined pairs,
+returning VFs and failovers do not wait for it. A disk may block the thread for any time, for example one that is
+reached by the very link that failed. So after READING seconds the pair is joined by tc, which needs no network manager
+to follow.
+"""
+
+from __future__ import annotations
+
+from failoverd.core.matching import rejudge
+from failoverd.core.state import PairState, State
+from failoverd.model.actions import Action, AskConfigurer, Level, Say
+from failoverd.model.events import ConfigurerSeen
+from failoverd.model.links import Link
+
+READING = 5.0
+"""Seconds within which the files are read on any machine with a healthy disk."""
+
+
+def awaited(state: State, pair: PairState, nic: Link, name: str, actions: list[Action], now: float) -> float | None:
+    """Return until when to wait for the answer for this NIC, before a bond called `name` is made; None for no wait."""
+    if not pair.datapath.needs_bonding or pair.move.journal is not None or nic.ifindex in state.configurers:
+        return None
+    if nic.ifindex not in state.reading:
+        state.reading[nic.ifindex] = now + READING
+        actions.append(AskConfigurer(nic, name))
+    if state.config.master.datapath != "auto":
+        return None
+    if now < state.reading[nic.ifindex]:
+        return state.reading[nic.ifindex]
+    late = f"the files of what configures {nic.name} could not be read within {READING:g} s"
+    actions += _settled(state, nic, late, "warning")
+    return None
+
+
+def seen(state: State, event: ConfigurerSeen) -> list[Action]:
+    """Take in the answer. One that comes too late counts for the next join of the pair."""
+    nic = state.link(event.ifindex)
+    if nic is None or event.ifindex not in state.reading or nic.name != event.name:
+        return []
+    return _settled(state, nic, event.why)
+
+
+def forget(state: State, ifindex: int) -> None:
+    """Ask again before this NIC is joined again: it is another NIC, has another name, or an administrator wants it."""
+    state.configurers.pop(ifindex, None)
+    state.reading.pop(ifindex, None)
+
+
+def forget_all(state: State) -> None:
+    """Ask again for every NIC whose pair is not joined."""
+    joined = {found.nic for mac, found in state.judgements.pairs.items() if state.pairs[mac].joined}
+    for ifindex in (state.configurers.keys() | state.reading.keys()) - joined:
+        forget(state, ifindex)
+
+
+def _settled(state: State, nic: Link, why: str, level: Level = "info") -> list[Action]:
+    is_news = state.configurers.get(nic.ifindex, "") != why
+    state.configurers[nic.ifindex] = why
+    rejudge(state, {nic.perm_mac})
+    if not is_news or not why:
+        return []
+    if state.config.master.datapath == "auto":
+        return [Say(level, f"{nic.perm_mac}: tc and no bond for {nic.name}: {why}")]
+    return [Say("warning", f"{nic.perm_mac}: a bond for {nic.name}, as configured, although {why}")]

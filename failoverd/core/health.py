@@ -1,0 +1,123 @@
+"""Counting the failures of a VF, for the damping of flaps (policy/health.py has the consequences).
+
+A flap is a VF that could carry and cannot any more: its carrier lost, set down, taken out of its master, unplugged. A
+VF that fails in more than one way before it is fit again has failed once, but the carrier losses that the kernel counts
+(IFLA_CARRIER_DOWN_COUNT) are flaps each, seen or not: they may come faster than the kernel reports them. A planned
+outage is no flap: while the pair is drained, while failoverd sets the VF down for its name, while the master is down,
+or being made or taken apart. Nor is an MTU unlike the master's, which a program or a user has set.
+
+If a drained VF is replaced by another one, the host replaced it, as in a migration: the new one starts without a
+penalty. Without a drain, a VF that is plugged in anew has the penalty of the one before.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import field, replace
+from typing import TYPE_CHECKING
+
+from failoverd.core.paths import stand
+from failoverd.dataclass import dataclass
+from failoverd.model.actions import Action, KeepDamping, Say
+from failoverd.model.health import Damping
+from failoverd.model.links import Link
+from failoverd.model.pairs import Goal, Pair
+from failoverd.policy.election import Standing
+from failoverd.policy.health import aged, flapped, suppressed_until, why_suppressed
+
+if TYPE_CHECKING:
+    from failoverd.core.state import PairState, State
+
+
+@dataclass(slots=True)
+class Health:
+    """The failures of a VF."""
+
+    damping: Damping = field(default_factory=Damping)
+    """The penalty for its flaps."""
+    flaps: int = 0
+    """The number of flaps since failoverd was started."""
+    fit: bool = False
+    """Whether the VF could carry when it was last looked at."""
+    excused: float = 0
+    """The number of carrier losses that belong to a failure counted already; all of them (inf) for a planned outage."""
+    shunned: bool = False
+    """Whether a suppressed VF has flapped since it began to carry for want of a standby."""
+
+
+def count(state: State, pair: PairState, now: float) -> list[Action]:
+    """Count the VF's failures since the last look, and begin or end a suppression."""
+    found, rule = state.judgements.pairs.get(pair.mac, Pair(pair.mac)), state.config.damping
+    stands, was = stand(state, pair, found), pair.health.damping
+    if stands is None or pair.datapath.chooses:
+        return reset(pair)
+    damping = replace(was, dead=pair.paths.dead, missed_since=pair.conditions.vf_gone_at or 0.0)
+    if rule.enabled:
+        damping = _counted(state, pair, found, stands, damping, now)
+    elif was.penalty:
+        damping = Damping(dead=damping.dead, missed_since=damping.missed_since)
+    pair.health.damping = damping
+    is_kept = was != damping and (was.is_worth_keeping or damping.is_worth_keeping)
+    kept: list[Action] = [KeepDamping(pair.mac, damping)] if is_kept else []
+    if damping.suppressed == was.suppressed:
+        return kept
+    name = state.name(found.master)
+    if not damping.suppressed:
+        return [*kept, Say("info", f"{name}: the VF has been steady, and may carry again")]
+    why = f"the VF is not to carry: {why_suppressed(damping, rule)}; failoverctl reset-damping {name} ends that"
+    return [*kept, Say("warning", f"{name}: {why}")]
+
+
+def _counted(state: State, pair: PairState, found: Pair, stands: Standing, was: Damping, now: float) -> Damping:
+    health, rule, vf = pair.health, state.config.damping, stands.primary
+    flaps = _flaps(pair, stands, vf, is_meant=_is_meant(pair, found, state.links[found.master], now))
+    damping = aged(was, rule, now)
+    if vf is not None and (not stands.bad_primary or was.vf == vf.ifindex):
+        damping = replace(damping, vf=vf.ifindex, losses=vf.carrier_losses)
+    if flaps:
+        damping = flapped(damping, flaps, rule, now)
+    health.flaps += flaps
+    health.shunned = stands.active == found.vf and (health.shunned or (flaps > 0 and damping.suppressed))
+    return damping
+
+
+def reset(pair: PairState) -> list[Action]:
+    """Start anew, without a penalty."""
+    had = pair.health.damping
+    missed_since = pair.conditions.vf_gone_at or 0.0
+    damping = replace(had, penalty=0.0, at=0.0, suppressed=False, dead=pair.paths.dead, missed_since=missed_since)
+    pair.health.damping, pair.health.shunned = damping, False
+    kept = damping if damping.is_worth_keeping else Damping()
+    return [KeepDamping(pair.mac, kept)] if had.is_worth_keeping else []
+
+
+def reuse_at(state: State, pair: PairState) -> float | None:
+    """Return when a suppression ends."""
+    return suppressed_until(pair.health.damping, state.config.damping)
+
+
+def _is_meant(pair: PairState, found: Pair, master: Link, now: float) -> bool:
+    """Whether a failure of the VF now would be planned."""
+    orders = pair.orders
+    is_renamed = any(order.down and order.ifindex == found.vf for order in orders.renames)
+    is_kept = pair.move.journal is None and master.up and pair.goal(now) is Goal.JOINED
+    return orders.drain is not None or is_renamed or not is_kept
+
+
+def _flaps(pair: PairState, stands: Standing, vf: Link | None, is_meant: bool) -> int:
+    """Return the number of flaps to count now."""
+    health, is_fit = pair.health, not stands.bad_primary
+    known = vf is not None and health.damping.vf == vf.ifindex
+    lost = max(0, vf.carrier_losses - health.damping.losses) if vf is not None and known else 0
+    if is_meant:
+        health.excused = math.inf
+    elif health.fit and not is_fit:
+        health.excused, lost = max(0, 1 - lost), max(lost, 1)
+    else:
+        health.excused, lost = max(0.0, health.excused - lost), int(max(0.0, lost - health.excused))
+    if is_meant:
+        lost = 0
+    health.fit = is_fit
+    if is_fit:
+        health.excused = 0
+    return lost

@@ -1,0 +1,100 @@
+"""The MACs that a device's change concerns, and the devices that pairing has to know to judge a MAC.
+
+Pairing judges one MAC at a time. A change matters to the MACs that the device may have a part in (`concerned`). They
+are judged together with those that they cannot be told from (`related`), on the devices that pairing has to know for it
+(`neighbourhood`). tests/core/test_core_judged.py checks that the result is that of judging all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from failoverd.core.state import State
+from failoverd.model.links import PEERS, Link
+from failoverd.model.linktable import WITH_MAC
+from failoverd.policy.naming import mark, our_mac, unmarked_mac
+from failoverd.policy.pairing import NO_MAC
+
+
+def concerned(state: State, link: Link) -> set[str]:
+    """Return the MACs whose pairs may be others because of this device."""
+    lower = 0 if link.kind in PEERS else link.link
+    near = [link, *state.links.nics_of(link.ifindex)]
+    near += [other for ifindex in (link.master, lower) if (other := state.links.get(ifindex)) is not None]
+    found = {mac for one in near for mac in _macs(one)}
+    found |= {state.judgements.members.get(ifindex, "") for ifindex in (link.ifindex, link.master, lower)}
+    return found - {*NO_MAC}
+
+
+def related(state: State, macs: Iterable[str]) -> frozenset[str]:
+    """Return these MACs and those that must be judged with them.
+
+    A NIC may be in the master of another MAC's pair, or be kept by a pair whose MAC it no longer has.
+    """
+    found: set[str] = set()
+    todo = [mac for mac in macs if mac not in NO_MAC]
+    while todo:
+        mac = todo.pop()
+        if mac in found:
+            continue
+        found.add(mac)
+        for link in _candidates(state, mac):
+            above = state.links.get(link.master)
+            near = [link, *state.links.nics_of(link.ifindex), *([above] if above is not None else [])]
+            others = {mac for one in near for mac in _macs(one)} | {state.judgements.members.get(link.ifindex, "")}
+            todo += others - {*NO_MAC}
+    return frozenset(found)
+
+
+def neighbourhood(state: State, macs: Iterable[str]) -> dict[int, Link]:
+    """Return the devices of these MACs, and all others that pairing has to know to judge them."""
+    links, found = state.links, dict[int, Link]()
+    for mac in macs:
+        for link in _candidates(state, mac):
+            near = [link, *links.slaves(link.ifindex), *links.uppers(link.ifindex)]
+            if (above := links.get(link.master)) is not None:
+                near += [above, *(() if above.kind else links.slaves(above.ifindex))]
+            found |= {one.ifindex: one for one in near}
+    return dict(sorted(found.items()))
+
+
+def _candidates(state: State, mac: str) -> list[Link]:
+    found = list(state.links.with_mac(mac))
+    marked, kept = state.links.named(mark(mac)), state.links.get(kept_nic(state, mac))
+    return found + [link for link in (marked, kept) if link is not None and link not in found]
+
+
+def _macs(link: Link) -> set[str]:
+    """Return the MACs in whose judging a device may have a part."""
+    return {link.perm_mac, link.mac} if not link.kind else _bonds_macs(link)
+
+
+def _bonds_macs(link: Link) -> set[str]:
+    return {mac for mac in (our_mac(link), unmarked_mac(link)) if mac}
+
+
+def macs_of(link: Link, kept: Mapping[int, str]) -> set[str]:
+    """Return the MACs from whose judging a device's verdict results."""
+    if link.kind:
+        return _bonds_macs(link)
+    return {kept.get(link.ifindex, link.perm_mac or link.mac), link.perm_mac}
+
+
+def every_mac(state: State) -> set[str]:
+    macs = {mac for link in state.links.values() if link.kind in WITH_MAC for mac in (link.perm_mac, link.mac)}
+    return macs | {mac for link in state.links.values() for mac in _bonds_macs(link)} | state.pairs.keys()
+
+
+def kept_nic(state: State, mac: str) -> int:
+    """Return the paravirtual NIC of a pair that has a master, or is on its way to one; 0 for none.
+
+    A move that has begun is finished on the same device, even if its permanent MAC is another one by now. In place,
+    nothing has moved.
+    """
+    pair = state.pairs.get(mac)
+    if pair is None:
+        return 0
+    if pair.move.journal is not None and pair.move.journal.cut and pair.move.journal.nic:
+        return pair.move.journal.nic if pair.move.journal.nic in state.links else 0
+    is_kept = pair.joined and pair.datapath.moves_configuration
+    return pair.nic if is_kept and pair.nic in state.links else 0

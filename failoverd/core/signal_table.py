@@ -1,0 +1,284 @@
+"""The table of signals: every event that failoverd reports, with its fields.
+
+Everything that reports signals derives from it: D-Bus, the journal, the history, the hooks' environment, the metrics,
+`last_failover` in the status document, and the reference pages. A new field is one row here.
+
+Every event also has the rows of WHEN. On D-Bus a device is named by its object's path. Everywhere else a field that is
+a device stands for two: a slave for its name and its ifindex, a master for its name and the pair's MAC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from failoverd.model.facts import Kind, Row
+from failoverd.model.text import is_passing_name, printable
+
+if TYPE_CHECKING:
+    from failoverd.model.signals import Moment, Signal
+
+Fact = str | int | float | bool | None
+Facts = dict[str, Fact]
+
+WARNING, NOTICE, INFO = 4, 5, 6
+"""The journal's priorities, as syslog has them."""
+
+ROLES = ("master", "primary", "standby")
+CONDITIONS = ("vf-missing", "standby-down", "mtu-mismatch", "datapath-impaired", "path-dead", "flapping")
+"""
+vf-missing         the VF went, and none has come back for [degraded] vf_deadline
+standby-down       the VF carries, and the paravirtual NIC could not: one unplug away from silence
+mtu-mismatch       a slave's MTU is unlike the master's
+datapath-impaired  what the datapath needs was changed, such as the options of the bond, or is not there
+path-dead          a slave's link is up, and its path is dead ([path])
+flapping           the VF is suppressed for its flaps ([damping])
+"""
+
+
+class Member(NamedTuple):
+    """A signal on D-Bus: the interface that has it, its name there, and the fields that its object's path implies."""
+
+    interface: str
+    name: str
+    known: tuple[str, ...] = ("master",)
+
+
+class Told(NamedTuple):
+    """One kind of event."""
+
+    event: str
+    text: str
+    """When it happens, in a sentence."""
+    say: Callable[[Any], str]
+    """The signal as a sentence for the log."""
+    fields: tuple[Row[Any], ...]
+    members: tuple[Member, ...]
+    message_id: str
+    """The journal's MESSAGE_ID, which units/failoverd.catalog explains. It never changes."""
+    counter: str
+    """The metric's name for the number of these events."""
+    by: str = ""
+    """The field by whose values the samples are split."""
+    priority: Callable[[Any], int] = lambda _: INFO
+    priorities: str = "6, info"
+    """A description of `priority`."""
+
+
+MASTER: Row[Any] = Row("master", Kind.MASTER, "The pair's master.", lambda s: (s.master, s.mac))
+
+
+def _slave(name: str, ifindex: int) -> tuple[str | None, int | None]:
+    return name or None, ifindex or None
+
+
+def _failed_over(s: Any) -> str:
+    if not s.new:
+        return f"{s.master}: no slave carries any more; {s.old} was the last: {s.reason}"
+    milliseconds = s.silence * 1000
+    silence = f"; silent for {milliseconds:.{0 if milliseconds >= 100 else 1}f} ms" if milliseconds else ""
+    moved = f"traffic moved from {s.old} to {s.new}" if s.old else f"{s.new} carries"
+    return f"{s.master}: {moved}: {s.reason}{silence}"
+
+
+def _renamed(s: Any) -> str:
+    of = f"the pair {s.mac}" if is_passing_name(s.master) else s.master
+    whose = "the master" if s.role == "master" else f"the {s.role} of {of}"
+    return f"{s.new}: {whose} has this name now, it was {s.old}"
+
+
+def _joined(s: Any) -> str:
+    return f"{s.master}: joined, {f'{s.active} carries' if s.active else 'no slave carries'}"
+
+
+SIGNALS: dict[str, Told] = {
+    "FailedOver": Told(
+        "failed-over",
+        "Another slave carries the traffic, as the kernel confirmed.",
+        _failed_over,
+        (
+            MASTER,
+            Row("from", Kind.SLAVE, "The slave that carried. It may be gone.", lambda s: _slave(s.old, s.old_ifindex)),
+            Row("to", Kind.SLAVE, "The slave that carries now.", lambda s: _slave(s.new, s.new_ifindex)),
+            Row("to_role", Kind.TEXT, "What that is.", lambda s: s.role or None, values=("primary", "standby")),
+            Row("reason", Kind.TEXT, "Why, in words.", lambda s: s.reason),
+            Row(
+                "silence_seconds",
+                Kind.SECONDS,
+                "How long no slave carried: from the kernel's notice that the old slave failed to its notice that the "
+                "new one is active; 0 where the old one could have gone on. Excludes the time before the first notice, "
+                "and the time until the neighbours have learned the new path.",
+                lambda s: round(s.silence, 6),
+                unit="seconds",
+                metric="histogram",
+            ),
+        ),
+        (Member("Master", "FailedOver"),),
+        "4618d75a3eef42019599644ce75903af",
+        "failovers",
+        by="to_role",
+        priority=lambda s: NOTICE if s.new else WARNING,
+        priorities="5, notice; 4, warning, if no slave carries any more",
+    ),
+    "LinkRenamed": Told(
+        "link-renamed",
+        "A device of a pair has another name, as the kernel confirmed.",
+        _renamed,
+        (
+            Row("ifindex", Kind.NUMBER, "The device.", lambda s: s.ifindex),
+            Row("old_name", Kind.TEXT, "Its name before.", lambda s: s.old),
+            Row("new_name", Kind.TEXT, "Its name now.", lambda s: s.new),
+            Row("was_up", Kind.FLAG, "Whether it was up (IFF_UP) when it was renamed.", lambda s: s.was_up),
+            MASTER,
+            Row("role", Kind.TEXT, "What it is in the pair.", lambda s: s.role, values=ROLES),
+        ),
+        (
+            Member("Manager", "LinkRenamed", known=()),
+            Member("Slave", "Renamed", known=("ifindex", "master", "role")),
+        ),
+        "ce2bc060c3c94697825dfbb56779617b",
+        "renames",
+    ),
+    "Joined": Told(
+        "joined",
+        "A pair is joined under its master. Also told at each start, of a pair that is joined.",
+        _joined,
+        (
+            MASTER,
+            Row("ifindex", Kind.NUMBER, "The master's ifindex.", lambda s: s.ifindex or None),
+            Row("active", Kind.SLAVE, "The slave that carries.", lambda s: _slave(s.active, s.active_ifindex)),
+            Row("active_role", Kind.TEXT, "What that is.", lambda s: s.role or None, values=("primary", "standby")),
+        ),
+        (Member("Master", "Joined"),),
+        "40724e66cc3948ffb82db3d9e3293c78",
+        "joins",
+    ),
+    "Released": Told(
+        "released",
+        "A pair's devices are as they were before it was joined.",
+        lambda s: f"{s.name}: released, its devices are as they were before",
+        (
+            Row(
+                "master", Kind.MASTER, "The paravirtual NIC, which has the addresses again.", lambda s: (s.name, s.mac)
+            ),
+            Row("ifindex", Kind.NUMBER, "The paravirtual NIC's ifindex.", lambda s: s.ifindex or None),
+        ),
+        (Member("Master", "Released"),),
+        "d7191e17b0e446529efd00db0d211afc",
+        "releases",
+    ),
+    "ConditionChanged": Told(
+        "condition-changed",
+        "Something about a pair that carries is not as it should be, or is so again.",
+        lambda s: f"{s.master}: {'' if s.present else 'no longer '}{s.condition}: {s.reason}",
+        (
+            MASTER,
+            Row("condition", Kind.TEXT, "What it is, in a word.", lambda s: s.condition, values=CONDITIONS),
+            Row("present", Kind.FLAG, "Whether it is so now.", lambda s: s.present),
+            Row("reason", Kind.TEXT, "The same in words, also where it is over.", lambda s: s.reason),
+        ),
+        (Member("Master", "ConditionChanged"),),
+        "084e47c6dd40413da52683a4f18e56a3",
+        "condition_changes",
+        by="condition",
+        priority=lambda s: WARNING if s.present else INFO,
+        priorities="4, warning; 6, info, when it is over",
+    ),
+}
+"""By the name of the signal's class, so that a reader of the history need not load the classes."""
+
+WHEN: tuple[Row[Moment], ...] = (
+    Row("time", Kind.SECONDS, "When it happened.", lambda m: round(m.time, 6), unit="seconds since 1970"),
+    Row(
+        "monotonic",
+        Kind.SECONDS,
+        "The same moment, by the clock that only counts up.",
+        lambda m: round(m.monotonic, 6),
+        unit="seconds of CLOCK_MONOTONIC",
+    ),
+)
+
+BOOT: Row[str] = Row("boot", Kind.TEXT, "The boot's id, as journalctl --boot= takes it.", str)
+"""The history's own field: CLOCK_MONOTONIC starts anew with each boot."""
+
+DAEMON: dict[str, tuple[Row[str], ...]] = {
+    "started": (Row("version", Kind.TEXT, "failoverd's version.", str),),
+    "stopped": (Row("reason", Kind.TEXT, "Why, in words.", str),),
+}
+"""The events of the daemon itself, for the history: each with its one field."""
+
+
+def told(signal: Signal) -> Told:
+    """Return the signal's row."""
+    return SIGNALS[type(signal).__name__]
+
+
+def sentence(signal: Signal) -> str:
+    """Return the signal as one printable line, the same in the log, the journal and the hooks' output."""
+    return printable(told(signal).say(signal))
+
+
+def facts(signal: Signal, moment: Moment) -> Facts:
+    """Return everything in a signal, by name. None for something absent, as a slave where no slave carries."""
+    found: Facts = {"event": told(signal).event}
+    for row in told(signal).fields:
+        found |= _pieces(row, row.value(signal))
+    return found | {row.key: row.value(moment) for row in WHEN}
+
+
+def happened(event: str, value: str, moment: Moment) -> Facts:
+    """Return the facts about an event of the daemon itself."""
+    found = {row.key: row.value(value) for row in DAEMON[event]}
+    return {"event": event, **found, **{row.key: row.value(moment) for row in WHEN}}
+
+
+def record(signal: Signal) -> Facts:
+    """Return a signal's facts without the pair they are about, for the status document."""
+    found: Facts = {}
+    for row in told(signal).fields:
+        if row.kind is not Kind.MASTER:
+            found |= _pieces(row, row.value(signal))
+    return found
+
+
+def pieces(row: Row[Any]) -> Iterator[Row[Any]]:
+    """Return the rows that a field stands for where a device is not named by its object's path."""
+    if row.kind is Kind.SLAVE:
+        yield row._replace(kind=Kind.TEXT)
+        yield row._replace(key=f"{row.key}_ifindex", kind=Kind.NUMBER, text=f"The ifindex of {row.key}.")
+    elif row.kind is Kind.MASTER:
+        yield row._replace(kind=Kind.TEXT)
+        yield row._replace(key="mac", kind=Kind.TEXT, text="The pair's permanent MAC.")
+    else:
+        yield row
+
+
+def event() -> Row[Facts]:
+    """Return the row for the kind of event, the key that all events have."""
+    words = (*(kind.event for kind in SIGNALS.values()), *DAEMON)
+    return Row("event", Kind.TEXT, "What has happened.", lambda facts: facts["event"], values=words)
+
+
+def keys() -> dict[str, Row[Any]]:
+    """Return every key that an event in the history may have, with its row. A key means the same in all events."""
+    fields = [piece for kind in SIGNALS.values() for row in kind.fields for piece in pieces(row)]
+    found: dict[str, Row[Any]] = {}
+    own = [row for rows in DAEMON.values() for row in rows]
+    rows: tuple[Row[Any], ...] = (*WHEN, BOOT, *fields, *own)
+    for row in rows:
+        found.setdefault(row.key, row)
+    return found
+
+
+def as_text(fact: Fact) -> str:
+    """Format a fact for the journal and a hook's environment: "" for none, 1 and 0 for yes and no."""
+    if fact is None:
+        return ""
+    if isinstance(fact, float):
+        return f"{fact:.6f}"
+    return str(int(fact)) if isinstance(fact, bool) else str(fact)
+
+
+def _pieces(row: Row[Any], value: Any) -> Facts:
+    values = value if isinstance(value, tuple) else (value,)
+    return {one.key: part for one, part in zip(pieces(row), values, strict=True)}

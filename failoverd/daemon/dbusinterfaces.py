@@ -1,0 +1,160 @@
+"""failoverd's D-Bus interfaces: every method, property, signal and error, with types and units.
+
+Properties come from the tables of core/document.py, signals from core/signal_table.py; the methods are here.
+Introspection, argument checks and docs/reference/dbus.md are made from this. It holds nothing that does not work: a
+client that finds a method may call it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from failoverd.bus.interfaces import Arg, Interface, Method, Property, Signal
+from failoverd.core.document import DAEMON, LAST_FAILOVER, NIC
+from failoverd.core.document import MASTER as MASTER_FACTS
+from failoverd.core.document import SLAVE as SLAVE_FACTS
+from failoverd.core.signal_table import SIGNALS, WHEN, Member, Told
+from failoverd.model.facts import Kind, Row, Table, camel, sentence
+
+NAME = "org.failoverd1"
+ROOT = "/org/failoverd1"
+ERROR = f"{NAME}.Error"
+
+EVER = ("TimedOut", "Failed")
+"""The errors that any call may return."""
+
+NONE = {Kind.SLAVE: " / for none.", Kind.OBJECT: " / for none.", Kind.RECORD: " Empty before the first."}
+"""What stands for null, which D-Bus does not have; for a number it is 0."""
+
+
+def members(told: Told) -> Iterator[tuple[Member, tuple[Row[Any], ...]]]:
+    """Yield the D-Bus signals for this event, with the rows that are their arguments."""
+    for member in told.members:
+        yield member, (*(row for row in told.fields if row.key not in member.known), *WHEN)
+
+
+def _properties(table: Table[Any]) -> tuple[Property, ...]:
+    return tuple(Property(camel(row.key), row.kind.signature, _doc(row), row.constant) for row in table.rows)
+
+
+def _signals(interface: str) -> tuple[Signal, ...]:
+    return tuple(
+        Signal(member.name, told.text, tuple(Arg(row.key, row.kind.signature, _doc(row)) for row in rows))
+        for told in SIGNALS.values()
+        for member, rows in members(told)
+        if member.interface == interface
+    )
+
+
+def _doc(row: Row[Any]) -> str:
+    text = sentence(row) + NONE.get(row.kind, "")
+    if row.kind is Kind.RECORD:
+        within = ", ".join(f"{camel(one.key)} ({one.kind.signature})" for one in LAST_FAILOVER)
+        return f"{text} It has {within}."
+    return f"{text} 0 for none." if row.optional else text
+
+
+MANAGER = Interface(
+    f"{NAME}.Manager",
+    f"{DAEMON.text} Its object is also the ObjectManager of all others.",
+    methods=(
+        Method(
+            "Explain",
+            "What was made of every NIC, and why.",
+            takes=(Arg("nic", "s", "A device's name, alternative name, MAC or ifindex; an empty text for all."),),
+            gives=(
+                Arg(
+                    "nics",
+                    f"a({''.join(row.kind.signature for row in NIC.rows)})",
+                    f"For each device its {', '.join(row.key for row in NIC.rows[:-1])} and {NIC.rows[-1].key}.",
+                ),
+            ),
+            errors=("NoSuchDevice", *EVER),
+        ),
+        Method(
+            "Adopt",
+            "Join a pair now, also one that was released. Returns when this has begun; the master's State tells more.",
+            takes=(Arg("nic", "s", "The master or a slave, by name, alternative name, MAC or ifindex."),),
+            gives=(Arg("master", "o", "The object the pair has, or will have when it is joined."),),
+            changes=True,
+            errors=("NoSuchPair", *EVER),
+        ),
+        Method(
+            "RenameLink",
+            "Give a device of a pair another name. Returns when the kernel has confirmed it. Configuration files that "
+            "have the old name in them stay as they are.",
+            takes=(
+                Arg("nic", "s", "The master or a slave, by name, alternative name, MAC or ifindex."),
+                Arg("new_name", "s", "Its new name: 1 to 15 bytes without /, :, % and white space."),
+            ),
+            changes=True,
+            errors=("NoSuchPair", "NoSuchDevice", "NotJoined", "InvalidName", "NameTaken", "Busy", *EVER),
+        ),
+        Method(
+            "Reload",
+            "Read the configuration anew, as SIGHUP does. Returns when it is taken.",
+            gives=(Arg("changes", "as", "What is different now, a line for each key."),),
+            changes=True,
+            errors=("ConfigurationInvalid", *EVER),
+        ),
+    ),
+    properties=_properties(DAEMON),
+    signals=_signals("Manager"),
+)
+
+MASTER = Interface(
+    f"{NAME}.Master",
+    f"{MASTER_FACTS.text} Its path ends in the pair's MAC.",
+    methods=(
+        Method(
+            "Drain",
+            "Lead the traffic to the standby, so that the VF can be taken away. Returns when it is there and the "
+            "neighbours have been told. It ends with the next VF that is plugged in, with Undrain, or by itself.",
+            takes=(Arg("seconds", "u", "After so many seconds it ends by itself, up to a million; 0 for never."),),
+            changes=True,
+            errors=("NoSuchPair", "NotJoined", "NoStandby", "NotDrained", "JoinedByKernel", "BadArgument", *EVER),
+        ),
+        Method(
+            "Undrain",
+            "End a drain. Returns when this has begun; the VF carries again after its hold-down.",
+            changes=True,
+            errors=("NoSuchPair", "NotDrained", "NotJoined", "JoinedByKernel", *EVER),
+        ),
+        Method(
+            "ResetDamping",
+            "Forget how often the VF has failed. Returns when this has begun; a VF that was suppressed carries again "
+            "after its hold-down.",
+            changes=True,
+            errors=("NoSuchPair", "NotJoined", "JoinedByKernel", *EVER),
+        ),
+        Method(
+            "SwitchTo",
+            "Have this slave carry the traffic. Returns when it does. To the standby it is a drain without a time; to "
+            "the VF it ends a drain and skips the hold-down.",
+            takes=(Arg("slave", "o", "The object of the slave."),),
+            changes=True,
+            errors=(
+                *("NoSuchPair", "NoSuchSlave", "Unfit", "NotJoined", "NoStandby", "NotDrained", "JoinedByKernel"),
+                *EVER,
+            ),
+        ),
+        Method(
+            "Release",
+            "Give the pair's devices back as they were before. Returns when this has begun; State tells the end.",
+            changes=True,
+            errors=("NoSuchPair", "AlreadyReleased", "JoinedByKernel", *EVER),
+        ),
+    ),
+    properties=_properties(MASTER_FACTS),
+    signals=_signals("Master"),
+)
+
+SLAVE = Interface(
+    f"{NAME}.Slave",
+    f"{SLAVE_FACTS.text} Its path ends in its ifindex, so it is the same object under another name.",
+    properties=_properties(SLAVE_FACTS),
+    signals=_signals("Slave"),
+)
+
+INTERFACES = (MANAGER, MASTER, SLAVE)

@@ -1,0 +1,27 @@
+"""The kinds of device that have options of their own: one file each.
+
+A file has the options that the kernel reports for such a device (IFLA_INFO_DATA), those of them that are read, and the
+attributes that create one. Kinds without a file are known by their names alone. A further kind is its file and a row in
+KINDS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from failoverd.kinds.base import Data, NewDevice
+from failoverd.kinds.bond import Bond
+from failoverd.kinds.bridge import Bridge
+from failoverd.kinds.veth import Veth, VethPair
+from failoverd.kinds.vlan import Vlan
+
+__all__ = ["KINDS", "Bond", "Bridge", "Data", "Info", "NewDevice", "Spec", "Veth", "VethPair", "Vlan"]
+
+Info = Bond | Bridge | Veth | Vlan
+"""The options of an existing device of one of these kinds."""
+
+Spec = Bond | Bridge | VethPair | Vlan
+"""The options of a new device of one of these kinds."""
+
+KINDS: Mapping[str, type[Info]] = {kind.kind: kind for kind in (Bond, Bridge, Veth, Vlan)}
+"""By the kernel's name of the kind (IFLA_INFO_KIND)."""

@@ -1,1 +1,0 @@
-"""One story, several worlds: the scenario runner, the simulated kernel, real guests, the timeline picture."""

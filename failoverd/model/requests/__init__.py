@@ -1,0 +1,68 @@
+"""The requests that failoverd may make of a machine: one class for each kind.
+
+No other code ever changes a device, so this folder is the whole list of what can happen to a machine. A class knows its
+own facts (base.py). Beside it stand its writer, a row of netlink/requests.py, and its prediction, a row of
+plan/predict/.
+"""
+
+from failoverd.model.requests.base import NameOf, OfDevice, Request, Weight
+from failoverd.model.requests.inet import (
+    AddAddress,
+    AddLabel,
+    AddNeighbour,
+    AddRoute,
+    DropAddress,
+    DropRoute,
+    SetAttribute,
+    SetLinkLocal,
+    SetSysctl,
+)
+from failoverd.model.requests.links import (
+    AddAltname,
+    CreateLink,
+    DeleteLink,
+    DropAltname,
+    HearAll,
+    Rename,
+    SetActive,
+    SetAllMulticast,
+    SetMaster,
+    SetMtu,
+    SetPromiscuous,
+    SetUp,
+    TryMaster,
+)
+from failoverd.model.requests.tc import AddClsact, AddRedirect, DropClsact, DropRedirect
+
+__all__ = [
+    "AddAddress",
+    "AddAltname",
+    "AddClsact",
+    "AddLabel",
+    "AddNeighbour",
+    "AddRedirect",
+    "AddRoute",
+    "CreateLink",
+    "DeleteLink",
+    "DropAddress",
+    "DropAltname",
+    "DropClsact",
+    "DropRedirect",
+    "DropRoute",
+    "HearAll",
+    "NameOf",
+    "OfDevice",
+    "Rename",
+    "Request",
+    "SetActive",
+    "SetAllMulticast",
+    "SetAttribute",
+    "SetLinkLocal",
+    "SetMaster",
+    "SetMtu",
+    "SetPromiscuous",
+    "SetSysctl",
+    "SetUp",
+    "TryMaster",
+    "Weight",
+]

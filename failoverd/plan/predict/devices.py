@@ -1,0 +1,73 @@
+"""A device by itself: its names, its MTU, the frames that it takes in."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+
+from failoverd.model.requests import (
+    AddAltname,
+    DropAltname,
+    Rename,
+    SetAllMulticast,
+    SetLinkLocal,
+    SetPromiscuous,
+)
+from failoverd.plan.predict.addresses import relabel
+from failoverd.plan.predict.machine import Machine, RefusedError
+
+
+def rename(machine: Machine, request: Rename) -> None:
+    """dev_change_name(). IPv4 labels follow (net/ipv4/devinet.c, inetdev_changename)."""
+    link = machine.link(request.ifindex)
+    if link.up and not machine.live_renames:
+        raise RefusedError(errno.EBUSY)
+    if request.name != link.name:
+        machine.free_name(request.name)
+    machine.put(replace(link, name=request.name))
+    relabel(machine, link.ifindex, request.name)
+
+
+def add_altname(machine: Machine, request: AddAltname) -> None:
+    """netdev_name_node_alt_create()."""
+    link = machine.link(request.ifindex)
+    machine.free_name(request.name)
+    machine.put(replace(link, altnames=link.altnames | {request.name}))
+
+
+def drop_altname(machine: Machine, request: DropAltname) -> None:
+    """netdev_name_node_alt_destroy()."""
+    link = machine.link(request.ifindex)
+    if machine.named(request.name) is None:
+        raise RefusedError(errno.ENOENT)
+    if request.name not in link.altnames:
+        raise RefusedError(errno.EINVAL)
+    machine.put(replace(link, altnames=link.altnames - {request.name}))
+
+
+def set_mtu(machine: Machine, ifindex: int, mtu: int) -> None:
+    """A master's MTU is set on its slaves, too (bond_change_mtu), if it is a new one."""
+    if machine.link(ifindex).mtu == mtu:
+        return
+    group = [machine.links[ifindex], *(x for x in machine.links.values() if x.master == ifindex)]
+    if any(0 < x.max_mtu < mtu for x in group):
+        raise RefusedError(errno.EINVAL)
+    for link in reversed(group):
+        machine.put(replace(link, mtu=mtu))
+
+
+def set_all_multicast(machine: Machine, request: SetAllMulticast) -> None:
+    """IFF_ALLMULTI."""
+    machine.put(replace(machine.link(request.ifindex), all_multicast=request.on))
+
+
+def set_promiscuous(machine: Machine, request: SetPromiscuous) -> None:
+    """IFF_PROMISC, which counts as one of the users that need every frame."""
+    link = machine.link(request.ifindex)
+    more = request.on - link.promiscuous
+    machine.put(replace(link, promiscuous=request.on, promiscuity=link.promiscuity + more))
+
+
+def set_link_local(machine: Machine, request: SetLinkLocal) -> None:
+    """It acts when the device next comes up (net/ipv6/addrconf.c, addrconf_dev_config)."""
+    machine.put(replace(machine.link(request.ifindex), link_local=request.on))

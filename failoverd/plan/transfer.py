@@ -1,0 +1,301 @@
+"""IP configuration on its way from one device to another.
+
+What the kernel makes by itself when an address is added (prefix routes, the local table, ff00::/8: all of
+RTPROT_KERNEL) is left to it. Everything else is carried over unchanged, except that it points at another device. IPv6
+addresses go with IFA_F_NODAD: they were this machine's a millisecond ago, and a second of duplicate address detection
+would be a second of silence.
+
+One trap: NetworkManager gives addresses IFA_F_NOPREFIXROUTE, adds the prefix routes itself, and signs them
+RTPROT_KERNEL. Where an address has that flag, such routes are carried over, too; otherwise no gateway would be
+accepted.
+
+Policy rules are not carried over: they name devices by name, and the kernel binds them anew when the master takes the
+name (net/core/fib_rules.c, NETDEV_CHANGENAME).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import replace
+
+from failoverd.model.inet import FOREVER, Address, Label, Neighbour, Route
+from failoverd.model.pairs import Inet
+from failoverd.model.requests import AddAddress, AddLabel, AddNeighbour, AddRoute, DropAddress, Request
+from failoverd.plan.gateways import Prefix, has_gateway, on_link
+
+AF_INET6 = 10
+IFA_F_TEMPORARY = 0x01
+IFA_F_NODAD = 0x02
+IFA_F_DADFAILED = 0x08
+IFA_F_TENTATIVE = 0x40
+IFA_F_MANAGETEMPADDR = 0x100
+IFA_F_NOPREFIXROUTE = 0x200
+IFA_ADDRESS = 1
+IFA_LABEL = 3
+SCOPE_LINK = 253
+RTN_UNICAST = 1
+RT_TABLE_LOCAL = 255
+RTPROT_KERNEL = 2
+RTPROT_RA = 9
+RTA_DST = 1
+RTA_PRIORITY = 6
+RTA_NH_ID = 30
+NDA_DST = 1
+NTF_PROXY = 0x08
+
+
+def to_device(inet: Inet, ifindex: int) -> Inet:
+    """Return the same configuration for another device."""
+    by_hand = {a.family for a in inet.addresses if a.flags & IFA_F_NOPREFIXROUTE}
+    routes = [r for r in inet.routes if _is_somebodys(r, by_hand)] + _advertised(inet.routes)
+    links = _links(inet)
+    routes = [on_link(route, links) for route in routes]
+    return Inet(
+        tuple(_address_to(a, ifindex) for a in inet.addresses),
+        tuple(_route_to(r, ifindex) for r in sorted(routes, key=_order)),
+        tuple(replace(n, ifindex=ifindex) for n in inet.neighbours),
+        tuple(replace(label, ifindex=ifindex) for label in inet.labels),
+        inet.settings,
+    )
+
+
+def _links(inet: Inet) -> list[Prefix]:
+    """Return the networks on the link: those of the addresses, and those of routes without a gateway."""
+    found = [(a.family, dict(a.attrs).get(IFA_ADDRESS, a.local), a.prefixlen) for a in inet.addresses]
+    direct = [r for r in inet.routes if not has_gateway(r) and r.type == RTN_UNICAST]
+    return found + [(r.family, dict(r.attrs).get(RTA_DST, b""), r.dst_len) for r in direct]
+
+
+def _is_somebodys(route: Route, by_hand: set[int]) -> bool:
+    """Whether the kernel would not make this route again by itself. `by_hand`: families without its prefix routes."""
+    if route.protocol == RTPROT_KERNEL:
+        return route.family in by_hand and route.type == RTN_UNICAST and route.table != RT_TABLE_LOCAL
+    return route.protocol != RTPROT_RA
+
+
+def _advertised(routes: Iterable[Route]) -> list[Route]:
+    """Return the routes of router advertisements, one step less preferred than they were.
+
+    When the device comes up, the kernel asks for an advertisement and adds the same routes itself. If it met a carried
+    route with the same metric, it would set the expiry of that route to now (net/ipv6/ip6_fib.c, fib6_add_rt2node), and
+    the machine would have no default route until the next advertisement. So the carried route stands behind and fills
+    the gap.
+
+    systemd-networkd asks, too, and since 256 its routes have a nexthop object, which goes with its device. The kernel
+    also reports the content of the object (nexthop_compat_mode), and that is enough for as long as the gap lasts.
+    """
+    best: dict[object, Route] = {}
+    for route in sorted((r for r in routes if r.protocol == RTPROT_RA), key=_metric):
+        rest = tuple((kind, data) for kind, data in route.attrs if kind not in (RTA_PRIORITY, RTA_NH_ID))
+        behind = (*rest, (RTA_PRIORITY, struct.pack("=I", min(_metric(route) + 1, 0xFFFFFFFF))))
+        key = (route.family, route.dst_len, route.table, tuple(sorted(rest)))
+        best.setdefault(key, replace(route, attrs=behind))
+    return list(best.values())
+
+
+def _metric(route: Route) -> int:
+    raw = dict(route.attrs).get(RTA_PRIORITY, b"")
+    return int(struct.unpack("=I", raw)[0]) if len(raw) == 4 else 0
+
+
+def _address_to(address: Address, ifindex: int) -> Address:
+    sure = address.family == AF_INET6 and not address.flags & IFA_F_DADFAILED
+    return replace(address, ifindex=ifindex, flags=address.flags | IFA_F_NODAD if sure else address.flags)
+
+
+def _route_to(route: Route, ifindex: int) -> Route:
+    hops = tuple(replace(h, ifindex=ifindex) if h.ifindex == route.ifindex else h for h in route.hops)
+    return replace(route, ifindex=ifindex, hops=hops)
+
+
+def _order(route: Route) -> tuple[bool, int]:
+    """The sort order of routes: without a gateway first, longest first. A gateway is accepted only if a route to it
+    exists.
+    """
+    return has_gateway(route), -route.dst_len
+
+
+def is_link_local(address: Address) -> bool:
+    """Whether this is an IPv6 link-local address."""
+    return address.family == AF_INET6 and address.scope == SCOPE_LINK
+
+
+def add_links_local(wanted: Inet, there: Inet) -> list[Request]:
+    """Add the missing link-local addresses. They are added while the device is down, ahead of the kernel's own."""
+    return [AddAddress(a) for a in _missing_addresses(wanted, there) if is_link_local(a)]
+
+
+def add_others(wanted: Inet, there: Inet, up: bool) -> list[Request]:
+    """Add all other missing addresses and labels and, if the device is up, the missing routes and neighbours.
+
+    Routes and neighbours need a device that is up: both go when it goes down.
+    """
+    addresses: list[Request] = [AddAddress(a) for a in _missing_addresses(wanted, there) if not is_link_local(a)]
+    labels: list[Request] = [AddLabel(label) for label in _missing_labels(wanted, there)]
+    if not up:
+        return labels + addresses
+    known = {_route_key(r) for r in there.routes}
+    routes: list[Request] = [AddRoute(r) for r in wanted.routes if _route_key(r) not in known]
+    return [*labels, *addresses, *routes, *(AddNeighbour(n) for n in _missing_neighbours(wanted, there))]
+
+
+def add_again(wanted: Inet, there: Inet) -> list[Request]:
+    """Remove and add again each wanted IPv6 address that is here already, but not confirmed.
+
+    The machine's other NIC has it, and has answered the duplicate address detection, or will. Where that has failed on
+    both NICs, the address is checked once more, with the other NIC's answer out of the way.
+    """
+    by_key = {_address_key(a): a for a in wanted.addresses if a.family == AF_INET6}
+    found = ((a, by_key[_address_key(a)]) for a in there.addresses if _address_key(a) in by_key)
+    doubted = ((a, w) for a, w in found if a.flags & (IFA_F_DADFAILED | IFA_F_TENTATIVE * bool(w.flags & IFA_F_NODAD)))
+    return [request for a, w in doubted for request in (_drop(a), AddAddress(_unchecked(w)))]
+
+
+def _unchecked(address: Address) -> Address:
+    return replace(address, flags=address.flags & ~(IFA_F_DADFAILED | IFA_F_TENTATIVE))
+
+
+def additions(wanted: Inet) -> list[Request]:
+    """Return the requests that put all of this on its device, which is up."""
+    return [*add_links_local(wanted, Inet()), *add_others(wanted, Inet(), up=True)]
+
+
+def drop_all(there: Inet) -> list[Request]:
+    """Remove the addresses of a slave. Its link-local one goes by itself when it is enslaved.
+
+    Without lifetimes, so that the request is the same whenever it is made, and without the label: the label follows the
+    device's name, and the kernel removes no address whose label differs (net/ipv4/devinet.c, inet_rtm_deladdr).
+    """
+    return [_drop(a) for a in there.addresses if not is_link_local(a)]
+
+
+def _drop(address: Address) -> Request:
+    attrs = tuple(x for x in address.attrs if x[0] != IFA_LABEL)
+    return DropAddress(replace(address, valid=FOREVER, preferred=FOREVER, attrs=attrs))
+
+
+def drop_links_local(there: Inet) -> list[Request]:
+    """Remove a NIC's link-local addresses: its master has the same ones, on the same link."""
+    return [DropAddress(replace(a, valid=FOREVER, preferred=FOREVER)) for a in there.addresses if is_link_local(a)]
+
+
+def union(first: Inet, second: Inet) -> Inet:
+    """Return everything that is in either. Where both have it, the first one's is taken."""
+    addresses = {_address_key(a): a for a in (*second.addresses, *first.addresses)}
+    routes = {_route_key(r): r for r in (*second.routes, *first.routes)}
+    return Inet(
+        tuple(addresses[key] for key in _in_order(_address_key(a) for a in (*first.addresses, *second.addresses))),
+        tuple(routes[key] for key in _in_order(_route_key(r) for r in (*first.routes, *second.routes))),
+        (*first.neighbours, *_missing_neighbours(second, first)),
+        (*first.labels, *_missing_labels(second, first)),
+        tuple({**dict(second.settings), **dict(first.settings)}.items()),
+    )
+
+
+def own(inet: Inet) -> Inet:
+    """Return the part of a VF's configuration that goes to the master: all but its settings, which are the NIC's."""
+    return replace(inet, settings=())
+
+
+def renewed(journal: Inet, seen: Inet) -> Inet:
+    """Return the journal's configuration with what has come since. Each setting is as it is now."""
+    return union(Inet(settings=seen.settings), union(journal, seen))
+
+
+def adds_to(first: Inet, second: Inet) -> bool:
+    """Whether the second has an address that the first has not, link-local ones aside."""
+    return any(not is_link_local(a) for a in _missing_addresses(second, first))
+
+
+def is_in(part: Inet, whole: Inet) -> bool:
+    """Whether the whole has everything of the part, settings aside, of which every device has all."""
+    routes = {_route_key(r) for r in part.routes} - {_route_key(r) for r in whole.routes}
+    others = _missing_neighbours(part, whole) or _missing_labels(part, whole)
+    return not routes and not others and not _missing_addresses(part, whole)
+
+
+def missing(wanted: Inet, there: Inet) -> Inet:
+    """Return the wanted configuration that is not there, without settings and routes that advertisements bring back."""
+    known = {_route_key(r) for r in there.routes}
+    return Inet(
+        tuple(_missing_addresses(wanted, there)),
+        tuple(r for r in wanted.routes if _route_key(r) not in known and r.protocol != RTPROT_RA),
+        tuple(_missing_neighbours(wanted, there)),
+        tuple(_missing_labels(wanted, there)),
+    )
+
+
+def has_own_routes6(inet: Inet) -> bool:
+    """Whether there are IPv6 routes that a program or a user has set.
+
+    There is only one such route to a place at a metric, whatever the device (net/ipv6/ip6_fib.c, fib6_add_rt2node), so
+    it cannot be on another device first.
+    """
+    return any(r.family == AF_INET6 and r.protocol not in (RTPROT_KERNEL, RTPROT_RA) for r in inet.routes)
+
+
+def is_advertised_to(inet: Inet) -> bool:
+    """Whether a router advertisement has left routes. They outlive the last address, until the device is down."""
+    return any(r.family == AF_INET6 and r.protocol == RTPROT_RA for r in inet.routes)
+
+
+def without_advertised(inet: Inet) -> Inet:
+    """Return the configuration without the results of router advertisements.
+
+    The kernel marks the addresses that it makes of a prefix, and its temporary ones (net/ipv6/addrconf.c,
+    addrconf_prefix_rcv_add_addr).
+    """
+    made = IFA_F_MANAGETEMPADDR | IFA_F_TEMPORARY
+    addresses = tuple(a for a in inet.addresses if a.family != AF_INET6 or not a.flags & made)
+    return replace(inet, addresses=addresses, routes=tuple(r for r in inet.routes if r.protocol != RTPROT_RA))
+
+
+def is_own_route6(route: Route) -> bool:
+    """Whether this is an IPv6 route that the kernel has not made for an address of the device."""
+    return route.family == AF_INET6 and route.protocol != RTPROT_KERNEL and not route.hops
+
+
+def why_not_movable(inet: Inet) -> str:
+    """Return what of this configuration could not be restored on another device, in words, or ""."""
+    lasting = [route for route in inet.routes if route.protocol != RTPROT_RA]
+    if any(kind == RTA_NH_ID for route in lasting for kind, _ in route.attrs):
+        return "a route through it uses a nexthop object (ip nexthop), which failoverd cannot move"
+    return ""
+
+
+def _missing_addresses(wanted: Inet, there: Inet) -> list[Address]:
+    known = {_address_key(a) for a in there.addresses}
+    return [a for a in wanted.addresses if _address_key(a) not in known]
+
+
+def _missing_neighbours(wanted: Inet, there: Inet) -> list[Neighbour]:
+    known = {_neighbour_key(n) for n in there.neighbours}
+    return [n for n in wanted.neighbours if _neighbour_key(n) not in known]
+
+
+def _missing_labels(wanted: Inet, there: Inet) -> list[Label]:
+    known = {(label.prefix, label.prefixlen) for label in there.labels}
+    return [label for label in wanted.labels if (label.prefix, label.prefixlen) not in known]
+
+
+def _neighbour_key(neighbour: Neighbour) -> object:
+    return (neighbour.family, neighbour.flags & NTF_PROXY, dict(neighbour.attrs).get(NDA_DST, b""))
+
+
+def _in_order(keys: Iterable[object]) -> dict[object, None]:
+    return dict.fromkeys(keys)
+
+
+def _address_key(address: Address) -> object:
+    """The identity of an address on a device: for IPv6 the prefix does not count, for IPv4 the peer counts, too."""
+    if address.family == AF_INET6:
+        return (address.family, address.local)
+    return (address.family, address.local, address.prefixlen, dict(address.attrs).get(IFA_ADDRESS, address.local))
+
+
+def _route_key(route: Route) -> object:
+    """The identity of a route, whichever device it is on."""
+    hops = tuple((h.weight, h.attrs) for h in route.hops)
+    fixed = (route.family, route.dst_len, route.src_len, route.tos, route.table, route.protocol, route.type)
+    return (*fixed, tuple(sorted(route.attrs)), hops)

@@ -1,0 +1,106 @@
+"""What holds a device: a master that failoverd did not make, or a device stacked on it, such as a VLAN.
+
+A held NIC is not enslaved, because its holder would lose its traffic. A held master is not removed, because the kernel
+would remove the devices stacked on it as well.
+
+The kernel counts captures on a master (IFLA_PROMISCUITY) and reports each change, so no program has to be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from failoverd.model.links import PEERS, Link
+from failoverd.model.linktable import LinkTable
+
+BRIDGE = "bridge"
+STACKING = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"})
+OF_ITS_OWN = frozenset({"vlan", "macvlan", "macvtap"})
+"""Kinds of stacked devices that need frames which the lower device's own MAC, without a VLAN, would not bring."""
+
+
+def standing_on(links: Mapping[int, Link]) -> dict[int, str]:
+    """Return the name of a device that is stacked on another one, by the ifindex of the lower one.
+
+    That is a VLAN, a macvlan, a tunnel, any device with a lower device. As `ip link` shows it, `gre1@ens3`.
+    """
+    found = {}
+    for link in links.values():
+        if link.link not in (0, link.ifindex) and link.kind not in PEERS:
+            below = links.get(link.link)
+            found[link.link] = f"{link.name}@{below.name}" if below is not None else link.name
+    return found
+
+
+def upper_on(link: Link, links: Mapping[int, Link]) -> str:
+    """Return the entry of `standing_on` for one device, or ""."""
+    names = [upper.name for upper in LinkTable.of(links).uppers(link.ifindex)]
+    return f"{names[-1]}@{link.name}" if names else ""
+
+
+def stacked_on(link: Link, links: Mapping[int, Link]) -> list[int]:
+    """Return the ifindexes of everything stacked on a device, level by level, with the bridges that it is a port of."""
+    table = LinkTable.of(links)
+    found: list[int] = []
+    level = {link.ifindex}
+    while level:
+        masters = {table[i].master for i in level if i in table}
+        standing = {upper.ifindex for i in level for upper in table.uppers(i) if upper.kind in STACKING}
+        bridges = {i for i in masters if i in table and table[i].kind == BRIDGE}
+        level = (standing | bridges) - {*found, link.ifindex}
+        found += sorted(level)
+    return found
+
+
+def bridge_of(link: Link, links: Mapping[int, Link]) -> int:
+    """Return the ifindex of the bridge that this device is a port of, 0 for none."""
+    return link.master if link.master in links and links[link.master].kind == BRIDGE else 0
+
+
+def wants_everything(link: Link, links: Mapping[int, Link]) -> bool:
+    """Whether something on this device needs frames that are not for its own MAC, or are in a VLAN."""
+    return bool(link.promiscuity) or any(u.kind in OF_ITS_OWN for u in LinkTable.of(links).uppers(link.ifindex))
+
+
+def why_held(link: Link, master: Link | None, links: Mapping[int, Link], uppers: Mapping[int, str]) -> str:
+    """Return why this NIC cannot be taken for a pair with this master, or ""."""
+    if master is not None and link.master == master.ifindex:
+        return ""
+    if link.master:
+        holder = links[link.master].name if link.master in links else f"the device with ifindex {link.master}"
+        return f"it is already a slave of {holder}"
+    if upper := uppers.get(link.ifindex):
+        way_out = f"take {upper} away until there is a master, or set datapath to tc"
+        return f"{upper} stands on it and would lose its traffic; {way_out}"
+    return ""
+
+
+def why_other_mac(link: Link) -> str:
+    """Return why no bond is made of a NIC whose MAC is not its permanent one, or "".
+
+    The bond would have the MAC of the slave that carries, and a VF takes in no other than its own.
+    """
+    if not link.mac or link.mac == link.perm_mac:
+        return ""
+    way_out = f"ip link set dev {link.name} address {link.perm_mac}"
+    return f"its MAC was changed to {link.mac}, which a bond could not keep; set it back ({way_out})"
+
+
+def obstacle(thing: str) -> str:
+    """Return why a NIC on which this thing depends is not enslaved."""
+    return f"{thing} and would be cut off"
+
+
+def why_not_a_slave(nic: Link, links: Mapping[int, Link]) -> str:
+    """Return what would stop working if this paravirtual NIC became a slave, judged by the devices alone, or ""."""
+    if nic.slave_kind == "vrf":
+        return f"it is in the VRF {links[nic.master].name if nic.master in links else nic.master}"
+    if upper := upper_on(nic, links):
+        return f"{upper} stands on it and would lose its traffic"
+    return why_other_mac(nic)
+
+
+def upper_of(master: Link, links: Mapping[int, Link]) -> str:
+    """Return the name of a device that is stacked on this master or has it as its slave, "" for none."""
+    above = links.get(master.master)
+    return upper_on(master, links) or (above.name if above else "")

@@ -1,0 +1,74 @@
+"""--dry-run on a simulated kernel: it begins with all that a start begins with."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import trio
+from test_daemon_engine import FIRST, Machine, joined, on_a_machine
+
+from failoverd.config.spec import Config
+from failoverd.daemon.calls import carry_out
+from failoverd.daemon.dryrun import dry_run
+from failoverd.daemon.store import MemoryStore
+
+
+async def plan(machine: Machine, store: MemoryStore) -> list[str]:
+    opened = machine.kernel.open(strict=True)
+    now = trio.current_time()
+    lines = await dry_run(Config(), opened, machine.open_inet, machine.complete, store, lambda _nic, _name: "", now)
+    return lines[lines.index("") + 1 :]
+
+
+def test_a_drain_is_not_forgotten() -> None:
+    """Without it the plan would be to give the traffic back to a VF that somebody is about to pull."""
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        await machine.until(lambda _state: machine.states() == {FIRST: "accelerated"})
+        await carry_out(machine.engine, "drain", FIRST)
+        assert machine.store.kept.drains.keys() == {FIRST}
+        await trio.sleep(10)
+        assert await plan(machine, machine.store) == ["nothing to do"]
+        forgetful = MemoryStore()
+        forgetful.kept.memory.update(machine.store.kept.memory)
+        assert await plan(machine, forgetful) != ["nothing to do"]
+
+    on_a_machine(body)
+
+
+def test_what_was_released_stays_so_and_what_is_not_here_is_no_trouble() -> None:
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        await carry_out(machine.engine, "release", FIRST)
+        await machine.until(lambda state: not state.pairs[FIRST].joined)
+        await trio.sleep(5)
+        machine.store.kept.memory["52:54:00:00:00:77"] = "released"
+        assert await plan(machine, machine.store) == ["nothing to do"]
+
+    on_a_machine(body)
+
+
+def test_what_is_said_is_what_the_daemon_then_does(caplog: pytest.LogCaptureFixture) -> None:
+    """Request by request; the kernel says yes to each."""
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+        await carry_out(machine.engine, "release", FIRST)
+        await machine.until(lambda state: not state.pairs[FIRST].joined)
+        await trio.sleep(5)
+        said = await plan(machine, MemoryStore())
+        caplog.set_level(logging.DEBUG, "failoverd")
+        caplog.clear()
+        await carry_out(machine.engine, "adopt", FIRST)
+        await machine.until(lambda _state: machine.states() == {FIRST: "accelerated"})
+        await trio.sleep(10)
+        done = [line.removeprefix(f"{FIRST}: ") for line in caplog.messages]
+        requests = [line for line in done if line[0] == " "]
+        # The log has the names from before a datagram.
+        renamed = requests.index("  rename fo525400000001 to ens3") + 1
+        requests[renamed:] = [line.replace("fo525400000001", "ens3") for line in requests[renamed:]]
+        assert [line for line in said if line[0] == " "] == requests
+
+    on_a_machine(body)

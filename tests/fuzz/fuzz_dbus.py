@@ -1,0 +1,133 @@
+"""What the bus sends, from its bytes to the answer's bytes.
+
+The stream is cut into messages, each is read and answered from the objects of a machine with a pair. It may end the
+connection (WireError), be passed over or refused; the answer can be sent, and read again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+
+import malformed
+from dbus_next import Message
+from fuzz_control import machine
+from fuzzing import Harness
+from rawbus import ERROR, RETURN, build, fields, text
+
+from failoverd.bus.connection import Connection
+from failoverd.bus.dispatch import Asked, answer
+from failoverd.bus.envelope import envelope, refusal
+from failoverd.bus.interfaces import BusError
+from failoverd.bus.tree import Tree
+from failoverd.bus.wire import Reader, TooLongError, UnreadableError, WireError, marshal, read
+from failoverd.core.answers import CallError
+from failoverd.core.calls import CALLS
+from failoverd.core.status import status
+from failoverd.daemon.dbuscalls import DOINGS
+from failoverd.daemon.dbusinterfaces import INTERFACES, ROOT
+from failoverd.daemon.dbusobjects import objects
+
+HELD = 1 << 14
+"""Bytes that a reader may hold on to: less than a header and a body at their longest, and a piece."""
+PIECE = 512
+
+
+class Speeds:
+    """For each slave, whatever is asked."""
+
+    def __getitem__(self, _key: str) -> object:
+        return lambda _ifindex: 10_000
+
+
+TREE = Tree(ROOT, INTERFACES)
+STATE = machine()
+TREE.replace(objects(status(STATE), Speeds()))  # type: ignore[arg-type]
+
+
+def one(data: bytes) -> None:
+    """See the module."""
+    reader = Reader()
+    taken: list[Message] = []
+    connection = Connection("unix:path=/nowhere", lambda found: taken.append(_read(found)))
+    with contextlib.suppress(WireError):
+        for at in range(0, len(data), PIECE):
+            for found in reader.feed(data[at : at + PIECE]):
+                connection._take(found)
+                if found.can_be_answered:
+                    envelope(refusal(found, 1, b"org.example.Error", b"no"))
+            assert len(reader._buffer) <= HELD
+
+
+def _read(found: object) -> None:
+    """As the desk does."""
+    with contextlib.suppress(TooLongError, UnreadableError):
+        call = read(found)  # type: ignore[arg-type]
+        try:
+            reply = _answered(call)
+        except BusError as error:
+            reply = Message.new_error(call, error.name, str(error).replace("\0", "\\0"))
+        if not call.flags & 1 and call.sender and call.serial:
+            reply.serial = 1
+            _is_sendable(reply)
+
+
+def _answered(call: Message) -> Message:
+    found = answer(TREE, call)
+    if isinstance(found, Asked):
+        doing = DOINGS[found.method.name]
+        try:
+            document = CALLS[doing.call].run(STATE, doing.arguments(found), 0.0).document
+            values = doing.answer(document)
+        except CallError as error:
+            raise BusError("org.failoverd1.Error.Failed", str(error)) from error
+        return Message.new_method_return(call, "".join(arg.signature for arg in found.method.gives), values)
+    return Message.new_method_return(call, *found)
+
+
+def _is_sendable(reply: Message) -> None:
+    """A bus would end our connection for what it cannot read."""
+    (found,) = Reader().feed(marshal(reply))
+    with contextlib.suppress(TooLongError):
+        read(found)
+
+
+def seeds() -> list[bytes]:
+    """Each method of ours and of the standard's, and what is known to be malformed."""
+    sender = fields(sender=b":1.7")
+    known = [
+        build(header + sender, body, **how)  # type: ignore[arg-type]
+        for header, body, how in (*malformed.REACH_THE_DAEMON.values(), *malformed.COST_THE_CONNECTION.values())
+        if len(body) < 8192
+    ]
+    of_bus = fields(sender=b"org.freedesktop.DBus", reply_serial=1)
+    calls = [
+        malformed.at(malformed.ROOT, b"org.freedesktop.DBus.Introspectable", b"Introspect"),
+        malformed.at(malformed.ROOT, b"org.freedesktop.DBus.ObjectManager", b"GetManagedObjects"),
+        malformed.at(malformed.ROOT, malformed.PROPERTIES, b"GetAll", b"s", text(malformed.MANAGER)),
+        malformed.at(
+            b"/org/failoverd1/master/52_54_00_aa_bb_cc", b"org.failoverd1.Master", b"Drain", b"u", struct.pack("<I", 60)
+        ),
+        malformed.at(
+            b"/org/failoverd1/master/52_54_00_aa_bb_cc",
+            b"org.failoverd1.Master",
+            b"SwitchTo",
+            b"o",
+            text(b"/org/failoverd1/slave/3"),
+        ),
+        malformed.call(b"Explain", b"s", text(b"ens4")),
+        malformed.call(b"RenameLink", b"ss", text(b"ens4") + bytes(3) + text(b"lan0")),
+        malformed.call(b"Explain", b"s", text(b"")),
+        malformed.call(b"Reload"),
+    ]
+    return [
+        *known,
+        *(build(header + sender, body, **how) for header, body, how in calls),  # type: ignore[arg-type]
+        build(of_bus + fields(signature=b"s"), text(b":1.5"), kind=RETURN),
+        build(of_bus + fields(signature=b"s", error_name=b"a.b"), text(b"no"), kind=ERROR),
+    ]
+
+
+WORDS = (b"\1v\0", b"\1a\0", b"a{sv}", b"(", b")", b"\1o\0", b"\1g\0", b"l", b"B", text(b"x"), b"\xff\xff\xff\x7f")
+
+HARNESS = Harness("dbus", one, seeds, WORDS, 8192)

@@ -1,0 +1,67 @@
+"""What the kernel says of a device of each kind, and what is asked of it for a new one, byte by byte."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+import pytest
+
+from failoverd.kinds import KINDS, Bond, Bridge, Data, Info, NewDevice, Spec, Veth, VethPair, Vlan
+from failoverd.kinds.base import Attributes
+
+PEER = NewDevice("v1", "02:00:00:00:00:01", 1400, 77)
+
+
+def number(value: int) -> bytes:
+    return struct.pack("=I", value)
+
+
+BOND = {1: b"\1", 2: number(7), 3: number(100), 11: number(8), 13: b"\1", 16: b"\2", 17: b"\1", 19: number(5)}
+
+
+@pytest.mark.parametrize(
+    ("data", "info"),
+    [
+        (Data(BOND), Bond(1, 7, 100, 1, 8, True, 2, 5)),
+        (Data({}), Bond()),
+        (Data({}, 12), Veth(12)),
+        (Data({}, 12, 3), Veth(12, 3)),
+        (Data({1: struct.pack("=H", 7), 5: b"\x88\xa8"}, 2), Vlan(7, 0x88A8)),
+        (Data({1: number(1500), 5: number(2), 7: b"\1"}), Bridge(1500, stp=True, vlan_filtering=True)),
+        (Data({1: number(0), 5: number(0), 7: b"\0"}), Bridge(0)),
+    ],
+)
+def test_what_the_kernel_says_of_one(data: Data, info: Info) -> None:
+    kind = KINDS[info.kind]
+    picked = {place: raw for place, raw in data.options.items() if place in kind.wanted}
+    assert kind.read(replace(data, options=picked)) == info
+
+
+@pytest.mark.parametrize("kind", [Bond, Vlan, Bridge])
+def test_an_option_that_is_too_short_is_an_error(kind: type[Info]) -> None:
+    with pytest.raises(struct.error):
+        kind.read(Data({1: b""}))
+
+
+@pytest.mark.parametrize(
+    ("spec", "rows"),
+    [
+        (
+            Bond(1, 7, 100, 1, 8, True, 2, 5),
+            ((1, b"\1"), (3, number(100)), (12, b"\2"), (13, b"\1"), (16, b"\2"), (19, number(5))),
+        ),
+        (VethPair(PEER), ((1, PEER),)),
+        (Vlan(7), ((1, struct.pack("=H", 7)), (5, b"\x81\0"))),
+        (Bridge(200, stp=True), ((1, number(200)), (5, number(1)))),
+        (Bridge(0, vlan_filtering=True), ((1, number(0)), (5, number(0)), (7, b"\1"))),
+    ],
+)
+def test_what_is_asked_for_a_new_one(spec: Spec, rows: Attributes) -> None:
+    assert spec.write() == rows
+
+
+@pytest.mark.parametrize("info", [Vlan(7, 0x88A8), Bridge(200, stp=True, vlan_filtering=True), Bond(1, 0, 50, 1)])
+def test_what_was_asked_for_is_what_is_read(info: Bond | Bridge | Vlan) -> None:
+    rows = {place: value for place, value in info.write() if isinstance(value, bytes)}
+    assert KINDS[info.kind].read(Data(rows)) == info
