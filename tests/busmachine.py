@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from failoverd.config.spec import Config
 from failoverd.core.answers import CallError
 from failoverd.daemon.calls import carry_out
 from failoverd.daemon.clock import MonotonicClock
+from failoverd.daemon.control import Ask, no_inventory
 from failoverd.daemon.dbus import Presence
 from failoverd.daemon.dbusinterfaces import ERROR, INTERFACES, NAME, ROOT
 from failoverd.daemon.engine import Engine
@@ -46,7 +47,8 @@ class Machine:
         self.kernel = SimKernel(trio.current_time, (6, 1))
         self.kernel.plug("ens3", MAC, "virtio", "virtio_net", "virtio0", up=True)
         self.kernel.plug("ens13", MAC, "pci", "vmxnet3", "0000:00")
-        self.presence = Presence(self._serve, Speeds(lambda _name: 10_000))
+        self.ask: Ask = no_inventory
+        self.presence = Presence(self._serve, Speeds(lambda _name: 10_000), self._answer)
         ports = Ports(
             self.kernel.open(LINK_EVENTS, receive_buffer=1 << 20),
             self._open_inet,
@@ -106,6 +108,9 @@ class Machine:
                 raise CallError("; ".join(self.problems), "ConfigurationInvalid")
             return {"changes": ["[failback] hold_down: 2.0 -> 3.0"]}
         return await carry_out(self.engine, call, *arguments)
+
+    async def _answer(self, question: str, arguments: Sequence[str]) -> list[bytes]:
+        return await self.ask(question, arguments)
 
     async def _open_inet(self) -> Any:
         return self.kernel.open(strict=True)

@@ -1,20 +1,20 @@
 """Answer the calls of one connection.
 
-    the bus --> waiting.py --> an order: a task of its own
-                           --> a question: one at a time, and a rest after it
+    the bus --> waiting.py --> orders: a task of its own for each
+                           --> questions: one at a time, and a rest after it
 
 Any user may ask questions (read-only calls), and must not be able to take the CPU from failoverd's proper work, nor to
 delay an administrator's order. So questions are computed for a part of the time only; an answer that is not awaited is
 not computed; and an order is never behind a question.
 
-A question gets a quarter of a CPU at most (REST), and is answered beside the engine and without a turn of its loop. A
-call that will not be answered costs only a look at its header (envelope.py). The control socket has the same shares.
+A question gets a quarter of a CPU at most (REST), and is answered beside the engine and without a turn of its loop. One
+that has to wait for the kernel keeps other questions waiting, and no order. A call that will not be answered costs only
+a look at its header (envelope.py). The control socket has the same shares.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import trio
@@ -24,7 +24,7 @@ from failoverd.bus.call_limits import CallLimits
 from failoverd.bus.callers import Callers
 from failoverd.bus.connection import Connection, system_bus
 from failoverd.bus.dispatch import ERROR, Asked, answer
-from failoverd.bus.envelope import Envelope, refusal
+from failoverd.bus.envelope import Envelope, method_return, refusal
 from failoverd.bus.interfaces import BusError, signature
 from failoverd.bus.rate_limit import RateLimit
 from failoverd.bus.tree import Tree
@@ -40,9 +40,9 @@ not keep answers from being begun, nor answers to questions those to orders, whi
 LIMITS = f"{ERROR}.LimitsExceeded"
 MANY = f"{EACH} calls of this user, or {ALL} of all, wait to be answered; try again"
 
-CarryOut = Callable[[Asked, int | None], Awaitable[list[Any]]]
-"""Carries out a call, and returns the values of the answer. The caller's uid is looked up for calls that change
-something, and is None where the client has disconnected. Raises BusError."""
+CarryOut = Callable[[Asked, int | None], Awaitable[list[Any] | bytes]]
+"""Carries out a call, and returns the values of the answer, or its body as body.py makes it. The caller's uid is looked
+up for calls that change something, and is None where the client has disconnected. Raises BusError."""
 
 
 class Desk:
@@ -58,7 +58,7 @@ class Desk:
         self._complaints = complaints
         self._call_limits = CallLimits()
         self._waiting: Waiting[Envelope] = Waiting()
-        self._something = trio.Event()
+        self._asked = trio.Event()
         self._ordered = trio.Event()
         self._tasks: trio.Nursery
         interfaces = tree.interfaces.values()
@@ -82,46 +82,35 @@ class Desk:
             self.connection.send_raw(refusal(turned_away, serial, LIMITS.encode(), MANY.encode()))
         if turned_away is call:
             return
-        self._something.set()
-        if is_order:
-            self._ordered.set()
+        (self._ordered if is_order else self._asked).set()
 
     async def run(self) -> None:
         """Answer until cancelled."""
         async with trio.open_nursery() as self._tasks:
-            while True:
-                is_full = not self.connection.has_room(QUESTIONS)
-                turn = self._waiting.take(orders_only=is_full)
-                if turn is None:
-                    await (self._room_or_order() if is_full else self._anything())
-                    continue
-                level, call = turn
+            self._tasks.start_soon(self._take_orders)
+            await self._take_questions()
+
+    async def _take_orders(self) -> None:
+        while True:
+            await self.connection.room()
+            call = self._waiting.take((Level.ORDER,))
+            if call is not None:
+                await self._answer(call)
+            else:
                 self._ordered = trio.Event()
-                await self.connection.room()
+                await self._ordered.wait()
+
+    async def _take_questions(self) -> None:
+        while True:
+            await self.connection.room(QUESTIONS)
+            call = self._waiting.take((Level.ROOT, Level.QUESTION))
+            if call is not None:
                 began = trio.current_time()
                 await self._answer(call)
-                if level is not Level.ORDER:
-                    await self._rest(trio.current_time() - began)
-
-    async def _anything(self) -> None:
-        self._something = trio.Event()
-        await self._something.wait()
-
-    async def _room_or_order(self) -> None:
-        self._ordered = trio.Event()
-        async with trio.open_nursery() as either:
-
-            async def first(wait: Callable[[], Awaitable[None]]) -> None:
-                await wait()
-                either.cancel_scope.cancel()
-
-            either.start_soon(first, self._ordered.wait)
-            either.start_soon(first, partial(self.connection.room, QUESTIONS))
-
-    async def _rest(self, took: float) -> None:
-        """Leave the CPU to other tasks; an order ends the pause."""
-        with trio.move_on_after(min(took * REST, LONGEST_REST)):
-            await self._ordered.wait()
+                await trio.sleep(min((trio.current_time() - began) * REST, LONGEST_REST))
+            else:
+                self._asked = trio.Event()
+                await self._asked.wait()
 
     async def _answer(self, call: Envelope) -> None:
         try:
@@ -179,8 +168,13 @@ class Desk:
             text = str(error).replace("\0", "\\0")
             send(self.connection, Message.new_error(call, error.name, text), self._complaints)
 
-    def _reply(self, call: Message, gives: str, body: list[Any]) -> None:
-        if not call.flags & 1:
+    def _reply(self, call: Message, gives: str, body: list[Any] | bytes) -> None:
+        if call.flags & 1:
+            return
+        if isinstance(body, bytes):
+            serial = self.connection.next_serial()
+            self.connection.send_raw(method_return(call.sender.encode(), call.serial, serial, gives.encode(), body))
+        else:
             self.connection.send(Message.new_method_return(call, gives, body))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from dbus_next import Message, Variant
 
-from failoverd.bus.interfaces import BusError, Method, signature
+from failoverd.bus.interfaces import Arg, BusError, Method, signature
 from failoverd.bus.introspect import introspect
 from failoverd.bus.tree import OBJECT_MANAGER, PROPERTIES, Tree
 from failoverd.dataclass import dataclass
@@ -30,6 +30,12 @@ STANDARD: dict[str, dict[str, tuple[str, str]]] = {
     OBJECT_MANAGER: {"GetManagedObjects": ("", "a{oa{sa{sv}}}")},
 }
 """The members of the standard interfaces: their input and output signatures."""
+READS = {
+    "Get": Method("Get", "Read a property.", gives=(Arg("value", "v", "Its value."),)),
+    "GetAll": Method("GetAll", "Read all properties.", gives=(Arg("values", "a{sv}", "Their values."),)),
+}
+"""The calls that read properties whose values have to be asked for. They are carried out with these properties' names
+as their arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class Asked:
 
 def answer(tree: Tree, call: Message) -> tuple[str, Body] | Asked:
     """Return the answer's signature and body, or the call that is to be carried out. Raises BusError."""
+    if (read := _read(tree, call)) is not None:
+        return read
     if call.interface in STANDARD or (call.interface is None and _standard(call.member)):
         return _standard_answer(tree, call.interface or _standard(call.member), call)
     found = _own(tree, call)
@@ -54,6 +62,19 @@ def answer(tree: Tree, call: Message) -> tuple[str, Body] | Asked:
     interface, method = found
     _check(call, signature(method.takes))
     return Asked(call.path, interface, method, call.body, call.sender or "")
+
+
+def _read(tree: Tree, call: Message) -> Asked | None:
+    """Return the call to be carried out where it reads properties whose values have to be asked for."""
+    method = READS.get(call.member)
+    if method is None or call.interface not in (None, PROPERTIES):
+        return None
+    if call.signature != STANDARD[PROPERTIES][call.member][0] or call.body[0] not in tree.objects.get(call.path, {}):
+        return None
+    names = [found.name for found in tree.interfaces[call.body[0]].properties if found.asked]
+    if call.member == "Get":
+        names = [name for name in names if name == call.body[1]]
+    return Asked(call.path, call.body[0], method, names, call.sender or "") if names else None
 
 
 def _standard(member: str) -> str:
@@ -135,7 +156,10 @@ def _get(tree: Tree, call: Message) -> Body:
 
 
 def _set(tree: Tree, call: Message) -> Body:
-    _get(tree, call)
+    interface = tree.interfaces.get(call.body[0])
+    found = interface.property(call.body[1]) if interface is not None else None
+    if found is None or not found.asked or call.body[0] not in tree.objects.get(call.path, {}):
+        _get(tree, call)
     raise BusError(f"{ERROR}.PropertyReadOnly", f"{call.body[0]}.{call.body[1]} at {call.path} can only be read")
 
 

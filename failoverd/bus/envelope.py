@@ -86,10 +86,20 @@ def envelope(raw: bytes, too_long: int = 0) -> Envelope:
 def refusal(call: Envelope, serial: int, name: bytes, text: bytes) -> bytes:
     """Build an error reply to this call, byte by byte: it is the answer to a flood, and has to cost less than the
     flood."""
-    header = _field(4, b"s", _text(name)) + _field(8, b"g", b"\1s\0") + _field(5, b"u", struct.pack("<I", call.serial))
-    fields = header + b"\6\1s\0" + _text(call.sender)
-    body = _text(text)
-    fixed = struct.pack("<cBBBIII", b"l", ERROR, NO_REPLY_EXPECTED, 1, len(body), serial, len(fields))
+    return _reply(ERROR, call.sender, call.serial, serial, b"s", _text(text), _field(4, b"s", _text(name)))
+
+
+def method_return(sender: bytes, answers: int, serial: int, signature: bytes, body: bytes) -> bytes:
+    """Build the answer, with this body, to the sender's call whose serial number is `answers`."""
+    return _reply(METHOD_RETURN, sender, answers, serial, signature, body)
+
+
+def _reply(
+    kind: int, sender: bytes, answers: int, serial: int, signature: bytes, body: bytes, more: bytes = b""
+) -> bytes:
+    header = more + _field(8, b"g", bytes([len(signature)]) + signature + b"\0")
+    fields = header + _field(5, b"u", struct.pack("<I", answers)) + b"\6\1s\0" + _text(sender)
+    fixed = struct.pack("<cBBBIII", b"l", kind, NO_REPLY_EXPECTED, 1, len(body), serial, len(fields))
     return fixed + _padded(fields) + body
 
 

@@ -46,7 +46,7 @@ def _interface(interface: Interface) -> ET.Element:
     for found in interface.properties:
         inner = ET.SubElement(element, "property", name=found.name, type=found.signature, access="read")
         _annotate(inner, DOC, found.doc)
-        _annotate(inner, EMITS, "const" if found.constant else "true")
+        _annotate(inner, EMITS, found.emits)
     for signal in interface.signals:
         inner = ET.SubElement(element, "signal", name=signal.name)
         _annotate(inner, DOC, signal.doc)

@@ -49,9 +49,9 @@ class Tree:
         }
 
     def variants(self, interface: str, values: Values) -> dict[str, Variant]:
-        """Return the values with the signatures of their properties."""
+        """Return the values with the signatures of their properties, but for those that have to be asked for."""
         properties = self.interfaces[interface].properties
-        return {found.name: Variant(found.signature, values[found.name]) for found in properties}
+        return {found.name: Variant(found.signature, values[found.name]) for found in properties if not found.asked}
 
     def children(self, path: str) -> list[str]:
         """Return the names one step below this path."""

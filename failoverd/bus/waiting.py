@@ -11,7 +11,7 @@ a client with no call there takes the last place of the one with the most: a sin
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from enum import IntEnum
 from typing import Generic, TypeVar
 
@@ -58,9 +58,10 @@ class Waiting(Generic[T]):
         self._count[level] += 1
         return turned_away
 
-    def take(self, orders_only: bool = False) -> tuple[Level, T] | None:
-        """Take the call whose turn it is; its user's next one comes when all others have had their turn."""
-        for level in (Level.ORDER,) if orders_only else Level:
+    def take(self, levels: Iterable[Level] = Level) -> T | None:
+        """Take the call of these levels whose turn it is; its user's next one comes when all others have had their
+        turn."""
+        for level in levels:
             users = self._rounds[level]
             if users:
                 who = next(iter(users))
@@ -69,5 +70,5 @@ class Waiting(Generic[T]):
                 if calls:
                     users[who] = calls
                 self._count[level] -= 1
-                return level, call
+                return call
         return None

@@ -65,7 +65,8 @@ Ask = Callable[[str, Sequence[str]], Awaitable[list[bytes]]]
 """Answers a question about the inventory with the pieces of a JSON document. Raises CallError."""
 
 
-async def _no_inventory(question: str, _arguments: Sequence[str]) -> list[bytes]:
+async def no_inventory(question: str, _arguments: Sequence[str]) -> list[bytes]:
+    """Refuse every question: there is no inventory here. Raises CallError."""
     raise CallError(f"nothing here answers {question}")
 
 
@@ -102,7 +103,7 @@ def _make_room(path: Path) -> None:
 class ControlServer(trio.abc.Listener[trio.SocketStream]):
     """Serves clients, those of users other than root at a pace. `door` is the listening socket."""
 
-    def __init__(self, door: trio.SocketListener, carry_out: Serve, ask: Ask = _no_inventory) -> None:
+    def __init__(self, door: trio.SocketListener, carry_out: Serve, ask: Ask = no_inventory) -> None:
         self._door = door
         self._carry_out, self._ask = carry_out, ask
         self._served: collections.Counter[int] = collections.Counter()
@@ -184,7 +185,7 @@ class ControlServer(trio.abc.Listener[trio.SocketStream]):
         return [json.dumps(await self._carry_out(call, *arguments)).encode()]
 
 
-async def serve(door: trio.SocketListener, carry_out: Serve, ask: Ask = _no_inventory) -> None:
+async def serve(door: trio.SocketListener, carry_out: Serve, ask: Ask = no_inventory) -> None:
     """Answer clients until cancelled."""
     server = ControlServer(door, carry_out, ask)
     await take_each(server, server.serve)

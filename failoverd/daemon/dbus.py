@@ -34,9 +34,9 @@ from failoverd.core.answers import CallError
 from failoverd.core.document import Document
 from failoverd.core.state import State
 from failoverd.core.status import masters
-from failoverd.daemon.control import Serve
+from failoverd.daemon.control import Ask, Serve, no_inventory
 from failoverd.daemon.dbuscalls import DOINGS
-from failoverd.daemon.dbusinterfaces import ERROR, INTERFACES, NAME, ROOT
+from failoverd.daemon.dbusinterfaces import ERROR, INTERFACES, INVENTORY, NAME, ROOT
 from failoverd.daemon.dbusobjects import messages, objects, words
 from failoverd.daemon.fanout import moment_of
 from failoverd.daemon.speeds import Speeds
@@ -58,8 +58,8 @@ class Presence:
     """failoverd on the bus; see the module. Give `stepped` and `signalled` to the engine's Ports, and run `run` beside
     it."""
 
-    def __init__(self, serve: Serve, speeds: Speeds | None = None) -> None:
-        self._serve = serve
+    def __init__(self, serve: Serve, speeds: Speeds | None = None, ask: Ask = no_inventory) -> None:
+        self._serve, self._ask = serve, ask
         self._speeds = speeds or Speeds()
         self._state: State | None = None
         self._is_new = False
@@ -147,9 +147,11 @@ class Presence:
             self.service.emit(message)
         self._is_new = False
 
-    async def _carry_out(self, asked: Asked, uid: int | None) -> list[Any]:
-        doing = DOINGS[asked.method.name]
+    async def _carry_out(self, asked: Asked, uid: int | None) -> list[Any] | bytes:
         try:
+            if asked.interface == INVENTORY.name:
+                return await self._tell_inventory(asked)
+            doing = DOINGS[asked.method.name]
             document = await self._serve(doing.call, *doing.arguments(asked))
         except CallError as error:
             raise BusError(
@@ -159,3 +161,9 @@ class Presence:
             who = "a client that has gone" if uid is None else f"uid {uid}"
             log.info("%s of %s: done, for %s on D-Bus", asked.method.name, asked.path, who)
         return doing.answer(document)
+
+    async def _tell_inventory(self, asked: Asked) -> list[Any] | bytes:
+        # Loaded by the first question, as the inventory is.
+        from failoverd.daemon.dbusinventory import answer
+
+        return await answer(asked, self._ask)

@@ -58,4 +58,4 @@ DOINGS: dict[str, Doing] = {
     "ResetDamping": Doing("reset-damping", _pair),
     "SwitchTo": Doing("switch", _switch),
 }
-"""All methods of the interfaces, by name."""
+"""All methods of the interfaces, by name, but for the inventory's (dbusinventory.py)."""

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 ERRORS: dict[str, str] = {
     "NoSuchDevice": "No device has this name, alternative name, MAC or ifindex.",
+    "NoSuchInterface": "No interface has this name, alternative name, MAC or ifindex.",
+    "SeveralInterfaces": "Several interfaces have this MAC; the text names them.",
+    "NoDocument": "The interface's name cannot be in XML; Describe tells of it.",
     "NoSuchPair": "The device belongs to no pair; Explain says why.",
     "NoSuchSlave": "The pair has no such slave; Primary and Standby are those it has.",
     "AlreadyReleased": "The pair is released already; Adopt joins it again.",

@@ -27,6 +27,8 @@ EVER = ("TimedOut", "Failed")
 NONE = {Kind.SLAVE: " / for none.", Kind.OBJECT: " / for none.", Kind.RECORD: " Empty before the first."}
 """What stands for null, which D-Bus does not have; for a number it is 0."""
 
+INTERFACE_NAME = "Its name, alternative name, MAC if no other interface has it, or ifindex, in this order."
+
 
 def members(told: Told) -> Iterator[tuple[Member, tuple[Row[Any], ...]]]:
     """Yield the D-Bus signals for this event, with the rows that are their arguments."""
@@ -157,4 +159,66 @@ SLAVE = Interface(
     signals=_signals("Slave"),
 )
 
-INTERFACES = (MANAGER, MASTER, SLAVE)
+INVENTORY = Interface(
+    f"{NAME}.Inventory",
+    "Every network interface of the machine, also those that failoverd has nothing to do with: the answers of "
+    "failoverctl interfaces and interface-xml. A change made before a call is in its answer. Nothing is followed while "
+    "no client asks, so the first call takes longer than the next ones.",
+    methods=(
+        Method(
+            "List",
+            "The interfaces, by name.",
+            takes=(Arg("flags", "u", "1 for inactive ones, 2 for active ones, as libvirt has it; 3 or 0 for all."),),
+            gives=(
+                Arg(
+                    "interfaces",
+                    "a(sbsu)",
+                    "For each its name, whether it is active (up and running; of a bridge, up), its MAC (empty for "
+                    "none) and its ifindex. Bytes of a name that are no UTF-8 and characters that cannot be printed "
+                    "are escaped as failoverctl shows them; the other methods take such a name.",
+                ),
+            ),
+            errors=("BadArgument", "Failed"),
+        ),
+        Method(
+            "XML",
+            "The live XML document of an interface, as libvirt's virsh iface-dumpxml has it.",
+            takes=(Arg("name", "s", INTERFACE_NAME),),
+            gives=(Arg("document", "s", "The document, an interface element by libvirt's schema."),),
+            errors=("NoSuchInterface", "SeveralInterfaces", "NoDocument", "Failed"),
+        ),
+        Method(
+            "Describe",
+            "All facts about an interface.",
+            takes=(Arg("name", "s", INTERFACE_NAME),),
+            gives=(
+                Arg(
+                    "facts",
+                    "a{sv}",
+                    "The facts of failoverctl interfaces --json by their D-Bus names: PermanentMac, Gateway4, ... What "
+                    "is null there, as it is not known or there is none, is left out. Ipv4 and Ipv6 are lists of "
+                    "dictionaries with Address (s) and Prefix (u).",
+                ),
+            ),
+            errors=("NoSuchInterface", "SeveralInterfaces", "Failed"),
+        ),
+    ),
+    properties=(
+        Property(
+            "Generation",
+            "t",
+            "A number that is another one after each change of anything that the methods tell. No PropertiesChanged "
+            "tells of it: read it to find out whether a list is still true.",
+            asked=True,
+        ),
+        Property(
+            "Sure",
+            "b",
+            "False where the kernel told more than failoverd could take in, and something may be missing in the "
+            "answers; ask again in a moment. No PropertiesChanged tells of it.",
+            asked=True,
+        ),
+    ),
+)
+
+INTERFACES = (MANAGER, MASTER, SLAVE, INVENTORY)

@@ -14,7 +14,7 @@ from failoverd.bus.interfaces import Objects, Values
 from failoverd.core import document as tables
 from failoverd.core.document import LAST_FAILOVER, Document
 from failoverd.core.signal_table import told
-from failoverd.daemon.dbusinterfaces import MANAGER, MASTER, NAME, ROOT, SLAVE, members
+from failoverd.daemon.dbusinterfaces import INVENTORY, MANAGER, MASTER, NAME, ROOT, SLAVE, members
 from failoverd.model.facts import Kind, Row, Table, camel
 from failoverd.model.signals import Moment, Signal
 
@@ -55,7 +55,8 @@ def words(raw: str) -> str:
 
 def objects(document: Document, asked: Asked) -> Objects:
     """Return all objects for this status document."""
-    found: dict[str, dict[str, Values]] = {ROOT: {MANAGER.name: _values(MANAGERS, document, {}, asked)}}
+    root = {MANAGER.name: _values(MANAGERS, document, {}, asked), INVENTORY.name: {}}
+    found: dict[str, dict[str, Values]] = {ROOT: root}
     for master in document["masters"]:
         found[master_path(master["mac"])] = {MASTER.name: _values(MASTERS, master, master, asked)}
         for slave in _slaves(master):

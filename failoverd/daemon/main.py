@@ -174,7 +174,7 @@ async def _live(
             nursery.start_soon(say_who_we_are, our_name)
             nursery.start_soon(fanout.run)
             if config.dbus.enabled:
-                nursery.start_soon(_be_on_the_bus, is_ready, engine, serve, listeners)
+                nursery.start_soon(_be_on_the_bus, is_ready, engine, serve, inventory.ask, listeners)
             nursery.start_soon(_keep_stepping, engine, period)
             why = await _obey(signals, reload)
             notifier.stopping()
@@ -195,7 +195,11 @@ async def _obey(signals: AsyncIterator[int], reload: Callable[[], Awaitable[list
 
 
 async def _be_on_the_bus(
-    is_ready: trio.Event, engine: Engine, serve: control.Serve, listeners: list[Fanout | Presence]
+    is_ready: trio.Event,
+    engine: Engine,
+    serve: control.Serve,
+    ask: control.Ask,
+    listeners: list[Fanout | Presence],
 ) -> None:
     """Load D-Bus and stay on the bus. Its modules take a while to load, and neither READY nor a step waits for that."""
 
@@ -212,7 +216,7 @@ async def _be_on_the_bus(
         log.warning("not on D-Bus, as it cannot be loaded (%r); traffic has no part in it", error)
         return
     _settle_memory()
-    presence = kind(serve)
+    presence = kind(serve, ask=ask)
     listeners.append(presence)
     presence.stepped(engine.state)
     await presence.run()

@@ -12,20 +12,22 @@ from __future__ import annotations
 import errno
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import trio
 
+from failoverd.core.answers import CallError
 from failoverd.daemon.inventory import Roles
-from failoverd.inventory.answers import head_of, is_meant, unchanged
+from failoverd.inventory.answers import generation_only, head_of, is_meant, unchanged
 from failoverd.inventory.facts import DefaultRoute, IpAddress
 from failoverd.inventory.find import NotFoundError, find
 from failoverd.inventory.gateways import resolved
-from failoverd.inventory.questions import ALL, TABLE
-from failoverd.inventory.rows import line_of, row_of
+from failoverd.inventory.questions import ALL, LIST, ROW, TABLE
+from failoverd.inventory.rows import line_of, listed, row_of
 from failoverd.inventory.stock import Entry, Stale, Stock
 from failoverd.inventory.xml import lines_of
 from failoverd.netlink.devices import read_speed
@@ -70,6 +72,9 @@ RTM_DELADDR, RTM_DELROUTE, RTM_DELNEXTHOP = RTM_NEWADDR + 1, RTM_NEWROUTE + 1, R
 LEASES = Path("/run/systemd/netif/leases")
 """systemd-networkd's leases, by ifindex."""
 
+LINES: Mapping[str, Callable[[Entry], bytes]] = {TABLE: line_of, LIST: listed}
+"""The short rows, which take nothing that has to be looked for outside of netlink."""
+
 
 class Listener(Protocol):
     """A netlink socket that only listens."""
@@ -96,7 +101,11 @@ async def open_picture(open_asking: Callable[[], Awaitable[Transport]]) -> Pictu
 
 
 class Picture:
-    """The picture; see the module. One task at a time may call it."""
+    """The picture; see the module. One task at a time may call it.
+
+    Its generations begin with the microseconds since boot, so none is that of an earlier picture: there is less than
+    one change in a microsecond.
+    """
 
     def __init__(
         self,
@@ -109,7 +118,7 @@ class Picture:
         self._leases, self._ask_speed = leases, ask_speed
         self._seq = 0
         self._made: dict[tuple[str, ...], tuple[int, list[bytes]]] = {}
-        self.stock = Stock()
+        self.stock = Stock(time.monotonic_ns() // 1000)
 
     def close(self) -> None:
         """Close it; safe to call twice."""
@@ -167,13 +176,17 @@ class Picture:
             stock.nexthop_changed(read_nexthop(message).id)
 
     async def answer(self, question: str, arguments: Sequence[str], roles: Roles) -> list[bytes]:
-        """See Inventory.ask. Raises OSError. After that, or a cancellation, a dump may be under way on the asking
-        socket, and the picture has to be closed."""
-        is_table = question == "interfaces" and arguments[0] == TABLE
+        """See Inventory.ask. Raises CallError, and OSError. After the latter, or a cancellation, a dump may be under
+        way on the asking socket, and the picture has to be closed."""
+        is_table = question == "interfaces" and arguments[0] in LINES
         await self._refresh()
         if not is_table:
             await self._look_around()
             self.stock.set_roles(roles)
+        if question == "generation":
+            return [generation_only(self.stock.generation, self.is_sure)]
+        if question == "interface":
+            return await self._one(*arguments)
         if question == "interface-xml":
             return await self._documents(list(arguments))
         known = arguments[2] if len(arguments) > 2 else ""
@@ -193,13 +206,25 @@ class Picture:
 
     async def _interfaces(self, arguments: Sequence[str]) -> list[bytes]:
         which = arguments[1] if len(arguments) > 1 else ALL
-        make: Callable[[Entry], bytes] = line_of if arguments[0] == TABLE else partial(row_of, self.stock)
+        make: Callable[[Entry], bytes] = LINES.get(arguments[0]) or partial(row_of, self.stock)
         rows = [entry for entry in self.stock.in_order() if is_meant(entry, which)]
         pieces = [head_of(self.stock.generation, self.is_sure, "interfaces")]
         for start in range(0, len(rows), SLICE):
             pieces.append((b", " if start else b"") + b", ".join(map(make, rows[start : start + SLICE])))
             await trio.lowlevel.checkpoint()
         return [*pieces, b"]}"]
+
+    async def _one(self, form: str, word: str) -> list[bytes]:
+        """Return the row or the XML document of one interface. Raises CallError."""
+        try:
+            entry = find(self.stock, word)
+            made = row_of(self.stock, entry) if form == ROW else await self._document(entry)
+        except NotFoundError as error:
+            raise CallError(str(error), error.kind) from error
+        except ValueError as error:
+            raise CallError(str(error), "NoDocument") from error
+        what = "interfaces" if form == ROW else "documents"
+        return [head_of(self.stock.generation, self.is_sure, what), made, b"]}"]
 
     async def _documents(self, words: list[str] | None) -> list[bytes]:
         """Return the XML documents of the interfaces that these words name, or of all."""

@@ -11,6 +11,11 @@ def head_of(generation: int, is_sure: bool, what: str) -> bytes:
     return f'{{"generation": {generation}, "sure": {"true" if is_sure else "false"}, "{what}": ['.encode()
 
 
+def generation_only(generation: int, is_sure: bool) -> bytes:
+    """Return the document that has nothing but the generation."""
+    return f'{{"generation": {generation}, "sure": {"true" if is_sure else "false"}}}'.encode()
+
+
 def unchanged(generation: int) -> bytes:
     """Return the document for a client that has this generation."""
     return f'{{"generation": {generation}, "sure": true, "unchanged": true}}'.encode()

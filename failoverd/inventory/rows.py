@@ -186,6 +186,11 @@ def line_of(entry: Entry) -> bytes:
     return entry.line
 
 
+def listed(entry: Entry) -> bytes:
+    """Return its row in the list, as JSON: that in the table, with the ifindex."""
+    return b"%b, %d]" % (line_of(entry)[:-1], entry.seen.ifindex)
+
+
 def row_of(stock: Stock, entry: Entry) -> bytes:
     """Return its row in the document, as JSON."""
     if entry.row is None:

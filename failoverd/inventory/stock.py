@@ -65,13 +65,13 @@ class Stale:
 
 
 class Stock:
-    """All interfaces; see the module. `generation` changes with every change."""
+    """All interfaces; see the module. `generation` grows with every change, from the number given."""
 
-    def __init__(self) -> None:
+    def __init__(self, generation: int = 0) -> None:
         self.entries: dict[int, Entry] = {}
         self.routes: list[DefaultRoute] = []
         self.stale = Stale()
-        self.generation = 0
+        self.generation = generation
         self._parts: dict[int, set[int]] = {}
         self._above: dict[int, set[int]] = {}
         self._order: list[Entry] | None = None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from malformed import REACH_THE_DAEMON
 from rawbus import RETURN, SIGNAL, build, fields, text
 
-from failoverd.bus.envelope import envelope, refusal
+from failoverd.bus.envelope import envelope, method_return, refusal
 from failoverd.bus.wire import read
 
 
@@ -49,3 +49,10 @@ def test_a_refusal_is_an_answer_to_the_call() -> None:
     assert message.message_type is MessageType.ERROR
     assert (message.serial, message.reply_serial, message.destination) == (5, 77, ":1.9")
     assert (message.error_name, message.signature, message.body) == ("org.example.Error.No", "s", ["try again"])
+
+
+def test_an_answer_has_the_body_it_is_given() -> None:
+    message = read(envelope(method_return(b":1.9", 77, 5, b"s", text(b"well"))))
+    assert message.message_type is MessageType.METHOD_RETURN
+    assert (message.serial, message.reply_serial, message.destination) == (5, 77, ":1.9")
+    assert (message.signature, message.body) == ("s", ["well"])

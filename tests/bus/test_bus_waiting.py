@@ -6,7 +6,7 @@ from failoverd.bus.waiting import ALL, EACH, Level, Waiting
 
 
 def taken(waiting: Waiting[str]) -> list[str]:
-    return [turn[1] for turn in iter(waiting.take, None)]
+    return list(iter(waiting.take, None))
 
 
 def test_each_user_has_his_turn_and_orders_go_first() -> None:

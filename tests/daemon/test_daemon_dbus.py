@@ -89,7 +89,7 @@ def test_a_rename_is_told_by_manager_and_slave(bus: PrivateBus) -> None:
 
 def test_introspection_is_what_other_tools_understand(bus: PrivateBus) -> None:
     async def body(machine: Machine) -> None:
-        paths = [ROOT, MASTER, f"{ROOT}/slave/3"]
+        paths = [ROOT, MASTER, f"{ROOT}/slave/3", ROOT]
         for path, interface in zip(paths, INTERFACES, strict=True):
             xml = (await machine.call(path, "org.freedesktop.DBus.Introspectable", "Introspect"))["body"][0]
             found = next(one for one in intr.Node.parse(xml).interfaces if one.name == interface.name)
@@ -100,6 +100,8 @@ def test_introspection_is_what_other_tools_understand(bus: PrivateBus) -> None:
             ]
             ours = ElementTree.fromstring(xml).find(f"interface[@name='{interface.name}']")
             assert ours is not None
+            emits = ours.findall("property/annotation[@name='org.freedesktop.DBus.Property.EmitsChangedSignal']")
+            assert [one.get("value") for one in emits] == [one.emits for one in interface.properties]
             for element in ours.iter():
                 if element.tag in ("method", "property", "signal", "arg", "interface"):
                     doc = element.find("annotation[@name='org.gtk.GDBus.DocString']")

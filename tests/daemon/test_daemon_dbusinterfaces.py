@@ -28,6 +28,11 @@ def test_signatures_are_such() -> None:
             assert len(SignatureTree._get(found.signature).types) == 1
 
 
+def test_all_properties_of_an_interface_are_asked_for_or_none() -> None:
+    for interface in INTERFACES:
+        assert len({found.asked for found in interface.properties}) < 2
+
+
 def test_the_policy_lets_everybody_call_only_what_changes_nothing() -> None:
     tree = ElementTree.parse(ROOT / "units" / "org.failoverd1.conf")
     rules = [rule.attrib for rule in tree.findall("policy[@context='default']/allow")]

@@ -206,13 +206,13 @@ def test_the_control_socket_passes_questions_on_and_refuses_what_they_do_not_tak
             found = await exchange(b'{"call": "interface-xml", "arguments": ["nosuch"]}\n')
             assert found == {"error": {"text": "there is none", "kind": "Failed"}}
             found = await exchange(b'{"call": "interfaces", "arguments": ["xml"]}\n')
-            assert found["error"]["text"] == "interfaces takes table|json [all|active|inactive [generation]]"
+            assert found["error"]["text"] == "interfaces takes table|list|json [all|active|inactive [generation]]"
             found = await exchange(b'{"call": "nosuch"}\n')
-            assert "interfaces, interface-xml" in found["error"]["text"]
+            assert "interfaces, interface, interface-xml" in found["error"]["text"]
             nursery.cancel_scope.cancel()
 
     with pytest.raises(CallError, match="nothing here answers interfaces"):
-        trio.run(control._no_inventory, "interfaces", [])
+        trio.run(control.no_inventory, "interfaces", [])
     trio.run(main)
 
 

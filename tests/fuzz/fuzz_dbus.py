@@ -7,9 +7,12 @@ connection (WireError), be passed over or refused; the answer can be sent, and r
 from __future__ import annotations
 
 import contextlib
+import json
 import struct
+from collections.abc import Sequence
 
 import malformed
+import trio
 from dbus_next import Message
 from fuzz_control import machine
 from fuzzing import Harness
@@ -17,16 +20,24 @@ from rawbus import ERROR, RETURN, build, fields, text
 
 from failoverd.bus.connection import Connection
 from failoverd.bus.dispatch import Asked, answer
-from failoverd.bus.envelope import envelope, refusal
+from failoverd.bus.envelope import envelope, method_return, refusal
 from failoverd.bus.interfaces import BusError
 from failoverd.bus.tree import Tree
 from failoverd.bus.wire import Reader, TooLongError, UnreadableError, WireError, marshal, read
 from failoverd.core.answers import CallError
 from failoverd.core.calls import CALLS
 from failoverd.core.status import status
+from failoverd.daemon import dbusinventory
 from failoverd.daemon.dbuscalls import DOINGS
-from failoverd.daemon.dbusinterfaces import INTERFACES, ROOT
+from failoverd.daemon.dbusinterfaces import INTERFACES, INVENTORY, ROOT
 from failoverd.daemon.dbusobjects import objects
+from failoverd.inventory.answers import generation_only
+from failoverd.inventory.facts import Interface, IpAddress
+from failoverd.inventory.find import NotFoundError, find
+from failoverd.inventory.questions import why_wrong
+from failoverd.inventory.rows import listed, row_of
+from failoverd.inventory.stock import Stock
+from failoverd.inventory.xml import lines_of
 
 HELD = 1 << 14
 """Bytes that a reader may hold on to: less than a header and a body at their longest, and a piece."""
@@ -40,6 +51,10 @@ class Speeds:
         return lambda _ifindex: 10_000
 
 
+STOCK = Stock()
+for ifindex, name in ((3, "ens4"), (4, "x\udcff"), (5, "a&b")):
+    STOCK.see(Interface(ifindex, name, mac="52:54:00:00:00:01", altnames=("é", "y\udcff")))
+STOCK.set_addresses(3, [IpAddress(4, "10.0.0.2", 24), IpAddress(6, "2001:db8::2", 64)])
 TREE = Tree(ROOT, INTERFACES)
 STATE = machine()
 TREE.replace(objects(status(STATE), Speeds()))  # type: ignore[arg-type]
@@ -67,13 +82,17 @@ def _read(found: object) -> None:
             reply = _answered(call)
         except BusError as error:
             reply = Message.new_error(call, error.name, str(error).replace("\0", "\\0"))
-        if not call.flags & 1 and call.sender and call.serial:
+        if isinstance(reply, bytes):
+            _is_readable(reply)
+        elif not call.flags & 1 and call.sender and call.serial:
             reply.serial = 1
-            _is_sendable(reply)
+            _is_readable(marshal(reply))
 
 
-def _answered(call: Message) -> Message:
+def _answered(call: Message) -> Message | bytes:
     found = answer(TREE, call)
+    if isinstance(found, Asked) and found.interface == INVENTORY.name:
+        return _told(call, found)
     if isinstance(found, Asked):
         doing = DOINGS[found.method.name]
         try:
@@ -85,9 +104,35 @@ def _answered(call: Message) -> Message:
     return Message.new_method_return(call, *found)
 
 
-def _is_sendable(reply: Message) -> None:
+def _told(call: Message, asked: Asked) -> Message | bytes:
+    """An answer of the inventory."""
+    try:
+        told = trio.run(dbusinventory.answer, asked, _ask)
+    except CallError as error:
+        raise BusError("org.failoverd1.Error.Failed", str(error)) from error
+    gives = "".join(arg.signature for arg in asked.method.gives)
+    if isinstance(told, bytes):
+        return method_return(b":1.9", 1, 1, gives.encode(), told)
+    return Message.new_method_return(call, gives, told)
+
+
+async def _ask(question: str, arguments: Sequence[str]) -> list[bytes]:
+    """As a machine with interfaces of these names."""
+    if why := why_wrong(question, arguments):
+        raise AssertionError(why)
+    try:
+        if question == "interface":
+            entry = find(STOCK, arguments[1])
+            text = "\n".join(lines_of(STOCK, entry))
+            return [b"{", json.dumps(text).encode() if arguments[0] == "xml" else row_of(STOCK, entry), b"}"]
+    except (NotFoundError, ValueError) as error:
+        raise CallError(str(error)) from error
+    return [b"{", *map(listed, STOCK.in_order()), b"}"] if arguments else [generation_only(7, True)]
+
+
+def _is_readable(reply: bytes) -> None:
     """A bus would end our connection for what it cannot read."""
-    (found,) = Reader().feed(marshal(reply))
+    (found,) = Reader().feed(reply)
     with contextlib.suppress(TooLongError):
         read(found)
 
@@ -119,6 +164,10 @@ def seeds() -> list[bytes]:
         malformed.call(b"RenameLink", b"ss", text(b"ens4") + bytes(3) + text(b"lan0")),
         malformed.call(b"Explain", b"s", text(b"")),
         malformed.call(b"Reload"),
+        malformed.at(malformed.ROOT, malformed.PROPERTIES, b"GetAll", b"s", text(INVENTORY.name.encode())),
+        malformed.at(malformed.ROOT, INVENTORY.name.encode(), b"List", b"u", struct.pack("<I", 2)),
+        malformed.at(malformed.ROOT, INVENTORY.name.encode(), b"Describe", b"s", text(b"ens4")),
+        malformed.at(malformed.ROOT, INVENTORY.name.encode(), b"XML", b"s", text(b"3")),
     ]
     return [
         *known,

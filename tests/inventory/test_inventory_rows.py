@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from interfaces import entry, ip, link, route, stock_of
 
-from failoverd.inventory.answers import head_of, is_meant, unchanged
+from failoverd.inventory.answers import generation_only, head_of, is_meant, unchanged
 from failoverd.inventory.facts import VlanOptions
 from failoverd.inventory.find import NotFoundError, find
 from failoverd.inventory.gateways import Nexthop, gateway, resolved
 from failoverd.inventory.questions import MOST, why_wrong
-from failoverd.inventory.rows import line_of, row_of
+from failoverd.inventory.rows import line_of, listed, row_of
 from failoverd.inventory.stock import Stock
 
 
@@ -77,6 +77,7 @@ def test_a_row_says_all_that_is_known() -> None:
     assert (row(stock, 4)["active"], row(stock, 4)["state"], row(stock, 4)["mac"]) == (True, "down", None)
     assert json.loads(line_of(entry(stock, 3))) == ["eth0.5", True, "52:54:00:00:00:03"]
     assert line_of(entry(stock, 3)) is line_of(entry(stock, 3))
+    assert json.loads(listed(entry(stock, 3))) == ["eth0.5", True, "52:54:00:00:00:03", 3]
     assert row_of(stock, entry(stock, 3)) is row_of(stock, entry(stock, 3))
 
 
@@ -163,8 +164,18 @@ def test_an_interface_is_found_by_its_name_first() -> None:
         ("²", "no interface"),
         ("9" * 5000, "no interface"),
     ):
-        with pytest.raises(NotFoundError, match=why):
+        with pytest.raises(NotFoundError, match=why) as refused:
             find(stock, word)
+        assert refused.value.kind == ("NoSuchInterface" if "no interface" in why else "SeveralInterfaces")
+
+
+def test_a_name_that_cannot_be_shown_is_found_as_it_is_shown() -> None:
+    stock = stock_of(link(2, "x\udcff"), link(3, "eth0"), link(4, "y\x02"), link(5, "y\\x02"))
+    assert find(stock, "x\udcff").seen.ifindex == 2
+    assert find(stock, "x\\udcff").seen.ifindex == 2
+    assert find(stock, "y\\x02").seen.ifindex == 5, "one of this very name comes first"
+    with pytest.raises(NotFoundError, match="no interface"):
+        find(stock, "z\\udcff")
 
 
 def test_a_crowd_with_one_mac_is_not_told_in_full() -> None:
@@ -178,6 +189,13 @@ def test_a_crowd_with_one_mac_is_not_told_in_full() -> None:
     [
         ("interfaces", ["table"], True),
         ("interfaces", ["json", "active", "5"], True),
+        ("interfaces", ["list", "all"], True),
+        ("interface", ["row", "eth0"], True),
+        ("interface", ["xml", "eth0"], True),
+        ("interface", ["xml"], False),
+        ("interface", ["json", "eth0"], False),
+        ("generation", [], True),
+        ("generation", ["5"], False),
         ("interfaces", [], False),
         ("interfaces", ["xml"], False),
         ("interfaces", ["json", "some"], False),
@@ -199,3 +217,5 @@ def test_how_documents_begin() -> None:
     assert json.loads(head_of(5, True, "interfaces") + b"]}") == {"generation": 5, "sure": True, "interfaces": []}
     assert json.loads(head_of(5, False, "documents") + b"]}")["sure"] is False
     assert json.loads(unchanged(6)) == {"generation": 6, "sure": True, "unchanged": True}
+    assert json.loads(generation_only(6, False)) == {"generation": 6, "sure": False}
+    assert json.loads(generation_only(6, True))["sure"] is True

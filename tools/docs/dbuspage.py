@@ -21,7 +21,7 @@ failoverd is on the system bus ($DBUS_SYSTEM_BUS_ADDRESS, or `/run/dbus/system_b
 
 | object | interface |
 |---|---|
-| `/org/failoverd1` | `org.failoverd1.Manager`, and ObjectManager for the others |
+| `/org/failoverd1` | `org.failoverd1.Manager`, `org.failoverd1.Inventory`, and ObjectManager for the others |
 | `/org/failoverd1/master/<MAC with _ for :>` | `org.failoverd1.Master` |
 | `/org/failoverd1/slave/<ifindex>` | `org.failoverd1.Slave` |
 
@@ -52,8 +52,8 @@ other signals the newest are dropped beyond 1000.
 **Who is answered first.** Orders (the methods that are root's, and whose the policy says), then root's questions, then
 everybody else's, where each user has his turn, however many connections and calls he has. 32 calls of one user may
 wait, 512 of all, at each of the three; a further one is refused (`org.freedesktop.DBus.Error.LimitsExceeded`).
-Questions get a quarter of a CPU at most: after one, three times what it took goes by before the next. A question that
-wants no reply (NO_REPLY_EXPECTED) is not computed, and signals to failoverd are not read.
+Questions get a quarter of a CPU at most: after one, three times what it took goes by before the next (0.1 s at most).
+A question that wants no reply (NO_REPLY_EXPECTED) is not computed, and signals to failoverd are not read.
 
 **What a client may send.** 4096 bytes in a message, and 8 orders that are under way at once; all clients together 16
 (LimitsExceeded). File descriptors are not taken. A
