@@ -8,6 +8,9 @@ Guests are most of the time, so `make test` has one Debian release or one datapa
 tiers `more` and `matrix` (make test-guest-more, make test-guest-matrix) have the rest. What measures silence runs
 alone, all else two guests at a time. `quick`, for after each change, has style, types and the pure rooms, whose
 histories are cut here and there only (tests/everycut.py).
+
+The tiers with real processes, on a real kernel, by a real clock, share the machine with what else it does. Up to AGAIN
+of their tests that failed are run once more, alone; the second outcome counts, and the sum names each that needed it.
 """
 
 from __future__ import annotations
@@ -37,6 +40,8 @@ except world.CannotTell as why:
 ROOT = Path(__file__).resolve().parents[1]
 NO_TESTS = 5
 """What pytest ends with when it found no test."""
+AGAIN = 4
+"""So many failures of a tier may come of a busy machine. Of more, none is tried again."""
 
 
 def guest_needs() -> str:
@@ -78,6 +83,8 @@ class Tier:
     """It only runs where it is named."""
     quick: bool = False
     """Histories that are cut everywhere are cut here and there only (tests/everycut.py)."""
+    real: bool = False
+    """What it asserts depends on a real kernel's and a real clock's time, and so on how busy the machine is."""
 
 
 COVERED = ["--cov", "--cov-report=", "--cov-fail-under=0", "-n", "2"]
@@ -95,16 +102,26 @@ PURE = [f"tests/{room}" for room in ("model", "kinds", "config", "policy", "inve
 """The pure rooms, beside the style and the types: what is worth passing after each change."""
 TIERS = [
     Tier("lint", ["tests/lint"]),
-    Tier("unit", ["tests"], [*UNIT, "-m", NO_GUEST, "-q"], covered=True),
+    Tier("unit", ["tests"], [*UNIT, "-m", NO_GUEST, "-q"], covered=True, real=True),
     Tier("simulated", ["tests/scenarios"], ["-m", NO_GUEST, "-q", f"--ignore={NETNS}"]),
-    Tier("netns", ALONE, needs=namespace_needs),
-    Tier("contract", ["tests/contract"]),
+    Tier("netns", ALONE, needs=namespace_needs, real=True),
+    Tier("contract", ["tests/contract"], real=True),
     Tier("packaging", ["tests/packaging"]),
-    Tier("guest", ["tests"], ["-m", "vm and not more", *ANYWHERE, *TWO_GUESTS], needs=guest_needs, minutes=40),
-    Tier("stories", ["tests/vm"], ["-m", "story and not more", "-v"], needs=guest_needs, minutes=40),
+    Tier(
+        "guest", ["tests"], ["-m", "vm and not more", *ANYWHERE, *TWO_GUESTS], needs=guest_needs, minutes=40, real=True
+    ),
+    Tier("stories", ["tests/vm"], ["-m", "story and not more", "-v"], needs=guest_needs, minutes=40, real=True),
     Tier("quick", ["tests/lint", *PURE], ["-n", "2", "--dist", "loadfile", "-q"], named=True, quick=True),
-    Tier("more", ["tests"], ["-m", "more", *ANYWHERE], needs=guest_needs, minutes=120, named=True),
-    Tier("matrix", ["tests/matrix"], ["-m", "matrix", "-v", *TWO_WALKS], needs=guest_needs, minutes=120, named=True),
+    Tier("more", ["tests"], ["-m", "more", *ANYWHERE], needs=guest_needs, minutes=120, named=True, real=True),
+    Tier(
+        "matrix",
+        ["tests/matrix"],
+        ["-m", "matrix", "-v", *TWO_WALKS],
+        needs=guest_needs,
+        minutes=120,
+        named=True,
+        real=True,
+    ),
 ]
 
 
@@ -115,8 +132,10 @@ class Result:
     name: str
     could_not: str = ""
     trouble: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     passed: int = 0
-    failed: int = 0
+    again: list[str] = field(default_factory=list)
+    """The tests that failed at first and passed when they were run alone."""
     skipped: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -159,9 +178,11 @@ def run(tier: Tier, result: Result) -> None:
     if result.could_not:
         return
     with tempfile.TemporaryDirectory(prefix="failoverd-tiers-") as folder:
+        cache = ["-o", f"cache_dir={folder}/cache"]
+        options = [*tier.arguments, *(COVERED if tier.covered else ()), "--durations=15", *cache]
         report = Path(folder, "report.xml")
-        options = [*tier.arguments, *(COVERED if tier.covered else ()), f"--junitxml={report}", "--durations=15"]
-        status = call([sys.executable, "-m", "pytest", *options, *tier.folders], tier.minutes, result, quick=tier.quick)
+        pytest = [sys.executable, "-m", "pytest", *options, f"--junitxml={report}"]
+        status = call([*pytest, *tier.folders], tier.minutes, result, quick=tier.quick)
         if status == NO_TESTS:
             result.could_not = "it has no tests"
             return
@@ -169,6 +190,15 @@ def run(tier: Tier, result: Result) -> None:
             count(report, result)
         if status not in (0, 1) or not report.exists():
             result.trouble.append(f"pytest ended with status {status} before its end")
+        elif tier.real and 0 < len(result.failed) <= AGAIN:
+            print(f"\n== {tier.name}, alone: {' '.join(result.failed)}", flush=True)
+            report.unlink()
+            more = ["-n", "0", "--last-failed", *(["--cov-append"] if tier.covered else ())]
+            status = call([*pytest, *more, *tier.folders], tier.minutes, result)
+            if status in (0, 1) and report.exists():
+                count_again(report, result)
+            else:
+                result.trouble.append(f"pytest ended with status {status} before the end of the second run")
     if tier.covered and call([sys.executable, "-m", "coverage", "report", "--skip-covered"], 5, result):
         result.trouble.append("coverage falls short")
 
@@ -194,14 +224,32 @@ def call(command: Sequence[str], minutes: int, result: Result, *, quick: bool = 
 
 def count(report: Path, result: Result) -> None:
     """Add up a JUnit file, which pytest has just written."""
-    for case in ET.parse(report).iter("testcase"):  # noqa: S314
+    for name, case in cases(report):
         skipped = case.find("skipped")
-        if case.find("failure") is not None or case.find("error") is not None:
-            result.failed += 1
+        if has_failed(case):
+            result.failed.append(name)
         elif skipped is not None and skipped.get("type") != "pytest.xfail":
             result.skipped[skipped.get("message", "")] += 1
         else:
             result.passed += 1
+
+
+def count_again(report: Path, result: Result) -> None:
+    """Note which of the failed tests have passed in the second run, as its JUnit file has it."""
+    passed = {name for name, case in cases(report) if not has_failed(case) and case.find("skipped") is None}
+    result.again = [name for name in result.failed if name in passed]
+    result.failed = [name for name in result.failed if name not in passed]
+    result.passed += len(result.again)
+
+
+def cases(report: Path) -> list[tuple[str, ET.Element]]:
+    """Return the tests of a JUnit file. A test that has failed and then not come down either is there twice."""
+    return [(f"{case.get('classname')}::{case.get('name')}", case) for case in ET.parse(report).iter("testcase")]  # noqa: S314
+
+
+def has_failed(case: ET.Element) -> bool:
+    """Tell whether a test of a JUnit file failed, before, in or after its own lines."""
+    return case.find("failure") is not None or case.find("error") is not None
 
 
 def summarise(results: Sequence[Result], *, required: bool) -> int:
@@ -210,14 +258,18 @@ def summarise(results: Sequence[Result], *, required: bool) -> int:
     print(f"\n{'tier':<10} {'':<{width}} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}")
     for result in results:
         print(
-            f"{result.name:<10} {result.outcome():<{width}} {result.passed:>7} {result.failed:>7} "
+            f"{result.name:<10} {result.outcome():<{width}} {result.passed:>7} {len(result.failed):>7} "
             f"{result.skipped.total():>8} {result.seconds:>8.1f}"
         )
     for result in results:
         for why, times in result.skipped.items():
             print(f"skipped in {result.name}, {times} x: {why}")
+        for name in result.failed:
+            print(f"failed in {result.name}: {name}")
+        for name in result.again:
+            print(f"failed in {result.name}, and passed alone: {name}")
     passed = sum(result.passed for result in results)
-    failed = sum(result.failed + len(result.trouble) for result in results)
+    failed = sum(len(result.failed) + len(result.trouble) for result in results)
     skipped = sum(result.skipped.total() for result in results)
     idle = sum(bool(result.could_not) for result in results)
     if required and skipped + idle:

@@ -69,6 +69,56 @@ def test_a_failure_fails_the_run_and_the_other_tiers_run_all_the_same(project: P
     assert (status, last) == (1, "1 passed, 1 failed, 0 skipped")
 
 
+AT_THE_SECOND_TIME = """
+from pathlib import Path
+
+def test_busy():
+    been = Path(__file__).with_name("been")
+    there = been.exists()
+    been.touch()
+    assert there
+"""
+
+
+def test_what_a_busy_machine_fails_is_passed_once_more_alone_and_named(project: Path) -> None:
+    write(project, "contract", PASSES + AT_THE_SECOND_TIME)
+    status, output, last = tiers(project, "contract")
+    assert (status, last) == (0, "2 passed, 0 failed, 0 skipped")
+    assert "failed in contract, and passed alone: tests.contract.test_0::test_busy" in output
+    status, output, last = tiers(project, "contract")
+    assert (status, last) == (0, "2 passed, 0 failed, 0 skipped")
+    assert "passed alone" not in output
+
+
+def test_a_second_run_does_not_forget_what_the_first_has_covered(project: Path) -> None:
+    write(project, "one", "def once():\n    return 1\n\n\ndef test_once(): assert once()\n" + AT_THE_SECOND_TIME)
+    (project / "pyproject.toml").write_text(PROJECT + '[tool.coverage.run]\nsource = ["tests"]\n')
+    status, output, last = tiers(project, "unit")
+    assert (status, last) == (0, "2 passed, 0 failed, 0 skipped"), output
+
+
+def test_what_fails_twice_has_failed_and_so_has_what_is_broken_in_many_places(project: Path) -> None:
+    write(project, "contract", PASSES + FAILS)
+    status, output, last = tiers(project, "contract")
+    assert (status, last) == (1, "1 passed, 1 failed, 0 skipped")
+    assert "failed in contract: tests.contract.test_0::test_fails" in output
+    assert "== contract, alone" in output
+    write(
+        project,
+        "contract",
+        "".join(AT_THE_SECOND_TIME.replace("bus", f"b{n}s").replace("been", f"b{n}") for n in range(4)),
+    )
+    status, output, last = tiers(project, "contract")
+    assert (status, last) == (1, "1 passed, 5 failed, 0 skipped")
+    assert "== contract, alone" not in output
+
+
+def test_a_tier_without_a_clock_is_not_run_twice(project: Path) -> None:
+    write(project, "scenarios", AT_THE_SECOND_TIME)
+    status, _, last = tiers(project, "simulated")
+    assert (status, last) == (1, "0 passed, 1 failed, 0 skipped")
+
+
 def test_a_tier_that_cannot_run_says_why(project: Path, tmp_path: Path) -> None:
     write(project, "vm", IN_A_GUEST)
     status, output, last = tiers(project, "lint", "guest", PATH="")
