@@ -12,16 +12,35 @@ from collections.abc import Mapping
 from failoverd.kinds.base import Data, NewDevice
 from failoverd.kinds.bond import Bond
 from failoverd.kinds.bridge import Bridge
+from failoverd.kinds.dummy import Dummy
+from failoverd.kinds.ipvlan import Ipvlan
+from failoverd.kinds.macvlan import Macvlan
 from failoverd.kinds.veth import Veth, VethPair
 from failoverd.kinds.vlan import Vlan
+from failoverd.kinds.vrf import Vrf
 
-__all__ = ["KINDS", "Bond", "Bridge", "Data", "Info", "NewDevice", "Spec", "Veth", "VethPair", "Vlan"]
+__all__ = [
+    "KINDS",
+    "Bond",
+    "Bridge",
+    "Data",
+    "Dummy",
+    "Info",
+    "Ipvlan",
+    "Macvlan",
+    "NewDevice",
+    "Spec",
+    "Veth",
+    "VethPair",
+    "Vlan",
+    "Vrf",
+]
 
-Info = Bond | Bridge | Veth | Vlan
+Info = Bond | Bridge | Dummy | Ipvlan | Macvlan | Veth | Vlan | Vrf
 """The options of an existing device of one of these kinds."""
 
-Spec = Bond | Bridge | VethPair | Vlan
+Spec = Bond | Bridge | Dummy | Ipvlan | Macvlan | VethPair | Vlan | Vrf
 """The options of a new device of one of these kinds."""
 
-KINDS: Mapping[str, type[Info]] = {kind.kind: kind for kind in (Bond, Bridge, Veth, Vlan)}
+KINDS: Mapping[str, type[Info]] = {kind.kind: kind for kind in (Bond, Bridge, Dummy, Ipvlan, Macvlan, Veth, Vlan, Vrf)}
 """By the kernel's name of the kind (IFLA_INFO_KIND)."""

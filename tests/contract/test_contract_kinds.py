@@ -7,7 +7,9 @@ import errno
 from client import Link, ifinfo, link_of
 from worlds import Stage, contract, needs
 
-from failoverd.kinds import Bond, Bridge, Info, NewDevice, Veth, VethPair, Vlan
+from failoverd.kinds import Bond, Bridge, Dummy, Info, Ipvlan, Macvlan, NewDevice, Veth, VethPair, Vlan, Vrf
+from failoverd.kinds.ipvlan import L2, L3
+from failoverd.kinds.macvlan import BRIDGE, VEPA
 from failoverd.model.requests import CreateLink
 from failoverd.netlink.frames import split
 from failoverd.netlink.links import read_link
@@ -141,3 +143,80 @@ async def test_a_bond(stage: Stage) -> None:
     made = await make(stage, CreateLink(NewDevice("fo", "02:00:00:00:00:0d", 1400), asked))
     assert (made.mac, made.mtu, made.up) == ("02:00:00:00:00:0d", 1400, False)
     assert await info(stage, made.index) == asked
+
+
+@needs("macvlan")
+@contract
+async def test_a_macvlan(stage: Stage) -> None:
+    nic = await stage.nic("nic0")
+    plain = await stage.client.create("macvlan", "mv0", wire.u32(n.IFLA_LINK, nic))
+    assert await info(stage, plain) == Macvlan(VEPA)
+    new = NewDevice("mv1", "02:00:00:00:00:0d", 1400, lower=plain)
+    made = await make(stage, CreateLink(new, Macvlan(BRIDGE)))
+    assert await info(stage, made.index) == Macvlan(BRIDGE)
+    assert (made.number(n.IFLA_LINK), made.mac, made.mtu) == (nic, "02:00:00:00:00:0d", 1400)
+    for new, asked, number in (
+        (NewDevice("mv2"), Macvlan(BRIDGE), errno.EINVAL),
+        (NewDevice("mv2", lower=4711), Macvlan(BRIDGE), errno.ENODEV),
+        (NewDevice("mv2", lower=nic), Macvlan(3), errno.EINVAL),
+        (NewDevice("mv2", mtu=1501, lower=nic), Macvlan(BRIDGE), errno.EINVAL),
+    ):
+        assert (await stage.client.refused(make(stage, CreateLink(new, asked))))[0] == number
+
+
+@needs("macvlan")
+@contract
+async def test_a_macvlan_follows_what_it_stands_on(stage: Stage) -> None:
+    nic = await stage.nic("nic0")
+    await stage.client.set_link(nic, up=True)
+    await stage.client.until_operational(nic)
+    mv = await stage.client.create("macvlan", "mv0", wire.u32(n.IFLA_LINK, nic))
+    await stage.client.set_link(mv, up=True)
+    await stage.client.until_operational(mv)
+    await stage.client.set_link(nic, up=False)
+    lost = await stage.client.until_link(lambda link: link.index == mv and not link.carrier)
+    assert lost.up
+    await stage.client.ask(n.RTM_SETLINK, 0, ifinfo(nic), wire.u32(n.IFLA_MTU, 1300))
+    assert (await stage.client.link(mv)).mtu == 1300
+
+
+@needs("macvlan")
+@needs("bridge")
+@contract
+async def test_a_device_with_a_macvlan_on_it_becomes_nobodys_slave(stage: Stage) -> None:
+    nic = await stage.nic("nic0")
+    await stage.client.create("macvlan", "mv0", wire.u32(n.IFLA_LINK, nic))
+    bridge = await stage.client.create("bridge", "br0")
+    enslave = stage.client.ask(n.RTM_SETLINK, 0, ifinfo(nic), wire.u32(n.IFLA_MASTER, bridge))
+    assert (await stage.client.refused(enslave))[0] == errno.EBUSY
+
+
+@needs("ipvlan")
+@contract
+async def test_an_ipvlan(stage: Stage) -> None:
+    nic = await stage.nic("nic0")
+    mac = (await stage.client.link(nic)).mac
+    plain = await stage.client.create("ipvlan", "iv0", wire.u32(n.IFLA_LINK, nic))
+    assert await info(stage, plain) == Ipvlan(L3)
+    made = await make(stage, CreateLink(NewDevice("iv1", lower=plain), Ipvlan(L2)))
+    assert (await info(stage, made.index), made.number(n.IFLA_LINK), made.mac) == (Ipvlan(L2), nic, mac)
+    assert await info(stage, plain) == Ipvlan(L2)
+
+
+@needs("dummy")
+@contract
+async def test_a_dummy(stage: Stage) -> None:
+    made = await make(stage, CreateLink(NewDevice("dm0", "02:00:00:00:00:0d", 1400), Dummy()))
+    assert (await info(stage, made.index), made.mac, made.mtu) == (Dummy(), "02:00:00:00:00:0d", 1400)
+
+
+@needs("vrf")
+@contract
+async def test_a_vrf(stage: Stage) -> None:
+    nic = await stage.nic("nic0")
+    made = await make(stage, CreateLink(NewDevice("red"), Vrf(10)))
+    assert (await info(stage, made.index), made.mtu) == (Vrf(10), 65575)
+    await stage.client.ask(n.RTM_SETLINK, 0, ifinfo(nic), wire.u32(n.IFLA_MASTER, made.index))
+    assert (await stage.client.link(nic)).number(n.IFLA_MASTER) == made.index
+    refused = make(stage, CreateLink(NewDevice("blue"), Vrf()))
+    assert await stage.client.refused(refused) == (errno.EINVAL, "Invalid VRF table id")

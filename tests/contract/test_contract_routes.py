@@ -216,6 +216,8 @@ async def test_down_costs_every_route_and_up_gives_back_the_addresses_own(stage:
     assert await places(stage, n.AF_INET, n.RT_TABLE_LOCAL, nic) == ["192.0.2.5/32"]
     assert await places(stage, n.AF_INET6, out=nic) == []
     await stage.client.set_link(nic, up=True)
+    # IPv6 gives its own addresses to a device that is ready, which the link watch may tell it a moment later.
+    await stage.client.until(lambda m: m.type == n.RTM_NEWROUTE and path_of(m).dst == "fe80::/64")
     assert await places(stage, n.AF_INET, out=nic) == ["192.0.2.0/24"]
     assert await places(stage, n.AF_INET6, out=nic) == ["fe80::/64"]
 

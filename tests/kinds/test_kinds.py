@@ -7,7 +7,22 @@ from dataclasses import replace
 
 import pytest
 
-from failoverd.kinds import KINDS, Bond, Bridge, Data, Info, NewDevice, Spec, Veth, VethPair, Vlan
+from failoverd.kinds import (
+    KINDS,
+    Bond,
+    Bridge,
+    Data,
+    Dummy,
+    Info,
+    Ipvlan,
+    Macvlan,
+    NewDevice,
+    Spec,
+    Veth,
+    VethPair,
+    Vlan,
+    Vrf,
+)
 from failoverd.kinds.base import Attributes
 
 PEER = NewDevice("v1", "02:00:00:00:00:01", 1400, 77)
@@ -30,6 +45,10 @@ BOND = {1: b"\1", 2: number(7), 3: number(100), 11: number(8), 13: b"\1", 16: b"
         (Data({1: struct.pack("=H", 7), 5: b"\x88\xa8"}, 2), Vlan(7, 0x88A8)),
         (Data({1: number(1500), 5: number(2), 7: b"\1"}), Bridge(1500, stp=True, vlan_filtering=True)),
         (Data({1: number(0), 5: number(0), 7: b"\0"}), Bridge(0)),
+        (Data({}), Dummy()),
+        (Data({1: number(4), 2: b"\1\0", 5: b"?"}, 2), Macvlan(4, 1)),
+        (Data({1: b"\2\0", 2: b"\1\0"}, 2), Ipvlan(2, 1)),
+        (Data({1: number(10)}), Vrf(10)),
     ],
 )
 def test_what_the_kernel_says_of_one(data: Data, info: Info) -> None:
@@ -38,7 +57,7 @@ def test_what_the_kernel_says_of_one(data: Data, info: Info) -> None:
     assert kind.read(replace(data, options=picked)) == info
 
 
-@pytest.mark.parametrize("kind", [Bond, Vlan, Bridge])
+@pytest.mark.parametrize("kind", [Bond, Vlan, Bridge, Macvlan, Ipvlan, Vrf])
 def test_an_option_that_is_too_short_is_an_error(kind: type[Info]) -> None:
     with pytest.raises(struct.error):
         kind.read(Data({1: b""}))
@@ -55,13 +74,38 @@ def test_an_option_that_is_too_short_is_an_error(kind: type[Info]) -> None:
         (Vlan(7), ((1, struct.pack("=H", 7)), (5, b"\x81\0"))),
         (Bridge(200, stp=True), ((1, number(200)), (5, number(1)))),
         (Bridge(0, vlan_filtering=True), ((1, number(0)), (5, number(0)), (7, b"\1"))),
+        (Dummy(), ()),
+        (Macvlan(4), ((1, number(4)), (2, b"\0\0"))),
+        (Ipvlan(0, 2), ((1, b"\0\0"), (2, b"\2\0"))),
+        (Vrf(10), ((1, number(10)),)),
     ],
 )
 def test_what_is_asked_for_a_new_one(spec: Spec, rows: Attributes) -> None:
     assert spec.write() == rows
 
 
-@pytest.mark.parametrize("info", [Vlan(7, 0x88A8), Bridge(200, stp=True, vlan_filtering=True), Bond(1, 0, 50, 1)])
-def test_what_was_asked_for_is_what_is_read(info: Bond | Bridge | Vlan) -> None:
+@pytest.mark.parametrize(
+    "info",
+    [
+        *(Vlan(7, 0x88A8), Bridge(200, stp=True, vlan_filtering=True), Bond(1, 0, 50, 1)),
+        *(Dummy(), Macvlan(8, 1), Ipvlan(1, 1), Vrf(7)),
+    ],
+)
+def test_what_was_asked_for_is_what_is_read(info: Bond | Bridge | Dummy | Ipvlan | Macvlan | Vlan | Vrf) -> None:
     rows = {place: value for place, value in info.write() if isinstance(value, bytes)}
     assert KINDS[info.kind].read(Data(rows)) == info
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (Dummy(), ()),
+        (Macvlan(4), ("mode bridge",)),
+        (Macvlan(3), ("mode 3",)),
+        (Ipvlan(0), ("mode l2",)),
+        (Ipvlan(9), ("mode 9",)),
+        (Vrf(10), ("table 10",)),
+    ],
+)
+def test_what_is_said_of_a_new_one(spec: Spec, words: tuple[str, ...]) -> None:
+    assert spec.words() == words

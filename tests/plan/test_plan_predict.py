@@ -9,7 +9,7 @@ import pytest
 from everyrequest import EVERY
 from toykernel import MAC, address, route
 
-from failoverd.kinds import Bond, Bridge, NewDevice, Veth, VethPair, Vlan
+from failoverd.kinds import Bond, Bridge, Ipvlan, Macvlan, NewDevice, Veth, VethPair, Vlan, Vrf
 from failoverd.kinds.bond import HEARING
 from failoverd.model.events import AddressSeen, Event, LinkGone, LinkSeen
 from failoverd.model.inet import Label, Neighbour
@@ -322,6 +322,25 @@ def test_a_vlan_is_as_what_it_stands_on() -> None:
     assert predict(there, CreateLink(NewDevice("other", lower=77), Vlan(7))) == errno.ENODEV
     done(there, CreateLink(NewDevice("ens3.8", "02:00:00:00:00:01", 1400, 50, 2), Vlan(8)))
     assert (there.links[50].mac, there.links[50].mtu) == ("02:00:00:00:00:01", 1400)
+
+
+def test_a_macvlan_has_the_mtu_of_what_it_stands_on_and_an_ipvlan_its_mac_too() -> None:
+    there = machine(NIC)
+    done(there, CreateLink(NewDevice("mv0", lower=2), Macvlan(4)))
+    assert (there.links[3].mac, there.links[3].mtu, there.links[3].link) == ("", 1500, 2)
+    done(there, CreateLink(NewDevice("mv1", "02:00:00:00:00:01", 1400, lower=3), Macvlan(4)))
+    assert (there.links[4].mac, there.links[4].mtu, there.links[4].link) == ("02:00:00:00:00:01", 1400, 2)
+    done(there, CreateLink(NewDevice("iv0", "02:00:00:00:00:01", lower=2), Ipvlan()))
+    assert (there.links[5].mac, there.links[5].link, there.links[5].info) == (MAC, 2, Ipvlan())
+    assert predict(there, CreateLink(NewDevice("mv2", mtu=1501, lower=2), Macvlan())) == errno.EINVAL
+    assert predict(there, CreateLink(NewDevice("mv2", lower=77), Macvlan())) == errno.ENODEV
+
+
+def test_a_vrf_has_a_table() -> None:
+    there = machine(NIC)
+    done(there, CreateLink(NewDevice("red"), Vrf(10)))
+    assert (there.links[3].kind, there.links[3].mtu, there.links[3].info) == ("vrf", 65575, Vrf(10))
+    assert predict(there, CreateLink(NewDevice("blue"), Vrf())) == errno.EINVAL
 
 
 # Addresses and routes

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from failoverd.kinds import Bond, Info, NewDevice, Veth, VethPair, Vlan
+from failoverd.kinds import Bond, Info, Ipvlan, Macvlan, NewDevice, Veth, VethPair, Vlan, Vrf
 from failoverd.model.links import Link
 from failoverd.model.requests import CreateLink
 from failoverd.plan.predict.machine import Machine, RefusedError
 
 MAX_MTU = 65535
+VRF_MTU = 65575
+"""IP6_MAX_MTU: an IPv6 header and the longest payload (drivers/net/vrf.c, vrf_setup)."""
 
 
 def create(machine: Machine, request: CreateLink) -> None:
@@ -25,6 +27,12 @@ def create(machine: Machine, request: CreateLink) -> None:
         _create_pair(machine, new, info.peer)
     elif isinstance(info, Vlan):
         _create_vlan(machine, new, info)
+    elif isinstance(info, Macvlan | Ipvlan):
+        _create_on(machine, new, info)
+    elif isinstance(info, Vrf):
+        if not info.table:
+            raise RefusedError(errno.EINVAL)
+        machine.put(_link(machine, replace(new, mtu=new.mtu or VRF_MTU), info))
     else:
         machine.put(_link(machine, new, info))
 
@@ -50,6 +58,21 @@ def _create_vlan(machine: Machine, new: NewDevice, info: Vlan) -> None:
         raise RefusedError(errno.EEXIST)
     like = replace(new, mac=new.mac or lower.mac, mtu=new.mtu or lower.mtu)
     machine.put(replace(_link(machine, like, info), link=lower.ifindex))
+
+
+def _create_on(machine: Machine, new: NewDevice, info: Macvlan | Ipvlan) -> None:
+    """macvlan_common_newlink(), ipvlan_link_new(). It has its lower device's MTU; an ipvlan has its MAC, too.
+
+    On a device of its own kind it gets that one's lower device.
+    """
+    lower = machine.link(new.lower)
+    if isinstance(lower.info, type(info)):
+        lower = machine.link(lower.link)
+    if new.mtu > lower.mtu:
+        raise RefusedError(errno.EINVAL)
+    if isinstance(info, Ipvlan):
+        new = replace(new, mac=lower.mac)
+    machine.put(replace(_link(machine, replace(new, mtu=new.mtu or lower.mtu), info), link=lower.ifindex))
 
 
 def _link(machine: Machine, new: NewDevice, info: Info) -> Link:

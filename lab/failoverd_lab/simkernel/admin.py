@@ -26,7 +26,7 @@ class Admin:
         self._server = server
 
     def create(self, kind: str, name: str, mac: str = "", data: bytes = b"", lower: int = 0) -> None:
-        """Create a device of a kind; `data` is its IFLA_INFO_DATA, `lower` the device below a VLAN."""
+        """Create a device of a kind; `data` is its IFLA_INFO_DATA, `lower` the device below it."""
         info = [wire.string(n.IFLA_INFO_KIND, kind)] + ([wire.attr(n.IFLA_INFO_DATA, data)] if data else [])
         attrs = [wire.string(n.IFLA_IFNAME, name), wire.nest(n.IFLA_LINKINFO, *info)]
         attrs += [wire.attr(n.IFLA_ADDRESS, wire.mac_bytes(mac))] if mac else []

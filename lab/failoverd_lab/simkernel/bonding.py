@@ -24,6 +24,7 @@ from failoverd_lab.simkernel.bondoptions import apply
 from failoverd_lab.simkernel.devices import INTERNAL, close, open_, set_mac, set_mtu
 from failoverd_lab.simkernel.net import Event, Kind, Net
 from failoverd_lab.simkernel.state import Bond, BondPort, Device, Refused
+from failoverd_lab.simkernel.uppers import is_taken
 
 
 class Bonding(Kind):
@@ -93,6 +94,8 @@ class Bonding(Kind):
 def enslave(net: Net, master: Device, device: Device) -> None:
     """bond_enslave(). The bond opens the slave itself, and gives it its MTU. Raises Refused."""
     bond = bond_of(master)
+    if is_taken(net, device):
+        raise Refused(errno.EBUSY, "Device is in use and cannot be enslaved")
     if device is master:
         raise Refused(errno.EPERM, "Cannot enslave bond to itself.")
     if device.up:

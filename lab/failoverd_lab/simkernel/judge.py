@@ -64,7 +64,7 @@ def arrives(net: Net, nic: Device, holder: Device, nest: int = 0) -> bool:
     if taken is not None:
         leads = taken.eaction == n.TCA_INGRESS_REDIR and taken.target is not None
         return leads and taken.target is not None and arrives(net, taken.target, holder, nest + 1)
-    upper = [*net.vlans_of(nic), *([nic.master] if _rises(nic) and nic.master is not None else [])]
+    upper = [*net.uppers_of(nic, "vlan"), *([nic.master] if _rises(nic) and nic.master is not None else [])]
     return nic is holder or any(arrives(net, device, holder, nest) for device in upper)
 
 

@@ -21,6 +21,7 @@ from failoverd_lab.simkernel.requests import Reply, Request, Row
 from failoverd_lab.simkernel.seen import Seen, driver, seen
 from failoverd_lab.simkernel.sockets import SimSocket
 from failoverd_lab.simkernel.state import Device, Refused
+from failoverd_lab.simkernel.uppers import Ipvlan, Macvlan, Vrf, uppers_follow
 from failoverd_lab.simkernel.veths import Veth
 from failoverd_lab.simkernel.wire import mac_bytes
 
@@ -41,11 +42,11 @@ class SimKernel:
         self._told: list[Callable[[], None]] = []
         bridge = Bridge()
         net.kinds = {"": Nic(), "bond": Bonding(), "dummy": Dummy(), "vlan": Vlan(), "bridge": bridge}
-        net.kinds["veth"] = Veth()
+        net.kinds |= {"veth": Veth(), "macvlan": Macvlan(), "ipvlan": Ipvlan(), "vrf": Vrf()}
         for kind in without:
             del net.kinds[kind]
         net.chain = [qdiscs.follow, neighbours.follow, inet4.follow, inet6.follow, sysctls.follow]
-        net.chain += [vlans_follow, bond_follows, bridge.follow, netvsc.follow]
+        net.chain += [vlans_follow, uppers_follow, bond_follows, bridge.follow, netvsc.follow]
         self.admin = Admin(self)
         self._pids = 1000
         loopback = Device(net.new_index(), "lo", bytes(6), flags=n.IFF_LOOPBACK, type=n.ARPHRD_LOOPBACK)

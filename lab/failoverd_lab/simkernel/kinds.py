@@ -10,6 +10,7 @@ from failoverd_lab.simkernel.devices import INTERNAL, close, mac_changed, open_,
 from failoverd_lab.simkernel.linkwatch import operstate
 from failoverd_lab.simkernel.net import Event, Kind, Net
 from failoverd_lab.simkernel.state import BridgeOptions, Device, Refused
+from failoverd_lab.simkernel.uppers import is_taken
 
 
 class Nic(Kind):
@@ -60,7 +61,7 @@ class Vlan(Kind):
         if lower is None:
             raise Refused(errno.ENODEV, "8021q: link does not exist")
         number = wire.number(options[n.IFLA_VLAN_ID])
-        if any(other.vlan_id == number for other in net.vlans_of(lower)):
+        if any(other.vlan_id == number for other in net.uppers_of(lower, "vlan")):
             raise Refused(errno.EEXIST, "8021q: VLAN device already exists")
         device.lower, device.vlan_id, device.min_mtu = lower, number, 0
         device.operstate = n.IF_OPER_LOWERLAYERDOWN
@@ -87,7 +88,7 @@ class Vlan(Kind):
 
 def vlans_follow(net: Net, event: Event, device: Device) -> None:
     """vlan_device_event(): what happens to a device happens to the VLANs on it, too."""
-    for vlan in net.vlans_of(device):
+    for vlan in net.uppers_of(device, "vlan"):
         if event is Event.UP:
             open_(net, vlan)
         elif event is Event.DOWN:
@@ -139,6 +140,8 @@ class Bridge(Kind):
             raise Refused(errno.EINVAL)
         if device.kind == self.name:
             raise Refused(errno.ELOOP, "Can not enslave a bridge to a bridge")
+        if is_taken(net, device):
+            raise Refused(errno.EBUSY)
         device.master, device.forwarding = master, True
         master.ports.append(device)
         net.announce_link(device)

@@ -102,8 +102,10 @@ def _info(device: Device) -> bytes:
         parts.append(wire.nest(n.IFLA_INFO_DATA, *_bond_data(device.bond)))
     if device.bridge is not None:
         parts.append(wire.nest(n.IFLA_INFO_DATA, *_bridge_data(device.bridge)))
-    if device.lower is not None:
+    if device.kind == "vlan":
         parts.append(wire.nest(n.IFLA_INFO_DATA, *_vlan_data(device)))
+    if device.options:
+        parts.append(wire.nest(n.IFLA_INFO_DATA, *device.options))
     if device.port is not None and device.master is not None:
         parts.append(wire.string(n.IFLA_INFO_SLAVE_KIND, "bond"))
         parts.append(wire.nest(n.IFLA_INFO_SLAVE_DATA, *_slave_data(device.port)))
@@ -113,7 +115,7 @@ def _info(device: Device) -> bytes:
 
 
 def _link(device: Device) -> bytes:
-    """Return IFLA_LINK: the device below a VLAN, the other end of a veth; 0 where a veth has none yet."""
+    """Return IFLA_LINK: the device below, the other end of a veth; 0 where a veth has none yet."""
     if device.lower is not None:
         return wire.u32(n.IFLA_LINK, device.lower.index)
     if device.kind == "veth":

@@ -138,9 +138,9 @@ class Net:
         """Turn `eth%d` into a name with the first free number (dev_alloc_name)."""
         return next(t for t in map(template.replace("%d", "{}").format, range(1 << 15)) if not self.device(t))
 
-    def vlans_of(self, device: Device) -> Iterator[Device]:
-        """Yield the VLAN devices on top of a device."""
-        return iter([d for d in self.devices.values() if d.lower is device])
+    def uppers_of(self, device: Device, *kinds: str) -> Iterator[Device]:
+        """Yield the devices of these kinds that stand on a device."""
+        return iter([d for d in self.devices.values() if d.lower is device and d.kind in kinds])
 
     def call(self, event: Event, device: Device) -> None:
         """Run the notifier chain."""

@@ -95,7 +95,8 @@ class Device:
 
     `operstate` follows the carrier only when the link watch has run. `assigned` is the origin of its MAC
     (addr_assign_type): "permanent", "random", "set" by a request, or "stolen" from a slave. `conf` has its sysctls
-    (conf.py). `lower` and `vlan_id` are a VLAN's, `peer` is a veth's other end. `gen_mode` is IN6_ADDR_GEN_MODE_*,
+    (conf.py). `lower` is what a VLAN, a macvlan or an ipvlan stands on, `vlan_id` is a VLAN's, `options` is the
+    IFLA_INFO_DATA of the kinds in uppers.py, `peer` is a veth's other end. `gen_mode` is IN6_ADDR_GEN_MODE_*,
     `xdp` XDP_ATTACHED_*.
     """
 
@@ -129,6 +130,7 @@ class Device:
     forwarding: bool = False
     lower: Device | None = None
     vlan_id: int = 0
+    options: list[bytes] = field(default_factory=list)
     peer: Device | None = None
     bridge: BridgeOptions | None = None
     gen_mode: int = n.IN6_ADDR_GEN_MODE_EUI64
