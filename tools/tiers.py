@@ -98,7 +98,8 @@ ANYWHERE = ["--ignore=tests/lint", "-v"]
 TWO_GUESTS = ["-n", "2", "--dist", "load", "--maxschedchunk", "1"]
 """On two cores, for what counts and compares. What measures silence has the machine to itself."""
 TWO_WALKS = ["-n", "2", "--dist", "loadscope"]
-PURE = [f"tests/{room}" for room in ("model", "kinds", "config", "policy", "inventory", "datapaths", "plan", "core")]
+ROOMS = ("model", "kinds", "config", "policy", "inventory", "libvirt", "datapaths", "plan", "core")
+PURE = [f"tests/{room}" for room in ROOMS]
 """The pure rooms, beside the style and the types: what is worth passing after each change."""
 TIERS = [
     Tier("lint", ["tests/lint"]),

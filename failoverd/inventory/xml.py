@@ -38,7 +38,7 @@ def lines_of(stock: Stock, entry: Entry) -> Iterator[str]:
 def _interface(stock: Stock, entry: Entry, kind: str) -> Iterator[str]:
     """Yield an interface that is not a part of another one."""
     seen = entry.seen
-    yield f"<interface type='{kind}' name='{_escaped(seen.name)}'>"
+    yield f"<interface type='{kind}' name='{escaped(seen.name)}'>"
     yield f"  <mtu size='{seen.mtu}'/>"
     yield from _inside(_protocols(stock, entry))
     yield from _inside(_own(stock, entry, kind))
@@ -47,7 +47,7 @@ def _interface(stock: Stock, entry: Entry, kind: str) -> Iterator[str]:
 
 def _part(stock: Stock, entry: Entry, kind: str) -> Iterator[str]:
     """Yield a port or a slave: its own elements, without MTU and addresses."""
-    yield f"<interface type='{kind}' name='{_escaped(entry.seen.name)}'>"
+    yield f"<interface type='{kind}' name='{escaped(entry.seen.name)}'>"
     yield from _inside(_own(stock, entry, kind))
     yield "</interface>"
 
@@ -64,7 +64,7 @@ def _own(stock: Stock, entry: Entry, kind: str) -> Iterator[str]:
         yield from _bond(stock, seen)
     elif kind == "vlan":
         yield f"<vlan tag='{seen.options.id if isinstance(seen.options, VlanOptions) else 0}'>"
-        yield f"  <interface name='{_escaped(stock.name(seen.lower))}'/>"
+        yield f"  <interface name='{escaped(stock.name(seen.lower))}'/>"
         yield "</vlan>"
     elif len(seen.mac) == MAC_LENGTH:
         yield f"<mac address='{seen.mac}'/>"
@@ -138,7 +138,8 @@ def _inside(lines: Iterable[str]) -> Iterator[str]:
     return (f"  {line}" for line in lines)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return a text as it is written in an attribute."""
     return "".join(ESCAPES.get(c, c) for c in text)
 
 
