@@ -23,6 +23,8 @@ has groff groff-base
 has systemd-analyze systemd
 has dbus-daemon dbus-daemon
 has zsh zsh
+has virsh libvirt-clients
+/usr/bin/python3 -c 'import libvirt' 2>/dev/null || guest+=(python3-libvirt)
 [ "$(id -u)" = 0 ] || has newuidmap uidmap
 deb=()
 for package in debhelper dh-python dpkg-dev lintian pybuild-plugin-pyproject python3-setuptools; do

@@ -1,1 +1,1 @@
-"""The commands: failoverd, failoverctl, failoverd-hooks."""
+"""The commands: failoverd, failoverctl, failoverd-hooks, failoverd-libvirt."""

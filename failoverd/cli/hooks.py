@@ -55,7 +55,7 @@ NET = Path("/sys/class/net")
 Environment = Mapping[str, str]
 
 
-def _seconds(text: str) -> float:
+def read_seconds(text: str) -> float:
     """Parse seconds. Raises ValueError for a time that cannot be waited for."""
     try:
         seconds = float(text)
@@ -74,8 +74,8 @@ PROGRAM = Program(
     "Run the hooks of /etc/failoverd/hooks.d for failoverd.",
     [
         Option("--hooks", f"Where the hooks are; {USUAL['--hooks']} without it.", value="DIRECTORY"),
-        Option("--timeout", "What a hook gets; 30 without it.", value="SECONDS", read=_seconds),
-        Option("--idle", "How long to stay with nothing to do; 10 without it.", value="SECONDS", read=_seconds),
+        Option("--timeout", "What a hook gets; 30 without it.", value="SECONDS", read=read_seconds),
+        Option("--idle", "How long to stay with nothing to do; 10 without it.", value="SECONDS", read=read_seconds),
     ],
     [("--timeout 60", "as an ExecStart= of failoverd-hooks.service: hooks that take longer")],
     {0: "there was nothing more to do", 2: "wrong usage, or no socket was handed over"},

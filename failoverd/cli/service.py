@@ -61,8 +61,10 @@ START = (
 )
 """Commands that start the service. A restart disturbs no traffic, and takes a new release into use."""
 START_IN_IMAGE = ("systemd-sysusers --root={root}", f"systemctl --root={{root}} enable {UNITS}")
-STOP = f"systemctl disable --now {UNITS} failoverd-hooks.service"
-STOP_IN_IMAGE = f"systemctl --root={{root}} disable {UNITS}"
+FOR_LIBVIRT = "failoverd-libvirt.socket failoverd-libvirt-ro.socket"
+"""Sockets that are off until an administrator turns them on."""
+STOP = f"systemctl disable --now {UNITS} {FOR_LIBVIRT} failoverd-hooks.service failoverd-libvirt.service"
+STOP_IN_IMAGE = f"systemctl --root={{root}} disable {UNITS} {FOR_LIBVIRT}"
 AFTER = (*NOTICE, "userdel failoverd", "rm -rf /run/failoverd /run/failoverd-hooks /var/lib/failoverd")
 
 

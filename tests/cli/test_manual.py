@@ -10,11 +10,12 @@ from pathlib import Path
 import controlfake
 import pytest
 
-from failoverd.cli import client, commands, daemon, historyfile, hooks
+from failoverd.cli import client, commands, daemon, historyfile, hooks, libvirt, libvirtsource
 from failoverd.config.keys import table
 from failoverd.config.spec import Config
 from failoverd.core import document
 from failoverd.daemon import hooks as daemon_hooks
+from failoverd.libvirt import rows
 from failoverd.model.signals import FailedOver, Joined, LinkRenamed, Moment, Released
 
 PAGES = Path(__file__).parents[2] / "docs" / "man"
@@ -78,6 +79,21 @@ def test_failoverd_hooks_is_told_in_full() -> None:
     assert f"at most {hooks.LONGEST:.0f}" in options
     files = text.partition(".SH FILES")[2]
     assert all(f".I {place}\n" in files for place in ("/etc/failoverd/hooks.d/", "/run/failoverd-hooks/socket"))
+
+
+def test_failoverd_libvirt_is_told_in_full() -> None:
+    text = words("failoverd-libvirt.8")
+    options = text.partition(".SH OPTIONS")[2].partition(".SH ENVIRONMENT")[0]
+    assert [option.flag for option in libvirt.PROGRAM.options if option.flag not in options] == ["--version"]
+    assert f": {libvirt.IDLE:g} without it" in options
+    assert f"at most {hooks.LONGEST:.0f}" in options
+    assert f": {client.CONTROL} without it" in text
+    assert f"at most {libvirtsource.FRESH * 1000:g} ms old" in text
+    assert f"more than {rows.MOST} interfaces" in text
+    for name in ("failoverd-libvirt.socket", "failoverd-libvirt-ro.socket"):
+        unit = (PAGES.parents[1] / "units" / name).read_text()
+        path = unit.partition("ListenStream=")[2].partition("\n")[0]
+        assert f".I {path}\n" in text
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def test_lintian_finds_nothing_but_what_is_meant(package: str) -> None:
 @needs_debian
 def test_everything_has_its_place(paths: set[str]) -> None:
     modules = "/usr/lib/python3/dist-packages/failoverd"
+    programs = ("failoverd", "failoverctl", "failoverd-hooks", "failoverd-libvirt")
     assert {f"/usr/lib/systemd/system/{name}" for name in UNITS} <= paths
     drop_ins = {path.split("/")[5] for path in paths if path.endswith(".service.d/failoverd.conf")}
     assert drop_ins == {f"cloud-init{part}.service.d" for part in ("", "-local", "-main", "-network")}
@@ -55,10 +56,11 @@ def test_everything_has_its_place(paths: set[str]) -> None:
     assert roles <= paths
     assert "/usr/share/failoverd/cloud-init/sitecustomize.py" in paths
     assert {
-        *("/usr/bin/failoverd", "/usr/bin/failoverctl", "/usr/bin/failoverd-hooks", f"{modules}/cli/daemon.py"),
+        *(f"/usr/bin/{program}" for program in programs),
+        f"{modules}/cli/daemon.py",
         *("/usr/lib/sysusers.d/failoverd.conf", "/usr/share/dbus-1/system.d/org.failoverd1.conf"),
         *("/usr/lib/udev/rules.d/70-failoverd.rules", "/usr/lib/systemd/catalog/failoverd.catalog"),
-        *(f"/usr/share/man/man8/{page}.8.gz" for page in ("failoverd", "failoverctl", "failoverd-hooks")),
+        *(f"/usr/share/man/man8/{page}.8.gz" for page in programs),
         "/usr/share/man/man5/failoverd.toml.5.gz",
         "/usr/share/bash-completion/completions/failoverctl",
         "/usr/share/zsh/vendor-completions/_failoverctl",
@@ -81,6 +83,11 @@ def test_units_are_started_and_stopped_from_where_they_are(package: str, tmp_pat
         assert f"deb-systemd-helper enable '{name}'" in after
         assert re.search(rf"deb-systemd-invoke (start|restart|\$_dh_action) .*'{name}'", after)
         assert re.search(rf"deb-systemd-invoke stop .*'{name}'", before)
+    for name in ("failoverd-libvirt.socket", "failoverd-libvirt-ro.socket"):
+        enable = re.compile(rf"was-enabled '{name}'; then\s+(#.*\s+)?deb-systemd-helper enable '{name}'")
+        assert len(re.findall(rf"enable '{name}'", after)) == len(enable.findall(after)) == 1, "off until turned on"
+        assert not re.search(rf"deb-systemd-invoke .*{name}", after)
+        assert re.search(rf"deb-systemd-invoke stop .*{name}", before)
 
 
 @needs_debian
@@ -90,8 +97,8 @@ def test_programs_obey_no_environment_of_pythons(package: str, tmp_path: Path) -
     first = (ROOT / "bin" / "failoverctl").read_text().splitlines()[0]
     assert first == "#!/usr/bin/python3 -IS"
     programs = sorted((tmp_path / "usr" / "bin").iterdir())
-    assert [path.name for path in programs] == ["failoverctl", "failoverd", "failoverd-hooks"]
-    expected = [first, *["#!/usr/bin/python3 -I"] * 2]
+    assert [path.name for path in programs] == ["failoverctl", "failoverd", "failoverd-hooks", "failoverd-libvirt"]
+    expected = [first, *["#!/usr/bin/python3 -I"] * 3]
     assert [path.read_text().splitlines()[0] for path in programs] == expected
 
 

@@ -35,11 +35,26 @@ def test_systemd_verifies_the_units(tmp_path: Path) -> None:
     assert [line for line in said.splitlines() if "failover" in line] == []
 
 
-def test_the_daemon_is_shut_in() -> None:
-    said = analyze("security", "--offline=true", "--no-pager", str(ROOT / "units" / "failoverd.service"))
-    found = re.search(r"Overall exposure level for failoverd.service: ([0-9.]+)", said)
+@pytest.mark.parametrize(("name", "most"), [("failoverd", DEAREST), ("failoverd-libvirt", 0.5)])
+def test_a_process_is_shut_in(name: str, most: float) -> None:
+    said = analyze("security", "--offline=true", "--no-pager", str(ROOT / "units" / f"{name}.service"))
+    found = re.search(rf"Overall exposure level for {name}.service: ([0-9.]+)", said)
     assert found, said
-    assert float(found[1]) <= DEAREST, said
+    assert float(found[1]) <= most, said
+
+
+def test_libvirts_sockets_are_off_and_exclude_virtinterfaceds() -> None:
+    """Nothing that is started by itself wants them; each excludes its counterpart, and the process that has both."""
+    units = {path.name: path.read_text() for path in UNITS}
+    for name, text in units.items():
+        if not name.startswith("failoverd-libvirt"):
+            assert "libvirt" not in text, name
+    for suffix in ("", "-ro"):
+        text = units[f"failoverd-libvirt{suffix}.socket"]
+        assert f"\nConflicts=virtinterfaced{suffix}.socket virtinterfaced.service\n" in text
+        assert f"\nListenStream=/run/libvirt/virtinterfaced-sock{suffix}\n" in text
+        assert "\nService=failoverd-libvirt.service\n" in text
+        assert not re.search("^(Also|Accept)=", text, re.MULTILINE)
 
 
 @pytest.mark.skipif(not shutil.which("journalctl"), reason="journalctl is not installed")

@@ -71,7 +71,8 @@ def test_every_file_of_the_tree_has_its_place(contents: Path) -> None:
 
 
 def test_the_wheel_has_all_programs(contents: Path) -> None:
-    mains = {"failoverd": "failoverd.cli.daemon:main", "failoverd-hooks": "failoverd.cli.hooks:main"}
+    modules = {"failoverd": "daemon", "failoverd-hooks": "hooks", "failoverd-libvirt": "libvirt"}
+    mains = {program: f"failoverd.cli.{module}:main" for program, module in modules.items()}
     assert programs(contents) == mains
     script = next(contents.glob("*.data/scripts/failoverctl")).read_text()
     assert script.startswith("#!python")

@@ -59,11 +59,17 @@ def test_what_it_says_of_the_units() -> None:
     assert "\nProtectSystem=full\n" in hooks
     assert "--timeout 30\n" in hooks
     assert "\nSocketUser=failoverd\nSocketGroup=root\nSocketMode=0660\n" in socket
+    libvirt = unit("failoverd-libvirt.service")
+    assert "\nDynamicUser=yes\n" in libvirt
+    assert "\nCapabilityBoundingSet=\n" in libvirt
+    assert "\nPrivateNetwork=yes\n" in libvirt
+    for name, path in (("failoverd-libvirt", "sock"), ("failoverd-libvirt-ro", "sock-ro")):
+        assert f"\nListenStream=/run/libvirt/virtinterfaced-{path}\nSocketMode=0666\n" in unit(f"{name}.socket")
     assert "m failoverd systemd-network" in unit("failoverd.sysusers")
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
-@pytest.mark.parametrize("name", ["failoverd.service", "failoverd-hooks.service"])
+@pytest.mark.parametrize("name", ["failoverd.service", "failoverd-hooks.service", "failoverd-libvirt.service"])
 def test_what_it_says_of_the_sandbox(name: str) -> None:
     told = re.search(rf"{re.escape(name)} ([0-9.]+)", PAGE)
     command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(ROOT / "units" / name)]
