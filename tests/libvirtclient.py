@@ -36,9 +36,9 @@ def replies(data: bytes) -> list[Reply]:
     """All answers in these bytes, which must be whole."""
     found = []
     while data:
-        length, _program, *rest = struct.unpack_from(">IIIiiIi", data)
+        length, _program, version, procedure, kind, serial, status = struct.unpack_from(">IIIiiIi", data)
         assert len(data) >= length >= 28
-        found.append(Reply(*rest, data[28:length]))
+        found.append(Reply(version, procedure, kind, serial, status, data[28:length]))
         data = data[length:]
     return found
 
