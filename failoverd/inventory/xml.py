@@ -4,9 +4,10 @@ Elements and their order are libvirt's (src/conf/interface_conf.c). Its interfac
 same file in 9.0 and 11.3. A bridge has no link and no MAC there; a bond no MAC, and only Ethernet interfaces as slaves;
 an interface in a bridge or a bond no MTU and no addresses. `start` is about a configuration, and there is none.
 
-Two things do not fit the schema and are written all the same: a bond without slaves, and a name with characters other
-than ASCII letters, digits and `_.-`. What XML cannot have at all (a name that is not UTF-8, or has a control character)
-is refused, or left out with a comment if it is a part of another interface.
+Two things do not fit the schema and are written all the same: a bond without slaves (in a bridge it is an Ethernet
+interface, so that the bridge's document is valid), and a name with characters other than ASCII letters, digits and
+`_.-`. What XML cannot have at all (a name that is not UTF-8, or has a control character) is refused, or left out with a
+comment if it is a part of another interface.
 """
 
 from __future__ import annotations
@@ -122,7 +123,13 @@ def _parts(stock: Stock, parts: Iterable[Interface], kinds: frozenset[str]) -> I
         if why_no_xml(seen.name):
             yield f"<!-- {_comment(seen.name)} is left out: its name cannot be in XML -->"
         else:
-            yield from _part(stock, entry, kind if kind in kinds else "ethernet")
+            is_meant = kind in kinds and (kind != "bond" or _has_slaves(stock, seen))
+            yield from _part(stock, entry, kind if is_meant else "ethernet")
+
+
+def _has_slaves(stock: Stock, seen: Interface) -> bool:
+    """Return whether a bond can be valid. Its bridge would be as invalid as a bond without slaves."""
+    return any(not why_no_xml(slave.name) for slave in stock.parts(seen.ifindex))
 
 
 def _around(head: str, tag: str, lines: list[str]) -> Iterator[str]:

@@ -154,6 +154,18 @@ def test_a_bond_without_slaves_has_an_empty_element() -> None:
     assert xml(stock, 2)[-2] == "<bond mode='balance-rr'/>"
 
 
+@pytest.mark.parametrize("slaves", [(), ("x\udcff",)])
+def test_a_bond_without_slaves_that_xml_can_have_is_an_ethernet_in_its_bridge(slaves: tuple[str, ...]) -> None:
+    stock = stock_of(
+        link(2, "br0", kind="bridge"),
+        link(3, "bond0", kind="bond", master=2, options=BondOptions("802.3ad")),
+        *(link(4 + number, name, master=3) for number, name in enumerate(slaves)),
+    )
+    inside = xml(stock, 2)[3:7]
+    assert inside[0] == "<interface type='ethernet' name='bond0'>"
+    assert "<mac address='52:54:00:00:00:03'/>" in inside
+
+
 def test_a_vlan_names_the_interface_it_stands_on() -> None:
     stock = stock_of(
         link(2, "a&b"),
