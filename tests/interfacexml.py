@@ -15,7 +15,35 @@ ASKED = {
     "routes6": ("ip", "-j", "-6", "route", "show", "default", "table", "main"),
 }
 """What iproute2 is asked."""
+KINDS = (
+    *(
+        "bareudp dstport 9 ethertype ip",
+        "dummy",
+        "erspan local 127.0.0.1 remote 127.0.0.2 key 1",
+        "geneve id 9 remote 127.0.0.2",
+    ),
+    *("gre local 127.0.0.1 remote 127.0.0.2", "gretap local 127.0.0.1 remote 127.0.0.2", "ifb", "nlmon", "team"),
+    *("ip6gre local ::1 remote ::2", "ip6gretap local ::1 remote ::2", "ip6tnl local ::1 remote ::2", "vcan"),
+    *("ipip local 127.0.0.1 remote 127.0.0.2", "sit local 127.0.0.1 remote 127.0.0.2", "wireguard", "macsec", "lowpan"),
+    *("vti local 127.0.0.1 remote 127.0.0.2", "vxlan id 5 dstport 4789 local 127.0.0.1", "xfrm if_id 5", "netdevsim"),
+    *("vrf table 10", "hsr slave1 v0 slave2 v1", "batadv", "netkit", "amt", "gtp role sgsn", "virt_wifi", "bond"),
+    *("bond mode active-backup miimon 100", "bond mode balance-rr arp_interval 100 arp_ip_target 10.0.0.9"),
+    *("bridge", "bridge stp_state 1 forward_delay 200", "bridge vlan_filtering 1", "macvlan mode bridge", "macvtap"),
+    *("ipvlan", "ipvtap", "vlan id 5", "vlan protocol 802.1ad id 4094", "vlan id 1"),
+)
+"""What `ip link add` takes behind `type`; a kernel has some of them."""
+ON_ANOTHER = ("macvlan", "macvtap", "ipvlan", "ipvtap", "vlan", "macsec", "virt_wifi", "lowpan")
+"""The kinds that stand on another link."""
 Facts = dict[str, dict[str, Any]]
+
+
+def kind_commands(lower: str) -> list[str]:
+    """The commands for `ip` that make a link k0, k1... of each kind, on `lower` as far as it stands on another one."""
+    commands = []
+    for number, kind in enumerate(KINDS):
+        link = f"link {lower} " if kind.split()[0] in ON_ANOTHER else ""
+        commands += [f"link add k{number} {link}type {kind}", f"link set k{number} up"]
+    return commands
 
 
 def by_iproute2(said: Mapping[str, bytes]) -> Facts:

@@ -22,6 +22,7 @@ import trio
 
 from failoverd.core.answers import CallError
 from failoverd.daemon.inventory import Roles
+from failoverd.daemon.leases import leased, with_client
 from failoverd.inventory.answers import generation_only, head_of, is_meant, unchanged
 from failoverd.inventory.facts import DefaultRoute, IpAddress
 from failoverd.inventory.find import NotFoundError, find
@@ -69,8 +70,6 @@ ROUNDS = 3
 """How often one answer looks again at what changes meanwhile."""
 NOT_THERE = (errno.ENODEV, errno.ENOENT, errno.EOPNOTSUPP, errno.EAFNOSUPPORT)
 RTM_DELADDR, RTM_DELROUTE, RTM_DELNEXTHOP = RTM_NEWADDR + 1, RTM_NEWROUTE + 1, RTM_NEWNEXTHOP + 1
-LEASES = Path("/run/systemd/netif/leases")
-"""systemd-networkd's leases, by ifindex."""
 
 LINES: Mapping[str, Callable[[Entry], bytes]] = {TABLE: line_of, LIST: listed}
 """The short rows, which take nothing that has to be looked for outside of netlink."""
@@ -89,12 +88,12 @@ class Listener(Protocol):
         """Close the socket."""
 
 
-async def open_picture(open_asking: Callable[[], Awaitable[Transport]]) -> Picture:
-    """Open a picture of this network namespace. Raises OSError."""
+async def open_picture(open_asking: Callable[[], Awaitable[Transport]], root: Path = Path("/")) -> Picture:
+    """Open a picture of this network namespace, with DHCP clients' files below `root`. Raises OSError."""
     events = await KernelSocket.open(GROUPS, RECEIVE_BUFFER)
     try:
         events.keep_out(FILTER)
-        return Picture(events, await open_asking())
+        return Picture(events, await open_asking(), root)
     except BaseException:
         events.close()
         raise
@@ -111,11 +110,11 @@ class Picture:
         self,
         events: Listener,
         asking: Transport,
-        leases: Path = LEASES,
+        root: Path = Path("/"),
         ask_speed: Callable[[str], int] = read_speed,
     ) -> None:
         self._events, self._asking = events, asking
-        self._leases, self._ask_speed = leases, ask_speed
+        self._root, self._ask_speed = root, ask_speed
         self._seq = 0
         self._made: dict[tuple[str, ...], tuple[int, list[bytes]]] = {}
         self.stock = Stock(time.monotonic_ns() // 1000)
@@ -352,33 +351,19 @@ class Picture:
         speeds = await trio.to_thread.run_sync(self._ask_all, names) if names else []
         for (ifindex, seen), speed in zip(wanted, speeds, strict=True):
             self.stock.set_speed(ifindex, seen, speed)
-        leased = await trio.to_thread.run_sync(leases, self._leases)
-        self.stock.set_leased(frozenset(filter(lambda i: self._has(i, leased[i]), leased)))
+        leases = await trio.to_thread.run_sync(leased, self._root)
+        served = await trio.to_thread.run_sync(with_client, self._root)
+        if served:
+            named = (entry.seen for entry in self.stock.entries.values())
+            leases = {seen.ifindex: "" for seen in named if seen.name in served} | leases
+        self.stock.set_leased(frozenset(filter(lambda ifindex: self._has(ifindex, leases[ifindex]), leases)))
 
     def _has(self, ifindex: int, address: str) -> bool:
         entry = self.stock.entries.get(ifindex)
-        return entry is not None and any(one.text == address for one in entry.addresses)
+        return entry is not None and entry.has_ipv4(address)
 
     def _ask_all(self, names: Iterable[str]) -> list[int]:
         return [self._ask_speed(name) for name in names]
-
-
-def leases(folder: Path) -> dict[int, str]:
-    """Return the IPv4 addresses that systemd-networkd has leased, by ifindex. Unreadable files are skipped."""
-    found: dict[int, str] = {}
-    try:
-        paths = [path for path in folder.iterdir() if path.name.isascii() and path.name.isdigit()]
-    except OSError:
-        return found
-    for path in paths:
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            continue
-        for line in lines:
-            if line.startswith("ADDRESS="):
-                found[int(path.name)] = line.partition("=")[2]
-    return found
 
 
 def _addresses_of(family: int, ifindex: int, seq: int) -> bytes:

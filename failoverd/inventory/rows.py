@@ -139,8 +139,8 @@ INTERFACE: Table[InterfaceOf] = Table(
         Row(
             "dhcp4",
             Kind.FLAG,
-            "True where there is evidence that DHCP has configured its IPv4: a default route that says so, or a lease "
-            "of systemd-networkd. Without evidence it is null, and not false.",
+            "True where there is evidence that DHCP has configured its IPv4: a default route that says so, a lease of "
+            "systemd-networkd, or a dhclient or udhcpc that runs for it. Without evidence it is null, and not false.",
             lambda i: has_dhcp4(i.entry, i.routes) or None,
             optional=True,
         ),

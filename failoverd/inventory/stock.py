@@ -10,7 +10,7 @@ at.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import field
 
 from failoverd.dataclass import dataclass
@@ -44,6 +44,10 @@ class Entry:
     document: bytes | None = None
     """Its XML document."""
 
+    def has_ipv4(self, text: str = "") -> bool:
+        """Return whether it has this IPv4 address, or without a text any."""
+        return any(one.family == 4 and text in ("", one.text) for one in self.addresses)
+
 
 @dataclass(slots=True)
 class Stale:
@@ -72,6 +76,8 @@ class Stock:
         self.routes: list[DefaultRoute] = []
         self.stale = Stale()
         self.generation = generation
+        self._leased: frozenset[int] = frozenset()
+        self._paired: frozenset[int] = frozenset()
         self._parts: dict[int, set[int]] = {}
         self._above: dict[int, set[int]] = {}
         self._order: list[Entry] | None = None
@@ -169,15 +175,18 @@ class Stock:
 
     def set_leased(self, ifindexes: frozenset[int]) -> None:
         """Take in the interfaces for which a DHCP client records a lease."""
-        for ifindex, entry in self.entries.items():
-            if entry.leased != (ifindex in ifindexes):
-                entry.leased = ifindex in ifindexes
+        concerned, self._leased = self._leased | ifindexes, ifindexes
+        for entry in self._entries_of(concerned):
+            is_leased = entry.seen.ifindex in ifindexes
+            if entry.leased != is_leased:
+                entry.leased = is_leased
                 self._forget_own(entry)
 
     def set_roles(self, roles: dict[int, tuple[str, str]]) -> None:
         """Take in the pairs' devices: the pair's name and the role, by ifindex."""
-        for ifindex, entry in self.entries.items():
-            if entry.role != (role := roles.get(ifindex, ("", ""))):
+        concerned, self._paired = self._paired | roles.keys(), frozenset(roles)
+        for entry in self._entries_of(concerned):
+            if entry.role != (role := roles.get(entry.seen.ifindex, ("", ""))):
                 entry.role, entry.row = role, None
                 self.generation += 1
 
@@ -208,6 +217,9 @@ class Stock:
     def routes_through(self, ifindex: int) -> list[DefaultRoute]:
         """Return the default routes that leave by this interface."""
         return self._ways.get(ifindex, [])
+
+    def _entries_of(self, ifindexes: Iterable[int]) -> Iterator[Entry]:
+        return (self.entries[ifindex] for ifindex in ifindexes if ifindex in self.entries)
 
     def _name_of(self, ifindex: int) -> str:
         return self.entries[ifindex].seen.name

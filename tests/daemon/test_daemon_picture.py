@@ -6,6 +6,7 @@ import errno
 import json
 import random
 import subprocess
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,8 @@ import trio
 from privatenet import private_net
 
 from failoverd.daemon import picture as module
-from failoverd.daemon.picture import Picture, leases, open_picture
+from failoverd.daemon.leases import LEASES
+from failoverd.daemon.picture import Picture, open_picture
 from failoverd.inventory.facts import Interface
 from failoverd.netlink.frames import Message, NetlinkError
 from failoverd.netlink.inventory import FILTER, GROUPS, read_interface
@@ -135,11 +137,11 @@ def addresses(link: dict[str, Any], family: str) -> list[dict[str, Any]]:
     return [{"address": one["local"], "prefix": one["prefixlen"]} for one in found]
 
 
-def with_picture(body: Callable[[Picture, Ask], Awaitable[None]]) -> None:
-    """Run it with a picture of this namespace."""
+def with_picture(body: Callable[[Picture, Ask], Awaitable[None]], root: Path = Path("/nonexistent")) -> None:
+    """Run it with a picture of this namespace, and DHCP clients' files below `root`."""
 
     async def main() -> None:
-        picture = await open_picture(OPEN)
+        picture = await open_picture(OPEN, root)
 
         async def ask(question: str = "interfaces", *arguments: str) -> dict[str, Any]:
             words = arguments or (("json",) if question == "interfaces" else ())
@@ -490,17 +492,18 @@ def test_one_that_cannot_be_read_is_left_out_of_the_others(monkeypatch: pytest.M
 
 @private_net
 def test_the_engine_has_its_turn_while_a_crowd_is_answered() -> None:
-    """The longest wait of another task, while 1,000 links are asked for in every way, and anew."""
+    """The longest wait of another task, while 1,000 links are asked for in every way, and anew. It is in CPU time, so
+    that what else runs on the machine does not count."""
 
     async def body(picture: Picture, ask: Ask) -> None:
         longest, done = 0.0, False
 
         async def wait() -> None:
             nonlocal longest
-            before = trio.current_time()
+            before = time.thread_time()
             while not done:
                 await trio.lowlevel.checkpoint()
-                now = trio.current_time()
+                now = time.thread_time()
                 longest, before = max(longest, now - before), now
 
         async with trio.open_nursery() as nursery:
@@ -511,40 +514,34 @@ def test_the_engine_has_its_turn_while_a_crowd_is_answered() -> None:
                     await picture.answer(words[0], words[1:], {})
             done = True
         print(f"longest wait {longest * 1000:.1f} ms")
-        assert longest < 0.5
+        assert longest < 0.05
 
     batch("".join(f"link add p{number} type veth peer name q{number}\n" for number in range(500)))
     with_picture(body)
 
 
-def test_leases_of_networkd(tmp_path: Path) -> None:
-    (tmp_path / "2").write_text("# private\nADDRESS=10.0.0.2\nROUTER=10.0.0.1\n")
-    (tmp_path / "3").write_text("NETMASK=255.0.0.0\n")
-    (tmp_path / ".#2xyz").write_text("ADDRESS=10.0.0.3\n")
-    (tmp_path / "4").mkdir()
-    assert leases(tmp_path) == {2: "10.0.0.2"}
-    assert leases(tmp_path / "nothing") == {}
-
-
 @private_net
-def test_a_lease_counts_where_its_address_is_on_the_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_counts_where_its_address_is_on_the_interface(tmp_path: Path) -> None:
     async def body(picture: Picture, ask: Ask) -> None:
-        rows = {row["name"]: row for row in (await ask())["interfaces"]}
-        folder = Path(f"/tmp/leases-{rows['v0']['ifindex']}-{id(picture)}")
-        folder.mkdir()
-        try:
-            for name in ("v0", "v1"):
-                (folder / str(rows[name]["ifindex"])).write_text("ADDRESS=10.0.0.2\n")
-            monkeypatch.setattr(picture, "_leases", folder)
-            rows = {row["name"]: row for row in (await ask())["interfaces"]}
-            assert (rows["v0"]["dhcp4"], rows["v1"]["dhcp4"]) == (True, None)
-        finally:
-            for path in folder.iterdir():
-                path.unlink()
-            folder.rmdir()
+        async def dhcp() -> dict[str, Any]:
+            return {row["name"]: row["dhcp4"] for row in (await ask())["interfaces"]}
 
+        rows = {row["name"]: row for row in (await ask())["interfaces"]}
+        for name in ("v0", "v1"):
+            (tmp_path / LEASES / str(rows[name]["ifindex"])).write_text("ADDRESS=10.0.0.2\n")
+        assert await dhcp() == {"lo": None, "v0": True, "v1": None, "w0": None, "w1": None}
+        for name in ("w0", "w1"):
+            (tmp_path / f"run/dhclient.{name}.pid").write_text(f"{client.pid}\n")
+        assert await dhcp() == {"lo": None, "v0": True, "v1": None, "w0": True, "w1": None}
+        client.kill()
+        client.wait()
+        assert await dhcp() == {"lo": None, "v0": True, "v1": None, "w0": None, "w1": None}
+
+    (tmp_path / LEASES).mkdir(parents=True)
     batch("link add v0 type veth peer name v1\naddr add 10.0.0.2/24 dev v0\n")
-    with_picture(body)
+    batch("link add w0 type veth peer name w1\naddr add 10.0.1.2/24 dev w0\naddr add 2001:db8::2/64 dev w1\n")
+    with subprocess.Popen(["sleep", "600"]) as client:
+        with_picture(body, tmp_path)
 
 
 def test_it_holds_more_than_the_kernel_queues() -> None:

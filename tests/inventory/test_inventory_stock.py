@@ -205,6 +205,35 @@ def test_leases_and_roles_are_in_the_rows() -> None:
     assert stock.generation > before
 
 
+def test_what_is_leased_and_paired_as_before_changes_nothing() -> None:
+    stock = stock_of(link(2, "eth0"), link(3, "eth1"))
+    stock.set_leased(frozenset({2, 9}))
+    stock.set_roles({2: ("bond0", "primary"), 9: ("bond0", "standby")})
+    generation = stock.generation
+    stock.set_leased(frozenset({2, 9}))
+    stock.set_roles({2: ("bond0", "primary"), 9: ("bond0", "standby")})
+    assert stock.generation == generation
+    stock.lose(2)
+    stock.see(link(2, "eth7"))
+    stock.set_leased(frozenset({2}))
+    stock.set_roles({2: ("bond0", "primary")})
+    assert (entry(stock, 2).leased, entry(stock, 2).role) == (True, ("bond0", "primary"))
+    stock.set_leased(frozenset())
+    stock.set_roles({})
+    assert (entry(stock, 2).leased, entry(stock, 2).role) == (False, ("", ""))
+
+
+def test_an_ipv4_address_is_on_an_interface_or_is_not() -> None:
+    stock = stock_of(link(2, "eth0"), link(3, "eth1"))
+    stock.set_addresses(2, [ip("2001:db8::1", 64), ip("10.0.0.1", 24)])
+    stock.set_addresses(3, [ip("2001:db8::1", 64)])
+    assert [entry(stock, 2).has_ipv4(text) for text in ("", "10.0.0.1", "10.0.0.2", "2001:db8::1")] == [
+        *(True, True),
+        *(False, False),
+    ]
+    assert not entry(stock, 3).has_ipv4()
+
+
 def test_what_was_lost_puts_everything_in_doubt() -> None:
     stock = stock_of(link(2, "eth0"))
     assert not stock.stale

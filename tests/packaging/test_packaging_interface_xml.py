@@ -17,7 +17,7 @@ import pytest
 from daemonprocess import PATIENCE, Daemon, places
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from interfacexml import ASKED, Facts, by_iproute2, by_xml, unlike
+from interfacexml import ASKED, Facts, by_iproute2, by_xml, kind_commands, unlike
 from libvirtschema import PACKAGES, errors, schema
 from lxml import etree
 from privatenet import private_net
@@ -31,23 +31,12 @@ from failoverd.inventory.facts import (
     DefaultRoute,
     Interface,
     IpAddress,
+    Options,
     VlanOptions,
 )
 from failoverd.inventory.stock import Stock
 from failoverd.inventory.xml import lines_of
 
-KINDS = (
-    *("bareudp dstport 9 ethertype ip", "dummy", "erspan local 127.0.0.1 remote 127.0.0.2 key 1", "geneve id 9 remote"),
-    *("gre local 127.0.0.1 remote 127.0.0.2", "gretap local 127.0.0.1 remote 127.0.0.2", "ifb", "nlmon", "team"),
-    *("ip6gre local ::1 remote ::2", "ip6gretap local ::1 remote ::2", "ip6tnl local ::1 remote ::2", "vcan", "vrf"),
-    *("ipip local 127.0.0.1 remote 127.0.0.2", "sit local 127.0.0.1 remote 127.0.0.2", "wireguard", "macsec", "lowpan"),
-    *("vti local 127.0.0.1 remote 127.0.0.2", "vxlan id 5 dstport 4789 local 127.0.0.1", "xfrm if_id 5", "netdevsim"),
-    *("vrf table 10", "hsr slave1 v0 slave2 v1", "batadv", "netkit", "amt", "gtp role sgsn", "virt_wifi", "bond"),
-    *("bond mode active-backup miimon 100", "bond mode balance-rr arp_interval 100 arp_ip_target 10.0.0.9"),
-    *("bridge", "bridge stp_state 1 forward_delay 200", "bridge vlan_filtering 1", "macvlan mode bridge", "macvtap"),
-    *("ipvlan", "ipvtap", "vlan id 5", "vlan protocol 802.1ad id 4094", "vlan id 1"),
-)
-"""What `ip link add` takes behind `type`; those on another link are tried on v0. A kernel has some of them."""
 LINKS = """\
 link add v0 address 52:54:00:00:00:01 type veth peer name v1
 link add name 7 type veth peer name vm.e0
@@ -83,11 +72,9 @@ def schemas() -> None:
 def made() -> int:
     """Make links; returns how many of the kinds this kernel has."""
     batch(LINKS.encode("utf-8", "surrogateescape"))
-    on_another = ("macvlan", "macvtap", "ipvlan", "ipvtap", "vlan", "macsec", "virt_wifi", "lowpan")
-    for number, kind in enumerate(KINDS):
-        # One by one: iproute2 ends with the batch over a word that it does not know.
-        link = "link v0 " if kind.split()[0] in on_another else ""
-        batch(f"link add k{number} {link}type {kind}\nlink set k{number} up\n".encode())
+    # One by one: iproute2 ends with the batch over a word that it does not know.
+    for command in kind_commands("v0"):
+        batch(f"{command}\n".encode())
     said = subprocess.run(["ip", "-br", "link"], capture_output=True, check=True, timeout=60).stdout
     return sum(line.startswith(b"k") for line in said.splitlines())
 
@@ -168,7 +155,7 @@ BOND = st.builds(
     arp_validate=st.sampled_from(["", "none", "active", "backup", "all"]),
     arp_target=st.sampled_from(["", "10.0.0.9"]),
 )
-OPTIONS = {
+OPTIONS: dict[str, st.SearchStrategy[Options]] = {
     "bond": BOND,
     "bridge": st.builds(BridgeOptions, stp=st.booleans(), forward_delay=st.integers(0, 10_000)),
     "vlan": st.builds(VlanOptions, id=st.integers(0, 4095)),
