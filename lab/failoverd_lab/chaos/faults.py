@@ -110,6 +110,8 @@ class LinkSocket:
     ) -> None:
         self._inner, self._faults, self._around = inner, faults, around
         self._behind: list[bytes] = []
+        self._late: bytes | None = None
+        self._due = NEVER
 
     async def send(self, datagram: bytes) -> None:
         """See Transport. Something may happen between any two messages of a datagram."""
@@ -122,22 +124,28 @@ class LinkSocket:
             self._faults.message_is_done()
 
     async def recv(self) -> bytes:
-        """See Transport."""
-        while True:
+        """See Transport. A late datagram stays the first in the queue where its reader is cancelled meanwhile."""
+        if self._late is None:
             datagram = self._behind.pop() if self._behind else await self._inner.recv()
-            if self._faults.lasts(self._faults.late, 0.3):
-                await trio.sleep(self._faults.dice.choice(LATENESS))
-            if (passed := self._pass(datagram)) is not None:
-                return passed
+            if not self._faults.lasts(self._faults.late, 0.3):
+                return self._pass(datagram)
+            self._late, self._due = datagram, self._faults.now() + self._faults.dice.choice(LATENESS)
+        await trio.sleep_until(self._due)
+        return self._pass_late(self._late)
 
     def recv_nowait(self) -> bytes | None:
         """See Transport."""
-        while (datagram := self._inner.recv_nowait()) is not None:
-            if (passed := self._pass(datagram)) is not None:
-                return passed
+        if self._late is not None:
+            return None if self._faults.now() < self._due else self._pass_late(self._late)
+        if (datagram := self._inner.recv_nowait()) is not None:
+            return self._pass(datagram)
         return self._behind.pop() if self._behind else None
 
-    def _pass(self, datagram: bytes) -> bytes | None:
+    def _pass_late(self, datagram: bytes) -> bytes:
+        self._late = None
+        return self._pass(datagram)
+
+    def _pass(self, datagram: bytes) -> bytes:
         """Pass a datagram on. A message about an address may have to wait for the next datagram, or for the queue to be
         empty."""
         kinds = {message.type for message in wire.messages(datagram)}

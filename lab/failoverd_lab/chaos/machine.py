@@ -125,9 +125,10 @@ class ChaosMachine:
         return self.kernel.net.devices.get(ifindex)
 
     def holder(self, pair: ChaosPair) -> Device | None:
-        """Return the device that has the pair's address."""
+        """Return the device that has the pair's address. Where several have it, a slave's is another program's."""
         raw = socket.inet_aton(pair.address)
-        return next((d for d in self.kernel.net.devices.values() if any(a.local == raw for a in d.v4)), None)
+        found = (d for d in self.kernel.net.devices.values() if any(a.local == raw for a in d.v4))
+        return min(found, key=lambda device: device.master is not None, default=None)
 
     def bond(self, pair: ChaosPair) -> Device | None:
         """Return the bond that failoverd has made for this pair."""
