@@ -68,9 +68,9 @@ MUTANTS = (
         "two NICs cannot bear the same mark",
     ),
     Mutant(
-        "new-although-used", f"{PLAN}/join.py",
-        "    is_bare = s.is_bare(master) and (s.nic is not None or not master.up)\n",
-        "    is_bare = s.is_bare(master)\n",
+        "new-although-used", f"{PLAN}/situation.py",
+        "        return self.nic is not None or (master.name == passing_name(self.mac) and not master.up)\n",
+        "        return True\n",
         "a used master without mark and slaves is taken for a new one",
     ),
     Mutant(

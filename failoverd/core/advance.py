@@ -18,7 +18,7 @@ from failoverd.core.orders import rename
 from failoverd.core.paths import stand
 from failoverd.core.reasons import lost_text, settled_state
 from failoverd.core.situations import found_pair, is_wanted, situation, udev_deadline
-from failoverd.core.slave_guard import entering, undo
+from failoverd.core.slave_guard import entering, lift, undo
 from failoverd.core.state import SELDOM, PairState, State
 from failoverd.core.switch import switch, update_timers
 from failoverd.model.actions import Action, DropJournal, Emit, FetchInet, KeepLost, Remember, SaveJournal, Say
@@ -71,6 +71,9 @@ def advance(state: State, pair: PairState, now: float) -> tuple[list[Action], fl
                 _care(state, pair, found, actions, now)
                 wake = _sooner(wake, pair.names.quiet_at if now < pair.names.quiet_at else None)
                 wake = _sooner(wake, next_look(pair, now))
+            elif isinstance(step, Wait):
+                # What is waited for may never come, and until then the slaves carry.
+                actions += lift(state, pair, found, now)
             break
     else:
         actions.append(Say("error", f"{pair.mac}: the plan goes in circles; please report this with the log"))

@@ -135,7 +135,7 @@ def suspect(state: State) -> None:
 
 def undo(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
     """Take the next step toward slaves that are as they should be. Nothing else is under way for the pair."""
-    undone = _lift(state, pair, found, now) or _take_back(state, pair, found, now) or _take_off(state, pair, found, now)
+    undone = lift(state, pair, found, now) or _take_back(state, pair, found, now) or _take_off(state, pair, found, now)
     return undone or _let_go(state, pair, found, now)
 
 
@@ -169,7 +169,8 @@ def is_undoing(request: Request) -> bool:
     return is_freeing or isinstance(request, DropAddress | DropRoute | SetUp)
 
 
-def _lift(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
+def lift(state: State, pair: PairState, found: Pair, now: float) -> list[Action]:
+    """Set a slave up again that has been down for long enough. Nothing else is under way for the pair."""
     if pair.datapath.closes_slaves() and not state.links[found.master].up:
         # The kernel closes the slaves with their master, and opens them with it.
         pair.guard.lowered.clear()

@@ -122,7 +122,10 @@ def _take_along(s: Situation, master: Link, journal: Journal) -> Do | list[Reque
 
 
 def _last_look(s: Situation, master: Link, journal: Journal) -> Next | None:
-    """Take up what has come to the NIC since the journal was written: an hour may have passed if failoverd was dead."""
+    """Take up what has come to the NIC since the journal was written: an hour may have passed if failoverd was dead.
+
+    Another program may have given the master something, too, and it goes down once more if that has brought it up.
+    """
     nic = s.nic
     if reason := why_not(journal.name, s.links, master.ifindex, nic.ifindex if nic else 0):
         return GiveUp(f"{journal.name} could not be moved to a master: {reason} now")
@@ -132,7 +135,10 @@ def _last_look(s: Situation, master: Link, journal: Journal) -> Next | None:
     if step := look_closely(s, nic, vf, master) if nic is not None else s.look_at(vf, master):
         return step
     inet, extra = transfer.renewed(journal.inet, s.seen(nic)), transfer.own(transfer.union(journal.extra, s.seen(vf)))
-    is_known = transfer.is_in(s.seen(nic), journal.inet) and transfer.is_in(s.seen(vf), journal.extra)
+    whole, given = transfer.union(journal.inet, journal.extra), transfer.given(s.seen(master))
+    is_masters = transfer.is_in(given, transfer.union(whole, transfer.to_device(whole, master.ifindex)))
+    inet = inet if is_masters else transfer.union(inet, given)
+    is_known = is_masters and transfer.is_in(s.seen(nic), journal.inet) and transfer.is_in(s.seen(vf), journal.extra)
     if is_known and dict(inet.settings) == dict(journal.inet.settings):
         return None
     return Write(replace(journal, inet=inet, extra=extra))

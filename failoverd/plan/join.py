@@ -86,11 +86,10 @@ def _mark(s: Situation, master: Link) -> Next:
     """Mark the master as failoverd's, first with the mark that says that it is new.
 
     Without its mark, failoverd would not recognize the master once it has slaves. Without the other mark it would take
-    the master for joined, so that one has to be there first. A master that has slaves has lost its mark, and so has one
-    that is up without any NIC of its MAC: the configuration on it must not go with it.
+    the master for joined, so that one has to be there first. A master that has lost its mark has the configuration,
+    which must not go with it.
     """
-    is_bare = s.is_bare(master) and (s.nic is not None or not master.up)
-    is_first = is_bare and new_mark(s.mac) not in master.altnames
+    is_first = s.is_bare(master) and new_mark(s.mac) not in master.altnames
     request = AddAltname(master.ifindex, new_mark(s.mac) if is_first else mark(s.mac))
     if refusal := s.refusal([request]):
         return GiveUp(f"{master.name} could not be marked as made by failoverd: {refusal}")

@@ -41,9 +41,17 @@ def release(s: Situation) -> Next:
 
 
 def _abandon(s: Situation, master: Link) -> Next:
-    """Remove the master: nothing was moved yet."""
+    """Remove the master: nothing was moved yet. The NIC gets what another program has given the master."""
     requests = s.may(s.datapath.remove(master))
-    return Do(requests, f"remove {master.name}, which was never used") if requests else Wait("the kernel keeps it")
+    if not requests:
+        return Wait("the kernel keeps it")
+    if look := s.look_at(master):
+        return look
+    nic, given = s.nic or master, transfer.given(s.seen(master))
+    journal = s.journal or Journal(s.mac, Goal.JOINED, nic.name, nic.up, nic.mtu)
+    if transfer.adds_to(journal.extra, given):
+        return Write(replace(journal, extra=transfer.union(journal.extra, given)))
+    return Do(requests, f"remove {master.name}, which was never used")
 
 
 def _wait(s: Situation, why: str) -> Next:
@@ -81,8 +89,10 @@ def _give_back(s: Situation, master: Link, nic: Link, journal: Journal) -> Next:
     """With the journal written, give back everything in one datagram: the NIC is as it was, and the master is gone."""
     if look := s.look_at(master, nic):
         return look
-    if not transfer.is_in(s.seen(master), journal.inet):
-        return Write(replace(journal, inet=transfer.union(journal.inet, s.seen(master))))
+    # A NIC that is up on its own goes down for its name, and the kernel then takes its IPv6 addresses and all routes.
+    there = s.seen(master) if nic.master or not nic.up else transfer.union(s.seen(master), s.seen(nic))
+    if not transfer.is_in(there, journal.inet):
+        return Write(replace(journal, inet=transfer.union(journal.inet, there)))
     if todo := [request for request in _unlike(s, nic, journal) if request not in s.blocked]:
         return likeness.write(todo, f"make {nic.name} like {journal.name}")
     remove = s.may(s.datapath.remove(master))
@@ -128,6 +138,11 @@ def afterwards(s: Situation, journal: Journal) -> Next:
     name = names.released_name(s, journal.name, nic)
     rename: list[Request] = [Rename(nic.ifindex, name)] if journal.cut and nic.name != name else []
     if rename and rename[0] not in s.hopeless and s.may(rename):
+        if nic.up and (look := s.look_at(nic)):
+            return look
+        if not transfer.is_in(s.seen(nic), journal.inet):
+            # What has come since is in no journal yet, and some of it goes when the NIC goes down for its name.
+            return Write(replace(journal, inet=transfer.union(journal.inet, transfer.own(s.seen(nic)))))
         down: list[Request] = [SetUp(nic.ifindex, up=False)] if nic.up else []
         return Do((*down, *rename), f"give {nic.name} its name back")
     if look := s.look_at(nic):

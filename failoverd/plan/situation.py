@@ -134,8 +134,14 @@ class Situation:
         return is_unnamed or is_new(master, self.mac) or self.is_bare(master)
 
     def is_bare(self, master: Link) -> bool:
-        """Whether a master has just been made and has no mark yet. One that has slaves has lost its mark."""
-        return not our_mac(master) and not any(LinkTable.of(self.links).slaves(master.ifindex))
+        """Whether a master has just been made and has no mark yet. One that has slaves has lost its mark.
+
+        So has one whose last slave has left, whatever it is called: the kernel has given it a random MAC, which is no
+        NIC's and not the one in a passing name.
+        """
+        if our_mac(master) or any(LinkTable.of(self.links).slaves(master.ifindex)):
+            return False
+        return self.nic is not None or (master.name == passing_name(self.mac) and not master.up)
 
     def held_elsewhere(self) -> str:
         """Say that the pair's paravirtual NIC is in another master, or return "" where it is not."""

@@ -198,6 +198,13 @@ def own(inet: Inet) -> Inet:
     return replace(inet, settings=())
 
 
+def given(inet: Inet) -> Inet:
+    """Return what programs and users have put on a device, without what the kernel and routers give it."""
+    rest = without_advertised(own(inet))
+    addresses = tuple(a for a in rest.addresses if not is_link_local(a))
+    return replace(rest, addresses=addresses, routes=tuple(r for r in rest.routes if r.protocol != RTPROT_KERNEL))
+
+
 def renewed(journal: Inet, seen: Inet) -> Inet:
     """Return the journal's configuration with what has come since. Each setting is as it is now."""
     return union(Inet(settings=seen.settings), union(journal, seen))

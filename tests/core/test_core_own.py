@@ -135,13 +135,14 @@ def test_a_master_is_said_to_be_empty_before_it_goes() -> None:
     assert_joined(driver)
 
 
-def test_a_master_that_has_lost_its_mark_and_all_slaves_keeps_what_is_on_it() -> None:
+@pytest.mark.parametrize("up", [True, False])
+def test_a_master_that_has_lost_its_mark_and_all_slaves_keeps_what_is_on_it(up: bool) -> None:
     """The kernel has given it a MAC of its own by then, so nobody knows whose it was; it is not taken for a new one."""
     driver = joined()
     master = master_of(driver)
     for link in [link for link in driver.kernel.links.values() if link.master == master.ifindex]:
         driver.kernel.unplug(link.ifindex)
-    driver.kernel.links[master.ifindex] = replace(master, mac="9a:87:bd:c1:f7:7a", altnames=frozenset())
+    driver.kernel.links[master.ifindex] = replace(master, mac="9a:87:bd:c1:f7:7a", altnames=frozenset(), up=up)
     driver.start()
     driver.settle()
     assert DeleteLink not in asked(driver)

@@ -351,6 +351,20 @@ def test_a_slave_that_somebody_sets_down_is_set_up_again_after_a_while(bus: str)
     assert f"{link.name} was set up again" in explained(driver, link.ifindex)
 
 
+def test_a_slave_is_set_up_again_while_a_release_waits_for_its_nic() -> None:
+    """Until the NIC is there to take the addresses, the VF alone carries them."""
+    driver = logged(joined())
+    driver.kernel.unplug(slave(driver, "virtio").ifindex)
+    driver.tell(ReleaseAsked(MAC))
+    driver.settle()
+    link, start = slave(driver), driver.now
+    assert driver.state.pairs[MAC].state == "releasing"
+    driver.kernel.by_others(SetUp(link.ifindex, up=False))
+    driver.settle(start + 20)
+    assert lifts(driver) == [start + GRACE]
+    assert driver.is_reachable(FOUR)
+
+
 def test_who_sets_it_down_and_up_himself_is_not_disturbed() -> None:
     driver = logged(joined())
     link = slave(driver)

@@ -102,6 +102,15 @@ def test_a_master_that_has_lost_its_mark_is_not_taken_for_an_empty_one() -> None
     assert answer == Do((AddAltname(9, mark(MAC)),), "mark ens3 as made by failoverd")
 
 
+def test_a_master_without_mark_slaves_and_nic_is_new_by_its_name_alone() -> None:
+    """The kernel gives a bond that has lost its slaves a random MAC, which is in nobody's passing name."""
+    bare = replace(PASSING, altnames=frozenset())
+    assert join(situation(master=bare)) == Do((AddAltname(9, new_mark(MAC)),), f"mark {bare.name} as made by failoverd")
+    for used in (replace(bare, name="ens3"), replace(bare, name="fo5254009abcde"), replace(bare, up=True)):
+        assert join(situation(master=used)) == Do((AddAltname(9, mark(MAC)),), f"mark {used.name} as made by failoverd")
+        assert isinstance(release(situation(master=used)), Wait)
+
+
 def test_a_passing_name_that_is_taken() -> None:
     strangers = Link(12, passing_name(MAC), "02:00:00:00:00:01", kind="bond", info=Bond(mode=1))
     answer = join(situation(nic=NIC, others={12: strangers}))
@@ -264,6 +273,29 @@ def test_a_master_that_is_kept() -> None:
     assert release(here) == Wait("the kernel keeps ens3")
 
 
+def test_what_another_program_has_given_a_master_that_was_never_used_is_not_removed_with_it() -> None:
+    own = Inet((address("10.9.0.4/24", 9), address("fe80::9/64", 9)), (route("10.9.0.0/24", 9, protocol=2),))
+    here = situation(nic=NIC, master=PASSING)
+    assert release(here) == Look((9,))
+    given = Inet(own.addresses[:1])
+    journal = Journal(MAC, Goal.JOINED, "ens3", True, 1500, extra=given)
+    assert release(replace(here, inet={9: own})) == Write(journal)
+    removed = Do(tuple(DATAPATH.remove(PASSING)), f"remove {PASSING.name}, which was never used")
+    assert release(replace(here, inet={9: own}, journal=journal)) == removed
+    unseen = situation(master=PASSING, inet={9: own})
+    assert release(unseen) == Write(replace(journal, name=PASSING.name, up=False))
+
+
+def test_what_another_program_has_given_a_master_that_is_not_in_use_yet_moves_with_the_rest() -> None:
+    """The master goes down for its name, where it is up."""
+    own = Inet((address("2001:db8:7::7/64", 9),))
+    here = situation(nic=NIC, master=replace(PASSING, up=True), journal=BEGUN, inet={2: Inet(), 9: own})
+    assert join(here) == Write(replace(BEGUN, inet=own))
+    written = join(replace(here, journal=replace(BEGUN, inet=own)))
+    assert isinstance(written, Do)
+    assert SetUp(9, up=False) in written.requests
+
+
 def test_without_a_nic_nothing_is_given_back() -> None:
     assert isinstance(release(situation(master=MASTER)), Wait)
     assert isinstance(release(situation(journal=BACK)), Wait)
@@ -284,8 +316,21 @@ def test_a_nic_that_somebody_brought_up_is_taken_down_for_its_name() -> None:
     give = release(situation(nic=nic, master=MASTER, journal=BACK, inet={2: Inet(), 9: Inet()}))
     assert isinstance(give, Do)
     assert give.requests.index(SetUp(2, up=False)) < give.requests.index(Rename(2, "ens3"))
-    after = release(situation(nic=nic, journal=BACK))
-    assert after == Do((SetUp(2, up=False), Rename(2, "ens3")), "give ens3nsby its name back")
+    after = situation(nic=nic, journal=BACK)
+    assert release(after) == Look((2,))
+    down = Do((SetUp(2, up=False), Rename(2, "ens3")), "give ens3nsby its name back")
+    assert release(replace(after, inet={2: Inet()})) == down
+
+
+def test_what_a_nic_has_got_by_then_is_written_down_before_it_goes_down_for_its_name() -> None:
+    """The kernel takes the IPv6 addresses of a device that is set down (net/ipv6/addrconf.c, addrconf_ifdown)."""
+    late = Inet((address("2001:db8:7::7/64", 2),))
+    nic = replace(NIC, name="ens3nsby")
+    with_it = Write(replace(BACK, inet=late))
+    assert release(situation(nic=nic, journal=BACK, inet={2: late})) == with_it
+    assert release(situation(nic=nic, master=MASTER, journal=BACK, inet={2: late, 9: Inet()})) == with_it
+    slave = replace(nic, master=9)
+    assert isinstance(release(situation(nic=slave, master=MASTER, journal=BACK, inet={2: late, 9: Inet()})), Do)
 
 
 def test_a_name_that_cannot_be_had_back_is_waited_for_and_then_given_up() -> None:
