@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Inet, Journal
-from failoverd.model.requests import AddAltname, Rename, Request, SetAttribute, SetMtu, SetUp
+from failoverd.model.requests import AddAltname, DropAltname, Rename, Request, SetAttribute, SetMtu, SetUp
 from failoverd.plan import likeness, names, transfer
 from failoverd.plan.enslave import enslave
 from failoverd.plan.inplace import release_in_place
@@ -41,17 +41,34 @@ def release(s: Situation) -> Next:
 
 
 def _abandon(s: Situation, master: Link) -> Next:
-    """Remove the master: nothing was moved yet. The NIC gets what another program has given the master."""
+    """Remove the master: nothing was moved yet. What another program has given it goes to the NIC before."""
     requests = s.may(s.datapath.remove(master))
     if not requests:
         return Wait("the kernel keeps it")
     if look := s.look_at(master):
         return look
-    nic, given = s.nic or master, transfer.given(s.seen(master))
+    given, called = transfer.given(s.seen(master)), own_altnames(master)
+    if s.nic is None and (given.addresses or called):
+        what = ", ".join([*map(str, given.addresses), *called])
+        return Wait(
+            f"{master.name} was never used and has {what} of another program; its NIC is not there to take that"
+        )
+    if s.nic is not None and (step := _inherit(s, master, s.nic, given)):
+        return step
+    return Do(requests, f"remove {master.name}, which was never used")
+
+
+def _inherit(s: Situation, master: Link, nic: Link, given: Inet) -> Next | None:
+    """Have the NIC inherit these addresses, and the master's alternative names, each of which exists only once."""
     journal = s.journal or Journal(s.mac, Goal.JOINED, nic.name, nic.up, nic.mtu)
     if transfer.adds_to(journal.extra, given):
         return Write(replace(journal, extra=transfer.union(journal.extra, given)))
-    return Do(requests, f"remove {master.name}, which was never used")
+    moves: list[Request] = []
+    for name in own_altnames(master):
+        # The last one puts it back where the NIC cannot have it, and is refused otherwise.
+        back = AddAltname(master.ifindex, name)
+        moves += [DropAltname(master.ifindex, name), AddAltname(nic.ifindex, name), back]
+    return s.rest(moves, f"call {nic.name} what another program has called {master.name}")
 
 
 def _wait(s: Situation, why: str) -> Next:

@@ -282,8 +282,13 @@ def test_what_another_program_has_given_a_master_that_was_never_used_is_not_remo
     assert release(replace(here, inet={9: own})) == Write(journal)
     removed = Do(tuple(DATAPATH.remove(PASSING)), f"remove {PASSING.name}, which was never used")
     assert release(replace(here, inet={9: own}, journal=journal)) == removed
-    unseen = situation(master=PASSING, inet={9: own})
-    assert release(unseen) == Write(replace(journal, name=PASSING.name, up=False))
+    called = replace(PASSING, altnames=PASSING.altnames | {"lan0"})
+    moved = (DropAltname(9, "lan0"), AddAltname(2, "lan0"), AddAltname(9, "lan0"))
+    told = f"call ens3 what another program has called {PASSING.name}"
+    assert release(situation(nic=NIC, master=called, inet={9: Inet()})) == Do(moved, told)
+    kept = "was never used and has 10.9.0.4/24, lan0 of another program; its NIC is not there to take that"
+    assert release(situation(master=called, inet={9: own})) == Wait(f"{PASSING.name} {kept}")
+    assert release(situation(master=PASSING, inet={9: Inet()})) == removed
 
 
 def test_what_another_program_has_given_a_master_that_is_not_in_use_yet_moves_with_the_rest() -> None:
