@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+
 from failoverd.core.status import masters
 from failoverd.policy.health import why_suppressed
-from failoverd_lab.chaos.ledger import configuration
 from failoverd_lab.chaos.machine import ChaosMachine, ChaosPair
 from failoverd_lab.invariants import Device, Hardware, Machine
 from failoverd_lab.simkernel import state
@@ -54,8 +55,11 @@ def _device(device: state.Device) -> Device:
 
 def _hardware(chaos: ChaosMachine, pair: ChaosPair) -> Hardware:
     holder = chaos.holder(pair)
-    count = configuration(chaos.kernel.net)["address", f"{pair.address}/24"]
+    raw = socket.inet_aton(pair.address)
+    count = sum(any(one.local == raw for one in device.v4) for device in chaos.kernel.net.devices.values())
     vfs = tuple(index for index in (pair.vf, pair.vf2) if chaos.device(index) is not None)
+    if holder is not None and len(vfs) > 1 and holder.index in vfs and holder.master is None:
+        holder = None  # Another program's: of two VFs with one MAC neither is joined, and the pair has lost its address.
     return Hardware(
         pair.mac,
         pair.nic if chaos.device(pair.nic) is not None else 0,
