@@ -24,6 +24,7 @@ from failoverd.model.actions import (
     Announce,
     AskConfigurer,
     AskLetGo,
+    AskMode,
     AskUdev,
     DropJournal,
     Emit,
@@ -49,12 +50,13 @@ from failoverd.model.events import (
     InetSeen,
     LetGo,
     LinkSeen,
+    ModeSeen,
     NotSaved,
     Synced,
     TimePassed,
     UdevDone,
 )
-from failoverd.model.health import Damping
+from failoverd.model.health import Damping, Mode
 from failoverd.model.links import Link
 from failoverd.model.orders import Drain
 from failoverd.model.owners import PairOf, Part, Ticket
@@ -120,6 +122,8 @@ class Driver:
     files_hang: bool = False
     no_bond: str = ""
     held_on: bool = False
+    modes: dict[int, Mode] = field(default_factory=dict)
+    asked_modes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.precious = self.configured()
@@ -198,7 +202,7 @@ class Driver:
                 self.journals.pop(mac, None)
             case KeepLost() | Remember():
                 self._remember(action)
-            case AskUdev() | AskLetGo() | AskConfigurer():
+            case AskUdev() | AskLetGo() | AskConfigurer() | AskMode():
                 self._ask(action)
             case WakeAt(at):
                 self.wake = at
@@ -217,8 +221,12 @@ class Driver:
             case Remember(mac, what):
                 self.memory[mac] = str(what)
 
-    def _ask(self, action: AskUdev | AskLetGo | AskConfigurer) -> None:
+    def _ask(self, action: AskUdev | AskLetGo | AskConfigurer | AskMode) -> None:
         match action:
+            case AskMode(mac, ifindex, name):
+                self.asked_modes.append(name)
+                if ifindex in self.modes:
+                    self.events.append(ModeSeen(mac, ifindex, self.modes[ifindex]))
             case AskConfigurer(nic, _) if not self.files_hang:
                 self.events.append(ConfigurerSeen(nic.ifindex, nic.name, self.no_bond))
             case AskUdev(ifindex, _) if not self.udev_hangs:

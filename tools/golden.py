@@ -45,6 +45,7 @@ from failoverd.model.actions import (
     Action,
     Announce,
     AskConfigurer,
+    AskMode,
     Emit,
     FetchInet,
     Peek,
@@ -102,7 +103,7 @@ class Recorder:
 
     def _note(self, action: Action) -> None:
         match action:
-            case WakeAt() | Peek():
+            case WakeAt() | Peek() | AskMode():
                 pass
             case Send(ticket, requests, why):
                 self.say(f"send {ticket.owner}: {why}")

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from failoverd.core.paths import by_links
 from failoverd.dataclass import dataclass
-from failoverd.model.actions import Action, Emit
+from failoverd.model.actions import Action, AskMode, Emit
+from failoverd.model.events import ModeSeen
+from failoverd.model.health import Mode
 from failoverd.model.pairs import Goal, Pair
 from failoverd.model.signals import ConditionChanged
-from failoverd.policy.conditions import SETTLES, conditions
+from failoverd.policy.conditions import SETTLES, conditions, half_duplex, slower
 from failoverd.policy.health import why_suppressed
 
 if TYPE_CHECKING:
@@ -31,6 +33,10 @@ class Conditions:
     """The time since when there is no VF, if there was one."""
     late: str = ""
     """The text that the VF should have come back by now, or ""."""
+    asked: dict[int, str] = field(default_factory=dict)
+    """The slaves with a carrier, with the names by which their modes were asked for."""
+    modes: dict[int, Mode] = field(default_factory=dict)
+    """Their modes, as far as known."""
 
     @property
     def next_at(self) -> float | None:
@@ -63,6 +69,27 @@ def judge(state: State, pair: PairState, now: float) -> list[Action]:
     return [Emit(ConditionChanged(name, pair.mac, word, is_so, text)) for word, is_so, text in (*begun, *over)]
 
 
+def seen(pair: PairState, event: ModeSeen) -> None:
+    """Take in a slave's mode, unless its link has gone meanwhile."""
+    if event.ifindex in pair.conditions.asked:
+        pair.conditions.modes[event.ifindex] = event.mode
+
+
+def ask(state: State, pair: PairState) -> list[Action]:
+    """Ask for the modes of a joined pair's links that have come up, and forget those of links that are gone.
+
+    A link that negotiates a new speed loses its carrier for that. The driver is asked by name and under the kernel's
+    RTNL lock: by another thread, and after everything else that the step wants.
+    """
+    known, found = pair.conditions, state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+    nics = (state.link(found.vf), state.link(found.nic)) if pair.joined else ()
+    up = {link.ifindex: link.name for link in nics if link is not None and link.carrier}
+    new = {ifindex: name for ifindex, name in up.items() if known.asked.get(ifindex) != name}
+    known.asked = up
+    known.modes = {ifindex: mode for ifindex, mode in known.modes.items() if ifindex in up and ifindex not in new}
+    return [AskMode(pair.mac, ifindex, name) for ifindex, name in new.items()]
+
+
 def deadline(state: State, pair: PairState) -> float | None:
     """Return the time by which a VF that is gone should have come back."""
     gone_at, wait = pair.conditions.vf_gone_at, state.config.degraded.vf_deadline
@@ -91,4 +118,6 @@ def _present(state: State, pair: PairState, found: Pair, now: float) -> dict[str
         state.link(pair.paths.dead),
         why_suppressed(pair.health.damping, state.config.damping),
         pair.conditions.late,
+        slower(vf, nic, pair.conditions.modes),
+        half_duplex((vf, nic), pair.conditions.modes),
     )

@@ -25,11 +25,22 @@ WARNING, NOTICE, INFO = 4, 5, 6
 """The journal's priorities, as syslog has them."""
 
 ROLES = ("master", "primary", "standby")
-CONDITIONS = ("vf-missing", "standby-down", "mtu-mismatch", "datapath-impaired", "path-dead", "flapping")
+CONDITIONS = (
+    "vf-missing",
+    "standby-down",
+    "mtu-mismatch",
+    "speed-mismatch",
+    "half-duplex",
+    "datapath-impaired",
+    "path-dead",
+    "flapping",
+)
 """
 vf-missing         the VF went, and none has come back for [degraded] vf_deadline
 standby-down       the VF carries, and the paravirtual NIC could not: one unplug away from silence
 mtu-mismatch       a slave's MTU is unlike the master's
+speed-mismatch     the VF's link is slower than its standby's
+half-duplex        a slave's link is at half duplex
 datapath-impaired  what the datapath needs was changed, such as the options of the bond, or is not there
 path-dead          a slave's link is up, and its path is dead ([path])
 flapping           the VF is suppressed for its flaps ([damping])

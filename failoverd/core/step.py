@@ -38,6 +38,7 @@ from failoverd.model.events import (
     LetGo,
     LinkGone,
     LinkSeen,
+    ModeSeen,
     NotMarked,
     NotSaved,
     PathsSeen,
@@ -92,7 +93,7 @@ def _look_at(state: State, pair: PairState, now: float) -> list[Action]:
     pair.obstacles.seen({})
     state.times.note(pair.mac, min(times, default=None))
     drop_if_over(state, pair.mac)
-    return [*actions, *peeks, *aside, *paths.probe(state, pair)]
+    return [*actions, *peeks, *aside, *paths.probe(state, pair), *conditions.ask(state, pair)]
 
 
 def _take_in(state: State, event: Event | Input, now: float) -> list[Action]:
@@ -166,6 +167,14 @@ def _has_lost_its_name(state: State, ifindex: int, now: float) -> bool:
     return link.up and (ifindex in state.newcomers or link.bus == "pci" or now < BOOTING)
 
 
+def _done(pair: PairState, event: Announced | ModeSeen) -> None:
+    """Take in the end of a job in the background."""
+    if isinstance(event, Announced):
+        pair.heard.announced(event.done)
+    else:
+        conditions.seen(pair, event)
+
+
 def _for_pair(state: State, pair: PairState, event: Answered | InetSeen | AboutPair, now: float) -> list[Action]:
     match event:
         case Answered():
@@ -189,8 +198,8 @@ def _for_pair(state: State, pair: PairState, event: Answered | InetSeen | AboutP
             return adopt(state, pair)
         case PathsSeen():
             return paths.seen(state, pair, event)
-        case Announced(_, done):
-            pair.heard.announced(done)
+        case Announced() | ModeSeen():
+            _done(pair, event)
             return []
         case _:
             return take_order(state, pair, event)

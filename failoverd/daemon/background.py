@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import trio
 
 from failoverd.daemon.path_probes import OpenProbe, PathProbes, Silence
-from failoverd.model.actions import Announce, AskConfigurer, FetchInet, ProbePaths
-from failoverd.model.events import Announced, ConfigurerSeen, Event, InetSeen
+from failoverd.model.actions import Announce, AskConfigurer, AskMode, FetchInet, ProbePaths
+from failoverd.model.events import Announced, ConfigurerSeen, Event, InetSeen, ModeSeen
+from failoverd.model.health import Mode
 from failoverd.model.links import Link
 from failoverd.netlink.fetch import InterruptedDumpError, Opener, fetch_inet
 from failoverd.netlink.frames import NetlinkError
@@ -30,6 +31,8 @@ Configurers = Callable[[Link, str], Awaitable[str]]
 """Returns why the configurer of this NIC (such as networkd) could not follow to a bond of this name, or ""."""
 Closely = Callable[[int], Awaitable[str]]
 """Finds users of a device that no link of this network namespace shows, in words, or "" (hanging.py)."""
+ReadMode = Callable[[str], Awaitable[Mode]]
+"""Reads the speed and the duplex of a device by its name; the driver may take long to answer."""
 Tell = Callable[[Event], Awaitable[None]]
 
 
@@ -49,8 +52,10 @@ class Background:
         configurers: Configurers,
         closely: Closely = unseen,
         open_probe: OpenProbe = Silence,
+        read_mode: ReadMode | None = None,
     ) -> None:
         self._nursery = nursery
+        self._read_mode = read_mode
         self._configurers = configurers
         self._open_inet = open_inet
         self._announce = announce
@@ -59,13 +64,16 @@ class Background:
         self._told: set[tuple[str, type[Exception]]] = set()
         self._latest: dict[str, Announce] = {}
 
-    def do(self, action: FetchInet | AskConfigurer | Announce | ProbePaths, tell: Tell) -> None:
+    def do(self, action: FetchInet | AskConfigurer | AskMode | Announce | ProbePaths, tell: Tell) -> None:
         """Begin the job; its result goes to `tell`."""
         match action:
             case FetchInet():
                 self._nursery.start_soon(self._fetch, action, tell)
             case AskConfigurer(nic, name):
                 self._nursery.start_soon(self._look, nic, name, tell)
+            case AskMode():
+                if self._read_mode is not None:
+                    self._nursery.start_soon(self._ask_mode, action, self._read_mode, tell)
             case ProbePaths():
                 self._path_probes.do(action, tell)
             case Announce(mac):
@@ -102,6 +110,14 @@ class Background:
             self._broke(nic.perm_mac, "looking up what configures the NIC, so no bond is made", error)
             why = f"what configures {nic.name} could not be found out ({error!r})"
         await tell(ConfigurerSeen(nic.ifindex, nic.name, why))
+
+    async def _ask_mode(self, action: AskMode, read: ReadMode, tell: Tell) -> None:
+        try:
+            mode = await read(action.name)
+        except Exception as error:
+            self._broke(action.mac, f"reading the speed of {action.name}, which stays unknown", error)
+        else:
+            await tell(ModeSeen(action.mac, action.ifindex, mode))
 
     async def _repeat(self, action: Announce, tell: Tell) -> None:
         """Announce at least as often as asked, until an announcement succeeds: an administrator pulls a drained VF once

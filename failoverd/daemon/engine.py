@@ -37,6 +37,7 @@ from failoverd.model.actions import (
     Announce,
     AskConfigurer,
     AskLetGo,
+    AskMode,
     AskUdev,
     DropJournal,
     Emit,
@@ -108,7 +109,13 @@ class Engine:
         async with trio.open_nursery() as nursery:
             ports = self._ports
             self._background = Background(
-                nursery, ports.open_inet, ports.announce, ports.no_bond, ports.hanging, ports.open_probe
+                nursery,
+                ports.open_inet,
+                ports.announce,
+                ports.no_bond,
+                ports.hanging,
+                ports.open_probe,
+                ports.read_mode,
             )
             heard_of_names = trio.Event()
             nursery.start_soon(self._ask_for_names, heard_of_names)
@@ -294,7 +301,7 @@ class Engine:
                 self._ports.on_signal(signal)
             case Peek(ifindex):
                 self._talk.peek(ifindex)
-            case FetchInet() | AskConfigurer() | Announce() | ProbePaths():
+            case FetchInet() | AskConfigurer() | AskMode() | Announce() | ProbePaths():
                 self._background.do(action, self.tell)
             case AskUdev() | AskLetGo():
                 self._udev_wait.ask(action)

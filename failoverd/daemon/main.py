@@ -50,7 +50,7 @@ from failoverd.daemon.udev_wait import hold
 from failoverd.model.signals import Signal
 from failoverd.netlink.announce import announce
 from failoverd.netlink.conversation import Complete
-from failoverd.netlink.devices import Devices
+from failoverd.netlink.devices import Devices, read_mode
 from failoverd.netlink.probe import Probe
 from failoverd.netlink.sockdiag import NETLINK_SOCK_DIAG
 from failoverd.netlink.transport import EVENTS, KernelSocket
@@ -155,6 +155,7 @@ async def _live(
         renames_live=can_rename_live(os.uname().release),
         took_to_begin=process_age(),
         open_probe=Probe,
+        read_mode=lambda name: read_in_thread(partial(read_mode, name)),
         announce=partial(announce, partial(KernelSocket.open, strict=True)),
         store=DiskStore(paths.runtime, paths.state, disk_writer=disk_writer),
         on_signal=on_signal,

@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeVar
 
 from failoverd.core.inputs import Recalled
 from failoverd.core.state import State
-from failoverd.daemon.background import Announcer, Closely, Configurers, unseen
+from failoverd.daemon.background import Announcer, Closely, Configurers, ReadMode, unseen
 from failoverd.daemon.path_probes import OpenProbe, Silence
 from failoverd.daemon.store import Store
 from failoverd.daemon.sysctls import write_sysctl
@@ -78,6 +78,7 @@ class Ports:
     read: Read = at_once
     no_bond: Configurers = nothing
     open_probe: OpenProbe = Silence
+    read_mode: ReadMode | None = None
     renames_live: bool = True
     took_to_begin: float = 0.0
     """Seconds from the start of the process until the engine existed."""

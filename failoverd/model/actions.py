@@ -125,6 +125,15 @@ class AskLetGo:
 
 
 @dataclass(frozen=True, slots=True)
+class AskMode:
+    """Ask for the speed and the duplex of this slave of the pair. ModeSeen comes back, if anything can be known."""
+
+    mac: str
+    ifindex: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Emit:
     """Publish a signal: a change that the kernel has confirmed."""
 
@@ -196,6 +205,7 @@ Action = (
     | AskUdev
     | AskConfigurer
     | AskLetGo
+    | AskMode
     | Emit
     | Say
     | WakeAt

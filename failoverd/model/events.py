@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from failoverd.dataclass import dataclass
+from failoverd.model.health import Mode
 from failoverd.model.links import Link
 from failoverd.model.orders import Drain, Renaming
 from failoverd.model.owners import Owner, Ticket
@@ -92,6 +93,15 @@ class ConfigurerSeen:
     ifindex: int
     name: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModeSeen:
+    """The answer to AskMode."""
+
+    mac: str
+    ifindex: int
+    mode: Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +199,6 @@ class TimePassed:
 
 
 Order = DrainAsked | UndrainAsked | DampingResetAsked | VfAsked | RenameAsked
-AboutPair = ReleaseAsked | AdoptAsked | NotSaved | NotMarked | Announced | PathsSeen | Order
+AboutPair = ReleaseAsked | AdoptAsked | NotSaved | NotMarked | Announced | PathsSeen | ModeSeen | Order
 AboutDevice = LinkSeen | LinkGone | AddressSeen | Synced | UdevDone | LetGo | ConfigurerSeen
 Event = AboutDevice | InetSeen | Answered | AboutPair | Ending | TimePassed

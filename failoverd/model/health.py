@@ -1,4 +1,4 @@
-"""The record of a slave's health."""
+"""The records of a slave's health, and of the speed of its link."""
 
 from __future__ import annotations
 
@@ -42,3 +42,11 @@ class Path:
     missed: int = 0
     answered: bool = False
     dead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """The speed of a link in Mb/s, 0 where its driver does not know it, and whether it is at half duplex."""
+
+    speed: int = 0
+    half: bool = False

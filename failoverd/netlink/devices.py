@@ -16,12 +16,16 @@ import struct
 from dataclasses import replace
 from pathlib import Path
 
+from failoverd.model.health import Mode
 from failoverd.model.links import Link
 
 SIOCETHTOOL = 0x8946
 ETHTOOL_GSET, ETHTOOL_GDRVINFO = 1, 3
-SET_SIZE, SPEED_LOW, SPEED_HIGH = 44, 12, 28
-"""struct ethtool_cmd (linux/ethtool.h): its size, and where the two halves of the speed are, in bytes."""
+SET_SIZE, SPEED_LOW, DUPLEX, SPEED_HIGH = 44, 12, 14, 28
+"""struct ethtool_cmd (linux/ethtool.h): its size, and where the two halves of the speed and the duplex are,
+in bytes."""
+HALF = 0
+"""DUPLEX_HALF (linux/ethtool.h)."""
 UNKNOWN_SPEEDS = (0, 0xFFFF, 0xFFFFFFFF)
 DRVINFO_SIZE = 196
 DRIVER = slice(4, 36)
@@ -79,16 +83,22 @@ def read_speed(name: str) -> int:
     As `speed` in sysfs, but of this network namespace, and in a sixth of the time. The kernel asks the driver under
     RTNL, so the call may take long.
     """
+    return read_mode(name).speed
+
+
+def read_mode(name: str) -> Mode:
+    """Return the speed and the duplex of an interface. Without a known speed the duplex means nothing. As read_speed,
+    the call may take long."""
     info = array.array("B", struct.pack("=I", ETHTOOL_GSET).ljust(SET_SIZE, b"\0"))
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
             raw = name.encode("utf-8", "surrogateescape")
             fcntl.ioctl(sock, SIOCETHTOOL, IFREQ.pack(raw, info.buffer_info()[0]))
     except OSError:
-        return 0
+        return Mode()
     low, high = (struct.unpack_from("=H", info, at)[0] for at in (SPEED_LOW, SPEED_HIGH))
     speed = int(high << 16 | low)
-    return 0 if speed in UNKNOWN_SPEEDS else speed
+    return Mode() if speed in UNKNOWN_SPEEDS else Mode(speed, info[DUPLEX] == HALF)
 
 
 def read_driver(ifindex: int, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -16,7 +17,8 @@ from failoverd.config.spec import Config, Degraded
 from failoverd.core.inputs import Configured
 from failoverd.core.signal_table import CONDITIONS, SIGNALS
 from failoverd.kinds import Bond
-from failoverd.model.events import LinkGone, LinkSeen, ReleaseAsked
+from failoverd.model.events import LinkGone, LinkSeen, ModeSeen, ReleaseAsked
+from failoverd.model.health import Mode
 from failoverd.model.signals import ConditionChanged
 from failoverd.policy.conditions import SETTLES
 
@@ -143,6 +145,47 @@ def test_an_mtu_unlike_the_masters(which: int) -> None:
     driver.kernel.links[link.ifindex] = replace(driver.kernel.links[link.ifindex], mtu=link.mtu)
     driver.tell(LinkSeen(driver.kernel.links[link.ifindex]))
     assert changes(driver) == [("mtu-mismatch", True), ("mtu-mismatch", False)]
+
+
+@pytest.mark.parametrize("how", [joined, joined_by_tc])
+def test_a_vf_that_is_slower_than_its_standby_and_half_duplex(how: Callable[[], Driver]) -> None:
+    """The speed is asked for when a link has come up, and not again for anything else that happens."""
+    driver = how()
+    _, nic, vf = found(driver)
+    assert sorted(driver.asked_modes) == sorted(driver.kernel.links[ifindex].name for ifindex in (nic, vf))
+    driver.modes = {nic: Mode(25_000), vf: Mode(10_000)}
+    for ifindex in (nic, vf):
+        driver.kernel.wire(ifindex, False)
+        driver.tell()
+        driver.kernel.wire(ifindex, True)
+        driver.tell()
+    wait(driver, 10)
+    names = {ifindex: driver.kernel.links[ifindex].name for ifindex in (nic, vf)}
+    slow = f"{names[vf]} has 10000 Mb/s, and its standby {names[nic]} 25000 Mb/s"
+    assert row(driver)["conditions"] == ["speed-mismatch"]
+    assert last(driver) == f"ens3: speed-mismatch: {slow}"
+    asked = len(driver.asked_modes)
+    driver.modes = {vf: Mode(100, half=True)}
+    driver.kernel.wire(vf, False)
+    driver.tell()
+    assert last(driver).startswith("ens3: no longer speed-mismatch: ")
+    driver.kernel.wire(vf, True)
+    driver.tell()
+    wait(driver, 10)
+    assert row(driver)["conditions"] == ["half-duplex", "speed-mismatch"]
+    assert last(driver) == f"ens3: half-duplex: {names[vf]} at half duplex"
+    assert len(driver.asked_modes) == asked + 1
+
+
+def test_a_speed_that_comes_after_its_link_went_is_no_news() -> None:
+    driver = joined()
+    _, nic, vf = found(driver)
+    driver.kernel.wire(vf, False)
+    driver.tell(ModeSeen(MAC, nic, Mode(25_000)))
+    driver.tell(ModeSeen(MAC, vf, Mode(10_000)))
+    wait(driver, SETTLES)
+    assert row(driver)["conditions"] == []
+    assert driver.state.pairs[MAC].conditions.modes == {nic: Mode(25_000)}
 
 
 def test_a_bonds_options_that_another_program_has_changed() -> None:

@@ -20,6 +20,7 @@ from failoverd.core.configurers import READING
 from failoverd.core.state import State
 from failoverd.core.status import status
 from failoverd.daemon import engine
+from failoverd.daemon.background import ReadMode
 from failoverd.daemon.engine import SLOWNESS, STARTING, STARTING_AT_MOST, Engine
 from failoverd.daemon.notify import Notifier
 from failoverd.daemon.ports import Hold, Ports
@@ -102,6 +103,7 @@ class Machine:
     announced: list[tuple[float, Mapping[int, str]]] = field(default_factory=list)
     announce_takes: float = 0.0
     announce_says: list[str | Exception] = field(default_factory=list)
+    read_mode: ReadMode | None = None
     on_look: Callable[[], None] = lambda: None
     hold: Callable[[int], Hold] = lambda _ifindex: "none"
     write_sysctl: Callable[[SetSysctl, str], tuple[int, str]] = lambda _request, _name: (0, "")
@@ -204,6 +206,7 @@ def on_a_machine(
                 udev_name=machine.udev_name,
                 hold=lambda ifindex: machine.hold(ifindex),
                 no_bond=machine.why_no_bond,
+                read_mode=machine.read_mode,
                 read=machine.read,
                 write_sysctl=lambda request, name: machine.write_sysctl(request, name),
                 store=machine.store,

@@ -7,9 +7,10 @@ import trio
 from privatenet import private_net
 from veths import make_veth
 
+from failoverd.model.health import Mode
 from failoverd.model.links import Link
 from failoverd.netlink import devices as module
-from failoverd.netlink.devices import Devices, read_driver, read_speed
+from failoverd.netlink.devices import Devices, read_driver, read_mode, read_speed
 
 NIC = Link(7, "no such device", bus="virtio", parent="virtio3")
 
@@ -86,3 +87,4 @@ def test_a_speed_is_the_drivers_and_0_where_there_is_none() -> None:
     """A veth says 10 Gb/s (drivers/net/veth.c, veth_get_link_ksettings)."""
     trio.run(make_veth, "speedy", "other")
     assert [read_speed(name) for name in ("speedy", "lo", "no-such-device")] == [10_000, 0, 0]
+    assert [read_mode(name) for name in ("speedy", "lo")] == [Mode(10_000, half=False), Mode()]

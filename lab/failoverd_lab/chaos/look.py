@@ -59,7 +59,8 @@ def _hardware(chaos: ChaosMachine, pair: ChaosPair) -> Hardware:
     count = sum(any(one.local == raw for one in device.v4) for device in chaos.kernel.net.devices.values())
     vfs = tuple(index for index in (pair.vf, pair.vf2) if chaos.device(index) is not None)
     if holder is not None and len(vfs) > 1 and holder.index in vfs and holder.master is None:
-        holder = None  # Another program's: of two VFs with one MAC neither is joined, and the pair has lost its address.
+        # Another program's: of two VFs with one MAC neither is joined, and the pair has lost its address.
+        holder = None
     return Hardware(
         pair.mac,
         pair.nic if chaos.device(pair.nic) is not None else 0,
