@@ -276,6 +276,7 @@ def test_a_master_that_is_set_down_is_none() -> None:
     driver = joined()
     master, _, vf = found(driver)
     driver.kernel.by_others(SetUp(master, up=False))
+    driver.precious = driver.configured()
     driver.tell()
     driver.kernel.wire(vf, False)
     driver.tell()
