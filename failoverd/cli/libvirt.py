@@ -52,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _serve(files: Sequence[int], idle: float) -> None:
-    for file in files:
-        os.set_inheritable(file, False)
-    listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(socket.socket(fileno=file))) for file in files]
+    listeners = [socket.socket(fileno=file) for file in files]
+    for listener in listeners:
+        listener.set_inheritable(False)
+        listener.setblocking(False)
     await Server(Source(), idle).run(listeners)

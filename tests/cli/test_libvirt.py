@@ -78,9 +78,9 @@ def served(place: Path, body: Body, idle: float = 1000.0) -> None:
         with socket.socket(socket.AF_UNIX) as sock:
             sock.bind(str(place / "sock"))
             sock.listen(4096)
-            listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock.dup()))
+            sock.setblocking(False)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(Server(Source(inventory), idle).run, [listener])
+                nursery.start_soon(Server(Source(inventory), idle).run, [sock])
                 with trio.fail_after(20):
                     await body(place / "sock", inventory)
                 nursery.cancel_scope.cancel()
@@ -365,13 +365,13 @@ def test_it_ends_when_there_has_been_no_client_for_a_while(tmp_path: Path) -> No
         with socket.socket(socket.AF_UNIX) as sock:
             sock.bind(str(tmp_path / "sock"))
             sock.listen(9)
-            listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock.dup()))
+            sock.setblocking(False)
             async with trio.open_nursery() as nursery:
                 server = Server(Source(Inventory()), 0.2)
                 over = trio.Event()
 
                 async def run() -> None:
-                    await server.run([listener])
+                    await server.run([sock])
                     over.set()
 
                 nursery.start_soon(run)
