@@ -4,7 +4,7 @@ In a network namespace of its own with so many links (pairs of veths, one in two
 daemon is started and asked. A round runs every command once, so that whatever else the machine does falls on all of
 them; a command's time is the median from fork to exit. Told beside: the first answer's time, the daemon's memory before
 the first question and after the last, and the CPU time that another task of its loop waits for while answers are made,
-anew from a dump and again from what is kept.
+anew from a dump and again from what is kept. virsh (libvirt-clients) asks failoverd-libvirt.
 
     python bench/interfaces.py [--links 300 1000 5000] [--rounds 7]
 """
@@ -32,6 +32,8 @@ ROOT = Path(__file__).parents[1]
 PYTHON = shutil.which("python3", path="/usr/bin") or sys.executable
 IP = shutil.which("ip") or "/usr/sbin/ip"
 UNSHARE = shutil.which("unshare") or "/usr/bin/unshare"
+ACTIVATE = shutil.which("systemd-socket-activate") or "/usr/bin/systemd-socket-activate"
+SERVE = "from failoverd.cli.libvirt import main; raise SystemExit(main(['--idle', '600']))"
 PATIENCE = 120.0
 SHIPPED = (ROOT / "bin" / "failoverctl").read_text()
 QUESTIONS = (("interfaces", "table"), ("interfaces", "json"), ("every-interface-xml",))
@@ -82,7 +84,10 @@ def measure(links: int, rounds: int) -> None:
             while asked().returncode and time.monotonic() < end:
                 time.sleep(0.1)
             before = resident(daemon.pid)
+            serve = [ACTIVATE, f"--listen={where}/virt", "--setenv=FAILOVERD_CONTROL", sys.executable, "-c", SERVE]
+            libvirt = subprocess.Popen(serve, env=environment, stderr=subprocess.DEVNULL)
             first = took([str(ctl), "interfaces"], environment)
+            virsh = ["virsh", "-c", f"interface:///system?socket={where}/virt"]
             commands = {
                 "python3 -c pass": [PYTHON, "-IS", "-c", "pass"],
                 "ip -br link": [IP, "-br", "link"],
@@ -91,17 +96,22 @@ def measure(links: int, rounds: int) -> None:
                 "failoverctl interfaces --json": [str(ctl), "interfaces", "--json"],
                 "failoverctl interface-xml p7": [str(ctl), "interface-xml", "p7"],
                 "failoverctl interface-xml --all": [str(ctl), "interface-xml", "--all"],
+                "virsh iface-list --all": [*virsh, "iface-list", "--all"],
+                "virsh iface-dumpxml p7": [*virsh, "iface-dumpxml", "p7"],
             }
             times: dict[str, list[float]] = {name: [] for name in commands}
             for _ in range(rounds):
                 for name, command in commands.items():
                     times[name].append(took(command, environment))
-            after = resident(daemon.pid)
+            after, serving = resident(daemon.pid), resident(libvirt.pid)
         finally:
+            libvirt.terminate()
+            libvirt.wait(PATIENCE)
             daemon.terminate()
             daemon.wait(PATIENCE)
     medians = {name: statistics.median(row) for name, row in times.items()}
-    print(f"\n{links} links: first answer {first * 1e3:.0f} ms; RSS {before:.1f} MB before, {after:.1f} MB after")
+    memory = f"RSS {before:.1f} MB before, {after:.1f} MB after, of failoverd-libvirt {serving:.1f} MB"
+    print(f"\n{links} links: first answer {first * 1e3:.0f} ms; {memory}")
     print("| command | median, ms | least, ms | / ip -br link | / python3 -c pass |\n|---|---|---|---|---|")
     for name, row in times.items():
         ratios = [medians[name] / medians[base] for base in ("ip -br link", "python3 -c pass")]

@@ -5,8 +5,8 @@ connection is open, in the time for one message and for reading one answer; and 
 one user. What is beyond is closed at once. None of it reaches the daemon, which answers one question of this process at
 a time.
 
-The sockets are plain ones and no trio streams: a list of 5,000 interfaces is 5,000 calls, and a stream takes two turns of
-the loop for each.
+The sockets are plain ones and no trio streams: a list of 5,000 interfaces is 5,000 calls, and a stream takes two turns
+of the loop for each.
 """
 
 from __future__ import annotations

@@ -174,6 +174,25 @@ def test_virsh_stays_connected_and_follows(machine: Path) -> None:
     assert re.findall(r"52:54:00:00:00:0[12]", out) == ["52:54:00:00:00:01", "52:54:00:00:00:02"]
 
 
+PLAIN = """
+mount -t tmpfs none /run
+mkdir /run/libvirt
+ln -s "$0/sock" /run/libvirt/virtinterfaced-sock
+ln -s "$0/sock-ro" /run/libvirt/virtinterfaced-sock-ro
+exec virsh "$@"
+"""
+"""In a mount namespace of its own: the sockets where the units of failoverd-libvirt have them."""
+
+
+@needs_virsh
+@pytest.mark.parametrize("options", [[], ["-r"]])
+def test_virsh_finds_the_sockets_by_itself(machine: Path, options: list[str]) -> None:
+    unshare = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    command = [*unshare, "sh", "-c", PLAIN, str(machine), *options, "-c", "interface:///system", "iface-mac", "v0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("52:54:00:00:00:01", "")
+
+
 CLIENT = """
 import json, sys, libvirt
 libvirt.registerErrorHandler(lambda *_: None, None)
