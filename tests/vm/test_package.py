@@ -34,17 +34,42 @@ STATUS = """
 grep -E '^(Uid|CapEff|NoNewPrivs|Seccomp):' /proc/$(systemctl show --value --property=MainPID failoverd)/status
 id --user failoverd
 """
+CLIENT_OF_LIBVIRTS = """
+import socket, struct, sys
+def call(procedure, payload=b""):
+    sock.sendall(struct.pack(">IIIiiIi", 28 + len(payload), 0x20008086, 1, procedure, 0, 1, 0) + payload)
+    length, *_, status = struct.unpack(">IIIiiIi", sock.recv(28, socket.MSG_WAITALL))
+    answer = sock.recv(length - 28, socket.MSG_WAITALL)
+    assert status == 0, answer
+    return answer
+sock = socket.socket(socket.AF_UNIX)
+sock.settimeout(20)
+sock.connect(sys.argv[1])
+call(66)
+call(1, struct.pack(">II20sI", 1, 19, b"interface:///system", 0))
+answer, at = call(127, struct.pack(">i", 16384)), 4
+for _ in range(int.from_bytes(answer[:4], "big")):
+    length = int.from_bytes(answer[at : at + 4], "big")
+    print(answer[at + 4 : at + 4 + length].decode())
+    at += 4 + length + -length % 4
+"""
+"""Lists the active interfaces. The guest has no client of libvirt's; tests/packaging/test_packaging_virsh.py has."""
+LIBVIRT_STATUS = """
+pid=$(systemctl show --value --property=MainPID failoverd-libvirt)
+grep -E '^(Uid|CapEff|NoNewPrivs|Seccomp):' /proc/$pid/status
+systemctl show --value --property=DynamicUser failoverd-libvirt
+"""
 READABLE = """
 runuser --user=nobody -- grep -c . /run/failoverd/metrics.prom
 runuser --user=nobody -- cat /var/lib/failoverd/history
 """
 
 
-async def exposure(pair: DebGuest) -> float:
-    """The service's exposure level, as its own systemd sees it."""
-    told = await pair.shell("systemd-analyze security --no-pager failoverd.service")
+async def exposure(pair: DebGuest, unit: str = "failoverd.service") -> float:
+    """A service's exposure level, as its own systemd sees it."""
+    told = await pair.shell('systemd-analyze security --no-pager "$1"', unit)
     print("\n".join(line for line in told.splitlines() if line.startswith("✗") or "Overall" in line))
-    found = re.search(r"Overall exposure level for failoverd.service: ([0-9.]+)", told)
+    found = re.search(rf"Overall exposure level for {unit}: ([0-9.]+)", told)
     assert found, told
     return float(found[1])
 
@@ -68,6 +93,7 @@ def test_installed_upgraded_and_purged_and_no_probe_is_lost(suite: str) -> None:
             assert await exposure(pair) <= WORST
             await pair.shell("until busctl status org.failoverd1 >/dev/null 2>&1; do sleep 0.2; done")
             assert "accelerated" in await pair.shell("runuser --user=nobody -- failoverctl")
+            await clients_of_libvirts_are_answered(pair)
             await a_new_configuration_is_taken(pair)
             await an_upgrade_is_not_noticed(pair)
             await a_drain_makes_an_unplug_unheard(pair)
@@ -106,6 +132,25 @@ async def runs_in_its_sandbox(pair: DebGuest) -> None:
     assert await pair.shell("journalctl --unit=failoverd --priority=warning --quiet --output=cat") == ""
     said = await pair.shell("journalctl --unit=failoverd --no-pager --output=cat")
     assert not re.search("WARNING|ERROR", said), said
+
+
+async def clients_of_libvirts_are_answered(pair: DebGuest) -> None:
+    """Where an administrator has turned it on: by a process that is shut in, as a user of that moment."""
+    sockets = "failoverd-libvirt.socket failoverd-libvirt-ro.socket"
+    for name in sockets.split():
+        assert await pair.show(name, "UnitFileState") == "disabled"
+    await pair.shell(f"systemctl enable --now {sockets}")
+    for path in ("/run/libvirt/virtinterfaced-sock", "/run/libvirt/virtinterfaced-sock-ro"):
+        said = await pair.shell('runuser --user=nobody -- python3 -c "$1" "$2"', CLIENT_OF_LIBVIRTS, path)
+        assert pair.name in said.split(), said
+    *lines, dynamic = (await pair.shell(LIBVIRT_STATUS)).splitlines()
+    status = dict(line.split(":\t", 1) for line in lines)
+    assert (status["CapEff"], status["NoNewPrivs"], status["Seccomp"]) == ("0" * 16, "1", "2")
+    assert dynamic == "yes"
+    assert int(status["Uid"].split()[0]) >= 61184, "systemd's range for users that exist while a process does"
+    assert await pair.shell("journalctl --unit=failoverd-libvirt --priority=warning --quiet --output=cat") == ""
+    assert float(await exposure(pair, "failoverd-libvirt.service")) <= 0.5
+    await pair.shell(f"systemctl disable --now {sockets} failoverd-libvirt.service")
 
 
 async def a_new_configuration_is_taken(pair: DebGuest) -> None:
