@@ -41,6 +41,7 @@ from failoverd.model.actions import (
     Say,
     Send,
     WakeAt,
+    Withheld,
 )
 from failoverd.model.events import (
     Announced,
@@ -175,7 +176,7 @@ class Driver:
         self.wake = None
         unkept = False
         for action in step(self.state, event, self.now):
-            if unkept and isinstance(action, Send | FetchInet | SaveJournal | KeepLost | DropJournal):
+            if unkept and isinstance(action, Withheld):
                 continue
             if isinstance(action, SaveJournal) and self.done in self.full_at:
                 unkept, self.done = True, self.done + 1
@@ -188,7 +189,7 @@ class Driver:
                 self.start()
                 return
         if unkept:
-            self._step(NotSaved(MAC))
+            self._step(NotSaved(PairOf(MAC)))
 
     def _do(self, action: Action) -> None:
         match action:

@@ -63,10 +63,10 @@ def take(state: State, given: Input) -> None:
             state.config = config
             forget_all(state)
             rejudge(state)
-            state.concerned |= state.pairs.keys()
+            state.concern_all_pairs()
         case NamesConfigured(words):
             state.configured = frozenset(words)
-            state.concerned |= state.pairs.keys()
+            state.concern_all_pairs()
         case _:
             _recall(state, given)
 

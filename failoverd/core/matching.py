@@ -13,6 +13,7 @@ from failoverd.core.scope import every_mac, kept_nic, macs_of, neighbourhood, re
 from failoverd.core.state import PairState, State
 from failoverd.kinds import Bond
 from failoverd.model.links import Link
+from failoverd.model.owners import PairOf
 from failoverd.model.pairs import Inet, Judgement, Pair, Verdict
 from failoverd.policy.naming import is_left_over, is_marked
 from failoverd.policy.pairing import judge
@@ -73,8 +74,8 @@ def rejudge(state: State, macs: Iterable[str] | None = None) -> None:
         _note_others(state, mac)
         drop_if_over(state, mac)
         for ifindex in _members(state, mac):
-            state.about.setdefault(ifindex, set()).add(mac)
-    state.concerned |= wanted
+            state.about.setdefault(ifindex, set()).add(PairOf(mac))
+    state.concerned |= {PairOf(mac) for mac in wanted}
 
 
 def drop_if_over(state: State, mac: str) -> None:
@@ -83,7 +84,7 @@ def drop_if_over(state: State, mac: str) -> None:
     is_kept = mac in judged.pairs or mac in judged.refused_nics or mac in judged.leftovers
     if known is not None and not is_kept and _is_over(known):
         del state.pairs[mac]
-        state.times.note(mac, None)
+        state.times.note(known.work.owner, None)
 
 
 def _members(state: State, mac: str) -> tuple[int, ...]:

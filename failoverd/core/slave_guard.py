@@ -91,7 +91,7 @@ def given(state: State, ifindex: int, now: float) -> None:
         pair.guard.strays.add(ifindex)
         pair.heard.hear_until(now + HEARD)
         _forgive(pair, now)
-        state.concerned.add(pair.mac)
+        state.concerned.add(pair.work.owner)
 
 
 def set_up_or_down(state: State, link: Link, now: float) -> None:

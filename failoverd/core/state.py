@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import field
 
 from failoverd.config.spec import Config
@@ -18,13 +19,13 @@ from failoverd.core.slave_guard import Guard
 from failoverd.core.switch import Carry
 from failoverd.core.timetable import Timetable
 from failoverd.core.udev_marks import Marking
-from failoverd.core.work import Work
+from failoverd.core.work import Owned, Work
 from failoverd.dataclass import dataclass
 from failoverd.datapaths import bond
 from failoverd.datapaths.base import Datapath
 from failoverd.model.links import Link
 from failoverd.model.linktable import LinkTable
-from failoverd.model.owners import PairOf
+from failoverd.model.owners import Owner, PairOf
 from failoverd.model.pairs import Goal, Pair
 
 SELDOM = 3600.0
@@ -69,6 +70,12 @@ class PairState:
     def __post_init__(self) -> None:
         self.work = Work(PairOf(self.mac))
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it has come as far as it can without a new event."""
+        is_moving = self.state in ("joining", "releasing") and not self.work.refusals
+        return not (self.work.batches or self.work.looking or is_moving)
+
     def forget(self, ifindex: int) -> None:
         """Forget a device that is gone. If it comes back it has another ifindex."""
         self.work.forget(ifindex)
@@ -92,6 +99,8 @@ class State:
     """Devices as last reported by the kernel."""
     pairs: dict[str, PairState] = field(default_factory=dict)
     """By permanent MAC."""
+    others: dict[Owner, Owned] = field(default_factory=dict)
+    """What is remembered of owners that are no pairs."""
     judgements: Pairings = field(default_factory=Pairings)
     """The results of pairing."""
     plain: dict[int, str] = field(default_factory=dict)
@@ -122,12 +131,12 @@ class State:
     """Why the configuration of a NIC could not follow to a bond, "" if it could, by ifindex."""
     reading: dict[int, float] = field(default_factory=dict)
     """The time until which to wait for that answer."""
-    about: dict[int, set[str]] = field(default_factory=dict)
-    """The MACs whose pairs have, or had, to do with a device, by its ifindex."""
-    concerned: set[str] = field(default_factory=set)
-    """The MACs whose pairs the next step looks at."""
+    about: dict[int, set[Owner]] = field(default_factory=dict)
+    """The owners that have, or had, to do with a device, by its ifindex."""
+    concerned: set[Owner] = field(default_factory=set)
+    """The owners that the next step looks at."""
     times: Timetable = field(default_factory=Timetable)
-    """When each pair wants to be looked at again."""
+    """When each owner wants to be looked at again."""
     ending: bool = False
     """failoverd is about to end: it will act on no later event."""
     renames_live: bool = True
@@ -148,7 +157,21 @@ class State:
 
     def pairs_about(self, ifindex: int) -> list[tuple[str, PairState]]:
         """Return each pair that has, or had, to do with this device, with its MAC."""
-        return [(mac, self.pairs[mac]) for mac in sorted(self.about.get(ifindex, ())) if mac in self.pairs]
+        macs = (owner.mac for owner in self.about.get(ifindex, ()) if isinstance(owner, PairOf))
+        return [(mac, self.pairs[mac]) for mac in sorted(macs) if mac in self.pairs]
+
+    def owned(self) -> Iterator[Owned]:
+        """Return what is remembered of each owner."""
+        yield from self.pairs.values()
+        yield from self.others.values()
+
+    def owned_by(self, owner: Owner) -> Owned | None:
+        """Return what is remembered of this owner."""
+        return self.pairs.get(owner.mac) if isinstance(owner, PairOf) else self.others.get(owner)
+
+    def concern_all_pairs(self) -> None:
+        """Have the next step look at every pair."""
+        self.concerned |= {pair.work.owner for pair in self.pairs.values()}
 
     def at_risk(self) -> bool:
         """Whether some traffic goes by a VF whose loss only failoverd would notice."""
@@ -165,8 +188,5 @@ class State:
 
 
 def is_settled(state: State) -> bool:
-    """Whether every pair has come as far as it can without a new event."""
-    return not any(
-        pair.work.batches or pair.work.looking or (pair.state in ("joining", "releasing") and not pair.work.refusals)
-        for pair in state.pairs.values()
-    )
+    """Whether every owner has come as far as it can without a new event."""
+    return all(one.is_settled for one in state.owned())

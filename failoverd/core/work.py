@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
+from typing import Protocol
 
 from failoverd.dataclass import dataclass
 from failoverd.model.actions import Send
@@ -186,3 +187,16 @@ class Work:
         """Forget the refusals about a device that is gone."""
         for request in [request for request in self.refusals if ifindex in request.devices]:
             del self.refusals[request]
+
+
+class Owned(Protocol):
+    """What is remembered of one owner."""
+
+    work: Work
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it has come as far as it can without a new event."""
+
+    def forget(self, ifindex: int) -> None:
+        """Forget a device that is gone. If it comes back it has another ifindex."""

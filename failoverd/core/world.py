@@ -59,8 +59,9 @@ def see(state: State, link: Link, now: float) -> list[Action]:
 def gone(state: State, ifindex: int, now: float) -> list[Action]:
     """Take in that a device is gone. If it comes back it has another ifindex, and refusals about this one are void."""
     about = state.pairs_about(ifindex)
-    for _, pair in about:
-        pair.forget(ifindex)
+    for owner in state.about.get(ifindex, ()):
+        if (one := state.owned_by(owner)) is not None:
+            one.forget(ifindex)
     link = state.links.get(ifindex)
     macs = set() if link is None else concerned(state, link)
     if link is not None:
@@ -86,10 +87,10 @@ def gone(state: State, ifindex: int, now: float) -> list[Action]:
 
 
 def _concern(state: State, old: Link | None, new: Link | None) -> None:
-    """Have the pairs looked at that a change of this device may concern.
+    """Have the owners looked at that a change of this device may concern.
 
-    Those are the pairs it is in or is stacked on, and all of them if a name has become free that one of them wished
-    for.
+    Those are the pairs it is in or is stacked on, other owners that have to do with it, and all pairs if a name has
+    become free that one of them wished for.
     """
     for link in (old, new):
         for ifindex in (link.ifindex, link.link, link.master) if link is not None else ():
@@ -97,7 +98,7 @@ def _concern(state: State, old: Link | None, new: Link | None) -> None:
     freed = _names(old) - _names(new)
     if freed & state.links.wished:
         state.links.wished -= freed
-        state.concerned |= state.pairs.keys()
+        state.concern_all_pairs()
 
 
 def _names(link: Link | None) -> frozenset[str]:
@@ -114,10 +115,10 @@ def sync(state: State, links: tuple[Link, ...], now: float) -> list[Action]:
         actions += see(state, link, now)
     state.synced = True
     rejudge(state)
-    state.concerned |= state.pairs.keys()
+    state.concern_all_pairs()
     suspect(state)
-    for pair in state.pairs.values():
-        pair.work.seen_anew()
+    for one in state.owned():
+        one.work.seen_anew()
     return actions
 
 

@@ -82,25 +82,25 @@ class Background:
 
     async def _fetch(self, action: FetchInet, tell: Tell) -> None:
         """Look up a configuration. It is needed before anything is changed, so this never gives up."""
-        mac = action.owner.mac
+        owner = str(action.owner)
         while True:
             try:
-                hanging = {i: await self._hanging(mac, i) for i in (action.closely,) if i}
+                hanging = {i: await self._hanging(owner, i) for i in (action.closely,) if i}
                 inet = await fetch_inet(self._open_inet, action.ifindexes)
             except (OSError, NetlinkError, InterruptedDumpError) as error:
-                log.warning("%s: cannot read the addresses and routes: %s; trying again", mac, error)
+                log.warning("%s: cannot read the addresses and routes: %s; trying again", owner, error)
             except Exception as error:
-                self._broke(mac, "looking up the addresses and routes, which is tried again", error)
+                self._broke(owner, "looking up the addresses and routes, which is tried again", error)
             else:
                 await tell(InetSeen(action.owner, inet, hanging))
                 return
             await trio.sleep(FETCH_PAUSE)
 
-    async def _hanging(self, mac: str, ifindex: int) -> str:
+    async def _hanging(self, owner: str, ifindex: int) -> str:
         try:
             return await self._closely(ifindex)
         except Exception as error:
-            self._broke(mac, "looking for what hangs on the NIC, which is joined all the same", error)
+            self._broke(owner, "looking for what hangs on the NIC, which is joined all the same", error)
             return ""
 
     async def _look(self, nic: Link, name: str, tell: Tell) -> None:
@@ -148,8 +148,8 @@ class Background:
             self._broke(action.mac, "announcing, so the neighbours may send to the wrong NIC for a while", error)
             return False, []
 
-    def _broke(self, mac: str, what: str, error: Exception) -> None:
+    def _broke(self, whose: str, what: str, error: Exception) -> None:
         """Log an error that no code expected. It may come back ten times a second, so each kind is logged once."""
         level = logging.DEBUG if (what, type(error)) in self._told else logging.ERROR
         self._told.add((what, type(error)))
-        log.log(level, "%s: this failed: %s; please report it", mac, what, exc_info=error)
+        log.log(level, "%s: this failed: %s; please report it", whose, what, exc_info=error)

@@ -54,8 +54,10 @@ from failoverd.model.actions import (
     Say,
     Send,
     WakeAt,
+    Withheld,
 )
 from failoverd.model.events import Answered, Ending, Event, NotMarked, NotSaved, TimePassed
+from failoverd.model.owners import Owner
 from failoverd.model.requests import SetSysctl
 from failoverd.netlink.conversation import Conversation
 from failoverd.netlink.transport import is_overrun
@@ -263,14 +265,14 @@ class Engine:
         return self._talk.overdue(now, timeout)
 
     async def _step(self, event: Event | Input) -> None:
-        """Make one step and carry out its actions. After a journal that cannot be written, its pair's actions are
-        skipped."""
+        """Make one step and carry out its actions. After a journal that cannot be written, its owner's actions
+        are skipped."""
         self._wake = math.inf
-        unkept: set[str] = set()
+        unkept: set[Owner] = set()
         written: list[Answered] = []
         unmarked: dict[str, str] = {}
         for action in step(self.state, event, trio.current_time()):
-            if _is_about(action, unkept):
+            if isinstance(action, Withheld) and action.owner in unkept:
                 continue
             if isinstance(action, Send) and isinstance(action.requests[0], SetSysctl):
                 written.append(self._write(action))
@@ -279,11 +281,11 @@ class Engine:
                 await self._do(action)
             except JournalNotKeptError as error:
                 log.error("%s", error)
-                unkept.add(error.mac)
+                unkept.add(error.owner)
             except MarksNotKeptError as error:
                 unmarked[error.mac] = str(error)
-        for mac in sorted(unkept):
-            await self._step(NotSaved(mac))
+        for owner in sorted(unkept, key=str):
+            await self._step(NotSaved(owner))
         for answered in written:
             await self._step(answered)
         for mac, why in unmarked.items():
@@ -345,18 +347,3 @@ class Engine:
                 await self._ports.link_socket.send(self._talk.out.pop(0))
             except OSError as error:
                 log.warning("the kernel does not take a request: %s; looking at all devices again soon", error)
-
-
-def _is_about(action: Action, macs: set[str]) -> bool:
-    """Return whether this action would change something for one of these pairs, on disk or in the kernel."""
-    match action:
-        case Send(ticket):
-            return ticket.owner.mac in macs
-        case FetchInet(owner):
-            return owner.mac in macs
-        case SaveJournal(journal):
-            return journal.mac in macs
-        case KeepLost(mac) | DropJournal(mac):
-            return mac in macs
-        case _:
-            return False

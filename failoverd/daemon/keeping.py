@@ -20,6 +20,7 @@ from failoverd.model.actions import (
 )
 from failoverd.model.health import Damping
 from failoverd.model.orders import Drain
+from failoverd.model.owners import Owner
 from failoverd.model.pairs import Inet, Journal
 
 log = logging.getLogger("failoverd")
@@ -67,9 +68,11 @@ class Keeper(Protocol):
 class JournalNotKeptError(Exception):
     """A journal could not be written, so nothing may be moved."""
 
-    def __init__(self, mac: str, error: OSError) -> None:
-        super().__init__(f"{mac}: cannot write down what has to be moved: {error}; {advice(error)}; it is tried again")
-        self.mac = mac
+    def __init__(self, owner: Owner, error: OSError) -> None:
+        super().__init__(
+            f"{owner}: cannot write down what has to be moved: {error}; {advice(error)}; it is tried again"
+        )
+        self.owner = owner
 
 
 class MarksNotKeptError(Exception):
@@ -110,9 +113,9 @@ def keep(store: Keeper, action: ToKeep) -> None:
 def _go_on(action: ToKeep, error: OSError) -> None:
     """Log what was not kept. Configuration left over by a move holds the journal until it is kept."""
     if isinstance(action, SaveJournal):
-        raise JournalNotKeptError(action.journal.mac, error) from error
+        raise JournalNotKeptError(action.owner, error) from error
     if isinstance(action, KeepLost) and action.lost != Inet():
-        raise JournalNotKeptError(action.mac, error) from error
+        raise JournalNotKeptError(action.owner, error) from error
     if isinstance(action, KeepMarks):
         raise MarksNotKeptError(action.mac, error) from error
     say_lost(type(action), action.mac, error)

@@ -9,7 +9,7 @@ from failoverd.dataclass import dataclass
 from failoverd.model.health import Damping
 from failoverd.model.links import Link
 from failoverd.model.orders import Drain
-from failoverd.model.owners import Owner, Ticket
+from failoverd.model.owners import OfPair, Owner, PairOf, Ticket
 from failoverd.model.pairs import Inet, Journal
 from failoverd.model.requests import Request
 from failoverd.model.signals import Signal
@@ -24,6 +24,11 @@ class Send:
     ticket: Ticket
     requests: tuple[Request, ...]
     why: str
+
+    @property
+    def owner(self) -> Owner:
+        """The owner that sends them."""
+        return self.ticket.owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +50,21 @@ class SaveJournal:
 
     journal: Journal
 
+    @property
+    def owner(self) -> Owner:
+        """The owner of the move."""
+        return PairOf(self.journal.mac)
+
 
 @dataclass(frozen=True, slots=True)
-class DropJournal:
+class DropJournal(OfPair):
     """Delete the journal: the move is over and checked."""
 
     mac: str
 
 
 @dataclass(frozen=True, slots=True)
-class KeepLost:
+class KeepLost(OfPair):
     """Keep the configuration that a move could not put in its place over a restart of failoverd. Empty: forget it."""
 
     mac: str
@@ -213,3 +223,8 @@ Action = (
     | Announce
     | ProbePaths
 )
+
+Withheld = Send | FetchInet | SaveJournal | DropJournal | KeepLost
+"""Actions that change something for their owner, on disk or in the kernel, or prepare it. They are not carried out when
+a journal of the same owner could not be written before them.
+"""

@@ -9,7 +9,7 @@ from failoverd.dataclass import dataclass
 from failoverd.model.health import Mode
 from failoverd.model.links import Link
 from failoverd.model.orders import Drain, Renaming
-from failoverd.model.owners import Owner, Ticket
+from failoverd.model.owners import OfPair, Owner, Ticket
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import Request
 
@@ -62,6 +62,11 @@ class Answered:
     requests: tuple[Request, ...]
     answers: tuple[tuple[int, str], ...] | None
 
+    @property
+    def owner(self) -> Owner:
+        """The owner that sent the batch."""
+        return self.ticket.owner
+
 
 @dataclass(frozen=True, slots=True)
 class UdevDone:
@@ -96,7 +101,7 @@ class ConfigurerSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class ModeSeen:
+class ModeSeen(OfPair):
     """The answer to AskMode."""
 
     mac: str
@@ -105,7 +110,7 @@ class ModeSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class NotMarked:
+class NotMarked(OfPair):
     """The files for udev could not be written; `why` is the system's error text."""
 
     mac: str
@@ -113,21 +118,21 @@ class NotMarked:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseAsked:
+class ReleaseAsked(OfPair):
     """The administrator wants the pair's devices back as they were."""
 
     mac: str
 
 
 @dataclass(frozen=True, slots=True)
-class AdoptAsked:
+class AdoptAsked(OfPair):
     """The administrator wants a released pair joined again."""
 
     mac: str
 
 
 @dataclass(frozen=True, slots=True)
-class DrainAsked:
+class DrainAsked(OfPair):
     """The administrator wants the traffic off the VF."""
 
     mac: str
@@ -135,21 +140,21 @@ class DrainAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class UndrainAsked:
+class UndrainAsked(OfPair):
     """The administrator wants a drain ended."""
 
     mac: str
 
 
 @dataclass(frozen=True, slots=True)
-class DampingResetAsked:
+class DampingResetAsked(OfPair):
     """The administrator wants the VF's flap penalty cleared."""
 
     mac: str
 
 
 @dataclass(frozen=True, slots=True)
-class VfAsked:
+class VfAsked(OfPair):
     """The administrator wants the VF to carry now, steady or not, if it can."""
 
     mac: str
@@ -157,7 +162,7 @@ class VfAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class RenameAsked:
+class RenameAsked(OfPair):
     """The administrator wants a device of the pair renamed."""
 
     mac: str
@@ -165,7 +170,7 @@ class RenameAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class Announced(OfPair):
     """An Announce is over; `done` says whether the neighbours were told in the end."""
 
     mac: str
@@ -173,7 +178,7 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True)
-class PathsSeen:
+class PathsSeen(OfPair):
     """A round of ProbePaths is over: the slaves through which a target answered."""
 
     mac: str
@@ -185,7 +190,7 @@ class PathsSeen:
 class NotSaved:
     """A journal could not be written; the actions that should have followed it were not carried out."""
 
-    mac: str
+    owner: Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +204,8 @@ class TimePassed:
 
 
 Order = DrainAsked | UndrainAsked | DampingResetAsked | VfAsked | RenameAsked
-AboutPair = ReleaseAsked | AdoptAsked | NotSaved | NotMarked | Announced | PathsSeen | ModeSeen | Order
+AboutPair = ReleaseAsked | AdoptAsked | NotMarked | Announced | PathsSeen | ModeSeen | Order
+ToOwner = Answered | InetSeen | NotSaved
+"""Events that any owner of work gets."""
 AboutDevice = LinkSeen | LinkGone | AddressSeen | Synced | UdevDone | LetGo | ConfigurerSeen
-Event = AboutDevice | InetSeen | Answered | AboutPair | Ending | TimePassed
+Event = AboutDevice | ToOwner | AboutPair | Ending | TimePassed

@@ -1,4 +1,8 @@
-"""Owners of requests to the kernel, and the concern that a request is part of."""
+"""Owners of requests to the kernel, of waits and of times, and the concern that a request is part of.
+
+The engine, `step`, the timetable and Work take any owner. A kind of owner is a frozen dataclass derived from Owner. The
+functions for its owners are in a module of its own, which has a row in core/owners.py.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,14 @@ from enum import Enum
 from failoverd.dataclass import dataclass
 
 
+class Owner:
+    """Something that requests, waits and times belong to. It is compared and hashed by its fields; str() names it."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class PairOf:
+class PairOf(Owner):
     """The pair of a permanent MAC."""
 
     mac: str
@@ -17,14 +27,23 @@ class PairOf:
         return self.mac
 
 
-Owner = PairOf
+class OfPair:
+    """An event or an action about the pair of `mac`."""
+
+    __slots__ = ()
+    mac: str
+
+    @property
+    def owner(self) -> Owner:
+        """The owner that it is about."""
+        return PairOf(self.mac)
 
 
 class Part(Enum):
-    """The concern of a pair that a batch of requests belongs to."""
+    """The concern of an owner that a batch of requests belongs to."""
 
     MOVE = "move"
-    """Joining, mending and releasing."""
+    """Joining, mending and releasing a pair. Its like for other owners."""
     CARRY = "carry"
     """Which slave carries. The one part that does not wait for the others."""
     HEAR = "hear"

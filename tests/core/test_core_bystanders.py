@@ -15,7 +15,7 @@ from test_core_tc import joined as joined_by_tc
 
 from failoverd.config.spec import Config, Master
 from failoverd.core import matching
-from failoverd.core import step as steps
+from failoverd.core import pair as steps
 from failoverd.core.matching import rejudge
 from failoverd.core.pairings import Pairings
 from failoverd.core.state import State

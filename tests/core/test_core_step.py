@@ -31,7 +31,7 @@ from failoverd.model.events import (
     UdevDone,
 )
 from failoverd.model.links import Link
-from failoverd.model.owners import Part
+from failoverd.model.owners import PairOf, Part
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import AddAddress, CreateLink, SetActive, SetMaster, SetUp
 from failoverd.model.signals import FailedOver, LinkRenamed
@@ -464,7 +464,7 @@ def test_a_look_is_good_for_one_step_only() -> None:
     state, now = driver.state, driver.now
     step(state, InetSeen(TICKET.owner, {NIC: Inet((address("10.0.0.2/24", NIC),))}), now)
     assert state.pairs[MAC].move.inet == {}
-    assert step(state, NotSaved(MAC), now)[-1] == WakeAt(now + Join().retry)
+    assert step(state, NotSaved(PairOf(MAC)), now)[-1] == WakeAt(now + Join().retry)
 
 
 def test_a_plan_in_circles_is_stopped_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,7 +472,7 @@ def test_a_plan_in_circles_is_stopped_and_reported(monkeypatch: pytest.MonkeyPat
     driver = joined()
     endless = Write(Journal(MAC, Goal.JOINED, "ens3", True, 1500))
     monkeypatch.setattr(advance, "join", lambda _situation: endless)
-    driver.state.concerned.add(MAC)
+    driver.state.concerned.add(PairOf(MAC))
     actions = step(driver.state, TimePassed(), driver.now)
     [said] = [action for action in actions if isinstance(action, Say)]
     assert "goes in circles" in said.text

@@ -21,6 +21,7 @@ from failoverd.core.udev_marks import plain
 from failoverd.model.actions import KeepMarks, SaveJournal, Say, Send, WakeAt
 from failoverd.model.events import AdoptAsked, Event, LinkSeen, NotMarked, NotSaved, ReleaseAsked, Synced, TimePassed
 from failoverd.model.links import Link
+from failoverd.model.owners import PairOf
 from failoverd.model.requests import Rename, SetActive
 from failoverd.model.signals import Released
 
@@ -192,7 +193,7 @@ def test_a_journal_that_cannot_be_written_takes_the_marks_back() -> None:
         item = driver.events.popleft()
         actions = step(driver.state, item() if callable(item) else item, 0.0)
         if any(isinstance(action, SaveJournal) and action.journal.cut for action in actions):
-            actions = [*actions, *step(driver.state, NotSaved(MAC), 0.0)]
+            actions = [*actions, *step(driver.state, NotSaved(PairOf(MAC)), 0.0)]
             kept = [dict(action.files) for action in actions if isinstance(action, KeepMarks)]
             break
         for action in actions:
@@ -297,6 +298,6 @@ def test_marks_that_were_written_at_last_are_told_of_anew_when_they_fail() -> No
     assert any(isinstance(action, Say) for action in step(driver.state, NotMarked(MAC, "no"), now))
     assert any(isinstance(action, KeepMarks) for action in step(driver.state, TimePassed(), now + 10.0))
     driver.state.pairs[MAC].marking.files = {}
-    driver.state.concerned.add(MAC)
+    driver.state.concerned.add(PairOf(MAC))
     assert any(isinstance(action, KeepMarks) for action in step(driver.state, TimePassed(), now + 20.0))
     assert any(isinstance(action, Say) for action in step(driver.state, NotMarked(MAC, "no"), now + 20.0))

@@ -19,6 +19,7 @@ from failoverd.model.actions import DropJournal, KeepDrain, KeepMarks, Remember,
 from failoverd.model.health import Damping
 from failoverd.model.inet import Label
 from failoverd.model.orders import Drain
+from failoverd.model.owners import PairOf
 from failoverd.model.pairs import Goal, Inet, Journal
 
 MAC = "52:54:00:aa:bb:cc"
@@ -230,7 +231,7 @@ class FullStore(MemoryStore):
 def test_a_journal_that_cannot_be_written_is_a_reason_to_stop() -> None:
     with pytest.raises(JournalNotKeptError, match="cannot write down what has to be moved: ") as caught:
         keep(FullStore(), SaveJournal(JOURNAL))
-    assert caught.value.mac == MAC
+    assert caught.value.owner == PairOf(MAC)
 
 
 @pytest.mark.parametrize(
