@@ -34,7 +34,7 @@ MAC = "52:54:00:00:00:01"
 MASTER = f"{ROOT}/master/52_54_00_00_00_01"
 CLIENT = Path(__file__).with_name("busclient.py")
 POLICY = Path(__file__).parents[1] / "units" / "org.failoverd1.conf"
-DAEMON, NOBODY = 1, 65534
+DAEMON, NO_MAC = 1, 65534
 """Users that every system has."""
 
 

@@ -58,8 +58,8 @@ MUTANTS = (
     ),
     Mutant(
         "names-are-taken", f"{POLICY}/wanted.py",
-        "    return why_not_a_name(name) if found is None else f\"it is a name of {found.name}\"\n",
-        "    return why_not_a_name(name)\n",
+        "    return invalid_name_reason(name) if found is None else f\"it is a name of {found.name}\"\n",
+        "    return invalid_name_reason(name)\n",
         "a name that another device has is asked for",
     ),
     Mutant(

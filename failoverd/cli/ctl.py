@@ -15,7 +15,7 @@ from failoverd.cli.client import NoDaemonError, RefusedError, call
 from failoverd.cli.commands import COMMANDS, CTL, DONE, NO_DAEMON, NOT_PERMITTED, REFUSED, TIMED_OUT, WRONG_USAGE
 from failoverd.cli.output import complain, guarded, never_choke, say
 from failoverd.cli.quick import dumps, encoded
-from failoverd.cli.tables import printable, wants_colour
+from failoverd.cli.tables import terminal_text, wants_colour
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,43 +110,51 @@ def _drain(wanted: Wanted) -> Outcome:
             f"{name}: traffic is on {active}, and the neighbours have been told.",
             "There is no VF, so nothing is drained: the next one carries when it has been steady.",
         ]
-    return DONE, document, [printable(sentence) for sentence in sentences]
+    return DONE, document, [terminal_text(sentence) for sentence in sentences]
 
 
 def _undrain(wanted: Wanted) -> Outcome:
     document = call("undrain", *wanted.arguments)
     name = show.text(document, "master")
     sentence = f"{name}: no longer drained; traffic goes back to the VF once that has been steady"
-    return DONE, document, [printable(sentence)]
+    return DONE, document, [terminal_text(sentence)]
 
 
 def _reset_damping(wanted: Wanted) -> Outcome:
     document = call("reset-damping", *wanted.arguments)
     sentence = f"{show.text(document, 'master')}: the VF's flaps are forgotten"
-    return DONE, document, [printable(sentence)]
+    return DONE, document, [terminal_text(sentence)]
 
 
 def _switch(wanted: Wanted) -> Outcome:
     document = call("switch", *wanted.arguments)
     sentence = f"{show.text(document, 'master')}: traffic is on {show.text(document, 'active')}"
-    return DONE, document, [printable(sentence)]
+    return DONE, document, [terminal_text(sentence)]
 
 
 def _rename(wanted: Wanted) -> Outcome:
     document = call("rename", *wanted.arguments)
-    return DONE, document, [printable(f"{show.text(document, 'old_name')} is {show.text(document, 'new_name')} now")]
+    return (
+        DONE,
+        document,
+        [terminal_text(f"{show.text(document, 'old_name')} is {show.text(document, 'new_name')} now")],
+    )
 
 
 def _begin(wanted: Wanted) -> Outcome:
     document = call(wanted.command, *wanted.arguments)
     mac = show.text(document, "mac")
-    return DONE, document, [printable(f"{wanted.command}: under way for {mac}; failoverctl status tells how far it is")]
+    return (
+        DONE,
+        document,
+        [terminal_text(f"{wanted.command}: under way for {mac}; failoverctl status tells how far it is")],
+    )
 
 
 def _reload(_wanted: Wanted) -> Outcome:
     document = call("reload")
     changes = document.get("changes")
-    lines = [printable(str(line)) for line in changes] if isinstance(changes, list) else []
+    lines = [terminal_text(str(line)) for line in changes] if isinstance(changes, list) else []
     return DONE, document, lines or ["read; nothing has changed"]
 
 

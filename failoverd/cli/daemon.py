@@ -15,13 +15,13 @@ from typing import Any
 import trio
 
 from failoverd.cli.arguments import Option, Program
-from failoverd.cli.tables import printable
+from failoverd.cli.tables import terminal_text
 from failoverd.cli.usage import begin
 from failoverd.config.errors import ConfigError
 from failoverd.config.readable import unreadable
 from failoverd.config.spec import Config
 from failoverd.daemon.clock import MonotonicClock
-from failoverd.daemon.configurers import why_no_bond
+from failoverd.daemon.configurers import bond_obstacle
 from failoverd.daemon.hanging import hanging
 from failoverd.daemon.last_good_config import LastGoodConfig
 from failoverd.daemon.lines import Lines
@@ -188,7 +188,7 @@ def _dry_run(config: Config) -> int:
             opener = partial(KernelSocket.open, strict=True)
             closely = partial(hanging, opener, partial(KernelSocket.open, protocol=NETLINK_SOCK_DIAG))
             complete, now = Devices().complete, time.monotonic()
-            return await dry_run(config, sock, opener, complete, store, why_no_bond, now, closely)
+            return await dry_run(config, sock, opener, complete, store, bond_obstacle, now, closely)
         finally:
             sock.close()
 
@@ -197,7 +197,7 @@ def _dry_run(config: Config) -> int:
     except (OSError, NetlinkError, InterruptedDumpError) as error:
         print(f"failoverd: cannot look at this machine's devices: {error}", file=sys.stderr)
         return CANNOT_RUN
-    print("\n".join(printable(line) if line else "" for line in lines))
+    print("\n".join(terminal_text(line) if line else "" for line in lines))
     return 0
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from failoverd.config.regular import read_regular
 from failoverd.core.signal_table import keys
-from failoverd.model.facts import Kind
+from failoverd.model.facts import Type
 
 Event = dict[str, Any]
 
@@ -26,7 +26,7 @@ LARGEST = 64 << 20
 LATEST = 1e11
 """Seconds since the epoch (the year 5138): a later time is nonsense that localtime(3) need not accept."""
 
-KEYS = {key: row.kind for key, row in keys().items() if key not in ("event", "time", "monotonic")}
+KEYS = {key: row.type for key, row in keys().items() if key not in ("event", "time", "monotonic")}
 """The keys that an event may have beside these three, with the kind of each."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -115,12 +115,12 @@ def _event(line: bytes) -> Event | None:
     return event | {key: found[key] for key, kind in KEYS.items() if key in found and _fits(found[key], kind)}
 
 
-def _fits(value: Any, kind: Kind) -> bool:
-    if kind is Kind.FLAG:
+def _fits(value: Any, kind: Type) -> bool:
+    if kind is Type.FLAG:
         return isinstance(value, bool)
-    if kind is Kind.SECONDS:
+    if kind is Type.SECONDS:
         return _is_number(value) and 0 <= value < LATEST
-    if kind is Kind.TEXT:
+    if kind is Type.TEXT:
         return isinstance(value, str)
     return isinstance(value, int) and _is_number(value) and 0 <= value < 1 << 63
 

@@ -27,7 +27,7 @@ class HookFiles:
     def found(self) -> Iterator[Path]:
         """Yield the hooks, in the order of their names."""
         try:
-            why = _why_not_trusted(self._directory.stat())
+            why = _untrusted_reason(self._directory.stat())
             paths = [] if why else sorted(self._directory.iterdir())
         except FileNotFoundError:
             return
@@ -36,7 +36,7 @@ class HookFiles:
         if why:
             self._tell(f"no hook of {self._directory} is run: {why}")
         for path in paths:
-            if why := _why_not(path):
+            if why := _not_a_hook_reason(path):
                 self._tell(f"{path} is not run: {why}")
             else:
                 yield path
@@ -47,7 +47,7 @@ class HookFiles:
             self._say(text)
 
 
-def _why_not(path: Path) -> str:
+def _not_a_hook_reason(path: Path) -> str:
     """Return why this is no hook, or ""."""
     try:
         found = path.stat()
@@ -59,10 +59,10 @@ def _why_not(path: Path) -> str:
         return "its name may have letters, digits, - and _ only"
     if not found.st_mode & 0o111:
         return "it is not executable (chmod +x)"
-    return _why_not_trusted(found)
+    return _untrusted_reason(found)
 
 
-def _why_not_trusted(found: os.stat_result) -> str:
+def _untrusted_reason(found: os.stat_result) -> str:
     if found.st_uid not in (0, os.geteuid()):
         return "it is not root's (chown root)"
     return "others than root may write to it (chmod go-w)" if found.st_mode & 0o022 else ""

@@ -12,7 +12,7 @@ from failoverd.cli.arguments import UsageError
 from failoverd.cli.client import call, plain_call
 from failoverd.cli.commands import DONE, REFUSED
 from failoverd.cli.output import complain
-from failoverd.cli.tables import printable
+from failoverd.cli.tables import terminal_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def interfaces(wanted: Wanted) -> int:
 
 def table(rows: list[list[str]]) -> list[str]:
     """Return the table's lines, with their line ends."""
-    shown = [(printable(name), STATES[bool(is_active)], mac or "-") for name, is_active, mac in rows]
+    shown = [(terminal_text(name), STATES[bool(is_active)], mac or "-") for name, is_active, mac in rows]
     width = max((len(name) for name, _, _ in shown), default=0)
     width = max(width, len(HEAD[0]))
     lines = [f" {name:<{width}}   {state:<8}   {mac}\n" for name, state, mac in (HEAD, *shown)]

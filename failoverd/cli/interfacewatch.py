@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from failoverd.cli.client import NoDaemonError, RefusedError, call
 from failoverd.cli.commands import DONE
 from failoverd.cli.interfaces import STATES, table
-from failoverd.cli.tables import printable
+from failoverd.cli.tables import terminal_text
 from failoverd.cli.watch import INTERVAL, moment
 
 Row = dict[str, Any]
@@ -93,4 +93,4 @@ def _tell(stream: TextIO, as_json: bool, event: str, words: str, row: Row | None
         found = {"time": round(time.time(), 6), "event": event, "text": words, "interface": row}
         stream.write(json.dumps(found) + "\n")
     else:
-        stream.write(f"{moment()} {printable(words)}\n")
+        stream.write(f"{moment()} {terminal_text(words)}\n")

@@ -14,8 +14,8 @@ from typing import Literal
 from failoverd.cli.historyfile import Event, is_new_boot
 from failoverd.dataclass import dataclass
 
-Kind = Literal["vf", "pv", "none", "other"]
-KINDS: dict[str, Kind] = {"primary": "vf", "standby": "pv"}
+LaneKind = Literal["vf", "pv", "none", "other"]
+KINDS: dict[str, LaneKind] = {"primary": "vf", "standby": "pv"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Span:
 
     start: float
     end: float
-    kind: Kind
+    kind: LaneKind
     name: str
     is_sure: bool = True
 
@@ -103,7 +103,7 @@ class _Follower:
         self.boots: list[float] = []
         self.gaps: list[tuple[float, float]] = []
         self.first: float | None = None
-        self._open: dict[str, tuple[float, Kind, str]] = {}
+        self._open: dict[str, tuple[float, LaneKind, str]] = {}
         self._last = 0.0
         self._down: float | None = None
 

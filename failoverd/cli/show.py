@@ -10,7 +10,7 @@ import time
 
 from failoverd.cli.client import NoDaemonError
 from failoverd.cli.commands import DEGRADED, DONE, NO_PAIR, ON_STANDBY
-from failoverd.cli.tables import paint, printable, table
+from failoverd.cli.tables import paint, table, terminal_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def pair(row: Row, colour: bool) -> list[str]:
     """Return one pair in words."""
     facts = [(label, words) for label, words in _facts(row) if words]
     width = max(len(label) for label, _ in facts)
-    head = f"{printable(text(row, 'name'))}: {paint(printable(text(row, 'state')), colour)}"
-    return [head, *(f"  {label:<{width}}  {printable(words)}" for label, words in facts)]
+    head = f"{terminal_text(text(row, 'name'))}: {paint(terminal_text(text(row, 'state')), colour)}"
+    return [head, *(f"  {label:<{width}}  {terminal_text(words)}" for label, words in facts)]
 
 
 def _facts(row: Row) -> Iterator[tuple[str, str]]:

@@ -27,7 +27,7 @@ COLOURS = {
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], states: int = -1) -> list[str]:
     """Return the lines of a table; without a head if `head` is empty. The last column is not padded or cut; column
     `states` is coloured."""
-    cells = [[printable(cell) for cell in row] for row in ((head, *rows) if head else rows)]
+    cells = [[terminal_text(cell) for cell in row] for row in ((head, *rows) if head else rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]) - 1)] if cells else []
     lines = []
     for row in cells:
@@ -51,7 +51,7 @@ def wants_colour(stream: TextIO, when: str = "auto") -> bool:
     return stream.isatty() and not environ("NO_COLOR") and environ("TERM", "dumb") != "dumb"
 
 
-def printable(cell: str) -> str:
+def terminal_text(cell: str) -> str:
     """Make a cell safe for a terminal, as names may hold any byte. An empty text is a dash."""
     return text.printable(cell) or "-"
 

@@ -22,7 +22,7 @@ from typing import Any, TextIO
 from failoverd.cli import show
 from failoverd.cli.client import NoDaemonError, RefusedError, call, control
 from failoverd.cli.commands import DONE
-from failoverd.cli.tables import printable
+from failoverd.cli.tables import terminal_text
 
 Row = dict[str, Any]
 Tell = Callable[[str, str, Row | None], None]
@@ -163,7 +163,7 @@ def moment() -> str:
 
 def _lines(stream: TextIO) -> Tell:
     def tell(_event: str, words: str, _row: Row | None) -> None:
-        print(moment(), printable(words), file=stream, flush=True)
+        print(moment(), terminal_text(words), file=stream, flush=True)
 
     return tell
 
@@ -185,7 +185,7 @@ class _Screen:
         self._drawn = ""
 
     def note(self, _event: str, words: str, _row: Row | None) -> None:
-        self._notes.appendleft(f"{moment()} {printable(words)}")
+        self._notes.appendleft(f"{moment()} {terminal_text(words)}")
 
     def draw(self, masters: list[Row] | None) -> None:
         """Draw the status if it has changed. The terminal cuts what is too wide: no line wraps (DECAWM)."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, get_type_hints
 
-from failoverd.config.kinds import Kind
+from failoverd.config.kinds import ValueKind
 from failoverd.dataclass import dataclass
 
 
@@ -14,7 +14,7 @@ from failoverd.dataclass import dataclass
 class Key:
     """A key's kind (type, limits, unit) and its meaning in a sentence or two."""
 
-    kind: Kind
+    kind: ValueKind
     doc: str
 
 
@@ -24,7 +24,7 @@ class Entry:
 
     section: str
     name: str
-    kind: Kind
+    kind: ValueKind
     default: Any
     doc: str
 

@@ -1,6 +1,6 @@
 """The kinds of value that a key can have. Each takes a value out of a TOML document, or refuses it with a reason.
 
-A kind raises RefusedError with half a sentence ("5 is too small") and describes the values that it takes ("a whole
+A kind raises InvalidValueError with half a sentence ("5 is too small") and describes the values that it takes ("a whole
 number from 10 to 10000"). The reader of the documents puts file, line and key in front and the description behind, so
 that every error has one form. TOML has true types, so nothing is guessed: a quoted "1" is not a number, and `true`,
 which is an int to Python, is not one either.
@@ -26,15 +26,15 @@ _TYPE_NAMES = {
 }
 
 
-class RefusedError(ValueError):
+class InvalidValueError(ValueError):
     """The value is refused; the text says what is wrong with it."""
 
 
-class Kind(Protocol):
+class ValueKind(Protocol):
     """One kind of value."""
 
     def take(self, value: object) -> Any:
-        """Return the value as the spec keeps it. Raises RefusedError."""
+        """Return the value as the spec keeps it. Raises InvalidValueError."""
 
     def describe(self) -> str:
         """Describe the accepted values, to follow "give" in an error and to stand alone in the reference."""
@@ -55,13 +55,13 @@ def show(value: object, longest: int = 60) -> str:
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
-def wrong_type(value: object) -> RefusedError:
+def wrong_type(value: object) -> InvalidValueError:
     """Return the error for a value of another type."""
     name = _TYPE_NAMES.get(type(value))
     shown = show(value)
     if name is None:
         name = "a list" if isinstance(value, (list, tuple)) else shown
-    return RefusedError(f"it is {name}" if name == shown else f"{shown} is {name}")
+    return InvalidValueError(f"it is {name}" if name == shown else f"{shown} is {name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Seconds:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise wrong_type(value)
         if isinstance(value, float) and math.isnan(value):
-            raise RefusedError("nan is no span of time")
+            raise InvalidValueError("nan is no span of time")
         _within(value, self.low, self.high)
         return float(value)
 
@@ -124,7 +124,7 @@ class Choice:
         if not isinstance(value, str):
             raise wrong_type(value)
         if value not in self.words:
-            raise RefusedError(f"{show(value)} is not known")
+            raise InvalidValueError(f"{show(value)} is not known")
         return value
 
     def describe(self) -> str:
@@ -158,11 +158,11 @@ class Suffix:
             raise wrong_type(value)
         size = len(value.encode(errors="surrogatepass"))
         if not 1 <= size <= self.longest:
-            raise RefusedError(f"{show(value)} has {size} bytes")
+            raise InvalidValueError(f"{show(value)} has {size} bytes")
         if bad := unfit_in_name(value):
-            raise RefusedError(f"{show(value)} holds {show(bad)}, which no device name may")
+            raise InvalidValueError(f"{show(value)} holds {show(bad)}, which no device name may")
         if size < SHORTEST or value[0].isdigit():
-            raise RefusedError(f"{show(value)} is how a NIC's own name may end")
+            raise InvalidValueError(f"{show(value)} is how a NIC's own name may end")
         return value
 
     def describe(self) -> str:
@@ -188,9 +188,9 @@ class Words:
         if not isinstance(item, str):
             raise wrong_type(item)
         if not item:
-            raise RefusedError(f"{show(item)} is empty")
+            raise InvalidValueError(f"{show(item)} is empty")
         if bad := re.search(r"[\s\x00-\x1f\x7f]", item):
-            raise RefusedError(f"{show(item)} holds {show(bad[0])}")
+            raise InvalidValueError(f"{show(item)} holds {show(bad[0])}")
         return item.lower().replace("-", ":") if self._mac.fullmatch(item) else item
 
     def describe(self) -> str:
@@ -199,6 +199,6 @@ class Words:
 
 def _within(value: float, low: float, high: float) -> None:
     if value < low:
-        raise RefusedError(f"{show(value)} is too small")
+        raise InvalidValueError(f"{show(value)} is too small")
     if value > high:
-        raise RefusedError(f"{show(value)} is too large")
+        raise InvalidValueError(f"{show(value)} is too large")

@@ -13,7 +13,7 @@ from typing import Any
 
 from failoverd.config.bounds import LARGEST, LARGEST_TOGETHER
 from failoverd.config.errors import ConfigError, Problem
-from failoverd.config.read import Document, build, parse
+from failoverd.config.read import TomlDocument, build, parse
 from failoverd.config.regular import NotRegularError, read_regular
 from failoverd.config.spec import Config
 from failoverd.model import text
@@ -40,7 +40,7 @@ def load_with_texts(main: Path | None = None) -> tuple[Config, Texts]:
     room = LARGEST_TOGETHER
     for file in _files(main, problems):
         try:
-            texts.append((printable(file), _content(file, room)))
+            texts.append((printable_path(file), _content(file, room)))
             room -= len(texts[-1][1])
         except OSError as error:
             advice = "make it readable for failoverd, or remove it" if main != file else "name another file"
@@ -56,7 +56,7 @@ def from_texts(texts: Texts) -> Config:
 
 
 def _understood(texts: Texts, problems: list[Problem]) -> Config:
-    documents: list[Document] = []
+    documents: list[TomlDocument] = []
     for name, raw in texts:
         try:
             documents.append(parse(name, raw))
@@ -76,7 +76,7 @@ def from_mapping(tree: Mapping[str, Any], name: str) -> Config:
 
     Raises ConfigError.
     """
-    return build([Document(name, tree)])
+    return build([TomlDocument(name, tree)])
 
 
 def _files(main: Path | None, problems: list[Problem]) -> Iterator[Path]:
@@ -84,7 +84,7 @@ def _files(main: Path | None, problems: list[Problem]) -> Iterator[Path]:
     file."""
     top = MAIN if main is None else main
     if not top.name:
-        problems.append(Problem(printable(top), 0, "", "it names no file; name a TOML file"))
+        problems.append(Problem(printable_path(top), 0, "", "it names no file; name a TOML file"))
         return
     if main or os.path.lexists(top):
         yield top
@@ -108,17 +108,17 @@ def _content(file: Path, room: int) -> bytes:
         raw = read_regular(file, LARGEST, follow=True)
     except NotRegularError as error:
         wrong = f"{error.strerror}; put a TOML file in its place"
-        raise ConfigError([Problem(printable(file), 0, "", wrong)]) from None
+        raise ConfigError([Problem(printable_path(file), 0, "", wrong)]) from None
     if len(raw) > room:
         wrong = f"with it the configuration has more than {LARGEST_TOGETHER} bytes; remove files that say the same"
-        raise ConfigError([Problem(printable(file), 0, "", wrong)])
+        raise ConfigError([Problem(printable_path(file), 0, "", wrong)])
     return raw
 
 
 def _failed(path: Path, error: OSError, advice: str) -> Problem:
-    return Problem(printable(path), 0, "", f"cannot be read: {error.strerror}; {advice}")
+    return Problem(printable_path(path), 0, "", f"cannot be read: {error.strerror}; {advice}")
 
 
-def printable(path: Path) -> str:
+def printable_path(path: Path) -> str:
     """Return a path as text in one line, whatever bytes its name is made of."""
     return text.printable(os.fsencode(path).decode(errors="backslashreplace"))

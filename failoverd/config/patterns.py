@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from failoverd.config.kinds import RefusedError, show, unfit_in_name, wrong_type
+from failoverd.config.kinds import InvalidValueError, show, unfit_in_name, wrong_type
 from failoverd.dataclass import dataclass
 
 LONGEST = 15
@@ -43,16 +43,16 @@ class Pattern:
         if not value and self.optional:
             return value
         if unknown := [field for field in FIELD.findall(value) if field not in self.fields]:
-            raise RefusedError(f"{show(value)} holds {show('{' + unknown[0] + '}')}, which is none of its fields")
+            raise InvalidValueError(f"{show(value)} holds {show('{' + unknown[0] + '}')}, which is none of its fields")
         if is_kept(value):
-            raise RefusedError(f"{show(value)} gives names that failoverd keeps for itself")
+            raise InvalidValueError(f"{show(value)} gives names that failoverd keeps for itself")
         rest = FIELD.sub("", value)
         if bad := unfit_in_name(rest) or next((c for c in rest if c in "{}"), ""):
-            raise RefusedError(f"{show(value)} holds {show(bad)}, which no device name may")
+            raise InvalidValueError(f"{show(value)} holds {show(bad)}, which no device name may")
         macs, names = (sum((field == "mac") is is_mac for field in FIELD.findall(value)) for is_mac in (True, False))
         size = len(rest.encode(errors="surrogatepass")) + FLAT_MAC * macs + names
         if value in ("", ".", "..") or size > LONGEST:
-            raise RefusedError(f"{show(value)} gives no name of 1 to {LONGEST} bytes, whatever is put into it")
+            raise InvalidValueError(f"{show(value)} gives no name of 1 to {LONGEST} bytes, whatever is put into it")
         return value
 
     def describe(self) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from failoverd.config.bounds import DEEPEST, MOST_PROBLEMS, deepest_brackets, long_number, too_deep
 from failoverd.config.errors import ConfigError, Problem
 from failoverd.config.keys import table
-from failoverd.config.kinds import RefusedError, show
+from failoverd.config.kinds import InvalidValueError, show
 from failoverd.config.locate import Places
 from failoverd.config.spec import Config, Damping
 from failoverd.dataclass import dataclass
@@ -29,7 +29,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class TomlDocument:
     """One parsed document: `file` names it in errors, `places` gives the line numbers."""
 
     file: str
@@ -51,11 +51,11 @@ class _Draft:
     """The result so far: accepted values by section, the document that gave each, and the problems."""
 
     values: dict[str, dict[str, Any]] = field(default_factory=lambda: {section: {} for section in _KEYS})
-    givers: dict[tuple[str, str], Document] = field(default_factory=dict)
+    givers: dict[tuple[str, str], TomlDocument] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
-def parse(file: str, raw: bytes) -> Document:
+def parse(file: str, raw: bytes) -> TomlDocument:
     """Parse the bytes of `file`. Raises ConfigError."""
     try:
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
@@ -67,7 +67,7 @@ def parse(file: str, raw: bytes) -> Document:
         wrong = f"a key has more than {DEEPEST} words with dots between; no section and no key of failoverd has"
         raise ConfigError([Problem(file, line, "", wrong)])
     try:
-        return Document(file, tomllib.loads(text), Places(text))
+        return TomlDocument(file, tomllib.loads(text), Places(text))
     except RecursionError:
         wrong = "brackets are nested too deeply; no key takes more than one list"
         raise ConfigError([Problem(file, deepest_brackets(text), "", wrong)]) from None
@@ -75,7 +75,7 @@ def parse(file: str, raw: bytes) -> Document:
         raise ConfigError([_syntax_problem(file, text, str(error))]) from None
 
 
-def build(documents: Iterable[Document]) -> Config:
+def build(documents: Iterable[TomlDocument]) -> Config:
     """Return the configuration from all the documents together, with defaults for the rest. Raises ConfigError."""
     draft = _Draft()
     for document in documents:
@@ -101,7 +101,7 @@ def _syntax_problem(file: str, text: str, message: str) -> Problem:
     return Problem(file, line, "", f"this is not TOML: {said}; mend the line")
 
 
-def _lay_over(draft: _Draft, document: Document) -> None:
+def _lay_over(draft: _Draft, document: TomlDocument) -> None:
     before = len(draft.problems)
     for _ in _each_taken(draft, document):
         if len(draft.problems) - before >= MOST_PROBLEMS:
@@ -110,7 +110,7 @@ def _lay_over(draft: _Draft, document: Document) -> None:
             return
 
 
-def _each_taken(draft: _Draft, document: Document) -> Iterator[None]:
+def _each_taken(draft: _Draft, document: TomlDocument) -> Iterator[None]:
     """Take one key after the other, and yield after each."""
     for section, body in document.tree.items():
         if not isinstance(body, Mapping):
@@ -125,7 +125,7 @@ def _each_taken(draft: _Draft, document: Document) -> Iterator[None]:
         yield
 
 
-def _no_table(document: Document, name: str, body: object) -> Problem:
+def _no_table(document: TomlDocument, name: str, body: object) -> Problem:
     """Return the problem with a top-level key: a section given a value, or a key outside every section."""
     if name in _KEYS:
         return document.section_problem(name, f"{show(body)} is no section; write [{name}], then its keys")
@@ -135,14 +135,14 @@ def _no_table(document: Document, name: str, body: object) -> Problem:
     return Problem(document.file, line, _spell(name), f"stands outside every section; {advice}")
 
 
-def _take(draft: _Draft, document: Document, section: str, key: str, value: object) -> None:
+def _take(draft: _Draft, document: TomlDocument, section: str, key: str, value: object) -> None:
     entry = _KEYS[section].get(key)
     if entry is None:
         draft.problems.append(document.key_problem(section, key, "no such key; " + _advice(section, key)))
         return
     try:
         draft.values[section][key] = entry.kind.take(value)
-    except RefusedError as refused:
+    except InvalidValueError as refused:
         draft.problems.append(document.key_problem(section, key, f"{refused}; give {entry.kind.describe()}"))
     else:
         draft.givers[section, key] = document
@@ -164,7 +164,7 @@ def _suggest(word: str, known: Iterable[str], form: str, otherwise: str) -> str:
     return f"{otherwise} " + ", ".join(form.format(name) for name in names)
 
 
-def _contradictions(config: Config, givers: Mapping[tuple[str, str], Document]) -> Iterator[Problem]:
+def _contradictions(config: Config, givers: Mapping[tuple[str, str], TomlDocument]) -> Iterator[Problem]:
     """Yield the problems of keys that contradict each other, each blamed on a file that gave one of them."""
     join, pairing = config.join, config.pairing
     if join.retry_max < join.retry:
@@ -178,7 +178,7 @@ def _contradictions(config: Config, givers: Mapping[tuple[str, str], Document]) 
         yield givers["pairing", "paravirtual_buses"].key_problem("pairing", "paravirtual_buses", wrong)
 
 
-def _of_path(targets: tuple[str, ...], givers: Mapping[tuple[str, str], Document]) -> Iterator[Problem]:
+def _of_path(targets: tuple[str, ...], givers: Mapping[tuple[str, str], TomlDocument]) -> Iterator[Problem]:
     """Check that targets are addresses: a name would have to be looked up through the path that is in question."""
     for word in targets:
         if word != "gateway" and not _is_address(word):
@@ -193,7 +193,7 @@ def _is_address(word: str) -> bool:
         return False
 
 
-def _of_damping(damping: Damping, givers: Mapping[tuple[str, str], Document]) -> Iterator[Problem]:
+def _of_damping(damping: Damping, givers: Mapping[tuple[str, str], TomlDocument]) -> Iterator[Problem]:
     """Check that damping can suppress a VF, and for more than a moment."""
     given = [key for section, key in givers if section == "damping"]
     if damping.reuse >= damping.suppress:

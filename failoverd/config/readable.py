@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from failoverd.config.errors import Problem
-from failoverd.config.load import MAIN, printable
+from failoverd.config.load import MAIN, printable_path
 
 USER = "failoverd"
 """See units/failoverd.sysusers."""
@@ -45,4 +45,4 @@ def _what_is_wrong(path: Path, uid: int, groups: Sequence[int], user: str) -> Pr
     needed, advice = (5, "a+rx") if stat.S_ISDIR(found.st_mode) else (4, "a+r")
     if found.st_mode >> shift & needed == needed:
         return None
-    return Problem(printable(path), 0, "", f"the service may not read it, as the user {user}; chmod {advice} it")
+    return Problem(printable_path(path), 0, "", f"the service may not read it, as the user {user}; chmod {advice} it")

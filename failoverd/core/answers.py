@@ -53,7 +53,7 @@ def joined(state: State, argument: str, adopted: bool = False) -> Joined:
     pair = pair_of(state, argument)
     found = state.judgements.pairs[pair.mac]
     master = state.link(found.master)
-    if not adopted and (why := pair.datapath.why_no_order(argument, is_release=False)):
+    if not adopted and (why := pair.datapath.order_refusal(argument, is_release=False)):
         raise CallError(why, "JoinedByKernel")
     stands = stand(state, pair, found)
     if master is None or stands is None or not pair.joined:

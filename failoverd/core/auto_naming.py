@@ -121,11 +121,11 @@ def _was_refused(pair: PairState, link: Link, mark: AddAltname) -> bool:
     return mark.name in link.altnames and mark not in pair.names.tried
 
 
-def why_so_called(state: State, pair: PairState, found: Pair, link: Link) -> list[str]:
+def name_deviations(state: State, pair: PairState, found: Pair, link: Link) -> list[str]:
     """Return why a device does not have its configured name, in words, for explain."""
     naming, master, links = state.config.naming, state.name(found.master), state.links
     if not pair.joined:
-        whys = {name: wanted.why_not(name, links, link.ifindex) for name in formers(link)}
+        whys = {name: wanted.name_conflict(name, links, link.ifindex) for name in formers(link)}
         return [f"it was {name}: {why or 'it gets that name back'}" for name, why in whys.items()]
     wishes = _usual(state, pair, found) if link.ifindex != found.vf else {}
     if link.ifindex == found.vf:
@@ -134,7 +134,7 @@ def why_so_called(state: State, pair: PairState, found: Pair, link: Link) -> lis
     for ifindex, name in wishes.items():
         is_refused = Rename(ifindex, name) in pair.names.tried
         otherwise = "the kernel refuses it" if is_refused else "another program has named it"
-        why = wanted.why_not(name, links, ifindex) or otherwise
+        why = wanted.name_conflict(name, links, ifindex) or otherwise
         texts += [f"{state.name(ifindex)} is not called {name}: {why}"] if name != state.name(ifindex) else []
     return texts
 
@@ -158,7 +158,7 @@ def _names(state: State, pair: PairState, found: Pair) -> Iterator[tuple[Link, s
         own = wanted.own_name(nic, state.udev_names.get(nic.ifindex, ""), links)
         name = wanted.master_name(own, mac, naming)
         had = formers(nic)
-        is_left = (had and nic.name not in had) or wanted.why_not(name, links, nic.ifindex)
+        is_left = (had and nic.name not in had) or wanted.name_conflict(name, links, nic.ifindex)
         yield nic, own if is_left else name, own
     elif nic is not None and pair.datapath.names_devices:
         yield nic, (name := wanted.standby_wish(nic, master.name, mac, naming, links)), name

@@ -47,7 +47,7 @@ def _explain(state: State, arguments: Sequence[str], _now: float) -> Answer:
 
 def _release(state: State, arguments: Sequence[str], _now: float) -> Answer:
     pair = pair_of(state, arguments[0])
-    if why := pair.datapath.why_no_order(arguments[0], is_release=True):
+    if why := pair.datapath.order_refusal(arguments[0], is_release=True):
         raise CallError(why, "JoinedByKernel")
     if pair.held:
         text = f"{arguments[0]} is released already; failoverctl adopt {arguments[0]} joins it again"

@@ -13,7 +13,7 @@ from failoverd.model.health import Mode
 from failoverd.model.pairs import Goal, Pair
 from failoverd.model.signals import ConditionChanged
 from failoverd.policy.conditions import SETTLES, conditions, half_duplex, slower
-from failoverd.policy.health import why_suppressed
+from failoverd.policy.health import suppressed_reason
 
 if TYPE_CHECKING:
     from failoverd.core.state import PairState, State
@@ -116,7 +116,7 @@ def _present(state: State, pair: PairState, found: Pair, now: float) -> dict[str
         {link.name: pair.datapath.mtu_mismatch(link, master) for link in slaves},
         pair.datapath.flaws(master, vf, nic),
         state.link(pair.paths.dead),
-        why_suppressed(pair.health.damping, state.config.damping),
+        suppressed_reason(pair.health.damping, state.config.damping),
         pair.conditions.late,
         slower(vf, nic, pair.conditions.modes),
         half_duplex((vf, nic), pair.conditions.modes),

@@ -2,7 +2,7 @@
 
 A joined pair stays as it is, whatever the configuration says by now: a bond that failoverd made, or its filters. For
 the others the configuration chooses. Where it leaves the choice open, each pair gets a bond unless something speaks
-against one (why_no_bond): a kernel without bonding, a network manager that could not follow to a bond
+against one (bond_obstacle): a kernel without bonding, a network manager that could not follow to a bond
 (daemon/configurers), or something that hangs on its paravirtual NIC and would be cut off.
 """
 
@@ -17,7 +17,7 @@ from failoverd.datapaths.base import Datapath
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
 from failoverd.policy.naming import is_touched
-from failoverd.policy.stacking import why_not_a_slave
+from failoverd.policy.stacking import enslaving_obstacle
 
 JOINING: tuple[Datapath, ...] = (bond.DATAPATH, tc.DATAPATH, kernel.DATAPATH, netvsc.DATAPATH)
 DATAPATHS: Mapping[str, Datapath] = {one.name: one for one in JOINING}
@@ -35,7 +35,7 @@ def chosen(state: State, nic: Link) -> Datapath:
     """Return the datapath for the pair of this paravirtual NIC, which is not joined yet."""
     wanted = state.config.master.datapath
     if wanted == "auto":
-        wanted = WITHOUT_BONDING if why_no_bond(state, nic) else BOND
+        wanted = WITHOUT_BONDING if bond_obstacle(state, nic) else BOND
     return DATAPATHS[wanted]
 
 
@@ -50,7 +50,7 @@ def with_master(state: State, pair: Pair, known: PairState) -> Pair:
     return replace(pair, master=pair.nic) if pair.vf or is_kept or _is_redirected(state, pair) else pair
 
 
-def why_left_alone(state: State, known: PairState, pair: Pair) -> str:
+def left_unjoined_reason(state: State, known: PairState, pair: Pair) -> str:
     """Return why an unjoined pair is better left so, or "".
 
     It can have no bond, and joined by tc the machine would be deaf.
@@ -60,7 +60,7 @@ def why_left_alone(state: State, known: PairState, pair: Pair) -> str:
     if nic is None or vf is None or not is_open or not known.datapath.is_deaf(nic):
         return ""
     way_out = "" if state.no_bonding else ", or set [master] datapath to bond"
-    name, bondless = known.datapath.name, why_no_bond(state, nic)
+    name, bondless = known.datapath.name, bond_obstacle(state, nic)
     return (
         f"it would have to be joined by {name} ({bondless}), and {nic.name} has no carrier: the kernel would drop all "
         f"that {vf.name} receives for it; have the host set the link of {nic.name} up{way_out}"
@@ -76,7 +76,7 @@ def can_decide(state: State, old: Link, link: Link) -> bool:
     return link.perm_mac in state.judgements.deaf or (is_open and state.config.master.datapath == "auto")
 
 
-def why_no_bond(state: State, nic: Link) -> str:
+def bond_obstacle(state: State, nic: Link) -> str:
     """Return why the pair of this paravirtual NIC has no bond where the configuration leaves it open, or "".
 
     The one place where that is decided: machine-wide facts first, then the facts about this NIC.
@@ -85,17 +85,17 @@ def why_no_bond(state: State, nic: Link) -> str:
         return NO_BONDING
     known = state.pairs.get(nic.perm_mac)
     seen = known.obstacles.unbondable.get(nic.ifindex, "") if known is not None else ""
-    return why_not_a_slave(nic, state.links) or seen or state.configurers.get(nic.ifindex, "")
+    return enslaving_obstacle(nic, state.links) or seen or state.configurers.get(nic.ifindex, "")
 
 
-def why_so(state: State, pair: PairState, nic: Link) -> str:
+def datapath_reason(state: State, pair: PairState, nic: Link) -> str:
     """Return why this pair is joined by tc where the configuration leaves it open, or what speaks against its bond.
 
     The latter is for a bond that the configuration asks for. "" for neither.
     """
     wanted, name = state.config.master.datapath, pair.datapath.name
     if wanted == "auto" and name == WITHOUT_BONDING:
-        why = why_no_bond(state, nic)
+        why = bond_obstacle(state, nic)
         return f"joined by {name} and not by a bond: {why}" if why else ""
     why = state.configurers.get(nic.ifindex, "")
     return f"joined by a bond, as the configuration says, although {why}" if why and name == wanted == BOND else ""

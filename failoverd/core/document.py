@@ -12,10 +12,10 @@ from failoverd import __version__
 from failoverd.core.datapath_choice import DATAPATHS
 from failoverd.core.signal_table import CONDITIONS, SIGNALS, WHEN, pieces, record
 from failoverd.core.state import PairState, State
-from failoverd.model.facts import Kind, Row, Table
+from failoverd.model.facts import Row, Table, Type
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
-from failoverd.policy.election import why_unfit
+from failoverd.policy.election import unfit_reason
 from failoverd.policy.health import PATHS, describe, suppressed_until
 from failoverd.policy.naming import is_named
 
@@ -69,7 +69,7 @@ def _slave(m: MasterOf, link: Link | None, role: str) -> Document | None:
 
 
 def _is_fit(s: SlaveOf) -> bool:
-    if why_unfit(s.link, joined=True):
+    if unfit_reason(s.link, joined=True):
         return False
     master = s.master.link
     return s.role == "standby" or master is None or not s.master.pair.datapath.conflict(s.link, master)
@@ -90,10 +90,10 @@ DAEMON: Table[State] = Table(
     "Manager",
     "failoverd itself.",
     (
-        Row("version", Kind.TEXT, "failoverd's version.", lambda _: __version__, constant=True, metric="label"),
+        Row("version", Type.TEXT, "failoverd's version.", lambda _: __version__, constant=True, metric="label"),
         Row(
             "datapaths",
-            Kind.TEXTS,
+            Type.TEXTS,
             "The ways of joining a pair that this failoverd knows.",
             lambda _: list(DATAPATHS),
             constant=True,
@@ -105,11 +105,11 @@ MASTER: Table[MasterOf] = Table(
     "Master",
     "A pair: the device that has the IP configuration, and its two slaves.",
     (
-        Row("name", Kind.TEXT, "Its name.", lambda m: m.name),
-        Row("ifindex", Kind.NUMBER, "Its ifindex, 0 while there is no master.", lambda m: m.found.master),
+        Row("name", Type.TEXT, "Its name.", lambda m: m.name),
+        Row("ifindex", Type.NUMBER, "Its ifindex, 0 while there is no master.", lambda m: m.found.master),
         Row(
             "mac",
-            Kind.TEXT,
+            Type.TEXT,
             "The permanent MAC that both NICs of the pair have.",
             lambda m: m.pair.mac,
             constant=True,
@@ -117,35 +117,35 @@ MASTER: Table[MasterOf] = Table(
         ),
         Row(
             "datapath",
-            Kind.TEXT,
+            Type.TEXT,
             "How the pair is joined.",
             lambda m: m.pair.datapath.name,
             values=tuple(DATAPATHS),
             metric="label",
         ),
-        Row("state", Kind.TEXT, "What the pair is doing.", lambda m: m.pair.state, values=STATES, metric="states"),
-        Row("reason", Kind.TEXT, "Why it is in this state, in words.", lambda m: m.pair.reason),
+        Row("state", Type.TEXT, "What the pair is doing.", lambda m: m.pair.state, values=STATES, metric="states"),
+        Row("reason", Type.TEXT, "Why it is in this state, in words.", lambda m: m.pair.reason),
         Row(
             "conditions",
-            Kind.TEXTS,
+            Type.TEXTS,
             "What about it is not as it should be; ConditionChanged tells of each in words.",
             lambda m: sorted(m.pair.conditions.told),
             values=CONDITIONS,
             metric="states",
         ),
-        Row("active", Kind.SLAVE, "The slave that carries the traffic.", lambda m: m.state.name(m.active) or None),
-        Row("primary", Kind.OBJECT, "The VF.", lambda m: _slave(m, m.vf, "primary")),
-        Row("standby", Kind.OBJECT, "The paravirtual NIC.", lambda m: _slave(m, m.nic, "standby")),
+        Row("active", Type.SLAVE, "The slave that carries the traffic.", lambda m: m.state.name(m.active) or None),
+        Row("primary", Type.OBJECT, "The VF.", lambda m: _slave(m, m.vf, "primary")),
+        Row("standby", Type.OBJECT, "The paravirtual NIC.", lambda m: _slave(m, m.nic, "standby")),
         Row(
             "drained",
-            Kind.FLAG,
+            Type.FLAG,
             "Whether the traffic was ordered off the VF.",
             lambda m: m.pair.orders.drain is not None,
             metric="gauge",
         ),
         Row(
             "drain_ends",
-            Kind.SECONDS,
+            Type.SECONDS,
             "When a drain ends by itself, if it does.",
             lambda m: m.pair.orders.drain.until if m.pair.orders.drain is not None else None,
             unit="seconds of CLOCK_MONOTONIC",
@@ -153,28 +153,28 @@ MASTER: Table[MasterOf] = Table(
         ),
         Row(
             "flaps",
-            Kind.COUNT,
+            Type.COUNT,
             "How often its VF has failed since failoverd was started, as far as it was not meant.",
             lambda m: m.pair.health.flaps,
             metric="counter",
         ),
         Row(
             "penalty",
-            Kind.NUMBER,
+            Type.NUMBER,
             "What that had come to at the last flap; from then on it halves every half_life of [damping].",
             lambda m: round(m.pair.health.damping.penalty),
             metric="gauge",
         ),
         Row(
             "suppressed",
-            Kind.FLAG,
+            Type.FLAG,
             "Whether the VF is kept from carrying because it flaps, as long as the standby can.",
             lambda m: m.pair.health.damping.suppressed,
             metric="gauge",
         ),
         Row(
             "suppressed_until",
-            Kind.SECONDS,
+            Type.SECONDS,
             "When that ends, if the VF is steady from now on.",
             lambda m: suppressed_until(m.pair.health.damping, m.state.config.damping),
             unit="seconds of CLOCK_MONOTONIC",
@@ -182,18 +182,18 @@ MASTER: Table[MasterOf] = Table(
         ),
         Row(
             "mtu",
-            Kind.NUMBER,
+            Type.NUMBER,
             "Its MTU, 0 while there is no master.",
             lambda m: m.link.mtu if m.link is not None else 0,
             unit="bytes",
         ),
         Row(
             "failovers",
-            Kind.COUNT,
+            Type.COUNT,
             "How often the active slave has changed since failoverd was started.",
             lambda m: m.pair.failovers.count,
         ),
-        Row("last_failover", Kind.RECORD, "The last change of the active slave since then.", _last),
+        Row("last_failover", Type.RECORD, "The last change of the active slave since then.", _last),
     ),
     prefix="master_",
 )
@@ -202,66 +202,66 @@ SLAVE: Table[SlaveOf] = Table(
     "Slave",
     "A NIC that is joined under a master.",
     (
-        Row("name", Kind.TEXT, "Its name.", lambda s: s.link.name),
-        Row("ifindex", Kind.NUMBER, "Its ifindex.", lambda s: s.link.ifindex, constant=True),
-        Row("master", Kind.MASTER, "The master it belongs to.", lambda s: s.master.name),
+        Row("name", Type.TEXT, "Its name.", lambda s: s.link.name),
+        Row("ifindex", Type.NUMBER, "Its ifindex.", lambda s: s.link.ifindex, constant=True),
+        Row("master", Type.MASTER, "The master it belongs to.", lambda s: s.master.name),
         Row(
             "role",
-            Kind.TEXT,
+            Type.TEXT,
             "What it is in the pair: the VF is the primary, the paravirtual NIC the standby.",
             lambda s: s.role,
             values=("primary", "standby"),
         ),
         Row(
             "mac",
-            Kind.TEXT,
+            Type.TEXT,
             "Its permanent MAC, which is the pair's.",
             lambda s: s.master.pair.mac,
             constant=True,
         ),
-        Row("driver", Kind.TEXT, "Its driver, as ethtool names it.", lambda s: s.link.driver),
+        Row("driver", Type.TEXT, "Its driver, as ethtool names it.", lambda s: s.link.driver),
         Row(
             "parent_device",
-            Kind.TEXT,
+            Type.TEXT,
             "Its device on its bus, such as 0000:01:00.0; empty where it has none.",
             lambda s: s.link.parent,
         ),
         Row(
             "active",
-            Kind.FLAG,
+            Type.FLAG,
             "Whether it carries the traffic.",
             lambda s: s.master.active == s.link.ifindex,
             metric="gauge",
         ),
-        Row("up", Kind.FLAG, "Whether it is set up (IFF_UP).", lambda s: s.link.up, metric="gauge"),
+        Row("up", Type.FLAG, "Whether it is set up (IFF_UP).", lambda s: s.link.up, metric="gauge"),
         Row(
             "carrier",
-            Kind.FLAG,
+            Type.FLAG,
             "Whether it has a carrier (IFF_LOWER_UP).",
             lambda s: s.link.carrier,
             metric="gauge",
         ),
         Row(
             "carrier_losses",
-            Kind.COUNT,
+            Type.COUNT,
             "How often it has lost its carrier, as the kernel has counted since the device was made.",
             lambda s: s.link.carrier_losses,
             metric="counter",
         ),
-        Row("fit", Kind.FLAG, "Whether it could carry the traffic now.", _is_fit, metric="gauge"),
+        Row("fit", Type.FLAG, "Whether it could carry the traffic now.", _is_fit, metric="gauge"),
         Row(
             "path",
-            Kind.TEXT,
+            Type.TEXT,
             "What is known of the way that begins at it, where [path] has it probed; dead where the link is up and "
             "the targets answer through the other slave alone.",
             lambda s: describe(s.master.pair.paths.found.get(s.link.ifindex), s.master.pair.paths.probing is not None),
             values=PATHS,
             metric="states",
         ),
-        Row("mtu", Kind.NUMBER, "Its MTU.", lambda s: s.link.mtu, unit="bytes"),
+        Row("mtu", Type.NUMBER, "Its MTU.", lambda s: s.link.mtu, unit="bytes"),
         Row(
             "speed",
-            Kind.NUMBER,
+            Type.NUMBER,
             "Its speed, as the driver says; 0 where it does not know.",
             lambda _: 0,
             unit="megabits a second",
@@ -275,23 +275,23 @@ NIC: Table[Nic] = Table(
     "Nic",
     "A device, and what was made of it.",
     (
-        Row("name", Kind.TEXT, "Its name.", lambda n: n.link.name),
-        Row("ifindex", Kind.NUMBER, "Its ifindex.", lambda n: n.link.ifindex),
+        Row("name", Type.TEXT, "Its name.", lambda n: n.link.name),
+        Row("ifindex", Type.NUMBER, "Its ifindex.", lambda n: n.link.ifindex),
         Row(
             "mac",
-            Kind.TEXT,
+            Type.TEXT,
             "Its permanent MAC, or the one it has where it has no permanent one.",
             lambda n: n.link.perm_mac or n.link.mac,
         ),
-        Row("driver", Kind.TEXT, "Its driver, as ethtool names it.", lambda n: n.link.driver),
-        Row("bus", Kind.TEXT, "The kind of bus it is on; empty where it is on none.", lambda n: n.link.bus),
+        Row("driver", Type.TEXT, "Its driver, as ethtool names it.", lambda n: n.link.driver),
+        Row("bus", Type.TEXT, "The kind of bus it is on; empty where it is on none.", lambda n: n.link.bus),
         Row(
             "verdict",
-            Kind.TEXT,
+            Type.TEXT,
             "What was made of it.",
             lambda n: n.verdict,
             values=("paired", "alone", "refused", "ignored", "left-alone"),
         ),
-        Row("reason", Kind.TEXT, "Why, in words.", lambda n: n.reason),
+        Row("reason", Type.TEXT, "Why, in words.", lambda n: n.reason),
     ),
 )

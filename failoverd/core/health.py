@@ -23,7 +23,7 @@ from failoverd.model.health import Damping
 from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Pair
 from failoverd.policy.election import Standing
-from failoverd.policy.health import aged, flapped, suppressed_until, why_suppressed
+from failoverd.policy.health import aged, flapped, suppressed_reason, suppressed_until
 
 if TYPE_CHECKING:
     from failoverd.core.state import PairState, State
@@ -64,7 +64,7 @@ def count(state: State, pair: PairState, now: float) -> list[Action]:
     name = state.name(found.master)
     if not damping.suppressed:
         return [*kept, Say("info", f"{name}: the VF has been steady, and may carry again")]
-    why = f"the VF is not to carry: {why_suppressed(damping, rule)}; failoverctl reset-damping {name} ends that"
+    why = f"the VF is not to carry: {suppressed_reason(damping, rule)}; failoverctl reset-damping {name} ends that"
     return [*kept, Say("warning", f"{name}: {why}")]
 
 

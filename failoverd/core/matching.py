@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from operator import attrgetter
 
-from failoverd.core.datapath_choice import chosen, joined_by, why_left_alone, with_master
+from failoverd.core.datapath_choice import chosen, joined_by, left_unjoined_reason, with_master
 from failoverd.core.scope import every_mac, kept_nic, macs_of, neighbourhood, related
 from failoverd.core.state import PairState, State
 from failoverd.kinds import Bond
@@ -107,7 +107,7 @@ def _settle(state: State, mac: str, pair: Pair) -> None:
     if not known.datapath.needs_bonding:
         # The bond that could not be had is gone, and nothing of it is left to undo.
         known.move.try_anew()
-    if by is None and (why := why_left_alone(state, known, pair)):
+    if by is None and (why := left_unjoined_reason(state, known, pair)):
         for ifindex in (pair.nic, pair.vf):
             judged.say(mac, ifindex, Judgement(Verdict.REFUSED, why))
         judged.deaf.add(mac)

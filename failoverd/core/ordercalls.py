@@ -16,7 +16,7 @@ from failoverd.core.state import State
 from failoverd.model.events import DampingResetAsked, DrainAsked, RenameAsked, UndrainAsked, VfAsked
 from failoverd.model.orders import Drain, Renaming
 from failoverd.model.owners import Part
-from failoverd.policy.naming import why_not_a_name
+from failoverd.policy.naming import invalid_name_reason
 from failoverd.policy.wanted import holder
 
 DRAIN = 600.0
@@ -83,7 +83,7 @@ def rename(state: State, arguments: Sequence[str], now: float) -> Answer:
     if len(set(named)) != 1:
         raise CallError(f"{arguments[0]!r} is more than one device; name one of them", "NoSuchDevice")
     link = state.links[named[0]]
-    if why := why_not_a_name(new) or ("failoverd keeps such names for itself" if is_kept(new) else ""):
+    if why := invalid_name_reason(new) or ("failoverd keeps such names for itself" if is_kept(new) else ""):
         raise CallError(f"{link.name} cannot be called {new!r}: {why}", "InvalidName")
     other = holder(new, state.links)
     if other is not None and other is not link:

@@ -169,7 +169,7 @@ def wakes_of_orders(pair: PairState) -> list[float]:
     return [*times, drain.until] if drain is not None and drain.until is not None else times
 
 
-def why_not_vf(pair: PairState, found: Pair, stands: Standing) -> str:
+def vf_refusal(pair: PairState, found: Pair, stands: Standing) -> str:
     """Return why the VF shall not carry although it can, or "". Never where the standby cannot either."""
     if stands.bad_standby:
         return ""

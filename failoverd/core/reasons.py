@@ -5,7 +5,7 @@ from __future__ import annotations
 from failoverd.core.paths import by_links
 from failoverd.core.slave_guard import is_undoing
 from failoverd.core.state import PairState, State
-from failoverd.core.switch import why_not_here
+from failoverd.core.switch import missing_slave_reason
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet, Pair
 from failoverd.model.requests import Request
@@ -24,25 +24,25 @@ def settled_state(state: State, pair: PairState, found: Pair, master: Link) -> t
     if carrier is None or (carrier is master and not master.carrier):
         return "degraded", "no slave can carry"
     if active == found.vf:
-        lonely = _why_no_standby(state, pair, found, master)
-        return ("degraded", lonely) if lonely else ("accelerated", _why_not_ready(state, pair, found))
+        lonely = _no_standby_reason(state, pair, found, master)
+        return ("degraded", lonely) if lonely else ("accelerated", _standby_not_ready_reason(state, pair, found))
     if pair.conditions.late:
         return "degraded", pair.conditions.late
     return "on-standby", _refused(pair, found.vf) or pair.carry.election
 
 
-def _why_no_standby(state: State, pair: PairState, found: Pair, master: Link) -> str:
+def _no_standby_reason(state: State, pair: PairState, found: Pair, master: Link) -> str:
     """A VF that carries alone is one unplug away from silence."""
     nic = state.link(found.nic)
     if not pair.datapath.wants_standby() or (nic is not None and pair.datapath.holds(nic, master)):
         return ""
-    why = _refused(pair, found.nic) if nic is not None else why_not_here(state, found)
+    why = _refused(pair, found.nic) if nic is not None else missing_slave_reason(state, found)
     if nic is not None and not why and found.nic in state.held_on:
         why = f"waiting for the network manager to release {nic.name}"
     return f"{master.name} has no standby: {why or 'the paravirtual NIC is not there'}"
 
 
-def _why_not_ready(state: State, pair: PairState, found: Pair) -> str:
+def _standby_not_ready_reason(state: State, pair: PairState, found: Pair) -> str:
     """Return why the standby could not take over from the VF that carries, or "".
 
     A host may keep its link down on purpose.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from failoverd.core.state import State
 from failoverd.model.links import PEERS, Link
 from failoverd.model.linktable import WITH_MAC
-from failoverd.policy.naming import mark, our_mac, unmarked_mac
+from failoverd.policy.naming import mark, marked_mac, unmarked_mac
 from failoverd.policy.pairing import NO_MAC
 
 
@@ -70,7 +70,7 @@ def _macs(link: Link) -> set[str]:
 
 
 def _bonds_macs(link: Link) -> set[str]:
-    return {mac for mac in (our_mac(link), unmarked_mac(link)) if mac}
+    return {mac for mac in (marked_mac(link), unmarked_mac(link)) if mac}
 
 
 def macs_of(link: Link, kept: Mapping[int, str]) -> set[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from failoverd.model.facts import Kind, Row
+from failoverd.model.facts import Row, Type
 from failoverd.model.text import is_passing_name, printable
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Told(NamedTuple):
     """A description of `priority`."""
 
 
-MASTER: Row[Any] = Row("master", Kind.MASTER, "The pair's master.", lambda s: (s.master, s.mac))
+MASTER: Row[Any] = Row("master", Type.MASTER, "The pair's master.", lambda s: (s.master, s.mac))
 
 
 def _slave(name: str, ifindex: int) -> tuple[str | None, int | None]:
@@ -109,13 +109,13 @@ SIGNALS: dict[str, Told] = {
         _failed_over,
         (
             MASTER,
-            Row("from", Kind.SLAVE, "The slave that carried. It may be gone.", lambda s: _slave(s.old, s.old_ifindex)),
-            Row("to", Kind.SLAVE, "The slave that carries now.", lambda s: _slave(s.new, s.new_ifindex)),
-            Row("to_role", Kind.TEXT, "What that is.", lambda s: s.role or None, values=("primary", "standby")),
-            Row("reason", Kind.TEXT, "Why, in words.", lambda s: s.reason),
+            Row("from", Type.SLAVE, "The slave that carried. It may be gone.", lambda s: _slave(s.old, s.old_ifindex)),
+            Row("to", Type.SLAVE, "The slave that carries now.", lambda s: _slave(s.new, s.new_ifindex)),
+            Row("to_role", Type.TEXT, "What that is.", lambda s: s.role or None, values=("primary", "standby")),
+            Row("reason", Type.TEXT, "Why, in words.", lambda s: s.reason),
             Row(
                 "silence_seconds",
-                Kind.SECONDS,
+                Type.SECONDS,
                 "How long no slave carried: from the kernel's notice that the old slave failed to its notice that the "
                 "new one is active; 0 where the old one could have gone on. Excludes the time before the first notice, "
                 "and the time until the neighbours have learned the new path.",
@@ -136,12 +136,12 @@ SIGNALS: dict[str, Told] = {
         "A device of a pair has another name, as the kernel confirmed.",
         _renamed,
         (
-            Row("ifindex", Kind.NUMBER, "The device.", lambda s: s.ifindex),
-            Row("old_name", Kind.TEXT, "Its name before.", lambda s: s.old),
-            Row("new_name", Kind.TEXT, "Its name now.", lambda s: s.new),
-            Row("was_up", Kind.FLAG, "Whether it was up (IFF_UP) when it was renamed.", lambda s: s.was_up),
+            Row("ifindex", Type.NUMBER, "The device.", lambda s: s.ifindex),
+            Row("old_name", Type.TEXT, "Its name before.", lambda s: s.old),
+            Row("new_name", Type.TEXT, "Its name now.", lambda s: s.new),
+            Row("was_up", Type.FLAG, "Whether it was up (IFF_UP) when it was renamed.", lambda s: s.was_up),
             MASTER,
-            Row("role", Kind.TEXT, "What it is in the pair.", lambda s: s.role, values=ROLES),
+            Row("role", Type.TEXT, "What it is in the pair.", lambda s: s.role, values=ROLES),
         ),
         (
             Member("Manager", "LinkRenamed", known=()),
@@ -156,9 +156,9 @@ SIGNALS: dict[str, Told] = {
         _joined,
         (
             MASTER,
-            Row("ifindex", Kind.NUMBER, "The master's ifindex.", lambda s: s.ifindex or None),
-            Row("active", Kind.SLAVE, "The slave that carries.", lambda s: _slave(s.active, s.active_ifindex)),
-            Row("active_role", Kind.TEXT, "What that is.", lambda s: s.role or None, values=("primary", "standby")),
+            Row("ifindex", Type.NUMBER, "The master's ifindex.", lambda s: s.ifindex or None),
+            Row("active", Type.SLAVE, "The slave that carries.", lambda s: _slave(s.active, s.active_ifindex)),
+            Row("active_role", Type.TEXT, "What that is.", lambda s: s.role or None, values=("primary", "standby")),
         ),
         (Member("Master", "Joined"),),
         "40724e66cc3948ffb82db3d9e3293c78",
@@ -170,9 +170,9 @@ SIGNALS: dict[str, Told] = {
         lambda s: f"{s.name}: released, its devices are as they were before",
         (
             Row(
-                "master", Kind.MASTER, "The paravirtual NIC, which has the addresses again.", lambda s: (s.name, s.mac)
+                "master", Type.MASTER, "The paravirtual NIC, which has the addresses again.", lambda s: (s.name, s.mac)
             ),
-            Row("ifindex", Kind.NUMBER, "The paravirtual NIC's ifindex.", lambda s: s.ifindex or None),
+            Row("ifindex", Type.NUMBER, "The paravirtual NIC's ifindex.", lambda s: s.ifindex or None),
         ),
         (Member("Master", "Released"),),
         "d7191e17b0e446529efd00db0d211afc",
@@ -184,9 +184,9 @@ SIGNALS: dict[str, Told] = {
         lambda s: f"{s.master}: {'' if s.present else 'no longer '}{s.condition}: {s.reason}",
         (
             MASTER,
-            Row("condition", Kind.TEXT, "What it is, in a word.", lambda s: s.condition, values=CONDITIONS),
-            Row("present", Kind.FLAG, "Whether it is so now.", lambda s: s.present),
-            Row("reason", Kind.TEXT, "The same in words, also where it is over.", lambda s: s.reason),
+            Row("condition", Type.TEXT, "What it is, in a word.", lambda s: s.condition, values=CONDITIONS),
+            Row("present", Type.FLAG, "Whether it is so now.", lambda s: s.present),
+            Row("reason", Type.TEXT, "The same in words, also where it is over.", lambda s: s.reason),
         ),
         (Member("Master", "ConditionChanged"),),
         "084e47c6dd40413da52683a4f18e56a3",
@@ -199,22 +199,22 @@ SIGNALS: dict[str, Told] = {
 """By the name of the signal's class, so that a reader of the history need not load the classes."""
 
 WHEN: tuple[Row[Moment], ...] = (
-    Row("time", Kind.SECONDS, "When it happened.", lambda m: round(m.time, 6), unit="seconds since 1970"),
+    Row("time", Type.SECONDS, "When it happened.", lambda m: round(m.time, 6), unit="seconds since 1970"),
     Row(
         "monotonic",
-        Kind.SECONDS,
+        Type.SECONDS,
         "The same moment, by the clock that only counts up.",
         lambda m: round(m.monotonic, 6),
         unit="seconds of CLOCK_MONOTONIC",
     ),
 )
 
-BOOT: Row[str] = Row("boot", Kind.TEXT, "The boot's id, as journalctl --boot= takes it.", str)
+BOOT: Row[str] = Row("boot", Type.TEXT, "The boot's id, as journalctl --boot= takes it.", str)
 """The history's own field: CLOCK_MONOTONIC starts anew with each boot."""
 
 DAEMON: dict[str, tuple[Row[str], ...]] = {
-    "started": (Row("version", Kind.TEXT, "failoverd's version.", str),),
-    "stopped": (Row("reason", Kind.TEXT, "Why, in words.", str),),
+    "started": (Row("version", Type.TEXT, "failoverd's version.", str),),
+    "stopped": (Row("reason", Type.TEXT, "Why, in words.", str),),
 }
 """The events of the daemon itself, for the history: each with its one field."""
 
@@ -247,19 +247,19 @@ def record(signal: Signal) -> Facts:
     """Return a signal's facts without the pair they are about, for the status document."""
     found: Facts = {}
     for row in told(signal).fields:
-        if row.kind is not Kind.MASTER:
+        if row.type is not Type.MASTER:
             found |= _pieces(row, row.value(signal))
     return found
 
 
 def pieces(row: Row[Any]) -> Iterator[Row[Any]]:
     """Return the rows that a field stands for where a device is not named by its object's path."""
-    if row.kind is Kind.SLAVE:
-        yield row._replace(kind=Kind.TEXT)
-        yield row._replace(key=f"{row.key}_ifindex", kind=Kind.NUMBER, text=f"The ifindex of {row.key}.")
-    elif row.kind is Kind.MASTER:
-        yield row._replace(kind=Kind.TEXT)
-        yield row._replace(key="mac", kind=Kind.TEXT, text="The pair's permanent MAC.")
+    if row.type is Type.SLAVE:
+        yield row._replace(type=Type.TEXT)
+        yield row._replace(key=f"{row.key}_ifindex", type=Type.NUMBER, text=f"The ifindex of {row.key}.")
+    elif row.type is Type.MASTER:
+        yield row._replace(type=Type.TEXT)
+        yield row._replace(key="mac", type=Type.TEXT, text="The pair's permanent MAC.")
     else:
         yield row
 
@@ -267,7 +267,7 @@ def pieces(row: Row[Any]) -> Iterator[Row[Any]]:
 def event() -> Row[Facts]:
     """Return the row for the kind of event, the key that all events have."""
     words = (*(kind.event for kind in SIGNALS.values()), *DAEMON)
-    return Row("event", Kind.TEXT, "What has happened.", lambda facts: facts["event"], values=words)
+    return Row("event", Type.TEXT, "What has happened.", lambda facts: facts["event"], values=words)
 
 
 def keys() -> dict[str, Row[Any]]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from failoverd.core import document
-from failoverd.core.auto_naming import why_so_called
-from failoverd.core.datapath_choice import why_so
+from failoverd.core.auto_naming import name_deviations
+from failoverd.core.datapath_choice import datapath_reason
 from failoverd.core.document import Document, Nic, master_of
 from failoverd.core.reasons import lost_text
 from failoverd.core.state import PairState, State
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair, Verdict
-from failoverd.policy.health import why_suppressed
-from failoverd.policy.pairing import why_never
+from failoverd.policy.health import suppressed_reason
+from failoverd.policy.pairing import excluded
 
 
 def status(state: State) -> Document:
@@ -39,7 +39,7 @@ def nics(state: State, on_a_bus: bool = False) -> list[Document]:
     for ifindex, link in sorted(state.links.items()):
         if on_a_bus and not link.bus:
             continue
-        judgement = state.judgements.verdicts.get(ifindex) or why_never(link, state.links, state.config.pairing)
+        judgement = state.judgements.verdicts.get(ifindex) or excluded(link, state.links, state.config.pairing)
         if link.name == "lo" or judgement is None:
             continue
         pair = state.pairs.get(link.perm_mac)
@@ -48,9 +48,9 @@ def nics(state: State, on_a_bus: bool = False) -> list[Document]:
             reason = f"{reason}; {why}"
         if verdict is Verdict.PAIRED and pair is not None:
             found = state.judgements.pair(pair.mac)
-            chosen = [why] if link.ifindex == found.nic and (why := why_so(state, pair, link)) else []
+            chosen = [why] if link.ifindex == found.nic and (why := datapath_reason(state, pair, link)) else []
             flaws = _flaws(state, pair, found, link)
-            names = why_so_called(state, pair, found, link)
+            names = name_deviations(state, pair, found, link)
             reason = "; ".join([reason, *chosen, *flaws, *_troubles(pair, link), *names])
             if link.ifindex in pair.obstacles.unbondable and pair.move.undo_reason:
                 verdict = Verdict.REFUSED
@@ -69,7 +69,7 @@ def _flaws(state: State, pair: PairState, found: Pair, link: Link) -> list[str]:
     flaws = (
         pair.datapath.mtu_mismatch(link, master) if is_vf else pair.datapath.flaws(master, state.link(found.vf), link)
     )
-    damped = why_suppressed(pair.health.damping, state.config.damping) if is_vf else ""
+    damped = suppressed_reason(pair.health.damping, state.config.damping) if is_vf else ""
     return [words for words in (flaws, damped) if words]
 
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from failoverd.core.orders import why_not_vf
+from failoverd.core.orders import vf_refusal
 from failoverd.dataclass import dataclass
 from failoverd.model.actions import Action, Peek
 from failoverd.model.links import Link
 from failoverd.model.owners import Part
 from failoverd.model.pairs import Goal, Judgement, Pair, Verdict
-from failoverd.policy.election import Choice, Rule, Seen, Standing, elect
-from failoverd.policy.health import why_suppressed
+from failoverd.policy.election import Elected, Rule, Seen, Standing, elect
+from failoverd.policy.health import suppressed_reason
 
 if TYPE_CHECKING:
     from failoverd.core.state import PairState, State
@@ -76,7 +76,7 @@ class Carry:
         self.vf_back = self.vf_back if self.vf_back == vf else 0
 
 
-def why_not_here(state: State, found: Pair) -> str:
+def missing_slave_reason(state: State, found: Pair) -> str:
     """Return why a NIC with the pair's MAC is in no pair, if one is here and should be the missing slave, or ""."""
     mine = (found.nic, found.vf, found.master)
     for link in state.links.with_mac(found.mac):
@@ -86,12 +86,12 @@ def why_not_here(state: State, found: Pair) -> str:
     return ""
 
 
-def _why_not_primary(state: State, pair: PairState, found: Pair, stands: Standing) -> str:
+def _primary_refusal(state: State, pair: PairState, found: Pair, stands: Standing) -> str:
     if state.ending and not pair.datapath.survives:
         return "failoverd ends, and the kernel would not leave it by itself"
     if not found.vf:
-        return why_not_here(state, found) or stands.bad_primary
-    return stands.bad_primary or why_not_vf(pair, found, stands)
+        return missing_slave_reason(state, found) or stands.bad_primary
+    return stands.bad_primary or vf_refusal(pair, found, stands)
 
 
 def _damped(state: State, pair: PairState, stands: Standing) -> str:
@@ -102,7 +102,7 @@ def _damped(state: State, pair: PairState, stands: Standing) -> str:
     carries = stands.primary is not None and stands.active == stands.primary.ifindex
     if stands.bad_standby or (carries and not pair.health.shunned):
         return ""
-    return why_suppressed(pair.health.damping, state.config.damping)
+    return suppressed_reason(pair.health.damping, state.config.damping)
 
 
 def update_timers(state: State, pair: PairState, found: Pair, stands: Standing | None, now: float) -> None:
@@ -150,7 +150,7 @@ def switch(
     if stands is None or master is None or pair.goal(now) is not Goal.JOINED:
         return None
     if pair.datapath.is_way_lost(stands.active, found):
-        return _ask_for(state, pair, actions, master, Choice(found.nic, "what carried is gone"), now)
+        return _ask_for(state, pair, actions, master, Elected(found.nic, "what carried is gone"), now)
     if not master.up:
         return None
     if pair.datapath.chooses:
@@ -161,17 +161,17 @@ def switch(
     is_automatic = state.config.failback.automatic or is_told or is_back
     rule = Rule(0 if is_told else state.config.failback.hold_down, is_automatic)
     seen = Seen(pair.carry.fit_since, pair.carry.mtu_mismatch_since)
-    why_not = _why_not_primary(state, pair, found, stands)
+    bad_primary = _primary_refusal(state, pair, found, stands)
     if not is_told and not is_back:
-        why_not = why_not or _damped(state, pair, stands)
-    stands = replace(stands, bad_primary=why_not)
+        bad_primary = bad_primary or _damped(state, pair, stands)
+    stands = replace(stands, bad_primary=bad_primary)
     choice = elect(stands, seen, rule, now)
     pair.carry.election = choice.reason
     return _ask_for(state, pair, actions, master, choice, now)
 
 
 def _ask_for(
-    state: State, pair: PairState, actions: list[Action], master: Link, choice: Choice, now: float
+    state: State, pair: PairState, actions: list[Action], master: Link, choice: Elected, now: float
 ) -> float | None:
     if choice.slave:
         requests = tuple(pair.datapath.switch(master, choice.slave))

@@ -19,7 +19,7 @@ from failoverd.model.links import Link
 from failoverd.model.pairs import Goal
 from failoverd.model.requests import Rename
 from failoverd.model.signals import LinkRenamed
-from failoverd.policy.naming import our_mac
+from failoverd.policy.naming import marked_mac
 
 LETTING_GO = 5
 """Times `udev_wait` that the network manager of a NIC gets to release it before it is enslaved. The VF carries
@@ -126,7 +126,7 @@ def _identified(state: State, link: Link, now: float) -> list[Action]:
     """A device has a permanent MAC for the first time: a new device, or one whose host has set the MAC late."""
     if link.kind:
         return []
-    if link.master and our_mac(state.links.get(link.master, link)):
+    if link.master and marked_mac(state.links.get(link.master, link)):
         state.ready.add(link.ifindex)
         return []
     state.asked[link.ifindex] = now

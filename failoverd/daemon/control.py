@@ -30,7 +30,7 @@ from failoverd.core.answers import CallError
 from failoverd.core.calls import CALLS, check
 from failoverd.daemon.accepting import take_each
 from failoverd.daemon.files import set_aside
-from failoverd.inventory.questions import QUESTIONS, why_wrong
+from failoverd.inventory.questions import QUESTIONS, argument_error
 
 log = logging.getLogger("failoverd")
 
@@ -216,7 +216,7 @@ def _parse(line: bytes) -> tuple[str, list[str]]:
         raise CallError("the arguments are a list of texts", "BadArgument")
     if call not in QUESTIONS:
         check(call, arguments)
-    elif why := why_wrong(call, arguments):
+    elif why := argument_error(call, arguments):
         raise CallError(why, "BadArgument")
     return call, arguments
 

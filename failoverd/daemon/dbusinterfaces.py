@@ -15,7 +15,7 @@ from failoverd.core.document import DAEMON, LAST_FAILOVER, NIC
 from failoverd.core.document import MASTER as MASTER_FACTS
 from failoverd.core.document import SLAVE as SLAVE_FACTS
 from failoverd.core.signal_table import SIGNALS, WHEN, Member, Told
-from failoverd.model.facts import Kind, Row, Table, camel, sentence
+from failoverd.model.facts import Row, Table, Type, camel, sentence
 
 NAME = "org.failoverd1"
 ROOT = "/org/failoverd1"
@@ -24,7 +24,7 @@ ERROR = f"{NAME}.Error"
 EVER = ("TimedOut", "Failed")
 """The errors that any call may return."""
 
-NONE = {Kind.SLAVE: " / for none.", Kind.OBJECT: " / for none.", Kind.RECORD: " Empty before the first."}
+NONE = {Type.SLAVE: " / for none.", Type.OBJECT: " / for none.", Type.RECORD: " Empty before the first."}
 """What stands for null, which D-Bus does not have; for a number it is 0."""
 
 INTERFACE_NAME = "Its name, alternative name, MAC if no other interface has it, or ifindex, in this order."
@@ -37,12 +37,12 @@ def members(told: Told) -> Iterator[tuple[Member, tuple[Row[Any], ...]]]:
 
 
 def _properties(table: Table[Any]) -> tuple[Property, ...]:
-    return tuple(Property(camel(row.key), row.kind.signature, _doc(row), row.constant) for row in table.rows)
+    return tuple(Property(camel(row.key), row.type.signature, _doc(row), row.constant) for row in table.rows)
 
 
 def _signals(interface: str) -> tuple[Signal, ...]:
     return tuple(
-        Signal(member.name, told.text, tuple(Arg(row.key, row.kind.signature, _doc(row)) for row in rows))
+        Signal(member.name, told.text, tuple(Arg(row.key, row.type.signature, _doc(row)) for row in rows))
         for told in SIGNALS.values()
         for member, rows in members(told)
         if member.interface == interface
@@ -50,9 +50,9 @@ def _signals(interface: str) -> tuple[Signal, ...]:
 
 
 def _doc(row: Row[Any]) -> str:
-    text = sentence(row) + NONE.get(row.kind, "")
-    if row.kind is Kind.RECORD:
-        within = ", ".join(f"{camel(one.key)} ({one.kind.signature})" for one in LAST_FAILOVER)
+    text = sentence(row) + NONE.get(row.type, "")
+    if row.type is Type.RECORD:
+        within = ", ".join(f"{camel(one.key)} ({one.type.signature})" for one in LAST_FAILOVER)
         return f"{text} It has {within}."
     return f"{text} 0 for none." if row.optional else text
 
@@ -68,7 +68,7 @@ MANAGER = Interface(
             gives=(
                 Arg(
                     "nics",
-                    f"a({''.join(row.kind.signature for row in NIC.rows)})",
+                    f"a({''.join(row.type.signature for row in NIC.rows)})",
                     f"For each device its {', '.join(row.key for row in NIC.rows[:-1])} and {NIC.rows[-1].key}.",
                 ),
             ),

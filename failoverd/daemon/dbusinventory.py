@@ -21,7 +21,7 @@ from failoverd.daemon.control import Ask
 from failoverd.daemon.dbusobjects import words
 from failoverd.inventory.questions import ACTIVE, ALL, INACTIVE, LIST, ROW, XML
 from failoverd.inventory.rows import INTERFACE
-from failoverd.model.facts import Kind, camel
+from failoverd.model.facts import Type, camel
 from failoverd.model.text import printable
 
 SLICE = 100
@@ -29,7 +29,7 @@ SLICE = 100
 WHICH = (ALL, INACTIVE, ACTIVE, ALL)
 """By the flags of List: the interfaces meant. The numbers are libvirt's (VIR_CONNECT_LIST_INTERFACES_INACTIVE and
 _ACTIVE)."""
-KINDS = {row.key: row.kind for row in INTERFACE.rows}
+KINDS = {row.key: row.type for row in INTERFACE.rows}
 
 Answer = list[Any] | bytes
 
@@ -143,11 +143,11 @@ async def _write_addresses(body: Body, value: list[dict[str, Any]]) -> None:
     body.end_array(addresses)
 
 
-WRITE: Mapping[Kind, Callable[[Body, Any], Awaitable[None]]] = {
-    Kind.TEXT: _write_text,
-    Kind.FLAG: _write_number,
-    Kind.NUMBER: _write_number,
-    Kind.TEXTS: _write_texts,
-    Kind.ADDRESSES: _write_addresses,
+WRITE: Mapping[Type, Callable[[Body, Any], Awaitable[None]]] = {
+    Type.TEXT: _write_text,
+    Type.FLAG: _write_number,
+    Type.NUMBER: _write_number,
+    Type.TEXTS: _write_texts,
+    Type.ADDRESSES: _write_addresses,
 }
 """By the kind of a row: how to write its value. A number that is 64 bits long is none of the inventory's."""

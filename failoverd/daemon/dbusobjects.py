@@ -15,7 +15,7 @@ from failoverd.core import document as tables
 from failoverd.core.document import LAST_FAILOVER, Document
 from failoverd.core.signal_table import told
 from failoverd.daemon.dbusinterfaces import INVENTORY, MANAGER, MASTER, NAME, ROOT, SLAVE, members
-from failoverd.model.facts import Kind, Row, Table, camel
+from failoverd.model.facts import Row, Table, Type, camel
 from failoverd.model.signals import Moment, Signal
 
 NOTHING = "/"
@@ -78,15 +78,15 @@ def messages(signal: Signal, moment: Moment) -> Iterator[Message]:
         if member.interface == "Slave" and values["role"] == "master":
             continue
         body = [_argument(row, values[row.key] if row.key in values else row.value(moment)) for row in rows]
-        types = "".join(row.kind.signature for row in rows)
+        types = "".join(row.type.signature for row in rows)
         yield Message.new_signal(paths[member.interface], f"{NAME}.{member.interface}", member.name, types, body)
 
 
 def _argument(row: Row[Any], value: Any) -> Any:
     """Encode an argument. A device is its object's path: a slave comes by its ifindex, a master by its MAC."""
-    if row.kind is Kind.SLAVE:
+    if row.type is Type.SLAVE:
         return slave_path(value[1] or 0)
-    return master_path(value[1]) if row.kind is Kind.MASTER else ENCODE[row.kind](value, {})
+    return master_path(value[1]) if row.type is Type.MASTER else ENCODE[row.type](value, {})
 
 
 def _slaves(master: Document) -> list[Document]:
@@ -100,23 +100,23 @@ def _slave(name: Any, master: Document) -> str:
 def _record(value: Any, _master: Document) -> dict[str, Variant]:
     if value is None:
         return {}
-    parts = ((row, ENCODE[row.kind](value[row.key], {})) for row in LAST_FAILOVER)
-    return {camel(row.key): Variant(row.kind.signature, part) for row, part in parts}
+    parts = ((row, ENCODE[row.type](value[row.key], {})) for row in LAST_FAILOVER)
+    return {camel(row.key): Variant(row.type.signature, part) for row, part in parts}
 
 
 Encode = Callable[[Any, Document], Any]
 
-ENCODE: Mapping[Kind, Encode] = {
-    Kind.TEXT: lambda value, _: words(value or ""),
-    Kind.FLAG: lambda value, _: value,
-    Kind.NUMBER: lambda value, _: value or 0,
-    Kind.COUNT: lambda value, _: value or 0,
-    Kind.SECONDS: lambda value, _: float(value or 0),
-    Kind.TEXTS: lambda value, _: value,
-    Kind.SLAVE: _slave,
-    Kind.MASTER: lambda _, master: master_path(master["mac"]),
-    Kind.OBJECT: lambda value, _: slave_path(value["ifindex"] if value else 0),
-    Kind.RECORD: _record,
+ENCODE: Mapping[Type, Encode] = {
+    Type.TEXT: lambda value, _: words(value or ""),
+    Type.FLAG: lambda value, _: value,
+    Type.NUMBER: lambda value, _: value or 0,
+    Type.COUNT: lambda value, _: value or 0,
+    Type.SECONDS: lambda value, _: float(value or 0),
+    Type.TEXTS: lambda value, _: value,
+    Type.SLAVE: _slave,
+    Type.MASTER: lambda _, master: master_path(master["mac"]),
+    Type.OBJECT: lambda value, _: slave_path(value["ifindex"] if value else 0),
+    Type.RECORD: _record,
 }
 """By the kind of a row: how to encode its value in the status document, for the master it belongs to, on D-Bus."""
 
@@ -125,7 +125,7 @@ Column = tuple[str, str, Encode, bool]
 
 
 def _columns(table: Table[Any]) -> tuple[Column, ...]:
-    return tuple((camel(row.key), row.key, ENCODE[row.kind], row.asked) for row in table.rows)
+    return tuple((camel(row.key), row.key, ENCODE[row.type], row.asked) for row in table.rows)
 
 
 MANAGERS, MASTERS = _columns(tables.DAEMON), _columns(tables.MASTER)

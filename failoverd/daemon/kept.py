@@ -24,7 +24,7 @@ from failoverd.dataclass import dataclass
 from failoverd.model.health import Damping
 from failoverd.model.orders import Drain
 from failoverd.model.pairs import Inet, Journal
-from failoverd.policy.naming import flat, why_not_a_name
+from failoverd.policy.naming import flat, invalid_name_reason
 
 MAC = re.compile("[0-9a-f]{12}")
 LARGEST_JOURNAL = 64 << 20
@@ -127,7 +127,7 @@ def read_memory(path: Path) -> Memory:
 
 def read_name(path: Path) -> str:
     name = read_regular(path, LARGEST).strip().decode("ascii")
-    if reason := why_not_a_name(name):
+    if reason := invalid_name_reason(name):
         raise ValueError(f"not a name: {reason}")
     return name
 

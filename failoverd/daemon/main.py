@@ -30,7 +30,7 @@ from failoverd.daemon import control
 from failoverd.daemon.calls import carry_out
 from failoverd.daemon.clock import process_age
 from failoverd.daemon.configured import configured
-from failoverd.daemon.configurers import why_no_bond
+from failoverd.daemon.configurers import bond_obstacle
 from failoverd.daemon.disk_writer import DiskWriter
 from failoverd.daemon.engine import Engine
 from failoverd.daemon.fanout import Fanout
@@ -69,7 +69,7 @@ async def run(
     *,
     complete: Complete | None = None,
     udev: Udev | None = None,
-    no_bond: NoBond = why_no_bond,
+    no_bond: NoBond = bond_obstacle,
     last_good_config: LastGoodConfig | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT. `load` reads the configuration anew for SIGHUP, in a thread; `last_good_config`

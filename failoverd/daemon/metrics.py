@@ -25,7 +25,7 @@ from failoverd.core.document import Document
 from failoverd.core.signal_table import SIGNALS, Told, told
 from failoverd.daemon.exposition import Family, render
 from failoverd.daemon.files import put
-from failoverd.model.facts import Kind, Row, Table, metric_name, sentence
+from failoverd.model.facts import Row, Table, Type, metric_name, sentence
 from failoverd.model.signals import Moment, Signal
 
 PAUSE = 1.0
@@ -40,7 +40,7 @@ BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 OWN: tuple[Row[int], ...] = (
     Row(
         "signals_dropped",
-        Kind.COUNT,
+        Type.COUNT,
         "Signals dropped before they were told, because too many came at once.",
         int,
         metric="counter",
@@ -167,8 +167,8 @@ def _samples(table: Table[Any], found: Labelled) -> Iterator[Family]:
 def _values(row: Row[Any], value: Any) -> Iterator[tuple[float, dict[str, str]]]:
     """Yield a row's samples: its value, or 1 for the word that it is and 0 for every other word."""
     if row.metric == "states":
-        words = value if row.kind is Kind.TEXTS else (value,)
+        words = value if row.type is Type.TEXTS else (value,)
         for word in dict.fromkeys((*row.values, *words)):
             yield int(word in words), {row.key: word}
     elif value is not None:
-        yield value if row.kind is Kind.SECONDS else int(value), {}
+        yield value if row.type is Type.SECONDS else int(value), {}

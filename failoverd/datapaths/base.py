@@ -18,7 +18,7 @@ from failoverd.config.spec import Config
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
 from failoverd.model.requests import Request
-from failoverd.policy.election import Standing, why_unfit
+from failoverd.policy.election import Standing, unfit_reason
 
 
 class Datapath(ABC):
@@ -142,7 +142,7 @@ class Datapath(ABC):
         """
         return "standby"
 
-    def why_no_order(self, named: str, is_release: bool) -> str:
+    def order_refusal(self, named: str, is_release: bool) -> str:
         """Return why a switch of this pair, or its release, cannot be ordered, or ""."""
         return ""
 
@@ -224,7 +224,7 @@ class Adopted(InPlace):
         """They go down and up with their master."""
         return True
 
-    def why_no_order(self, named: str, is_release: bool) -> str:
+    def order_refusal(self, named: str, is_release: bool) -> str:
         """The kernel alone decides."""
         what = "which cannot be taken apart from here" if is_release else "which alone chooses the slave that carries"
         return f"{named} was joined by the kernel itself ({self.name}), {what}"
@@ -232,11 +232,11 @@ class Adopted(InPlace):
 
 def standing(datapath: Datapath, master: Link, primary: Link | None, standby: Link | None) -> Standing:
     """Return the state of a pair, for the election."""
-    bad_primary, mismatch = why_unfit(primary, joined=False), ""
+    bad_primary, mismatch = unfit_reason(primary, joined=False), ""
     if primary is not None:
         joined = datapath.holds(primary, master)
         conflict = datapath.conflict(primary, master)
-        bad_primary = conflict if conflict and not joined else why_unfit(primary, joined) or conflict
+        bad_primary = conflict if conflict and not joined else unfit_reason(primary, joined) or conflict
         mismatch = datapath.mtu_mismatch(primary, master)
-    bad_standby = why_unfit(standby, joined=standby is not None and datapath.holds(standby, master))
+    bad_standby = unfit_reason(standby, joined=standby is not None and datapath.holds(standby, master))
     return Standing(datapath.active(master, primary, standby), primary, standby, bad_primary, bad_standby, mismatch)

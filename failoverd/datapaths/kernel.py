@@ -23,7 +23,7 @@ from failoverd.datapaths.redirect import clean, drop, leads_to, make_slot, unmar
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
 from failoverd.model.requests import AddAltname, AddRedirect, DropRedirect, Request
-from failoverd.policy.election import why_unfit
+from failoverd.policy.election import unfit_reason
 from failoverd.policy.naming import is_marked
 
 
@@ -72,7 +72,7 @@ class KernelDatapath(Adopted):
     def active(self, master: Link, primary: Link | None, standby: Link | None) -> int:
         """The kernel's own rule (net_failover_start_xmit): the VF if it is up and has a carrier, else the standby."""
         for slave in (primary, standby):
-            if slave is not None and not why_unfit(slave, self.holds(slave, master)):
+            if slave is not None and not unfit_reason(slave, self.holds(slave, master)):
                 return slave.ifindex
         return 0
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from failoverd.datapaths.base import Adopted
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
-from failoverd.policy.election import why_unfit
+from failoverd.policy.election import unfit_reason
 
 
 class NetvscDatapath(Adopted):
@@ -34,7 +34,7 @@ class NetvscDatapath(Adopted):
 
     def active(self, master: Link, primary: Link | None, standby: Link | None) -> int:
         """The driver's own rule."""
-        if primary is not None and not why_unfit(primary, self.holds(primary, master)):
+        if primary is not None and not unfit_reason(primary, self.holds(primary, master)):
             return primary.ifindex
         return master.ifindex
 

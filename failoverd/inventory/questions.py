@@ -21,7 +21,7 @@ QUESTIONS: Mapping[str, str] = {
 """Each question with the arguments it takes."""
 
 
-def why_wrong(question: str, arguments: Sequence[str]) -> str:
+def argument_error(question: str, arguments: Sequence[str]) -> str:
     """Return what is wrong with the arguments, in words, or ""."""
     takes = f"{question} takes {QUESTIONS[question] or 'no argument'}"
     if question == "interfaces":

@@ -9,7 +9,7 @@ from failoverd.inventory.facts import OPERSTATES, DefaultRoute, IpAddress, VlanO
 from failoverd.inventory.gateways import gateway, has_autoconf, has_dhcp
 from failoverd.inventory.naming import why_no_xml
 from failoverd.inventory.stock import Entry, Stock
-from failoverd.model.facts import Kind, Row, Table
+from failoverd.model.facts import Row, Table, Type
 
 TYPES = ("bridge", "bond", "vlan")
 """Kinds that libvirt has a type for; all others are ethernet."""
@@ -54,91 +54,91 @@ INTERFACE: Table[InterfaceOf] = Table(
     "Interface",
     "A network interface, whoever it belongs to.",
     (
-        Row("name", Kind.TEXT, "Its name.", lambda i: i.entry.seen.name),
-        Row("ifindex", Kind.NUMBER, "Its ifindex.", lambda i: i.entry.seen.ifindex),
+        Row("name", Type.TEXT, "Its name.", lambda i: i.entry.seen.name),
+        Row("ifindex", Type.NUMBER, "Its ifindex.", lambda i: i.entry.seen.ifindex),
         Row(
             "type",
-            Kind.TEXT,
+            Type.TEXT,
             "What it is to libvirt.",
             lambda i: type_of(i.stock, i.entry),
             values=("ethernet", *TYPES),
         ),
         Row(
             "kind",
-            Kind.TEXT,
+            Type.TEXT,
             "What it is to the kernel (veth, tun, macvlan, ...); null for hardware and lo.",
             lambda i: i.entry.seen.kind or None,
             optional=True,
         ),
         Row(
             "mac",
-            Kind.TEXT,
+            Type.TEXT,
             "Its link-layer address, which of a tunnel or InfiniBand has another length than a MAC.",
             lambda i: i.entry.seen.mac or None,
             optional=True,
         ),
         Row(
             "permanent_mac",
-            Kind.TEXT,
+            Type.TEXT,
             "The one its hardware came with.",
             lambda i: i.entry.seen.permanent_mac or None,
             optional=True,
         ),
         Row(
             "active",
-            Kind.FLAG,
+            Type.FLAG,
             "Whether it is up and running; of a bridge whether it is up.",
             lambda i: i.entry.seen.is_active,
         ),
-        Row("up", Kind.FLAG, "Whether an administrator has set it up.", lambda i: i.entry.seen.up),
-        Row("carrier", Kind.FLAG, "Whether it has a carrier.", lambda i: i.entry.seen.carrier),
+        Row("up", Type.FLAG, "Whether an administrator has set it up.", lambda i: i.entry.seen.up),
+        Row("carrier", Type.FLAG, "Whether it has a carrier.", lambda i: i.entry.seen.carrier),
         Row(
-            "state", Kind.TEXT, "Its operational state (RFC 2863).", lambda i: i.entry.seen.operstate, values=OPERSTATES
+            "state", Type.TEXT, "Its operational state (RFC 2863).", lambda i: i.entry.seen.operstate, values=OPERSTATES
         ),
         Row(
             "speed",
-            Kind.NUMBER,
+            Type.NUMBER,
             "How fast its link is, as far as it is up and its driver knows.",
             lambda i: i.entry.speed or None,
             unit="Mb/s",
             optional=True,
         ),
-        Row("mtu", Kind.NUMBER, "Its MTU.", lambda i: i.entry.seen.mtu, unit="bytes"),
+        Row("mtu", Type.NUMBER, "Its MTU.", lambda i: i.entry.seen.mtu, unit="bytes"),
         Row(
             "master",
-            Kind.TEXT,
+            Type.TEXT,
             "The bridge, bond, team or VRF that it is a part of.",
             lambda i: i.stock.name(i.entry.seen.master) or None,
             optional=True,
         ),
         Row(
             "lower",
-            Kind.TEXT,
+            Type.TEXT,
             "The interface it stands on; null where that is in another network namespace, too.",
             lambda i: i.stock.name(i.entry.seen.lower) or None,
             optional=True,
         ),
-        Row("vlan", Kind.NUMBER, "The id of a VLAN.", _vlan, optional=True),
-        Row("altnames", Kind.TEXTS, "Its alternative names.", lambda i: list(i.entry.seen.altnames)),
-        Row("ipv4", Kind.ADDRESSES, "Its own IPv4 addresses, in the kernel's order.", lambda i: _addresses(i, 4)),
-        Row("ipv6", Kind.ADDRESSES, "Its own IPv6 addresses, in the kernel's order.", lambda i: _addresses(i, 6)),
+        Row("vlan", Type.NUMBER, "The id of a VLAN.", _vlan, optional=True),
+        Row("altnames", Type.TEXTS, "Its alternative names.", lambda i: list(i.entry.seen.altnames)),
+        Row("ipv4", Type.ADDRESSES, "Its own IPv4 addresses, in the kernel's order.", lambda i: _addresses(i, 4)),
+        Row("ipv6", Type.ADDRESSES, "Its own IPv6 addresses, in the kernel's order.", lambda i: _addresses(i, 6)),
         Row(
             "gateway4",
-            Kind.TEXT,
+            Type.TEXT,
             "The gateway of its IPv4 default route in table main with the lowest metric; may be an IPv6 address.",
             lambda i: gateway(i.routes, 4) or None,
             optional=True,
         ),
         Row(
             "gateway6",
-            Kind.TEXT,
+            Type.TEXT,
             "The same of IPv6.",
             lambda i: gateway(i.routes, 6) or None,
             optional=True,
         ),
         Row(
             "dhcp4",
-            Kind.FLAG,
+            Type.FLAG,
             "True where there is evidence that DHCP has configured its IPv4: a default route that says so, a lease of "
             "systemd-networkd, or a dhclient or udhcpc that runs for it. Without evidence it is null, and not false.",
             lambda i: has_dhcp4(i.entry, i.routes) or None,
@@ -146,28 +146,28 @@ INTERFACE: Table[InterfaceOf] = Table(
         ),
         Row(
             "dhcp6",
-            Kind.FLAG,
+            Type.FLAG,
             "The same of IPv6, by its default route.",
             lambda i: has_dhcp(i.routes, 6) or None,
             optional=True,
         ),
         Row(
             "autoconf",
-            Kind.FLAG,
+            Type.FLAG,
             "True where a router's advertisement has made one of its IPv6 addresses or its default route; else null.",
             lambda i: has_autoconf(i.entry.addresses, i.routes) or None,
             optional=True,
         ),
         Row(
             "pair",
-            Kind.TEXT,
+            Type.TEXT,
             "The master of the joined pair that it belongs to.",
             lambda i: i.entry.role[0] or None,
             optional=True,
         ),
         Row(
             "role",
-            Kind.TEXT,
+            Type.TEXT,
             "What it is in that pair.",
             lambda i: i.entry.role[1] or None,
             values=("master", "primary", "standby"),

@@ -22,7 +22,7 @@ Metric = Literal["", "label", "gauge", "counter", "states", "histogram"]
 """The metrics of a row: none, a label of the table's `info`, one sample, or one sample for each value."""
 
 
-class Kind(Enum):
+class Type(Enum):
     """The type of a fact: its D-Bus signature and its description in JSON."""
 
     TEXT = ("s", "text")
@@ -53,7 +53,7 @@ class Row(NamedTuple, Generic[Subject]):
 
     key: str
     """Its name, in lower case with underscores; every other spelling is made from it."""
-    kind: Kind
+    type: Type
     text: str
     """Its meaning, in one sentence."""
     value: Callable[[Subject], Any]

@@ -46,7 +46,7 @@ IFA_F_SECONDARY = 0x01
 """Also IFA_F_TEMPORARY, of IPv6: a privacy address."""
 BURST, PAUSE = 32, 0.005
 """Frames sent in one burst, and the pause after it in seconds: 1,000 addresses are announced in 0.16 s."""
-NOBODY = "00:00:00:00:00:00"
+NO_MAC = "00:00:00:00:00:00"
 SOCKADDR_LL = struct.Struct("=HHiHBB8x")
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -84,7 +84,7 @@ def _in_order(
     groups: Mapping[int, Groups],
 ) -> Iterator[tuple[int, bytes]]:
     """Yield the frames in the order of sending, each with its device; a frame is built when its turn comes."""
-    macs = {ifindex: bytes.fromhex((mac or NOBODY).replace(":", "")) for ifindex, mac in devices.items()}
+    macs = {ifindex: bytes.fromhex((mac or NO_MAC).replace(":", "")) for ifindex, mac in devices.items()}
     later: dict[int, list[Address]] = {}
     for ifindex, mac in macs.items():
         first = [address for address in addresses[ifindex] if _is_of_its_subnet(address)]

@@ -25,7 +25,7 @@ from failoverd.plan import likeness, names, transfer
 from failoverd.plan.situation import Do, Finish, GiveUp, Next, Situation, Wait, Write
 from failoverd.policy.naming import PREFIX, is_new, new_mark, spare_name
 from failoverd.policy.stacking import obstacle
-from failoverd.policy.wanted import standby_name, why_not
+from failoverd.policy.wanted import name_conflict, standby_name
 
 
 def is_vf_in_use(journal: Journal) -> bool:
@@ -127,7 +127,7 @@ def _last_look(s: Situation, master: Link, journal: Journal) -> Next | None:
     Another program may have given the master something, too, and it goes down once more if that has brought it up.
     """
     nic = s.nic
-    if reason := why_not(journal.name, s.links, master.ifindex, nic.ifindex if nic else 0):
+    if reason := name_conflict(journal.name, s.links, master.ifindex, nic.ifindex if nic else 0):
         return GiveUp(f"{journal.name} could not be moved to a master: {reason} now")
     if nic is not None and (name := _other_name(s, nic, journal)):
         return Write(replace(journal, name=name, altnames=names.others(s, nic, name)))
@@ -147,7 +147,7 @@ def _last_look(s: Situation, master: Link, journal: Journal) -> Next | None:
 def equip(s: Situation, master: Link, wanted: Inet, name: str) -> Next | None:
     """Give a master that is not in use yet the settings of the NIC of that name, and check that it has them."""
     todo = likeness.differing(wanted, s.seen(master), master.ifindex)
-    if reason := likeness.why_not_alike(s, todo, name):
+    if reason := likeness.bond_mismatch(s, todo, name):
         return GiveUp(reason, unbondable=True)
     return likeness.write(todo, f"make {master.name} like {name}") if todo else None
 
@@ -187,7 +187,7 @@ def _check(s: Situation, master: Link, journal: Journal) -> Next:
         as_standby = Do(tuple(s.datapath.attach(nic, master)), f"enslave {nic.name} to {master.name} as its standby")
         return refused_standby(s, nic, master) or as_standby
     whole = transfer.union(journal.inet, journal.extra)
-    if reason := likeness.why_not_settled(s, whole, master):
+    if reason := likeness.unsettled_reason(s, whole, master):
         return Wait(reason)
     if look := s.look_at(master, nic, s.vf):
         return look

@@ -75,7 +75,7 @@ def _move(s: Situation, vf: Link, master: Link) -> Next | None:
         # addresses and routes since; they are no configuration to move, and a master brought up for them would look
         # configured to its network manager.
         seen = transfer.without_advertised(seen)
-    if reason := transfer.why_not_movable(seen):
+    if reason := transfer.unmovable_reason(seen):
         return Wait(f"{vf.name}: {reason}; take that route away or write it without the object")
     if transfer.has_own_routes6(seen):
         return Wait(f"{vf.name} has IPv6 routes of its own, which {master.name} cannot have beside it; take them away")

@@ -32,7 +32,7 @@ from failoverd.plan.inplace import join_in_place
 from failoverd.plan.leftovers import regain
 from failoverd.plan.release import afterwards
 from failoverd.plan.situation import Do, GiveUp, Next, Rest, Situation, Wait, Write
-from failoverd.policy.naming import mark, new_mark, passing_name, spare_name, why_not_a_name
+from failoverd.policy.naming import invalid_name_reason, mark, new_mark, passing_name, spare_name
 
 GLANCE = 0.05
 """Seconds between two looks at whether a NIC is let go, of which there is no notification."""
@@ -66,7 +66,7 @@ def _create(s: Situation) -> Next:
         return Rest()
     if nic.ifindex not in s.ready:
         return Wait(f"udev is not done with {nic.name} yet")
-    if reason := why_not_a_name(nic.name):
+    if reason := invalid_name_reason(nic.name):
         return GiveUp(f"{nic.name!r} cannot be the master's name: {reason}; rename the NIC first")
     if names.master_name(s, nic) == spare_name(s.mac):
         return GiveUp(f"{nic.name!r} cannot be the master's name: a standby of that MAC has it; rename the NIC first")
@@ -125,9 +125,9 @@ def _first_look(s: Situation, master: Link, nic: Link) -> Next:
     if look := s.look_at(nic, s.vf, master):
         return look
     for link in (nic, s.vf):
-        if link is not None and (reason := transfer.why_not_movable(s.seen(link))):
+        if link is not None and (reason := transfer.unmovable_reason(s.seen(link))):
             return GiveUp(f"{link.name}: {reason}; take that route away or write it without the object")
-    if reason := likeness.why_unlike(s.seen(nic), nic.name):
+    if reason := likeness.unlike_bond_reason(s.seen(nic), nic.name):
         return GiveUp(reason, unbondable=True)
     if step := equip(s, master, s.seen(nic), nic.name):
         return step

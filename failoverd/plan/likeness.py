@@ -32,7 +32,7 @@ def differing(wanted: Inet, there: Inet, ifindex: int) -> list[Request]:
     return [*requests, *(SetAttribute(ifindex, name, value) for name, value in changed if name not in SYSCTLS)]
 
 
-def why_not_settled(s: Situation, wanted: Inet, master: Link) -> str:
+def unsettled_reason(s: Situation, wanted: Inet, master: Link) -> str:
     """Return why a master that has just come up may still lose IPv6's own MTU, or "".
 
     IPv6 takes the device's MTU when the link watch reports the carrier (net/ipv6/addrconf.c, addrconf_notify:
@@ -59,7 +59,7 @@ def files(requests: list[Request]) -> list[Request]:
     return [request for request in requests if isinstance(request, SetSysctl)]
 
 
-def why_not_alike(s: Situation, requests: list[Request], name: str) -> str:
+def bond_mismatch(s: Situation, requests: list[Request], name: str) -> str:
     """Return why these requests cannot make a master like the NIC of that name, or ""."""
     if refusal := s.refusal(requests):
         return f"a bond cannot be made like {name}: {refusal}"
@@ -76,7 +76,7 @@ def why_not_alike(s: Situation, requests: list[Request], name: str) -> str:
     return ""
 
 
-def why_unlike(inet: Inet, name: str) -> str:
+def unlike_bond_reason(inet: Inet, name: str) -> str:
     """Return what no bond can have, or keep, of a NIC, in words, or ""."""
     if any(not neighbour.flags & NTF_PROXY for neighbour in inet.neighbours):
         # bond_do_fail_over_mac announces a new MAC, even an equal one, and neigh_changeaddr spares no entry.

@@ -30,7 +30,7 @@ def master_name(s: Situation, nic: Link) -> str:
     name = wanted.master_name(usual, s.mac, s.config.naming)
     mine = (nic.ifindex, s.master.ifindex if s.master is not None else 0)
     is_lost = AddAltname(nic.ifindex, was(nic.ifindex, usual)) in s.blocked
-    return usual if is_lost or wanted.why_not(name, s.links, *mine) else name
+    return usual if is_lost or wanted.name_conflict(name, s.links, *mine) else name
 
 
 def remember_nic(s: Situation, nic: Link) -> Do | None:
@@ -63,7 +63,7 @@ def name_standby(s: Situation, nic: Link, master: str) -> Do | list[Request]:
     It is marked as any other, where the master's name is not the NIC's own.
     """
     name = wanted.standby_name(nic.ifindex, master, s.mac, s.config.naming, s.links)
-    if not s.is_fresh or nic.name == name or wanted.why_not(name, s.links, nic.ifindex):
+    if not s.is_fresh or nic.name == name or wanted.name_conflict(name, s.links, nic.ifindex):
         return []
     return remember_nic(s, nic) or list(s.may(rename(nic, name)))
 
@@ -89,7 +89,7 @@ def others(s: Situation, nic: Link, master: str) -> tuple[str, ...]:
 def released_name(s: Situation, master: str, nic: Link) -> str:
     """Return the name that the NIC has in the end: its former one, or else its master's."""
     mine = (nic.ifindex, s.master.ifindex if s.master is not None else 0)
-    return next((name for name in formers(nic) if not wanted.why_not(name, s.links, *mine)), master)
+    return next((name for name in formers(nic) if not wanted.name_conflict(name, s.links, *mine)), master)
 
 
 def forget_roles(s: Situation, *masters: str) -> list[Request]:
@@ -118,7 +118,7 @@ def give_back_to(s: Situation, link: Link) -> Do | None:
     if link.name in owed:
         marks = s.may(DropAltname(link.ifindex, name) for name in debts(link))
         return Do(marks, f"forget what {link.name} was called") if marks else None
-    name = next((name for name in owed if not wanted.why_not(name, s.links, link.ifindex)), "")
+    name = next((name for name in owed if not wanted.name_conflict(name, s.links, link.ifindex)), "")
     if not name or Rename(link.ifindex, name) in s.hopeless:
         return None
     requests = s.may(rename(link, name))

@@ -83,7 +83,7 @@ def _prepare(s: Situation, master: Link, nic: Link) -> Next:
         return Do(requests, f"take {nic.name} out of {master.name} while the VF carries")
     if look := s.look_at(master, nic):
         return look
-    if reason := transfer.why_not_movable(s.seen(master)):
+    if reason := transfer.unmovable_reason(s.seen(master)):
         return Wait(f"{master.name}: {reason}; take that route away or write it without the object")
     return Write(_describe(s, master, nic))
 

@@ -16,8 +16,8 @@ from failoverd.model.links import Link
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import Request
-from failoverd.policy.election import why_unfit
-from failoverd.policy.naming import is_new, our_mac, passing_name
+from failoverd.policy.election import unfit_reason
+from failoverd.policy.naming import is_new, marked_mac, passing_name
 from failoverd.policy.stacking import upper_of
 
 
@@ -111,7 +111,7 @@ class Situation:
 
     def can_carry(self, link: Link | None) -> bool:
         """Whether this NIC could carry the master's traffic now."""
-        return not why_unfit(link, self.is_in(link))
+        return not unfit_reason(link, self.is_in(link))
 
     def is_held(self, link: Link | None) -> bool:
         """Whether another program may still manage this NIC, and the NIC can wait for that.
@@ -139,7 +139,7 @@ class Situation:
         So has one whose last slave has left, whatever it is called: the kernel has given it a random MAC, which is no
         NIC's and not the one in a passing name.
         """
-        if our_mac(master) or any(LinkTable.of(self.links).slaves(master.ifindex)):
+        if marked_mac(master) or any(LinkTable.of(self.links).slaves(master.ifindex)):
             return False
         return self.nic is not None or (master.name == passing_name(self.mac) and not master.up)
 

@@ -48,7 +48,7 @@ NTF_PROXY = 0x08
 def to_device(inet: Inet, ifindex: int) -> Inet:
     """Return the same configuration for another device."""
     by_hand = {a.family for a in inet.addresses if a.flags & IFA_F_NOPREFIXROUTE}
-    routes = [r for r in inet.routes if _is_somebodys(r, by_hand)] + _advertised(inet.routes)
+    routes = [r for r in inet.routes if _is_configured(r, by_hand)] + _advertised(inet.routes)
     links = _links(inet)
     routes = [on_link(route, links) for route in routes]
     return Inet(
@@ -67,7 +67,7 @@ def _links(inet: Inet) -> list[Prefix]:
     return found + [(r.family, dict(r.attrs).get(RTA_DST, b""), r.dst_len) for r in direct]
 
 
-def _is_somebodys(route: Route, by_hand: set[int]) -> bool:
+def _is_configured(route: Route, by_hand: set[int]) -> bool:
     """Whether the kernel would not make this route again by itself. `by_hand`: families without its prefix routes."""
     if route.protocol == RTPROT_KERNEL:
         return route.family in by_hand and route.type == RTN_UNICAST and route.table != RT_TABLE_LOCAL
@@ -263,7 +263,7 @@ def is_own_route6(route: Route) -> bool:
     return route.family == AF_INET6 and route.protocol != RTPROT_KERNEL and not route.hops
 
 
-def why_not_movable(inet: Inet) -> str:
+def unmovable_reason(inet: Inet) -> str:
     """Return what of this configuration could not be restored on another device, in words, or ""."""
     lasting = [route for route in inet.routes if route.protocol != RTPROT_RA]
     if any(kind == RTA_NH_ID for route in lasting for kind, _ in route.attrs):

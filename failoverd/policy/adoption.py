@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
-from failoverd.policy.naming import our_mac
+from failoverd.policy.naming import marked_mac
 
 KERNEL_FAILOVER = "net_failover"
 NETVSC = "hv_netvsc"
@@ -50,7 +50,7 @@ def adopted(links: Mapping[int, Link]) -> Iterator[tuple[Pair, list[Link]]]:
         vf = primary.ifindex if primary is not None else 0
         yield Pair(mac, standby.ifindex, vf, master.ifindex, adopted=True), members
     for nic in filter(is_netvsc, links.values()):
-        if not nic.perm_mac or nic.perm_mac in seen or our_mac(links.get(nic.master, nic)):
+        if not nic.perm_mac or nic.perm_mac in seen or marked_mac(links.get(nic.master, nic)):
             continue
         seen.add(nic.perm_mac)
         vfs = [link for link in links.values() if link.master == nic.ifindex and not link.kind]
@@ -58,7 +58,7 @@ def adopted(links: Mapping[int, Link]) -> Iterator[tuple[Pair, list[Link]]]:
         yield Pair(nic.perm_mac, nic.ifindex, vf, above, adopted=True), [nic, *vfs]
 
 
-def why_drivers(link: Link, links: Mapping[int, Link], is_master: bool) -> str:
+def left_to_driver(link: Link, links: Mapping[int, Link], is_master: bool) -> str:
     """Return why this NIC is left to its driver, in words, or "".
 
     `is_master`: another device has it as its master.
@@ -69,6 +69,6 @@ def why_drivers(link: Link, links: Mapping[int, Link], is_master: bool) -> str:
     if is_master and not link.kind:
         driver = link.driver or "unknown"
         return f"its driver ({driver}) has joined another NIC to it, and chooses the slave that carries"
-    if is_netvsc(link) and not our_mac(links.get(link.master, link)):
+    if is_netvsc(link) and not marked_mac(links.get(link.master, link)):
         return f"its driver ({NETVSC}) takes in a VF by itself when the host offers one"
     return ""

@@ -18,7 +18,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 from failoverd.model.links import Link
-from failoverd.policy.wanted import Links, holder, why_not
+from failoverd.policy.wanted import Links, holder, name_conflict
 
 DIGITS = "0123456789"
 
@@ -40,7 +40,7 @@ def meant_name(nic: Link, vf: Link | None, udev: str, remembered: str, configure
         return other
     if remembered in ("", nic.name) or not (remembered == other or _stem(remembered) == _stem(nic.name)):
         return ""
-    return "" if why_not(remembered, links, nic.ifindex, vf.ifindex if vf is not None else 0) else remembered
+    return "" if name_conflict(remembered, links, nic.ifindex, vf.ifindex if vf is not None else 0) else remembered
 
 
 def _stem(name: str) -> str:

@@ -52,7 +52,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Elected:
     """The slave that shall carry (its ifindex, 0: no change) and the reason; `at` is when to ask again, if ever."""
 
     slave: int
@@ -60,7 +60,7 @@ class Choice:
     at: float | None = None
 
 
-def why_unfit(slave: Link | None, joined: bool) -> str:
+def unfit_reason(slave: Link | None, joined: bool) -> str:
     """Return why this NIC cannot carry its master's traffic now, whatever its MTU, or ""."""
     if slave is None:
         return "it is unplugged"
@@ -73,40 +73,40 @@ def why_unfit(slave: Link | None, joined: bool) -> str:
     return ""
 
 
-def elect(standing: Standing, seen: Seen, rule: Rule, now: float) -> Choice:
+def elect(standing: Standing, seen: Seen, rule: Rule, now: float) -> Elected:
     """Choose the active slave."""
     primary, standby = standing.primary, standing.standby
     bad_primary = standing.bad_primary
     if not bad_primary and standing.mtu_mismatch:
         since = now if seen.mtu_mismatch_since is None else seen.mtu_mismatch_since
         if now < since + MTU_GRACE:
-            return Choice(0, "the MTU is being changed", since + MTU_GRACE)
+            return Elected(0, "the MTU is being changed", since + MTU_GRACE)
         if not standing.bad_standby:
             bad_primary = standing.mtu_mismatch
     if primary is not None and not bad_primary:
         return _for_primary(standing, primary, seen, rule, now)
     if standby is not None and not standing.bad_standby:
         return _take(standby, standing, f"the VF cannot carry: {bad_primary}")
-    return Choice(0, f"no slave can carry: the VF: {bad_primary}; the standby: {standing.bad_standby}")
+    return Elected(0, f"no slave can carry: the VF: {bad_primary}; the standby: {standing.bad_standby}")
 
 
-def _for_primary(standing: Standing, primary: Link, seen: Seen, rule: Rule, now: float) -> Choice:
+def _for_primary(standing: Standing, primary: Link, seen: Seen, rule: Rule, now: float) -> Elected:
     """Decide for a primary that is fit: it carries already, or it shall carry now or later."""
     if standing.bad_standby:
         return _take(primary, standing, f"the standby cannot carry: {standing.bad_standby}")
     if standing.active == primary.ifindex:
-        return Choice(0, "the VF carries")
+        return Elected(0, "the VF carries")
     if not rule.automatic:
-        return Choice(0, "the VF is fit, and going back to it is left to the administrator")
+        return Elected(0, "the VF is fit, and going back to it is left to the administrator")
     steady_at = (now if seen.fit_since is None else seen.fit_since) + rule.hold_down
     if now < steady_at:
-        return Choice(0, f"the VF is held down until it has been steady for {rule.hold_down:g} s", steady_at)
+        return Elected(0, f"the VF is held down until it has been steady for {rule.hold_down:g} s", steady_at)
     return _take(primary, standing, "the VF has been steady")
 
 
-def _take(slave: Link, standing: Standing, reason: str) -> Choice:
+def _take(slave: Link, standing: Standing, reason: str) -> Elected:
     if standing.active == slave.ifindex:
-        return Choice(0, reason)
+        return Elected(0, reason)
     if not slave.mii_up:
-        return Choice(0, f"{reason}; the bond has not yet seen the link of {slave.name}")
-    return Choice(slave.ifindex, reason)
+        return Elected(0, f"{reason}; the bond has not yet seen the link of {slave.name}")
+    return Elected(slave.ifindex, reason)

@@ -83,7 +83,7 @@ def steady_for(damping: Damping, rule: Rule) -> float:
     return rule.half_life * log2(max(damping.penalty, rule.reuse) / rule.reuse)
 
 
-def why_suppressed(damping: Damping, rule: Rule) -> str:
+def suppressed_reason(damping: Damping, rule: Rule) -> str:
     """Return why this VF may not carry although it can, or "". The words stay the same from one failure to the next."""
     if not damping.suppressed:
         return ""

@@ -71,7 +71,7 @@ def is_new(master: Link, mac: str) -> bool:
 
 def is_named(master: Link, mac: str) -> bool:
     """Whether a master has its lasting name. A bond without its marks has just been made."""
-    return master.kind != "bond" or (bool(our_mac(master)) and not is_new(master, mac))
+    return master.kind != "bond" or (bool(marked_mac(master)) and not is_new(master, mac))
 
 
 Role = Literal["qdisc", "vf"]
@@ -98,7 +98,7 @@ def is_left_over(nic: Link) -> bool:
     return not nic.master and not nic.kind and (is_touched(nic) or bool(debts(nic)))
 
 
-def our_mac(link: Link) -> str:
+def marked_mac(link: Link) -> str:
     """Return the MAC of the pair that a bond was made for, by its mark; "" if it has none."""
     if link.kind != "bond":
         return ""
@@ -113,7 +113,7 @@ def unmarked_mac(link: Link) -> str:
     its last slave leaves.
     """
     is_signed = isinstance(link.info, Bond) and link.info.lp_interval in (SIGNATURE, HEARING)
-    return link.mac if is_signed and not our_mac(link) else ""
+    return link.mac if is_signed and not marked_mac(link) else ""
 
 
 def own_altnames(link: Link) -> tuple[str, ...]:
@@ -140,7 +140,7 @@ def formers(link: Link) -> tuple[str, ...]:
     return tuple(name.removeprefix(WAS).removeprefix(f"{link.ifindex}-") for name in debts(link))
 
 
-def why_not_a_name(name: str) -> str:
+def invalid_name_reason(name: str) -> str:
     """Return why the kernel would refuse this device name (net/core/dev.c, dev_valid_name), or "".
 
     `%` is refused although the kernel would take it: it expands `%d` to a number of its own.

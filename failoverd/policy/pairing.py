@@ -21,9 +21,9 @@ from failoverd.dataclass import dataclass
 from failoverd.model.links import ETHER, Link
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Judgement, Pair, Verdict
-from failoverd.policy.adoption import NETVSC, adopted, is_kernels, is_netvsc, why_drivers
-from failoverd.policy.naming import is_in_use, is_touched, our_mac, unmarked_mac
-from failoverd.policy.stacking import standing_on, why_held, why_other_mac
+from failoverd.policy.adoption import NETVSC, adopted, is_kernels, is_netvsc, left_to_driver
+from failoverd.policy.naming import is_in_use, is_touched, marked_mac, unmarked_mac
+from failoverd.policy.stacking import changed_mac_reason, standing_on, unavailable_reason
 
 NO_MAC = ("", "00:00:00:00:00:00")
 
@@ -60,7 +60,7 @@ def judge(
     uppers = standing_on(links)
     above = {link.master for link in links.values() if link.master}
     for link in links.values():
-        if reason := _why_excluded(link, links, link.ifindex in above, config, link.ifindex in kept):
+        if reason := _excluded(link, links, link.ifindex in above, config, link.ifindex in kept):
             verdicts[link.ifindex] = reason
         else:
             groups[kept.get(link.ifindex, link.perm_mac)].append(link)
@@ -70,7 +70,7 @@ def judge(
     refused: dict[str, int] = {}
     for mac, group in groups.items():
         if mac in pairs:
-            _refuse_all(group, _why_not_taken(links, pairs[mac]), verdicts)
+            _refuse_all(group, _beside_adopted_reason(links, pairs[mac]), verdicts)
             continue
         master = masters.get(mac)
         paravirtual = _paravirtual(group, config)
@@ -79,13 +79,17 @@ def judge(
         # A master with the configuration gets its NIC again, or gives it all back to the NIC, whatever is stacked on
         # that.
         bearers = paravirtual if is_in_use(master, mac) else stays
-        held = {link.ifindex: why_held(link, master, links, {} if link in bearers else uppers) for link in group}
+        held = {
+            link.ifindex: unavailable_reason(link, master, links, {} if link in bearers else uppers) for link in group
+        }
         held |= {link.ifindex: "" for link in stays if _stays_in_master(link)}
         verdicts |= {ifindex: Judgement(Verdict.REFUSED, why) for ifindex, why in held.items() if why}
         unheld = [link for link in group if not held[link.ifindex]]
         changed = unheld if master is None and not is_in_place else []
-        verdicts |= {link.ifindex: Judgement(Verdict.REFUSED, why) for link in changed if (why := why_other_mac(link))}
-        free = [link for link in unheld if link not in changed or not why_other_mac(link)]
+        verdicts |= {
+            link.ifindex: Judgement(Verdict.REFUSED, why) for link in changed if (why := changed_mac_reason(link))
+        }
+        free = [link for link in unheld if link not in changed or not changed_mac_reason(link)]
         pair = _pair(mac, group, free, master, config, verdicts)
         if pair is not None:
             pairs[mac] = pair
@@ -100,9 +104,9 @@ def judge(
     return Judgements(pairs, refused, verdicts, misplaced)
 
 
-def why_never(link: Link, links: LinkTable, config: Pairing) -> Judgement | None:
+def excluded(link: Link, links: LinkTable, config: Pairing) -> Judgement | None:
     """Return why a device that was not judged with any MAC can be in no pair; None where it may be in one."""
-    return _why_excluded(link, links, any(links.slaves(link.ifindex)), config, is_kept=False)
+    return _excluded(link, links, any(links.slaves(link.ifindex)), config, is_kept=False)
 
 
 def _keep_standby(mac: str, master: Link, groups: dict[str, list[Link]], config: Pairing) -> None:
@@ -123,7 +127,7 @@ def _keep_standby(mac: str, master: Link, groups: dict[str, list[Link]], config:
 def _masters(links: Mapping[int, Link]) -> dict[str, Link]:
     """Return the bonds that failoverd made, by the MAC they were made for. A marked bond comes first."""
     made = {mac: link for link in links.values() if (mac := unmarked_mac(link))}
-    return made | {mac: link for link in links.values() if (mac := our_mac(link))}
+    return made | {mac: link for link in links.values() if (mac := marked_mac(link))}
 
 
 def _adopted(links: Mapping[int, Link], config: Pairing, verdicts: dict[int, Judgement]) -> dict[str, Pair]:
@@ -137,11 +141,11 @@ def _adopted(links: Mapping[int, Link], config: Pairing, verdicts: dict[int, Jud
         joined = Judgement(Verdict.PAIRED, f"{by} has joined it itself, as {members[0].name}")
         verdicts |= {link.ifindex: joined for link in members if link.ifindex in (pair.nic, pair.vf, pair.master)}
         if not pair.vf and is_netvsc(members[0]):
-            verdicts[pair.nic] = Judgement(Verdict.LEFT_ALONE, why_drivers(members[0], links, is_master=False))
+            verdicts[pair.nic] = Judgement(Verdict.LEFT_ALONE, left_to_driver(members[0], links, is_master=False))
     return pairs
 
 
-def _why_not_taken(links: Mapping[int, Link], pair: Pair) -> str:
+def _beside_adopted_reason(links: Mapping[int, Link], pair: Pair) -> str:
     """Return why a NIC with the MAC of an adopted pair is in no pair."""
     nic = links[pair.nic]
     if is_netvsc(nic):
@@ -149,7 +153,7 @@ def _why_not_taken(links: Mapping[int, Link], pair: Pair) -> str:
     return f"the kernel has joined {pair.mac} itself, as {links[pair.master].name}, and has not taken this NIC"
 
 
-def _why_excluded(
+def _excluded(
     link: Link, links: Mapping[int, Link], is_master: bool, config: Pairing, is_kept: bool
 ) -> Judgement | None:
     """Return why this device can be in no pair, whatever the others are. `is_master`: another device has it as its
@@ -168,7 +172,7 @@ def _why_excluded(
         return Judgement(Verdict.LEFT_ALONE, "its hypervisor offers the kernel's own failover (VIRTIO_NET_F_STANDBY)")
     if _ignored(link, config):
         return Judgement(Verdict.IGNORED, "the configuration says so ([pairing] ignore or ignore_drivers)")
-    if why := why_drivers(link, links, is_master):
+    if why := left_to_driver(link, links, is_master):
         return Judgement(Verdict.LEFT_ALONE, why)
     if link.perm_mac in NO_MAC and not is_kept:
         return Judgement(Verdict.IGNORED, "it has no permanent MAC to be matched by")

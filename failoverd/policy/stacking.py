@@ -62,7 +62,7 @@ def wants_everything(link: Link, links: Mapping[int, Link]) -> bool:
     return bool(link.promiscuity) or any(u.kind in OF_ITS_OWN for u in LinkTable.of(links).uppers(link.ifindex))
 
 
-def why_held(link: Link, master: Link | None, links: Mapping[int, Link], uppers: Mapping[int, str]) -> str:
+def unavailable_reason(link: Link, master: Link | None, links: Mapping[int, Link], uppers: Mapping[int, str]) -> str:
     """Return why this NIC cannot be taken for a pair with this master, or ""."""
     if master is not None and link.master == master.ifindex:
         return ""
@@ -75,7 +75,7 @@ def why_held(link: Link, master: Link | None, links: Mapping[int, Link], uppers:
     return ""
 
 
-def why_other_mac(link: Link) -> str:
+def changed_mac_reason(link: Link) -> str:
     """Return why no bond is made of a NIC whose MAC is not its permanent one, or "".
 
     The bond would have the MAC of the slave that carries, and a VF takes in no other than its own.
@@ -91,13 +91,13 @@ def obstacle(thing: str) -> str:
     return f"{thing} and would be cut off"
 
 
-def why_not_a_slave(nic: Link, links: Mapping[int, Link]) -> str:
+def enslaving_obstacle(nic: Link, links: Mapping[int, Link]) -> str:
     """Return what would stop working if this paravirtual NIC became a slave, judged by the devices alone, or ""."""
     if nic.slave_kind == "vrf":
         return f"it is in the VRF {links[nic.master].name if nic.master in links else nic.master}"
     if upper := upper_on(nic, links):
         return f"{upper} stands on it and would lose its traffic"
-    return why_other_mac(nic)
+    return changed_mac_reason(nic)
 
 
 def upper_of(master: Link, links: Mapping[int, Link]) -> str:

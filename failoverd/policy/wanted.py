@@ -19,7 +19,7 @@ from failoverd.config.patterns import fill, gives
 from failoverd.config.spec import Naming
 from failoverd.model.links import IFNAMSIZ, Link
 from failoverd.model.linktable import LinkTable
-from failoverd.policy.naming import flat, formers, own_altnames, spare_name, why_not_a_name
+from failoverd.policy.naming import flat, formers, invalid_name_reason, own_altnames, spare_name
 
 Links = Mapping[int, Link]
 
@@ -29,10 +29,10 @@ def holder(name: str, links: Links) -> Link | None:
     return LinkTable.of(links).named(name)
 
 
-def why_not(name: str, links: Links, *mine: int) -> str:
+def name_conflict(name: str, links: Links, *mine: int) -> str:
     """Return why a device of the pair cannot have this name, in words, or ""."""
     found = LinkTable.of(links).other(name, *mine)
-    return why_not_a_name(name) if found is None else f"it is a name of {found.name}"
+    return invalid_name_reason(name) if found is None else f"it is a name of {found.name}"
 
 
 def nic_name(nic: Link, master: int, mac: str, naming: Naming, udev: str, links: Links) -> str:
@@ -45,7 +45,7 @@ def nic_name(nic: Link, master: int, mac: str, naming: Naming, udev: str, links:
     if nic.name == spare_name(mac):
         names += [name.removesuffix(suffix) for name in own_altnames(nic) if name.endswith(suffix)]
     names.append(nic.name.removesuffix(suffix))
-    return next((name for name in names if name and not why_not(name, links, nic.ifindex, master)), nic.name)
+    return next((name for name in names if name and not name_conflict(name, links, nic.ifindex, master)), nic.name)
 
 
 def master_name(alone: str, mac: str, naming: Naming) -> str:
@@ -55,7 +55,7 @@ def master_name(alone: str, mac: str, naming: Naming) -> str:
 
 def own_name(vf: Link, udev: str, links: Links) -> str:
     """Return the VF's name where there is no policy: the one that udev wanted in vain, else its present one."""
-    return udev if udev and not why_not(udev, links, vf.ifindex) else vf.name
+    return udev if udev and not name_conflict(udev, links, vf.ifindex) else vf.name
 
 
 def policy_name(vf: Link, master: str, mac: str, naming: Naming) -> str:
@@ -66,11 +66,11 @@ def policy_name(vf: Link, master: str, mac: str, naming: Naming) -> str:
 def primary_name(vf: Link, master: str, mac: str, naming: Naming, udev: str, links: Links) -> str:
     """Return the name that the VF is to have; its own name where it is left as it is."""
     name = policy_name(vf, master, mac, naming)
-    is_ours = naming.primary and is_policys(vf, mac, naming) and not why_not(name, links, vf.ifindex)
+    is_ours = naming.primary and is_policy_name(vf, mac, naming) and not name_conflict(name, links, vf.ifindex)
     return name if is_ours else own_name(vf, udev, links)
 
 
-def is_policys(vf: Link, mac: str, naming: Naming) -> bool:
+def is_policy_name(vf: Link, mac: str, naming: Naming) -> bool:
     """Whether the policy may name this VF: it has not yet, or no other program has renamed it since."""
     had = formers(vf)
     return not had or vf.name in had or gives(naming.primary, vf.name, flat(mac))
@@ -79,7 +79,7 @@ def is_policys(vf: Link, mac: str, naming: Naming) -> bool:
 def standby_name(nic: int, master: str, mac: str, naming: Naming, links: Links) -> str:
     """Return `<master>nsby`, or a name made of the MAC where that is too long or another device has it."""
     name = master + naming.standby_suffix
-    return spare_name(mac) if why_not(name, links, nic) else name
+    return spare_name(mac) if name_conflict(name, links, nic) else name
 
 
 def standby_wish(nic: Link, master: str, mac: str, naming: Naming, links: Links) -> str:
@@ -87,7 +87,7 @@ def standby_wish(nic: Link, master: str, mac: str, naming: Naming, links: Links)
     if nic.name != spare_name(mac) and not nic.name.endswith(naming.standby_suffix):
         return nic.name
     name = standby_name(nic.ifindex, master, mac, naming, links)
-    return nic.name if why_not(name, links, nic.ifindex) else name
+    return nic.name if name_conflict(name, links, nic.ifindex) else name
 
 
 def wanted_altnames(link: Link, role: str, master: str, mac: str, naming: Naming) -> frozenset[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from failoverd.config.kinds import Choice, Kind, RefusedError, show
+from failoverd.config.kinds import Choice, InvalidValueError, ValueKind, show
 from failoverd.dataclass import dataclass
 from failoverd_lab.story import DIRECTIONS
 
@@ -38,7 +38,7 @@ class Text:
 
     def take(self, value: object) -> str:
         if not isinstance(value, str) or not re.fullmatch(self.pattern, value, re.DOTALL):
-            raise RefusedError(f"{show(value)} is not one")
+            raise InvalidValueError(f"{show(value)} is not one")
         return self.tidy(value)
 
     def describe(self) -> str:
@@ -55,7 +55,7 @@ class Cidr:
                 return str(ipaddress.ip_interface(value))
         except ValueError:
             pass
-        raise RefusedError(f"{show(value)} is not one")
+        raise InvalidValueError(f"{show(value)} is not one")
 
     def describe(self) -> str:
         return 'an address with its prefix length, such as "192.0.2.7/24"'
@@ -77,7 +77,7 @@ class Several:
 
     def take(self, value: object) -> tuple[str, ...]:
         if not isinstance(value, list) or not value:
-            raise RefusedError(f"{show(value)} is no list with something in it")
+            raise InvalidValueError(f"{show(value)} is no list with something in it")
         return tuple(OneOf(self.words).take(item) for item in value)
 
     def describe(self) -> str:
@@ -88,7 +88,7 @@ class Several:
 class EachWay:
     """One bound for both directions, or a table with one for each (or for only one)."""
 
-    bound: Kind
+    bound: ValueKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def take(kind: Any, value: Any, path: Path) -> Any:
         return value if isinstance(kind, Anything) else _table(kind, value, path)
     try:
         return kind.take(value)
-    except RefusedError as why:
+    except InvalidValueError as why:
         raise WrongError(path, f"{why}; give {kind.describe()}") from None
 
 

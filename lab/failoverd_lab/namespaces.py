@@ -66,7 +66,7 @@ class Namespace:
             finally:
                 home._move_in()
         except OSError as error:
-            raise CannotTell(_why_not(error)) from error
+            raise CannotTell(_namespace_refusal(error)) from error
         finally:
             home.close()
 
@@ -111,7 +111,7 @@ def enter() -> None:
         # A security module may allow the namespace and no rights in it.
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
     except OSError as error:
-        raise CannotTell(_why_not(error)) from error
+        raise CannotTell(_namespace_refusal(error)) from error
     _without_ipv6()
 
 
@@ -144,7 +144,7 @@ def _error(call: str) -> OSError:
     return OSError(number, f"{call}: {os.strerror(number)}")
 
 
-def _why_not(error: OSError) -> str:
+def _namespace_refusal(error: OSError) -> str:
     """Return what refuses namespaces here, and what to do about it."""
     what = f"this machine refuses a network namespace ({error.strerror or error})"
     if error.errno == errno.EINVAL:

@@ -19,7 +19,7 @@ import trio
 from failoverd_lab import judge, namespaces, rtnl
 from failoverd_lab.lanes import Lanes
 from failoverd_lab.netnsstage import Stage, open_stage
-from failoverd_lab.netnssteps import STEPS, why_not
+from failoverd_lab.netnssteps import STEPS, unsupported_reason
 from failoverd_lab.story import Nic, Scenario, Step
 from failoverd_lab.world import CannotTell, Recording
 
@@ -56,7 +56,7 @@ class NetnsWorld:
 
     async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
         """See World. The paravirtual NIC has addresses and a route before the daemon starts, as after a boot."""
-        if why := why_not(scenario):
+        if why := unsupported_reason(scenario):
             raise CannotTell(why)
         self._nics = {nic.id: nic for nic in scenario.nics}
         self._ended = trio.Event()

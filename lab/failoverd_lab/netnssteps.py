@@ -31,7 +31,7 @@ EVENTS = (65535, 65536) * 250
 """MTUs of lo, each of which is an event."""
 
 
-def why_not(scenario: Scenario) -> str:
+def unsupported_reason(scenario: Scenario) -> str:
     """Return why this world can never run that story, with file and line; "" where it can."""
     smallest = min((nic.max_mtu, nic.id) for nic in scenario.nics)
     for item in scenario.then:

@@ -20,11 +20,11 @@ from failoverd_lab.story import Heard, Item, Scenario, See, Step
 from failoverd_lab.world import CannotTell, Mark, Recording, World
 
 
-def _nobody(_: str) -> None:
+def _no_progress(_: str) -> None:
     """Discard the progress."""
 
 
-async def run(scenario: Scenario, world: World, progress: Callable[[str], None] = _nobody) -> Report:
+async def run(scenario: Scenario, world: World, progress: Callable[[str], None] = _no_progress) -> Report:
     """Run the story. Raises CannotTell, with the file and line of the step; takes the world down in any case."""
     try:
         async with trio.open_nursery() as nursery:

@@ -54,9 +54,9 @@ GONE = event(
     **{"from": "ens4"},
 )
 BACK = event(3, "failed-over", to="ens4", to_role="primary", reason="the VF has been <steady>", **{"from": "ens3nsby"})
-NOBODY = event(4, "failed-over", reason="it has no carrier", silence_seconds=12.345678, **{"from": "ens4"})
+NO_MAC = event(4, "failed-over", reason="it has no carrier", silence_seconds=12.345678, **{"from": "ens4"})
 STOPPED = event(5, "stopped", reason="SIGTERM")
-LIFE = [STARTED, JOINED, GONE, BACK, NOBODY, STOPPED]
+LIFE = [STARTED, JOINED, GONE, BACK, NO_MAC, STOPPED]
 NOW = START + 6 * HOUR
 
 
@@ -90,7 +90,7 @@ def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 def test_what_programs_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert show(tmp_path, LIFE, monkeypatch, "--json", "--master", "ens3", "--last", "2") == 0
-    assert json.loads(capsys.readouterr().out) == [BACK, NOBODY]
+    assert json.loads(capsys.readouterr().out) == [BACK, NO_MAC]
     assert show(tmp_path, LIFE, monkeypatch, "--json", "--since", "2025-11-21 12:30") == 0
     assert json.loads(capsys.readouterr().out) == [STOPPED]
 
@@ -275,7 +275,7 @@ def test_the_strip() -> None:
 
 
 def test_a_moment_without_a_carrier_is_never_averaged_away() -> None:
-    short = [STARTED, JOINED, NOBODY, GONE | {"time": NOBODY["time"] + 0.001}]
+    short = [STARTED, JOINED, NO_MAC, GONE | {"time": NO_MAC["time"] + 0.001}]
     assert strip(follow(short, NOW + 1000 * HOUR, "a"), utf8=False).count("x") == 2
 
 

@@ -17,7 +17,7 @@ from failoverd.cli.ctl import main
 PROGRAMS = Path("/opt/failoverd/bin")
 UNIT = "etc/systemd/system/failoverd.service"
 RULES = "etc/udev/rules.d/70-failoverd.rules"
-NOBODY = 65534
+NO_MAC = 65534
 
 
 def contents(root: Path) -> dict[str, str]:
@@ -208,7 +208,7 @@ def test_it_requires_root(environment: Path, tmp_path: Path, capsys: pytest.Capt
     before = os.geteuid()
     root.chmod(0o555)
     if before == 0:
-        os.seteuid(NOBODY)
+        os.seteuid(NO_MAC)
     try:
         code = main(["install-service", "--root", str(root)])
     finally:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failoverd.cli.tables import printable, table
+from failoverd.cli.tables import table, terminal_text
 
 
 def test_columns_line_up_and_the_last_is_as_long_as_it_likes() -> None:
@@ -20,8 +20,8 @@ def test_a_table_without_rows_is_its_head() -> None:
 
 
 def test_names_cannot_steer_the_terminal() -> None:
-    assert printable("\x1b[31m\udcff\n") == r"\x1b[31m\udcff\n"
-    assert printable("ü日本") == "ü日本"
+    assert terminal_text("\x1b[31m\udcff\n") == r"\x1b[31m\udcff\n"
+    assert terminal_text("ü日本") == "ü日本"
 
 
 @given(st.lists(st.lists(st.text(max_size=8), min_size=3, max_size=3), max_size=5))

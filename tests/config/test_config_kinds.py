@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failoverd.config.kinds import Choice, Flag, Kind, RefusedError, Seconds, Suffix, Whole, Words, show
+from failoverd.config.kinds import Choice, Flag, InvalidValueError, Seconds, Suffix, ValueKind, Whole, Words, show
 from failoverd.config.patterns import Pattern
 
 WHOLE = Whole(10, 10_000, "milliseconds")
@@ -18,7 +18,7 @@ CHOICE = Choice(("low", "high", "off"))
 SUFFIX = Suffix(8)
 WORDS = Words("bus names")
 PATTERN = Pattern(("nic", "mac"))
-KINDS: list[Kind] = [Flag(), WHOLE, SECONDS, CHOICE, SUFFIX, WORDS, PATTERN]
+KINDS: list[ValueKind] = [Flag(), WHOLE, SECONDS, CHOICE, SUFFIX, WORDS, PATTERN]
 
 ANYTHING = st.recursive(
     st.none()
@@ -47,7 +47,7 @@ ANYTHING = st.recursive(
         (WORDS, ["eth*", "52-54-00-AB-CD-EF", "52:54:00:AB:CD:EF"], ("eth*", *["52:54:00:ab:cd:ef"] * 2)),
     ],
 )
-def test_taken(kind: Kind, value: object, taken: object) -> None:
+def test_taken(kind: ValueKind, value: object, taken: object) -> None:
     assert kind.take(value) == taken
     assert type(kind.take(value)) is type(taken)
 
@@ -90,8 +90,8 @@ def test_taken(kind: Kind, value: object, taken: object) -> None:
         (WORDS, ["eth0 eth1"], '"eth0 eth1" holds " "'),
     ],
 )
-def test_refused(kind: Kind, value: object, why: str) -> None:
-    with pytest.raises(RefusedError) as refused:
+def test_refused(kind: ValueKind, value: object, why: str) -> None:
+    with pytest.raises(InvalidValueError) as refused:
         kind.take(value)
     assert str(refused.value) == why
 
@@ -111,7 +111,7 @@ def test_refused(kind: Kind, value: object, why: str) -> None:
         (WORDS, "a list of bus names"),
     ],
 )
-def test_described(kind: Kind, words: str) -> None:
+def test_described(kind: ValueKind, words: str) -> None:
     assert kind.describe() == words
 
 
@@ -121,7 +121,7 @@ def test_any_value_is_taken_or_refused_in_one_printable_line(value: object) -> N
         try:
             taken = kind.take(value)
             said = ""
-        except RefusedError as refused:
+        except InvalidValueError as refused:
             taken = None
             said = str(refused)
         assert taken is None or kind.take(taken) == taken

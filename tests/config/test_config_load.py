@@ -15,7 +15,7 @@ from failoverd.config.errors import ConfigError
 from failoverd.config.load import from_mapping, load
 from failoverd.config.spec import Bond, Config
 
-NOBODY = 65534
+NO_MAC = 65534
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def not_root() -> Iterator[None]:
     """Be somebody else for a while, as root may read everything."""
     was = os.geteuid()
     if was == 0:
-        os.seteuid(NOBODY)
+        os.seteuid(NO_MAC)
     try:
         yield
     finally:

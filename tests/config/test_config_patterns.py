@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from failoverd.config.errors import ConfigError
-from failoverd.config.kinds import RefusedError
+from failoverd.config.kinds import InvalidValueError
 from failoverd.config.patterns import Pattern, fill, gives
 from failoverd.config.read import build, parse
 
@@ -47,7 +47,7 @@ def test_what_can_be_a_name_is_taken(value: str) -> None:
     ],
 )
 def test_what_cannot_is_refused(value: object, says: str) -> None:
-    with pytest.raises(RefusedError) as info:
+    with pytest.raises(InvalidValueError) as info:
         NAMES.take(value)
     assert says in str(info.value)
 

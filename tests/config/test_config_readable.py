@@ -10,7 +10,7 @@ import pytest
 
 from failoverd.config.readable import unreadable
 
-NOBODY = "nobody"
+NO_MAC = "nobody"
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def main(tmp_path: Path) -> Path:
     return tmp_path / "failoverd.toml"
 
 
-def files(main: Path, user: str = NOBODY) -> list[str]:
+def files(main: Path, user: str = NO_MAC) -> list[str]:
     return [os.path.relpath(problem.file, main.parent) for problem in unreadable(main, user)]
 
 
@@ -45,7 +45,7 @@ def test_what_everybody_may_read(main: Path) -> None:
 )
 def test_what_is_for_its_owner_alone(main: Path, name: str, mode: int, text: str) -> None:
     (main.parent / name).chmod(mode)
-    (problem,) = unreadable(main, NOBODY)
+    (problem,) = unreadable(main, NO_MAC)
     assert (problem.file, problem.line, problem.text) == (str(main.parent / name), 0, text)
 
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from signals import BACK, JOINED, LOST, MAC, MOMENT, NOBODY, RELEASED, RENAMED
+from signals import BACK, JOINED, LOST, MAC, MOMENT, NO_MAC, RELEASED, RENAMED
 
 from failoverd.core.signal_table import SIGNALS, WHEN, as_text, facts, happened, keys, pieces, record, sentence, told
 from failoverd.model.signals import FailedOver, Signal
 from failoverd.policy.naming import passing_name
 
-ALL = (LOST, BACK, NOBODY, RENAMED, JOINED, RELEASED)
+ALL = (LOST, BACK, NO_MAC, RENAMED, JOINED, RELEASED)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ ALL = (LOST, BACK, NOBODY, RENAMED, JOINED, RELEASED)
     [
         (LOST, "ens3: traffic moved from ens4 to ens3nsby: it was unplugged; silent for 3.1 ms"),
         (BACK, "ens3: traffic moved from ens3nsby to ens4: the VF has been steady"),
-        (NOBODY, "ens3: no slave carries any more; ens4 was the last: it has no carrier"),
+        (NO_MAC, "ens3: no slave carries any more; ens4 was the last: it has no carrier"),
         (
             replace(LOST, old="", reason="no slave could carry before", silence=1.25),
             "ens3: ens3nsby carries: no slave could carry before; silent for 1250 ms",
@@ -72,7 +72,7 @@ def test_the_facts_of_a_failover() -> None:
         "time": 1_700_000_000.25,
         "monotonic": 12.5,
     }
-    nobody = facts(NOBODY, MOMENT)
+    nobody = facts(NO_MAC, MOMENT)
     assert (nobody["to"], nobody["to_ifindex"], nobody["to_role"]) == (None, None, None)
     assert nobody["silence_seconds"] == 0
 

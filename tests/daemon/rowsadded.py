@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from failoverd.core import signal_table
-from failoverd.model.facts import Kind, Row, Table
+from failoverd.model.facts import Row, Table, Type
 
 
-def luck(value: float, kind: Kind = Kind.COUNT, **more: Any) -> Row[Any]:
+def luck(value: float, kind: Type = Type.COUNT, **more: Any) -> Row[Any]:
     """The new row."""
     return Row("luck", kind, f"A luck of {value}.", lambda _: value, **more)
 
 
 for name, told in signal_table.SIGNALS.items():
-    field = luck(4.5, Kind.SECONDS, metric="histogram")._replace(key="luck_seconds")
+    field = luck(4.5, Type.SECONDS, metric="histogram")._replace(key="luck_seconds")
     signal_table.SIGNALS[name] = told._replace(fields=(*told.fields, field))
 
 from failoverd.core import document  # noqa: E402

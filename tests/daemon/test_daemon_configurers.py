@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from openfolder import open_to_all
 
-from failoverd.daemon.configurers import why_no_bond
+from failoverd.daemon.configurers import bond_obstacle
 from failoverd.model.links import Link
 
-NOBODY = 65534
+NO_MAC = 65534
 MAC = "52:54:00:fa:11:01"
 NIC = Link(2, "enp1s0", MAC, MAC, driver="virtio_net", bus="virtio", altnames=frozenset({"ens1", "enx525400fa1101"}))
 RECORD = "I:1\nE:ID_BUS=pci\nE:ID_PATH=pci-0000:01:00.0\nE:ID_NET_DRIVER=virtio_net\nE:FAILOVERD_ROLE=standby\n"
@@ -41,7 +41,7 @@ def put(path: Path, text: str) -> Path:
 
 
 def why(root: Path, name: str = "enp1s0") -> str:
-    return why_no_bond(NIC, name, root)
+    return bond_obstacle(NIC, name, root)
 
 
 def enable(root: Path, wants: str = "multi-user.target.wants") -> Path:
@@ -82,9 +82,9 @@ def as_nobody(folder: Path) -> Iterator[None]:
     was = os.geteuid()
     if was == 0:
         for path in (folder, *folder.rglob("*")):
-            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+            os.chown(path, NO_MAC, NO_MAC, follow_symlinks=False)
         open_to_all(folder)
-        os.seteuid(NOBODY)
+        os.seteuid(NO_MAC)
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import trio
-from busmachine import DAEMON, MAC, MASTER, NOBODY, POLICY, Machine, on_a_machine
+from busmachine import DAEMON, MAC, MASTER, NO_MAC, POLICY, Machine, on_a_machine
 from openfolder import open_to_all
 from privatebus import CLOSED, PrivateBus
 from rawbus import RawBus
@@ -67,7 +67,7 @@ def test_a_bus_without_the_policy_is_told_of_once_and_asked_seldom(
 async def as_nobody(made: PrivateBus, *words: str) -> subprocess.CompletedProcess[bytes]:
     """busctl as a user with no rights."""
     command = ["busctl", f"--address={made.address}", *words]
-    how: dict[str, Any] = {"capture_stdout": True, "capture_stderr": True, "user": NOBODY, "group": NOBODY}
+    how: dict[str, Any] = {"capture_stdout": True, "capture_stderr": True, "user": NO_MAC, "group": NO_MAC}
     done: subprocess.CompletedProcess[bytes] = await trio.run_process(command, check=False, **how)
     return done
 
@@ -100,7 +100,7 @@ def test_reading_is_everybodys_and_changing_is_roots(tmp_path: Path, monkeypatch
             assert refused.returncode != 0, member
             assert b"denied" in refused.stderr.lower(), refused
         assert machine.engine.state.pairs[MAC].state == "accelerated"
-        os.seteuid(NOBODY)
+        os.seteuid(NO_MAC)
         try:
             subscriber = RawBus(str(made.socket))
         finally:
@@ -121,7 +121,7 @@ def test_a_group_may_change_things_where_the_policys_example_says_so(
 ) -> None:
     example = re.search(r"<busconfig>\s*(<policy group=.*?</policy>)\s*</busconfig>", POLICY.read_text(), re.DOTALL)
     assert example is not None
-    group = example[1].replace("failoverd-admin", grp.getgrgid(NOBODY).gr_name)
+    group = example[1].replace("failoverd-admin", grp.getgrgid(NO_MAC).gr_name)
     made = guarded(tmp_path, monkeypatch, f"<include>{POLICY}</include>{group}")
 
     async def body(machine: Machine) -> None:
@@ -141,5 +141,5 @@ def test_the_services_own_user_may_have_the_name_and_nobody_else(tmp_path: Path)
     words = ["call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName", "su", NAME, "4"]
     with PrivateBus(where, f"{CLOSED}<include>{policy}</include>") as made:
         command = ["busctl", f"--address={made.address}", *words]
-        for user, expected in ((NOBODY, 1), (DAEMON, 0), (0, 0)):
+        for user, expected in ((NO_MAC, 1), (DAEMON, 0), (0, 0)):
             assert subprocess.run(command, user=user, capture_output=True, check=False).returncode == expected, user

@@ -130,7 +130,7 @@ class Machine:
             await trio.sleep(self.memory_takes)
         return read()
 
-    async def why_no_bond(self, _nic: Link, _name: str) -> str:
+    async def bond_obstacle(self, _nic: Link, _name: str) -> str:
         await trio.sleep(self.files_take)
         if isinstance(self.no_bond, Exception):
             raise self.no_bond
@@ -205,7 +205,7 @@ def on_a_machine(
                 is_udev_done=machine.is_udev_done,
                 udev_name=machine.udev_name,
                 hold=lambda ifindex: machine.hold(ifindex),
-                no_bond=machine.why_no_bond,
+                no_bond=machine.bond_obstacle,
                 read_mode=machine.read_mode,
                 read=machine.read,
                 write_sysctl=lambda request, name: machine.write_sysctl(request, name),

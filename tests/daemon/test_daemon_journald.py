@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from signals import BACK, JOINED, LOST, MAC, MOMENT, NOBODY, RELEASED, RENAMED
+from signals import BACK, JOINED, LOST, MAC, MOMENT, NO_MAC, RELEASED, RENAMED
 
 from failoverd.core.signal_table import SIGNALS, sentence
 from failoverd.daemon.journald import BURST, DROPPED, SOCKET, WINDOW, Journald, encode, find
@@ -88,7 +88,7 @@ def test_a_failover_is_one_entry_with_everything_in_it(tmp_path: Path, caplog: p
 def test_each_kind_has_its_id_and_how_grave_it_is(tmp_path: Path) -> None:
     with journal(tmp_path) as sock:
         receiver = Journald(tmp_path / "socket")
-        for signal in (LOST, BACK, NOBODY, RENAMED, JOINED, RELEASED):
+        for signal in (LOST, BACK, NO_MAC, RENAMED, JOINED, RELEASED):
             receiver.signalled(signal, MOMENT)
         found = [(one["FAILOVERD_EVENT"].decode(), one["PRIORITY"]) for one in entries(sock)]
     events = ["failed-over", "failed-over", "failed-over", "link-renamed", "joined", "released"]
@@ -127,10 +127,10 @@ def test_without_a_journal_it_is_the_same_sentence_on_stderr(
             pass
     with caplog.at_level(logging.INFO, "failoverd"):
         Journald(tmp_path / "socket").signalled(LOST, MOMENT)
-        Journald(None).signalled(NOBODY, MOMENT)
+        Journald(None).signalled(NO_MAC, MOMENT)
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("INFO", sentence(LOST)),
-        ("WARNING", sentence(NOBODY)),
+        ("WARNING", sentence(NO_MAC)),
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from signals import BACK, JOINED, LOST, MAC, MOMENT, NOBODY, RENAMED
+from signals import BACK, JOINED, LOST, MAC, MOMENT, NO_MAC, RENAMED
 
 from failoverd.daemon.exposition import Family, render
 from failoverd.daemon.metrics import BUCKETS, Metrics
@@ -114,7 +114,7 @@ def told(where: Path, name: str, **wanted: str) -> float:
 
 def test_a_machine_with_a_pair(tmp_path: Path, clock: Clock) -> None:
     metrics = Metrics(tmp_path / "metrics.prom", lambda: 7, clock)
-    for signal in (JOINED, LOST, BACK, replace(LOST, silence=0.3), NOBODY, RENAMED):
+    for signal in (JOINED, LOST, BACK, replace(LOST, silence=0.3), NO_MAC, RENAMED):
         metrics.signalled(signal, MOMENT)
     metrics.stepped(document(master(primary=slave("ens4", carrier=False, carrier_losses=3))))
     found = parse((tmp_path / "metrics.prom").read_text())

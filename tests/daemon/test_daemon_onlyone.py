@@ -18,7 +18,7 @@ from privatenet import private_net
 from failoverd.daemon.onlyone import BACKLOG, only_one, say_who_we_are
 from failoverd.daemon.paths import StartError
 
-NOBODY = 65534
+NO_MAC = 65534
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def squatter(name: str) -> Iterator[None]:
     pid = os.fork()
     if pid == 0:
         with suppress(BaseException):
-            os.setuid(NOBODY)
+            os.setuid(NO_MAC)
             with socket.socket(socket.AF_UNIX) as sock:
                 sock.bind(name)
                 sock.listen(BACKLOG)
@@ -101,7 +101,7 @@ def test_another_users_process_keeps_nobody_out(name: str, squatter: None, caplo
             await say_who_we_are(sock)
 
     trio.run(main)
-    assert f"of user {NOBODY} has the name that failoverd has here, and is no failoverd; passed over" in caplog.text
+    assert f"of user {NO_MAC} has the name that failoverd has here, and is no failoverd; passed over" in caplog.text
 
 
 def test_one_that_does_not_answer_keeps_nobody_out(name: str, caplog: pytest.LogCaptureFixture) -> None:

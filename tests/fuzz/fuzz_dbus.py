@@ -34,7 +34,7 @@ from failoverd.daemon.dbusobjects import objects
 from failoverd.inventory.answers import generation_only
 from failoverd.inventory.facts import Interface, IpAddress
 from failoverd.inventory.find import NotFoundError, find
-from failoverd.inventory.questions import why_wrong
+from failoverd.inventory.questions import argument_error
 from failoverd.inventory.rows import listed, row_of
 from failoverd.inventory.stock import Stock
 from failoverd.inventory.xml import lines_of
@@ -118,7 +118,7 @@ def _told(call: Message, asked: Asked) -> Message | bytes:
 
 async def _ask(question: str, arguments: Sequence[str]) -> list[bytes]:
     """As a machine with interfaces of these names."""
-    if why := why_wrong(question, arguments):
+    if why := argument_error(question, arguments):
         raise AssertionError(why)
     try:
         if question == "interface":

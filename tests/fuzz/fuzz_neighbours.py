@@ -15,7 +15,7 @@ from pathlib import Path
 from fuzzing import SCRATCH, Harness, is_one_line, joined, parts
 
 from failoverd.daemon.configured import configured
-from failoverd.daemon.configurers import why_no_bond
+from failoverd.daemon.configurers import bond_obstacle
 from failoverd.model.links import Link
 from failoverd.model.text import printable
 from failoverd.netlink.groups import parse_igmp, parse_igmp6
@@ -46,7 +46,7 @@ def one(data: bytes) -> None:
     for name, content in zip(FILES, [*contents, *[b""] * len(FILES)], strict=False):
         if (ROOT / name).read_bytes() != content:
             (ROOT / name).write_bytes(content)
-    assert is_one_line(printable(why_no_bond(NIC, "ens3", ROOT)))
+    assert is_one_line(printable(bond_obstacle(NIC, "ens3", ROOT)))
     assert all(isinstance(word, str) for word in configured(ROOT))
     for content in contents[:2]:
         with contextlib.suppress(ValueError, LookupError, struct.error):

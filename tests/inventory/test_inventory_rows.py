@@ -12,7 +12,7 @@ from failoverd.inventory.answers import generation_only, head_of, is_meant, unch
 from failoverd.inventory.facts import VlanOptions
 from failoverd.inventory.find import NotFoundError, find
 from failoverd.inventory.gateways import Nexthop, gateway, resolved
-from failoverd.inventory.questions import MOST, why_wrong
+from failoverd.inventory.questions import MOST, argument_error
 from failoverd.inventory.rows import line_of, listed, row_of
 from failoverd.inventory.stock import Stock
 
@@ -208,7 +208,7 @@ def test_a_crowd_with_one_mac_is_not_told_in_full() -> None:
     ],
 )
 def test_what_a_question_takes(question: str, arguments: list[str], is_right: bool) -> None:
-    why = why_wrong(question, arguments)
+    why = argument_error(question, arguments)
     assert (why == "") is is_right
     assert is_right or why.startswith(f"{question} takes ")
 

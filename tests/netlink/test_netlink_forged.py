@@ -30,8 +30,8 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="two users are needed 
 FORGER = Path(__file__).parents[1] / "forger.py"
 MAC = "52:54:00:fa:13:01"
 PV, VF = Nic("pv", "virtio", MAC), Nic("vf", "pci", MAC)
-NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-NET_ADMIN = (*NOBODY, "--inh-caps=+net_admin", "--ambient-caps=+net_admin")
+NO_MAC = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+NET_ADMIN = (*NO_MAC, "--inh-caps=+net_admin", "--ambient-caps=+net_admin")
 REFUSED = "Operation not permitted"
 
 
@@ -58,7 +58,7 @@ def test_only_roots_process_is_taken_for_udev() -> None:
 
     def from_others() -> None:
         """Neither a user, nor one with the capability, nor one who says that he is root."""
-        assert forge(NETLINK_KOBJECT_UEVENT, *group, user=NOBODY) == [REFUSED]
+        assert forge(NETLINK_KOBJECT_UEVENT, *group, user=NO_MAC) == [REFUSED]
         assert forge(f"{NETLINK_KOBJECT_UEVENT}as=0", *group, user=NET_ADMIN) == [REFUSED]
         assert forge(NETLINK_KOBJECT_UEVENT, *group, user=NET_ADMIN) == ["sent"]
         kernels = b"add@/devices/virtual/net/evil0\0ACTION=add\0SUBSYSTEM=net\0IFINDEX=7\0"
@@ -164,8 +164,8 @@ async def test_a_running_daemon_believes_nothing_that_is_not_the_kernels(stage: 
 
     def send() -> None:
         with stage._namespace.inside():
-            assert set(forge(0, port, 0, *words, user=NOBODY)) == {REFUSED}
-            assert set(forge(0, 0, 1, *words, user=NOBODY)) == {REFUSED}
+            assert set(forge(0, port, 0, *words, user=NO_MAC)) == {REFUSED}
+            assert set(forge(0, 0, 1, *words, user=NO_MAC)) == {REFUSED}
             for user in (NET_ADMIN, ()):
                 for _ in range(10):
                     assert set(forge(0, port, 0, *words * 50, user=user)) <= {

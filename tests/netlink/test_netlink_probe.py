@@ -17,7 +17,7 @@ from failoverd_lab.frames import Neighbour, parse
 pytestmark = pytest.mark.usefixtures("namespaces_are_to_be_had")
 
 OWN, OTHER = "52:54:00:fa:11:01", "12:54:00:fa:11:01"
-FOUR, SIX, NOBODY = "10.111.0.1", "2001:db8:111::1", "10.111.0.9"
+FOUR, SIX, NO_MAC = "10.111.0.1", "2001:db8:111::1", "10.111.0.9"
 WAIT = 1.0
 ALL = ("protocol", "all", "u32", "match", "u32", "0", "0")
 DROP = ("action", "mirred", "egress", "redirect", "dev", "lo")
@@ -50,8 +50,8 @@ def test_who_is_there_answers() -> None:
             with Probe({here: mac}) as probe:
                 for target in (FOUR, SIX):
                     assert await probe.ask([target], WAIT) == {here}, (mac, target)
-                assert await probe.ask([NOBODY], 0.1) == frozenset()
-                assert await probe.ask([NOBODY, SIX], WAIT) == {here}
+                assert await probe.ask([NO_MAC], 0.1) == frozenset()
+                assert await probe.ask([NO_MAC, SIX], WAIT) == {here}
 
     on_a_wire(body)
 
@@ -154,7 +154,7 @@ def test_what_is_no_answer() -> None:
     arp = mac + bytes(6) + bytes.fromhex("0806 0001 0800 06 04 0002") + bytes(6) + address + mac + bytes(4)
     assert is_answer(arp, mac, [address])
     assert not is_answer(arp, bytes(6), [address])
-    assert not is_answer(arp, mac, [socket.inet_aton(NOBODY)])
+    assert not is_answer(arp, mac, [socket.inet_aton(NO_MAC)])
     assert not is_answer(question(mac, address), mac, [address])
     for end in range(len(arp) - 10):
         assert not is_answer(arp[:end], mac, [address])

@@ -48,7 +48,7 @@ def test_a_master_that_cannot_be_made_alike_is_given_up_for_good() -> None:
 
 
 def test_other_requests_do_not_tell_of_settings() -> None:
-    assert likeness.why_not_alike(situation(), [AddAddress(SIX), SYSCTL], "ens3") == ""
+    assert likeness.bond_mismatch(situation(), [AddAddress(SIX), SYSCTL], "ens3") == ""
 
 
 NEVER = [(("ipv6/forwarding", "1"), "router advertisements"), (("addr_gen_mode", "2"), "stable-privacy")]

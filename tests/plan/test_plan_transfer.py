@@ -100,7 +100,7 @@ def test_advertised_routes_stand_one_step_behind() -> None:
 def test_what_is_advertised_needs_no_nexthop_object() -> None:
     plain = route("::/0", 2, "fe80::9", protocol=RA, metric=1024)
     given = Inet((), (replace(plain, attrs=(*plain.attrs, (transfer.RTA_NH_ID, b"\1\0\0\0"))),))
-    assert transfer.why_not_movable(given) == ""
+    assert transfer.unmovable_reason(given) == ""
     assert transfer.to_device(given, 9) == transfer.to_device(Inet((), (plain,)), 9)
 
 
@@ -146,8 +146,8 @@ def test_what_one_adds_to_the_other() -> None:
 
 def test_nexthop_objects_cannot_be_moved() -> None:
     bad = replace(route("10.1.0.0/16", 2), attrs=((transfer.RTA_NH_ID, b"\1\0\0\0"),))
-    assert "nexthop object" in transfer.why_not_movable(Inet((), (bad,)))
-    assert transfer.why_not_movable(Inet((), (route("10.1.0.0/16", 2),))) == ""
+    assert "nexthop object" in transfer.unmovable_reason(Inet((), (bad,)))
+    assert transfer.unmovable_reason(Inet((), (route("10.1.0.0/16", 2),))) == ""
 
 
 addresses = st.builds(

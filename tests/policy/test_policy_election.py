@@ -12,7 +12,7 @@ from failoverd.datapaths.base import standing
 from failoverd.datapaths.bond import DATAPATH
 from failoverd.kinds import Bond
 from failoverd.model.links import Link
-from failoverd.policy.election import MTU_GRACE, Rule, Seen, Standing, elect, why_unfit
+from failoverd.policy.election import MTU_GRACE, Rule, Seen, Standing, elect, unfit_reason
 
 RULE = Rule(hold_down=1.0, automatic=True)
 STANDBY = Link(2, "ens3nsby", up=True, carrier=True, master=9)
@@ -37,7 +37,7 @@ def stands(active: int, primary: Link | None, standby: Link | None) -> Standing:
     ],
 )
 def test_who_is_fit(slave: Link | None, why: str) -> None:
-    assert why_unfit(slave, joined=slave is not None and slave.master == 9) == why
+    assert unfit_reason(slave, joined=slave is not None and slave.master == 9) == why
 
 
 def test_the_standby_takes_over_at_once() -> None:
@@ -119,7 +119,7 @@ def test_only_the_fit_are_chosen_and_choosing_comes_to_rest(
     choice = elect(stands(active, primary, standby), Seen(fit, unlike), rule, NOW)
     if choice.slave:
         chosen = primary if choice.slave == 3 else standby
-        assert not why_unfit(chosen, joined=chosen is not None and chosen.master == 9)
+        assert not unfit_reason(chosen, joined=chosen is not None and chosen.master == 9)
         again = elect(stands(choice.slave, primary, standby), Seen(fit, unlike), rule, NOW)
         assert again.slave == 0
     assert choice.at is None or choice.at > NOW

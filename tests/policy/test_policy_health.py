@@ -20,8 +20,8 @@ from failoverd.policy.health import (
     judged,
     penalty,
     probed,
+    suppressed_reason,
     suppressed_until,
-    why_suppressed,
 )
 
 RULE = Rule()
@@ -84,7 +84,7 @@ def test_it_ends_at_that_moment_and_not_before() -> None:
     assert aged(damping, RULE, until - 0.001).suppressed
     over = aged(damping, RULE, until)
     assert not over.suppressed
-    assert (suppressed_until(over, RULE), why_suppressed(over, RULE)) == (None, "")
+    assert (suppressed_until(over, RULE), suppressed_reason(over, RULE)) == (None, "")
     assert penalty(over, RULE, until) == pytest.approx(RULE.reuse)
 
 
@@ -109,8 +109,8 @@ def test_no_pattern_costs_more_than_it_says() -> None:
 
 
 def test_why() -> None:
-    assert why_suppressed(Damping(), RULE) == ""
-    assert why_suppressed(failing(900, 4), RULE) == "it flaps, and is suppressed until it has been steady for 900 s"
+    assert suppressed_reason(Damping(), RULE) == ""
+    assert suppressed_reason(failing(900, 4), RULE) == "it flaps, and is suppressed until it has been steady for 900 s"
 
 
 # Path truth

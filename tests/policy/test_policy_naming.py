@@ -9,13 +9,13 @@ from failoverd.kinds.bond import SIGNATURE
 from failoverd.model.links import Link
 from failoverd.model.text import is_passing_name
 from failoverd.policy.naming import (
+    invalid_name_reason,
     mark,
+    marked_mac,
     new_mark,
-    our_mac,
     own_altnames,
     passing_name,
     unmarked_mac,
-    why_not_a_name,
 )
 
 MAC = "52:54:00:aa:bb:cc"
@@ -23,25 +23,25 @@ MAC = "52:54:00:aa:bb:cc"
 
 def test_a_master_is_known_by_its_mark() -> None:
     marked = frozenset({new_mark(MAC), mark(MAC), "enp1s0"})
-    assert our_mac(Link(9, "ens3", kind="bond", altnames=marked)) == MAC
-    assert our_mac(Link(9, "ens3", kind="dummy", altnames=marked)) == ""
-    assert our_mac(Link(9, "bond0", mac=MAC, kind="bond")) == ""
+    assert marked_mac(Link(9, "ens3", kind="bond", altnames=marked)) == MAC
+    assert marked_mac(Link(9, "ens3", kind="dummy", altnames=marked)) == ""
+    assert marked_mac(Link(9, "bond0", mac=MAC, kind="bond")) == ""
 
 
 def test_a_name_proves_nothing() -> None:
     """Any process can give its bond the name another master had while it was made, as another alternative name, too."""
     other = "52:54:00:aa:bb:dd"
-    assert our_mac(Link(9, passing_name(MAC), MAC, kind="bond", info=Bond(mode=1))) == ""
+    assert marked_mac(Link(9, passing_name(MAC), MAC, kind="bond", info=Bond(mode=1))) == ""
     assert unmarked_mac(Link(9, passing_name(MAC), MAC, kind="bond", info=Bond(mode=1))) == ""
     names = frozenset({mark(MAC), passing_name(other)})
     renamed = Link(9, passing_name(other), MAC, kind="bond", altnames=names, info=Bond(mode=1, lp_interval=SIGNATURE))
-    assert our_mac(renamed) == MAC
+    assert marked_mac(renamed) == MAC
     assert unmarked_mac(renamed) == ""
 
 
 def test_a_master_that_was_made_a_moment_ago_is_known_by_an_option_and_its_mac() -> None:
     made = Link(9, "bond7", MAC, kind="bond", info=Bond(mode=1, lp_interval=SIGNATURE))
-    assert our_mac(made) == ""
+    assert marked_mac(made) == ""
     assert unmarked_mac(made) == MAC
     assert unmarked_mac(Link(3, "ens4", MAC)) == ""
 
@@ -53,7 +53,7 @@ def test_what_only_looks_like_a_passing_name_is_not(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["failoverd-525400aabbc", "failoverd-525400AABBCC", "failoverd-new-525400aabbcc"])
 def test_what_only_looks_like_a_mark_is_not(name: str) -> None:
-    assert our_mac(Link(9, "ens3", kind="bond", altnames=frozenset({name}))) == ""
+    assert marked_mac(Link(9, "ens3", kind="bond", altnames=frozenset({name}))) == ""
 
 
 def test_the_passing_name() -> None:
@@ -86,4 +86,4 @@ def test_the_mark_is_nobody_elses_business() -> None:
     ],
 )
 def test_names_the_kernel_refuses(name: str, why: str) -> None:
-    assert why_not_a_name(name) == why
+    assert invalid_name_reason(name) == why

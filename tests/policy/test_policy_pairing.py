@@ -15,7 +15,14 @@ from failoverd.model.links import Filter, Link, Tc
 from failoverd.model.pairs import Pair, Verdict
 from failoverd.policy.naming import mark, new_mark, passing_name
 from failoverd.policy.pairing import Judgements, judge
-from failoverd.policy.stacking import bridge_of, stacked_on, upper_of, wants_everything, why_not_a_slave, why_other_mac
+from failoverd.policy.stacking import (
+    bridge_of,
+    changed_mac_reason,
+    enslaving_obstacle,
+    stacked_on,
+    upper_of,
+    wants_everything,
+)
 
 MAC = "52:54:00:aa:bb:cc"
 NIC = Link(2, "ens3", MAC, MAC, bus="virtio", driver="virtio_net")
@@ -65,8 +72,8 @@ def test_a_mac_that_somebody_has_set_is_not_taken_away_by_a_bond() -> None:
     assert reason(found, VF) == "ens3 has the same permanent MAC, but was refused"
     assert judged(NIC, vf).pairs == {MAC: Pair(MAC, nic=2)}
     assert judged(replace(other, master=9), vf, BOND).pairs == {MAC: Pair(MAC, nic=2, vf=3, master=9)}
-    assert why_not_a_slave(other, {2: other}) == why_other_mac(other)
-    assert why_not_a_slave(NIC, {2: NIC}) == ""
+    assert enslaving_obstacle(other, {2: other}) == changed_mac_reason(other)
+    assert enslaving_obstacle(NIC, {2: NIC}) == ""
 
 
 def test_a_pci_nic_with_a_paravirtual_driver_takes_the_place_of_a_missing_one() -> None:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from failoverd.config.spec import Naming
 from failoverd.model.links import IFNAMSIZ, Link
-from failoverd.policy.naming import formers, spare_name, was, why_not_a_name
+from failoverd.policy.naming import formers, invalid_name_reason, spare_name, was
 from failoverd.policy.wanted import (
     master_name,
+    name_conflict,
     nic_name,
     ours,
     own_name,
@@ -20,7 +21,6 @@ from failoverd.policy.wanted import (
     standby_name,
     standby_wish,
     wanted_altnames,
-    why_not,
 )
 
 MAC = "52:54:00:aa:bb:cc"
@@ -43,9 +43,9 @@ def test_a_device_knows_what_it_was_called() -> None:
 
 def test_a_name_is_taken_by_names_and_alternative_names() -> None:
     there = links(link(2, "ens3", "enp1s0"), link(3, "ens4"))
-    assert why_not("enp1s0", there, 3) == "it is a name of ens3"
-    assert why_not("enp1s0", there, 3, 2) == ""
-    assert why_not("ens 5", there, 3) == "it contains ' '"
+    assert name_conflict("enp1s0", there, 3) == "it is a name of ens3"
+    assert name_conflict("enp1s0", there, 3, 2) == ""
+    assert name_conflict("ens 5", there, 3) == "it contains ' '"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_standby_keeps_its_name_where_none_is_to_be_had() -> None:
 @given(st.text(max_size=20), st.text(max_size=10))
 def test_a_standbys_name_is_always_one_the_kernel_takes(master: str, suffix: str) -> None:
     name = standby_name(2, master, MAC, Naming(standby_suffix=suffix), {})
-    assert why_not_a_name(name) == ""
+    assert invalid_name_reason(name) == ""
     assert len(name.encode()) <= IFNAMSIZ
 
 

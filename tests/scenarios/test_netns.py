@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from failoverd_lab.netnssteps import why_not
+from failoverd_lab.netnssteps import unsupported_reason
 from failoverd_lab.parse import load
 from failoverd_lab.story import Scenario
 
@@ -23,7 +23,7 @@ TOLD = [
     pytest.param(story, datapath, id=f"{story.name}-{datapath}")
     for story in STORIES
     for datapath in DATAPATHS
-    if not why_not(story) and datapath in (story.datapaths or DATAPATHS)
+    if not unsupported_reason(story) and datapath in (story.datapaths or DATAPATHS)
 ]
 
 
@@ -54,11 +54,11 @@ def test_what_veths_cannot_show_is_refused_by_its_line(step: str, why: str, tmp_
         'name = "story"\nstory = "It."\n[[nic]]\nid = "pv"\nbus = "virtio"\nmac = "52:54:00:fa:11:01"\n'
         f"[[then]]\n{step}\n[[then]]\nsee = {{masters = 0}}\n"
     )
-    assert why_not(load(path)).startswith(f"{path}:8: {why}")
+    assert unsupported_reason(load(path)).startswith(f"{path}:8: {why}")
 
 
 def test_a_refused_story_ends_before_it_begins(tmp_path: Path) -> None:
-    story = next(story for story in STORIES if why_not(story))
+    story = next(story for story in STORIES if unsupported_reason(story))
     told = subprocess.run(
         [sys.executable, "-m", "failoverd_lab.cli", "run", story.file, "--in", "netns"],
         capture_output=True,
@@ -66,4 +66,4 @@ def test_a_refused_story_ends_before_it_begins(tmp_path: Path) -> None:
         timeout=60,
     )
     assert (told.returncode, told.stdout) == (CANNOT_TELL, "")
-    assert why_not(story) in told.stderr or "refuses a network namespace" in told.stderr
+    assert unsupported_reason(story) in told.stderr or "refuses a network namespace" in told.stderr

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.vm
 ROOT = Path(__file__).parents[2]
 NAME, OBJECT = "org.failoverd1", "/org/failoverd1"
 MASTER = f"{OBJECT}/master/{MAC.replace(':', '_')}"
-NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+NO_MAC = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 RULE = f"type='signal',sender='{NAME}'"
 SUBSCRIBERS = {
     "busctl": ("root", "stdbuf", "--output=L", "busctl", "monitor", f"--match={RULE}"),
@@ -102,23 +102,23 @@ async def everybody_may_read(pair: PairGuest) -> None:
         ],
     }
     for program, (introspect, read) in there.items():
-        code, said = await says(pair, *NOBODY, *introspect)
+        code, said = await says(pair, *NO_MAC, *introspect)
         assert code == 0, (program, said)
         assert {"FailedOver", "LastFailover", "Drain"} <= set(re.findall(r"\w+", said)), (program, said)
-        code, said = await says(pair, *NOBODY, *read)
+        code, said = await says(pair, *NO_MAC, *read)
         assert code == 0, (program, said)
         assert "accelerated" in said, (program, said)
 
 
 async def nobody_may_change(pair: PairGuest) -> None:
     """And with the same three programs."""
-    busctl = (*NOBODY, "busctl", "call", NAME)
+    busctl = (*NO_MAC, "busctl", "call", NAME)
     calls = [
         (*busctl, MASTER, f"{NAME}.Master", "Release"),
         (*busctl, MASTER, f"{NAME}.Master", "Drain", "u", "5"),
         (*busctl, OBJECT, f"{NAME}.Manager", "RenameLink", "ss", pair.name, "mine"),
-        (*NOBODY, "gdbus", "call", "--system", "-d", NAME, "-o", MASTER, "-m", f"{NAME}.Master.Drain", "5"),
-        (*NOBODY, "dbus-send", "--system", "--print-reply", f"--dest={NAME}", MASTER, f"{NAME}.Master.Release"),
+        (*NO_MAC, "gdbus", "call", "--system", "-d", NAME, "-o", MASTER, "-m", f"{NAME}.Master.Drain", "5"),
+        (*NO_MAC, "dbus-send", "--system", "--print-reply", f"--dest={NAME}", MASTER, f"{NAME}.Master.Release"),
     ]
     for words in calls:
         code, said = await says(pair, *words)

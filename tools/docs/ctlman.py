@@ -161,7 +161,7 @@ def _json() -> Iterator[str]:
             if not row.asked:
                 yield f".TP\n.I {roff(row.key)}"
                 null = ", or null" if row.optional else ""
-                yield roff(f"({row.kind.json}{null}) {facts.sentence(row)}")
+                yield roff(f"({row.type.json}{null}) {facts.sentence(row)}")
 
 
 def _commands() -> Iterator[str]:

@@ -16,7 +16,7 @@ from failoverd.core import document
 from failoverd.core.signal_table import BOOT, DAEMON, SIGNALS, WHEN, Told, event, pieces
 from failoverd.daemon.journald import DROPPED
 from failoverd.daemon.metrics import OWN
-from failoverd.model.facts import Kind, Row, Table, metric_name, sentence
+from failoverd.model.facts import Row, Table, Type, metric_name, sentence
 
 MARKED = re.compile(
     r"""(?P<begin>^(?:<!--[ ]|\.\\"[ ])table:[ ](?P<name>[a-z-]+)(?:[ ]-->)?\n)
@@ -114,7 +114,7 @@ def _metrics_of(table: Table[Any], labels: str) -> Iterator[tuple[str, str, str,
             text = f"1 for the one it is, 0 for the others. {sentence(row)}"
             yield f"`{metric_name(row, table.prefix)}`", "gauge", f"{labels}, `{row.key}`", text
         elif row.metric in ("gauge", "counter"):
-            text = f"1 or 0: {sentence(row)}" if row.kind is Kind.FLAG else sentence(row)
+            text = f"1 or 0: {sentence(row)}" if row.type is Type.FLAG else sentence(row)
             yield f"`{metric_name(row, table.prefix)}`", row.metric, labels, text
 
 

@@ -25,12 +25,12 @@ from failoverd.daemon.configurers.devices import bond_as_it_would_be, nic_as_it_
 from failoverd.model.links import Link
 
 
-def why_no_bond(link: Link, name: str, root: Path = Path("/")) -> str:
+def bond_obstacle(link: Link, name: str, root: Path = Path("/")) -> str:
     """Return why a bond called `name` is not the right choice for the pair of this paravirtual NIC, or ""."""
     nic, bond = nic_as_it_is(link, root), bond_as_it_would_be(link, name)
     return (
-        networkmanager.why_no_bond(root)
-        or networkd.why_no_bond(nic, bond, link.ifindex, root)
-        or ifupdown.why_no_bond(nic, root)
-        or clients.why_no_bond(root)
+        networkmanager.bond_obstacle(root)
+        or networkd.bond_obstacle(nic, bond, link.ifindex, root)
+        or ifupdown.bond_obstacle(nic, root)
+        or clients.bond_obstacle(root)
     )

@@ -13,7 +13,7 @@ CLIENTS = {"dhclient": "run/dhclient*.pid", "dhcpcd": "run/dhcpcd/*pid", "udhcpc
 """The pid file of each while it runs. A dhcpcd for all interfaces names its file just `pid`."""
 
 
-def why_no_bond(root: Path) -> str:
+def bond_obstacle(root: Path) -> str:
     """Return why a bond is not the right choice while such a client runs, or ""."""
     for client, pattern in CLIENTS.items():
         for pid in sorted(root.glob(pattern)):

@@ -25,7 +25,7 @@ NO_PATH = (OSError, ValueError, IndexError, NotImplementedError)
 """The exceptions for a word that is no path: too long, with a NUL, with a "**" inside a component, a "." alone."""
 
 
-def why_no_bond(nic: Device, root: Path) -> str:
+def bond_obstacle(nic: Device, root: Path) -> str:
     """Return why a bond would not be chosen as the NIC is, or ""."""
     for path, words in _lines(root / MAIN, root, DEPTH):
         if words[0] != "auto" and not words[0].startswith("allow-"):

@@ -48,7 +48,7 @@ class Network(NamedTuple):
         return not self.trouble and not self.match.miss(device)
 
 
-def why_no_bond(nic: Device, bond: Device, ifindex: int, root: Path) -> str:
+def bond_obstacle(nic: Device, bond: Device, ifindex: int, root: Path) -> str:
     """Return why a bond would not be configured as the NIC is, or ""."""
     if is_masked_unit(UNIT, root) and not is_running(UNIT, root):
         return ""

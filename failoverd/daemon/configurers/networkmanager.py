@@ -17,7 +17,7 @@ RUNNING = "run/NetworkManager/devices"
 UNIT = "NetworkManager.service"
 
 
-def why_no_bond(root: Path) -> str:
+def bond_obstacle(root: Path) -> str:
     """Return why a bond is not the right choice beside NetworkManager, or ""."""
     fact = _at_work(root)
     return f"NetworkManager {fact}, and its profiles for Ethernet cannot follow a NIC to a bond" if fact else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from failoverd.core.status import masters
-from failoverd.policy.health import why_suppressed
+from failoverd.policy.health import suppressed_reason
 from failoverd_lab.chaos.machine import ChaosMachine, ChaosPair
 from failoverd_lab.invariants import Device, Hardware, Machine
 from failoverd_lab.simkernel import state
@@ -79,4 +79,4 @@ def _is_automatic(chaos: ChaosMachine, pair: ChaosPair) -> bool:
     is_ordered = known is None or known.orders.drain is not None or known.held or not known.joined
     if is_ordered or not chaos.config.failback.automatic:
         return False
-    return known is not None and not why_suppressed(known.health.damping, chaos.config.damping)
+    return known is not None and not suppressed_reason(known.health.damping, chaos.config.damping)

@@ -214,7 +214,7 @@ class ChaosMachine:
             store=self.store,
             announce=self._announce,
             on_signal=self._signalled,
-            no_bond=self._why_no_bond,
+            no_bond=self._bond_obstacle,
             renames_live=can_rename_live(".".join(map(str, self.history.setup.release))),
             write_sysctl=self._write_sysctl,
         )
@@ -326,7 +326,7 @@ class ChaosMachine:
                 self.kernel.announce(ifindex, "arp")
         return ()
 
-    async def _why_no_bond(self, _nic: Link, _name: str) -> str:
+    async def _bond_obstacle(self, _nic: Link, _name: str) -> str:
         return self.no_bond
 
     def _complete(self, link: Link) -> Link:

@@ -22,25 +22,25 @@ from failoverd_lab.simkernel.bondelect import (
 )
 from failoverd_lab.simkernel.bondoptions import apply
 from failoverd_lab.simkernel.devices import INTERNAL, close, open_, set_mac, set_mtu
-from failoverd_lab.simkernel.net import Event, Kind, Net
+from failoverd_lab.simkernel.net import Event, LinkKind, Net
 from failoverd_lab.simkernel.state import Bond, BondPort, Device, Refused
 from failoverd_lab.simkernel.uppers import is_taken
 
 
-class Bonding(Kind):
+class Bonding(LinkKind):
     """The kind "bond"."""
 
     name = "bond"
     master = True
 
     def create(self, net: Net, device: Device, _attrs: dict[int, bytes], data: bytes) -> None:
-        """See Kind."""
+        """See LinkKind."""
         device.bond = Bond()
         device.flags |= n.IFF_MASTER
         apply(net, device, data)
 
     def change(self, net: Net, device: Device, data: bytes) -> None:
-        """See Kind."""
+        """See LinkKind."""
         apply(net, device, data)
 
     def open(self, net: Net, device: Device) -> None:
@@ -77,11 +77,11 @@ class Bonding(Kind):
                 set_mac(net, slave, mac)
 
     def add_slave(self, net: Net, master: Device, device: Device) -> None:
-        """See Kind."""
+        """See LinkKind."""
         enslave(net, master, device)
 
     def del_slave(self, net: Net, master: Device, device: Device) -> None:
-        """See Kind."""
+        """See LinkKind."""
         release(net, master, device)
 
     def removed(self, net: Net, device: Device) -> None:

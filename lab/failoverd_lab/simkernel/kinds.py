@@ -8,12 +8,12 @@ from failoverd_lab.simkernel import uapi as n
 from failoverd_lab.simkernel import wire
 from failoverd_lab.simkernel.devices import INTERNAL, close, mac_changed, open_, set_mtu, unregister
 from failoverd_lab.simkernel.linkwatch import operstate
-from failoverd_lab.simkernel.net import Event, Kind, Net
+from failoverd_lab.simkernel.net import Event, LinkKind, Net
 from failoverd_lab.simkernel.state import BridgeOptions, Device, Refused
 from failoverd_lab.simkernel.uppers import is_taken
 
 
-class Nic(Kind):
+class Nic(LinkKind):
     """A NIC on a bus: no rtnl kind, cannot be deleted, its carrier is the medium's.
 
     A virtio NIC has its carrier whether it is up or not; others (vmxnet3, most VFs) have none while they are down.
@@ -22,34 +22,34 @@ class Nic(Kind):
     deletable = False
 
     def open(self, net: Net, device: Device) -> None:
-        """See Kind."""
+        """See LinkKind."""
         net.watch.set_carrier(device, device.medium)
 
     def stop(self, net: Net, device: Device) -> None:
-        """See Kind."""
+        """See LinkKind."""
         if device.bus == "pci":
             net.watch.set_carrier(device, False)
 
 
-class Dummy(Kind):
+class Dummy(LinkKind):
     """Always has a carrier, and so no operstate but "unknown" (drivers/net/dummy.c)."""
 
     name = "dummy"
 
     def create(self, _net: Net, device: Device, _attrs: dict[int, bytes], _data: bytes) -> None:
-        """See Kind."""
+        """See LinkKind."""
         device.flags = n.IFF_BROADCAST | n.IFF_NOARP
         device.min_mtu = device.max_mtu = 0
         device.carrier, device.operstate = True, n.IF_OPER_UNKNOWN
 
 
-class Vlan(Kind):
+class Vlan(LinkKind):
     """An 802.1Q device on a lower one, whose state it follows (net/8021q)."""
 
     name = "vlan"
 
     def create(self, net: Net, device: Device, attrs: dict[int, bytes], data: bytes) -> None:
-        """See Kind. Texts as in vlan_validate() and vlan_newlink()."""
+        """See LinkKind. Texts as in vlan_validate() and vlan_newlink()."""
         options = wire.table(data)
         if not data:
             raise Refused(errno.EINVAL, "8021q: VLAN properties not specified")
@@ -71,17 +71,17 @@ class Vlan(Kind):
             device.mtu = lower.mtu
 
     def open(self, net: Net, device: Device) -> None:
-        """See Kind."""
+        """See LinkKind."""
         if device.lower is None or not device.lower.up:
             raise Refused(errno.ENETDOWN)
         net.watch.set_carrier(device, device.lower.carrier)
 
     def stop(self, net: Net, device: Device) -> None:
-        """See Kind."""
+        """See LinkKind."""
         net.watch.set_carrier(device, False)
 
     def set_mtu(self, _net: Net, device: Device, mtu: int) -> None:
-        """See Kind."""
+        """See LinkKind."""
         if device.lower is not None and mtu > device.lower.mtu:
             raise Refused(errno.ERANGE)
 
@@ -111,14 +111,14 @@ SHORTEST, LONGEST = 200, 3000
 """Bounds of a bridge's forward delay, in hundredths of a second (net/bridge/br_private_stp.h)."""
 
 
-class Bridge(Kind):
+class Bridge(LinkKind):
     """A bridge, as far as a port's messages go: it forwards nothing here."""
 
     name = "bridge"
     master = True
 
     def create(self, net: Net, device: Device, _attrs: dict[int, bytes], data: bytes) -> None:
-        """See Kind. It has a carrier before its first port; from then on it follows its ports."""
+        """See LinkKind. It has a carrier before its first port; from then on it follows its ports."""
         device.bridge = BridgeOptions()
         self.change(net, device, data)
         device.carrier, device.operstate = True, n.IF_OPER_UNKNOWN
@@ -161,7 +161,7 @@ class Bridge(Kind):
         self._follow(net, master)
 
     def removed(self, net: Net, device: Device) -> None:
-        """See Kind."""
+        """See LinkKind."""
         for port in list(device.ports):
             self.del_slave(net, device, port)
 

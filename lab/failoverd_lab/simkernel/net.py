@@ -45,7 +45,7 @@ class Listener(Protocol):
         """Queue it, or note the overrun."""
 
 
-class Kind:
+class LinkKind:
     """The operations that a driver or a kind of device can override (net_device_ops and rtnl_link_ops), with plain
     defaults."""
 
@@ -97,7 +97,7 @@ class Net:
         self.born = clock()
         self.timers = Timers()
         self.watch = LinkWatch(self)
-        self.kinds: dict[str, Kind] = {}
+        self.kinds: dict[str, LinkKind] = {}
         self.devices: dict[int, Device] = {}
         self.routes: list[Route] = []
         self.mirreds: dict[int, Mirred] = {}

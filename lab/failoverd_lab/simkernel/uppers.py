@@ -11,7 +11,7 @@ from functools import partial
 from failoverd_lab.simkernel import uapi as n
 from failoverd_lab.simkernel import wire
 from failoverd_lab.simkernel.devices import INTERNAL, close, mac_changed, open_, set_mtu, unregister
-from failoverd_lab.simkernel.net import Event, Kind, Net
+from failoverd_lab.simkernel.net import Event, LinkKind, Net
 from failoverd_lab.simkernel.state import Device, Refused
 
 MACVLAN_MODES = (1, 2, 4, 8, 16)
@@ -52,13 +52,13 @@ def _stand_on(net: Net, device: Device, lower: Device, attrs: dict[int, bytes]) 
     device.operstate = n.IF_OPER_UP if lower.carrier else n.IF_OPER_LOWERLAYERDOWN
 
 
-class Macvlan(Kind):
+class Macvlan(LinkKind):
     """The kind "macvlan"."""
 
     name = "macvlan"
 
     def create(self, net: Net, device: Device, attrs: dict[int, bytes], data: bytes) -> None:
-        """See Kind."""
+        """See LinkKind."""
         asked = {place: wire.number(value) for place, value in wire.table(data).items()}
         mode, flags = asked.get(n.IFLA_MACVLAN_MODE, MACVLAN_MODE_VEPA), asked.get(n.IFLA_MACVLAN_FLAGS, 0)
         if mode not in MACVLAN_MODES or flags & ~1:
@@ -72,7 +72,7 @@ class Macvlan(Kind):
             raise Refused(errno.EINVAL)
 
 
-class Ipvlan(Kind):
+class Ipvlan(LinkKind):
     """The kind "ipvlan"."""
 
     name = "ipvlan"
@@ -94,7 +94,7 @@ class Ipvlan(Kind):
         raise Refused(errno.EOPNOTSUPP)
 
 
-class Vrf(Kind):
+class Vrf(LinkKind):
     """The kind "vrf", as far as messages go: routes stay in the tables they were put in."""
 
     name = "vrf"
@@ -132,7 +132,7 @@ class Vrf(Kind):
         _cycle(net, device)
 
     def removed(self, net: Net, device: Device) -> None:
-        """See Kind."""
+        """See LinkKind."""
         for port in list(device.ports):
             self.del_slave(net, device, port)
 

@@ -7,14 +7,14 @@ from functools import partial
 
 from failoverd_lab.simkernel import devices, wire
 from failoverd_lab.simkernel import uapi as n
-from failoverd_lab.simkernel.net import Kind, Net
+from failoverd_lab.simkernel.net import LinkKind, Net
 from failoverd_lab.simkernel.state import Device, Refused
 
 HEAD = 16
 """Bytes of the struct ifinfomsg in front of the peer's attributes."""
 
 
-class Veth(Kind):
+class Veth(LinkKind):
     """The kind "veth"."""
 
     name = "veth"
