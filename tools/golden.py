@@ -249,7 +249,7 @@ def _on_top(world: World, dice: random.Random) -> None:
 
 
 def _address(world: World, dice: random.Random) -> None:
-    """A device gets an address that nobody expects there."""
+    """A device gets an unexpected address."""
     cidr = dice.choice(("10.9.0.4/24", "fd00:99::7/64", "192.0.2.1/32"))
     world.kernel.admin.add_address(dice.choice([seen.ifindex for seen in world.kernel.links()]), cidr)
 

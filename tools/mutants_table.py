@@ -143,7 +143,7 @@ MUTANTS = (
     Mutant(
         "release-in-a-wait", f"{PLAN}/release.py",
         "    return enslave(s, s.nic) or enslave(s, s.vf) or Wait(why)\n", "    return Wait(why)\n",
-        "nobody carries while a release waits",
+        "no slave carries while a release waits",
     ),
     Mutant(
         "bond-without-fail-over-mac", f"{DATAPATHS}/bond.py",
@@ -224,7 +224,7 @@ MUTANTS = (
         "signals-of-what-was-asked", f"{CORE}/failovers.py",
         "    if master is None or was is None or pair.failovers.active is None or was == pair.failovers.active:\n",
         "    if master is None or was is None or not pair.failovers.active or was == pair.failovers.active:\n",
-        "nobody hears that no slave carries, and the next failover is told from the wrong one",
+        "no signal says that no slave carries, and the next failover is told from the wrong one",
     ),
     Mutant(
         "joined-is-never-told", f"{CORE}/advance.py",

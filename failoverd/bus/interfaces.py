@@ -37,7 +37,7 @@ class Method:
     @property
     def whose(self) -> str:
         """The users who may call it, as a sentence."""
-        return "Root's, and whose the bus's policy says." if self.changes else "Everybody's."
+        return "Requires root, or the bus's policy to permit it." if self.changes else "Any user may call it."
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,7 +232,7 @@ COMMANDS: Mapping[str, Command] = {
         "make failoverd, installed by pip, a service of this system",
         "Copies its units, udev rules and bus policy below /etc, manual pages and completions below /usr/local/share, "
         "and prints the commands that start the service. A file that is there already is replaced only where an "
-        "earlier release has put it there and nobody has changed it since. A package does all of this itself.",
+        "earlier release has put it there and it is unchanged since. A package does all of this itself.",
         [
             ("install-service", "copy the files, and print what to run next"),
             ("install-service | sh", "run it as well"),

@@ -47,7 +47,7 @@ def read(path: str) -> list[Event]:
     except FileNotFoundError:
         raise HistoryError(f"no history at {path}; failoverd writes it as soon as it runs") from None
     except OSError as error:
-        raise HistoryError(f"{path}: {error.strerror}; it should be a file that everybody may read") from error
+        raise HistoryError(f"{path}: {error.strerror}; it should be a file that all users may read") from error
     return [event for event in map(_event, lines) if event is not None]
 
 

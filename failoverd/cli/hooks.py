@@ -81,7 +81,7 @@ PROGRAM = Program(
     {0: "there was nothing more to do", 2: "wrong usage, or no socket was handed over"},
     notes="""\
 Started by failoverd-hooks.socket; there is nothing to be run by hand. A hook is an executable in the directory, owned
-by root and writable by nobody else, with a name of letters, digits, - and _. What it finds in its environment is
+by root and writable by root alone, with a name of letters, digits, - and _. What it finds in its environment is
 described in failoverd's docs/reference/hooks.md.""",
 )
 

@@ -52,7 +52,7 @@ def _vlan(of: InterfaceOf) -> int | None:
 
 INTERFACE: Table[InterfaceOf] = Table(
     "Interface",
-    "A network interface, whoever it belongs to.",
+    "A network interface of any kind, in a pair or not.",
     (
         Row("name", Type.TEXT, "Its name.", lambda i: i.entry.seen.name),
         Row("ifindex", Type.NUMBER, "Its ifindex.", lambda i: i.entry.seen.ifindex),

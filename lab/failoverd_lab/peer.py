@@ -86,7 +86,7 @@ class Peer:
                 with trio.move_on_after(1):
                     await self._learned.wait()
             return
-        raise LabError(f"nobody on the lab's switch answered for {address} within {timeout:g} s")
+        raise LabError(f"no machine on the lab's switch answered for {address} within {timeout:g} s")
 
     async def send_probes(self, address: str, rate: float) -> None:
         """Send `rate` probes a second to an address until cancelled. Those to an unknown MAC are lost, as on a real

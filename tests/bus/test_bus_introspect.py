@@ -22,13 +22,14 @@ def told(interfaces: tuple[Interface, ...]) -> dict[str, str]:
 def test_whose_a_method_is_and_its_errors() -> None:
     look, order = Method("Look", "Looks."), Method("Order", "Does it.", changes=True, errors=("Busy", "Failed"))
     assert told((Interface("org.example1.Thing", "A thing.", methods=(look, order)),)) == {
-        "Look": "Looks. Everybody's.",
-        "Order": "Does it. Root's, and whose the bus's policy says. Errors, below org.example1.Error: Busy, Failed.",
+        "Look": "Looks. Any user may call it.",
+        "Order": "Does it. Requires root, or the bus's policy to permit it. "
+        "Errors, below org.example1.Error: Busy, Failed.",
     }
 
 
 def test_of_ours_every_one_is_told() -> None:
     found = told(INTERFACES)
     for method in (method for interface in INTERFACES for method in interface.methods):
-        assert ("Root's" if method.changes else "Everybody's") in found[method.name]
+        assert ("Requires root" if method.changes else "Any user may call it.") in found[method.name]
         assert found[method.name].endswith(f" Errors, below {ERROR}: {', '.join(method.errors)}.")

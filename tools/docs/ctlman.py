@@ -29,7 +29,7 @@ failoverctl \\- ask a running failoverd, and tell it what to do
 asks
 .BR failoverd (8)
 over its control socket, prints the answer, and tells by its exit code what to make of it.
-Reading is everybody's; what changes something is root's.
+Any user may read; what changes something requires root.
 It needs neither D\\-Bus nor a terminal.
 .PP
 Commands and options cannot be abbreviated.

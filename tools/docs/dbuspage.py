@@ -31,26 +31,26 @@ A fact has the same name and the same unit here as in `failoverctl --json`, in t
 [How to listen and call](../how-to.md#listen-on-d-bus), with busctl and gdbus.
 
 **Who may do what.** The bus's policy says it: `org.failoverd1.conf` in `/usr/share/dbus-1/system.d`. Reading is
-everybody's, changing is root's; the file shows how to give it to a group as well. The bus denies everything else
+free for all users, changing is root's; the file shows how to give it to a group as well. The bus denies everything else
 (`org.freedesktop.DBus.Error.AccessDenied`). Who changed something stands in failoverd's log, with the uid.
 
 **When there is no bus**, failoverd looks for it after 0.5 s, then after twice as long each time, up to every 10 s, and
 takes its name when there is one; also when the bus was restarted. Where the bus denies it the name, because the policy
-is not there, the log says so once, and it asks up to every 60 s. A name that somebody else has is not taken from him.
+is not there, the log says so once, and it asks up to every 60 s. failoverd does not take the name from another owner.
 Signals of what happened in between are not sent later; the objects are as things are. While failoverd does not run its
-name is nobody's (`org.freedesktop.DBus.Error.ServiceUnknown`), and no call starts it.
+name has no owner (`org.freedesktop.DBus.Error.ServiceUnknown`), and no call starts it.
 
 **Calls that wait.** Drain, SwitchTo, RenameLink and Reload answer when it is so, and after 8 s with TimedOut if it is
-not: the kernel and the neighbours take what time they need. Everybody else is served meanwhile.
+not: the kernel and the neighbours take what time they need. Other clients are served meanwhile.
 
 **What clients are told.** PropertiesChanged bears the new values, InterfacesAdded and InterfacesRemoved come from
 `/org/failoverd1`. Changes are collected for 0.1 s, or 0.02 s where a signal of ours is due, so that a failover itself
-waits for nothing of this; whoever reads gets what is true at that moment. A signal comes after the PropertiesChanged
-that belongs to it. Where the bus takes no more (256 KiB wait for it), changes of properties are put together, and of
-other signals the newest are dropped beyond 1000.
+waits for nothing of this; a client that reads gets what is true at that moment. A signal comes after the
+PropertiesChanged that belongs to it. Where the bus takes no more (256 KiB wait for it), changes of properties are put
+together, and of other signals the newest are dropped beyond 1000.
 
 **Who is answered first.** Orders (the methods that are root's, and whose the policy says), then root's questions, then
-everybody else's, where each user has his turn, however many connections and calls he has. 32 calls of one user may
+those of other users, who take turns, however many connections and calls each has. 32 calls of one user may
 wait, 512 of all, at each of the three; a further one is refused (`org.freedesktop.DBus.Error.LimitsExceeded`).
 Questions get a quarter of a CPU at most: after one, three times what it took goes by before the next (0.1 s at most).
 A question that wants no reply (NO_REPLY_EXPECTED) is not computed, and signals to failoverd are not read.
