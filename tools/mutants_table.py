@@ -234,7 +234,7 @@ MUTANTS = (
     ),
     Mutant(
         "a-gone-device-is-remembered", f"{CORE}/world.py",
-        "    for _, pair in about:\n        pair.forget(ifindex)\n", "",
+        "            one.forget(ifindex)\n", "            pass\n",
         "what was refused for a device is not void when it goes",
     ),
     Mutant(
