@@ -6,19 +6,17 @@
     looked-up configuration +
 
 The engine reads the kernel's socket itself: between a carrier loss and the response no other task has to be scheduled.
-An item put into the channel wakes it. All datagrams that the kernel has queued are looked at before the oldest is
-handled (netlink/lookahead.py), so a lost carrier does not wait behind links that another program creates. If the engine
-still cannot keep up, the kernel's queue overruns, and that is handled like any other overrun. The engine decides
-nothing, and only `step` changes the state. The engine reads no disk: files kept from earlier runs and the network's
-configuration are read in threads. It does write journals, drains and marks, below /run.
+An item put into the channel wakes it. What the kernel has queued is taken in by kernel_queue.py, and the actions are
+carried out by perform.py. The engine decides nothing, and only `step` changes the state. The engine reads no disk:
+files kept from earlier runs and the network's configuration are read in threads. It does write journals, drains and
+marks, below /run.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import trio
@@ -29,46 +27,16 @@ from failoverd.core.inputs import Input, NamesConfigured
 from failoverd.core.state import State, is_settled
 from failoverd.core.step import step
 from failoverd.daemon.background import Background
-from failoverd.daemon.keeping import JournalNotKeptError, MarksNotKeptError, keep
+from failoverd.daemon.kernel_queue import KernelQueue
+from failoverd.daemon.perform import Performer
 from failoverd.daemon.ports import Ports, recall
 from failoverd.daemon.udev_wait import UdevWait
-from failoverd.model.actions import (
-    Action,
-    Announce,
-    AskConfigurer,
-    AskLetGo,
-    AskMode,
-    AskUdev,
-    DropJournal,
-    Emit,
-    FetchInet,
-    KeepDamping,
-    KeepDrain,
-    KeepLost,
-    KeepMarks,
-    Peek,
-    ProbePaths,
-    Remember,
-    RememberName,
-    SaveJournal,
-    Say,
-    Send,
-    WakeAt,
-    Withheld,
-)
-from failoverd.model.events import Answered, Ending, Event, NotMarked, NotSaved, TimePassed
-from failoverd.model.owners import Owner
-from failoverd.model.requests import SetSysctl
-from failoverd.netlink.conversation import Conversation
-from failoverd.netlink.transport import is_overrun
-
-log = logging.getLogger("failoverd")
+from failoverd.model.actions import Action
+from failoverd.model.events import Ending, Event, TimePassed
 
 BACKLOG = 1000
 SHORTEST_WAIT = 0.001
 """Seconds. A timer that is due already waits this long too, so that timers can never keep the queue from being read."""
-SLICE = 0.002
-"""Seconds for which queued events are handled at a stretch, before other tasks get their turn."""
 STARTING = 10.0
 """Seconds in which the pairs found at the start are to be joined. READY follows in any case, as a boot waits for it."""
 SLOWNESS = 3.0
@@ -82,7 +50,6 @@ LOOKING = 0.1
 RETIRING = 1.0
 """Seconds that an ending failoverd has to move traffic to a path that works without it."""
 
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 Command = Callable[[State, float], Iterable[Event | Input]]
 
 
@@ -92,12 +59,11 @@ class Engine:
     def __init__(self, config: Config, ports: Ports) -> None:
         self.state = State(config, renames_live=ports.renames_live)
         self._ports = ports
-        self._talk = Conversation(ports.complete)
+        self._kernel = KernelQueue(ports.link_socket, ports.complete)
         self._send_event, self._events = trio.open_memory_channel[Event | Input | Command](BACKLOG)
         self._nap = trio.CancelScope()
-        self._wake = math.inf
         self._is_times_turn = True
-        self._background: Background
+        self._performer: Performer
         self._udev_wait = UdevWait(ports)
         self.stepped = trio.Event()
         """Set when the present turn, or else the next one, is over; then a new trio.Event replaces it."""
@@ -110,7 +76,7 @@ class Engine:
         """
         async with trio.open_nursery() as nursery:
             ports = self._ports
-            self._background = Background(
+            background = Background(
                 nursery,
                 ports.open_inet,
                 ports.announce,
@@ -119,14 +85,17 @@ class Engine:
                 ports.open_probe,
                 ports.read_mode,
             )
+            self._performer = Performer(
+                self.state, ports, self._kernel, background, self._udev_wait, self.udev_spoke, self.tell
+            )
             heard_of_names = trio.Event()
             nursery.start_soon(self._ask_for_names, heard_of_names)
             # This comes first. A start that does not know of a move, or of a release, would undo it.
             await self._step(await ports.read(partial(recall, ports.store)))
             with trio.move_on_after(READING):
                 await heard_of_names.wait()
-            self._talk.resync(trio.current_time())
-            await self._flush()
+            self._kernel.resync(self.state, trio.current_time())
+            await self._kernel.flush()
             while not self.state.synced:
                 await self._turn()
             patience = min(max(STARTING, SLOWNESS * ports.took_to_begin), STARTING_AT_MOST)
@@ -158,7 +127,7 @@ class Engine:
 
     async def resync(self) -> None:
         """Look at every device again."""
-        await self.tell(self._ask_again)
+        await self.tell(self._kernel.resync)
 
     async def retire(self) -> None:
         """Bring traffic to paths that work without failoverd, in RETIRING seconds at most, or none if all are safe."""
@@ -182,10 +151,6 @@ class Engine:
                 self._send_event.send_nowait(event)
                 self._nap.cancel()
 
-    def _ask_again(self, _state: State, now: float) -> Sequence[Event]:
-        self._talk.resync(now)
-        return ()
-
     async def _next(self, deadline: float) -> Event | Input | Command:
         """Return the next event from the channel, else from the kernel, else the passing of the deadline.
 
@@ -195,61 +160,29 @@ class Engine:
             return self._events.receive_nowait()
         except trio.WouldBlock:
             pass
-        if self._talk.is_behind:
+        if self._kernel.is_behind:
             await trio.lowlevel.checkpoint()
             self._is_times_turn = not self._is_times_turn and trio.current_time() >= deadline
-            return TimePassed() if self._is_times_turn else self._work
+            return TimePassed() if self._is_times_turn else self._kernel.work
         with trio.CancelScope(deadline=max(deadline, trio.current_time() + SHORTEST_WAIT)) as self._nap:
-            try:
-                self._talk.queue(await self._ports.link_socket.recv())
-            except OSError as error:
-                if not is_overrun(error):
-                    raise
-                return self._overrun
-            return self._work
+            return self._kernel.work if await self._kernel.receive() else self._kernel.overrun
         return TimePassed()
-
-    def _work(self, _state: State, now: float) -> Iterator[Event]:
-        """Take in all that the kernel has queued, yield its most important events first, and handle a part."""
-        while self._talk.is_behind:
-            yield from self._take_all(now)
-            yield from self._talk.foresee()
-            yield from self._talk.work(now)
-            if trio.current_time() >= now + SLICE:
-                return
-
-    def _take_all(self, now: float) -> Iterator[Event]:
-        while self._talk.has_room:
-            try:
-                datagram = self._ports.link_socket.recv_nowait()
-            except OSError as error:
-                if not is_overrun(error):
-                    raise
-                yield from self._overrun(self.state, now)
-            else:
-                if datagram is None:
-                    return
-                self._talk.queue(datagram)
-
-    def _overrun(self, _state: State, now: float) -> Sequence[Event]:
-        log.warning("the kernel's queue overflowed and events were lost; looking at all devices again")
-        return self._talk.overrun(now)
 
     async def _turn(self, latest: float = math.inf) -> None:
         """Wait for the next event or the next deadline, and take it in."""
         timeout = self.state.config.netlink.request_timeout
-        due = self._talk.deadline(timeout)
-        deadline = min(self._wake, latest, math.inf if due is None else due)
+        due = self._kernel.deadline(timeout)
+        deadline = min(self._performer.wake, latest, math.inf if due is None else due)
         item = await self._next(deadline)
         now = trio.current_time()
         events = item(self.state, now) if callable(item) else (item,)
         for event in events:
             await self._step(event)
-        for event in self._late(now, timeout) if not self._talk.is_behind else ():
+        for event in self._kernel.late(now, timeout) if not self._kernel.is_behind else ():
             await self._step(event)
         if self._udev_wait.is_worth_a_look:
             self.udev_spoke()
-        await self._flush()
+        await self._kernel.flush()
         self._ports.on_step(self.state)
         self._tell_waiters()
 
@@ -257,93 +190,12 @@ class Engine:
         self.stepped.set()
         self.stepped = trio.Event()
 
-    def _late(self, now: float, timeout: float) -> Sequence[Event]:
-        due = self._talk.deadline(timeout)
-        if due is None or now < due:
-            return []
-        log.warning("the kernel has not answered for %g s; looking at all devices again", timeout)
-        return self._talk.overdue(now, timeout)
-
     async def _step(self, event: Event | Input) -> None:
-        """Make one step and carry out its actions. After a journal that cannot be written, its owner's actions
-        are skipped."""
-        self._wake = math.inf
-        unkept: set[Owner] = set()
-        written: list[Answered] = []
-        unmarked: dict[str, str] = {}
-        for action in step(self.state, event, trio.current_time()):
-            if isinstance(action, Withheld) and action.owner in unkept:
-                continue
-            if isinstance(action, Send) and isinstance(action.requests[0], SetSysctl):
-                written.append(self._write(action))
-                continue
-            try:
-                await self._do(action)
-            except JournalNotKeptError as error:
-                log.error("%s", error)
-                unkept.add(error.owner)
-            except MarksNotKeptError as error:
-                unmarked[error.mac] = str(error)
-        for owner in sorted(unkept, key=str):
-            await self._step(NotSaved(owner))
-        for answered in written:
-            await self._step(answered)
-        for mac, why in unmarked.items():
-            await self._step(NotMarked(mac, why))
+        """Make one step and carry out its actions."""
+        actions = step(self.state, event, trio.current_time())
+        for follows in await self._performer.perform(actions, self._do):
+            await self._step(follows)
 
     async def _do(self, action: Action) -> None:
-        match action:
-            case Send():
-                await self._send(action)
-            case WakeAt(at):
-                self._wake = at
-            case Say(level, text):
-                log.log(LEVELS[level], "%s", text)
-            case Emit(signal):
-                self._ports.on_signal(signal)
-            case Peek(ifindex):
-                self._talk.peek(ifindex)
-            case FetchInet() | AskConfigurer() | AskMode() | Announce() | ProbePaths():
-                self._background.do(action, self.tell)
-            case AskUdev() | AskLetGo():
-                self._udev_wait.ask(action)
-                self.udev_spoke()
-            case (
-                SaveJournal()
-                | DropJournal()
-                | KeepLost()
-                | Remember()
-                | RememberName()
-                | KeepDrain()
-                | KeepDamping()
-                | KeepMarks()
-            ):
-                keep(self._ports.store, action)
-
-    def _write(self, action: Send) -> Answered:
-        """Write settings that are files. This happens at once, as the kernel applies each during the write. A plan puts
-        no other requests into a batch with them."""
-        log.info("%s: %s", action.ticket.owner, action.why)
-        sysctls = [request for request in action.requests if isinstance(request, SetSysctl)]
-        answers = tuple(self._ports.write_sysctl(one, self.state.name(one.ifindex)) for one in sysctls)
-        for request in sysctls:
-            log.debug("%s:   %s", action.ticket.owner, request.describe(self.state.name))
-        return Answered(action.ticket, action.requests, answers)
-
-    async def _send(self, action: Send) -> None:
-        """Send to the kernel first, then log: a line to the journal takes longer than the kernel's part."""
-        requests = action.requests if log.isEnabledFor(logging.DEBUG) else ()
-        lines = [request.describe(self.state.name) for request in requests]
-        self._talk.request(action.ticket, action.requests, trio.current_time())
-        await self._flush()
-        log.info("%s: %s", action.ticket.owner, action.why)
-        for line in lines:
-            log.debug("%s:   %s", action.ticket.owner, line)
-
-    async def _flush(self) -> None:
-        """Flush the requests. What cannot be sent is not answered either, and is retried for that reason."""
-        while self._talk.out:
-            try:
-                await self._ports.link_socket.send(self._talk.out.pop(0))
-            except OSError as error:
-                log.warning("the kernel does not take a request: %s; looking at all devices again soon", error)
+        """Carry out one action. Simulations count and cut here."""
+        await self._performer.do(action)

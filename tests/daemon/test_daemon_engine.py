@@ -19,7 +19,7 @@ from failoverd.config.spec import Config, Pairing
 from failoverd.core.configurers import READING
 from failoverd.core.state import State
 from failoverd.core.status import status
-from failoverd.daemon import engine
+from failoverd.daemon import kernel_queue
 from failoverd.daemon.background import ReadMode
 from failoverd.daemon.engine import SLOWNESS, STARTING, STARTING_AT_MOST, Engine
 from failoverd.daemon.notify import Notifier
@@ -150,7 +150,7 @@ class Machine:
     def on_step(self, _state: State) -> None:
         self.stepped.set()
         if self.due_already:
-            self.engine._wake = -math.inf
+            self.engine._performer.wake = -math.inf
 
     async def open_inet(self) -> Any:
         self.on_look()
@@ -276,7 +276,7 @@ def test_a_lost_carrier_does_not_wait_behind_the_links_that_others_make() -> Non
 
 def test_a_timer_is_not_kept_waiting_by_what_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time has every other turn, and each turn is short."""
-    monkeypatch.setattr(engine, "SLICE", -1.0)
+    monkeypatch.setattr(kernel_queue, "SLICE", -1.0)
     turns: list[bool] = []
 
     async def body(machine: Machine) -> None:
