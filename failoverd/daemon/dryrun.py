@@ -19,8 +19,8 @@ from failoverd.daemon.reading import NoBond
 from failoverd.daemon.store import Store
 from failoverd.model.actions import Action, AskLetGo, AskUdev, FetchInet, Say, Send
 from failoverd.model.events import Answered, Event, InetSeen, LetGo, Synced, UdevDone
-from failoverd.netlink.conversation import Complete
 from failoverd.netlink.fetch import Opener, fetch_inet
+from failoverd.netlink.known_devices import Complete
 from failoverd.netlink.listing import list_links
 from failoverd.netlink.transport import Transport
 from failoverd.plan.predict import predict

@@ -17,7 +17,8 @@ from failoverd.core.state import State
 from failoverd.model.events import Event
 from failoverd.model.owners import Ticket
 from failoverd.model.requests import Request
-from failoverd.netlink.conversation import Complete, Conversation
+from failoverd.netlink.conversation import Conversation
+from failoverd.netlink.known_devices import Complete
 from failoverd.netlink.transport import Transport, is_overrun
 
 log = logging.getLogger("failoverd")

@@ -49,8 +49,8 @@ from failoverd.daemon.store import DiskStore
 from failoverd.daemon.udev_wait import hold
 from failoverd.model.signals import Signal
 from failoverd.netlink.announce import announce
-from failoverd.netlink.conversation import Complete
 from failoverd.netlink.devices import Devices, read_mode
+from failoverd.netlink.known_devices import Complete
 from failoverd.netlink.probe import Probe
 from failoverd.netlink.sockdiag import NETLINK_SOCK_DIAG
 from failoverd.netlink.transport import EVENTS, KernelSocket

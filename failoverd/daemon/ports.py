@@ -17,8 +17,8 @@ from failoverd.dataclass import dataclass
 from failoverd.model.links import Link
 from failoverd.model.requests import SetSysctl
 from failoverd.model.signals import Signal
-from failoverd.netlink.conversation import Complete
 from failoverd.netlink.fetch import Opener
+from failoverd.netlink.known_devices import Complete
 from failoverd.netlink.transport import Transport
 
 log = logging.getLogger("failoverd")

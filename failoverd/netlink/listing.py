@@ -6,7 +6,8 @@ import trio
 
 from failoverd.model.events import Synced
 from failoverd.model.links import Link
-from failoverd.netlink.conversation import Complete, Conversation
+from failoverd.netlink.conversation import Conversation
+from failoverd.netlink.known_devices import Complete
 from failoverd.netlink.transport import Transport
 
 

@@ -13,7 +13,8 @@ from failoverd.model.inet import Address
 from failoverd.model.links import Link
 from failoverd.model.owners import PairOf, Part, Ticket
 from failoverd.model.requests import AddAddress, AddAltname, SetMaster, SetUp
-from failoverd.netlink.conversation import LARGEST, Conversation
+from failoverd.netlink.batches import LARGEST
+from failoverd.netlink.conversation import Conversation
 from failoverd.netlink.dump import TRIES
 
 TICKET = Ticket(PairOf("52:54:00:aa:bb:cc"), Part.MOVE)

@@ -92,7 +92,7 @@ def test_a_datagram_that_cannot_be_read_ends_all_foresight(talk: Conversation) -
     # The loss that was seen ahead is read, and the dump's row behind it is younger.
     assert seen(list(talk.work(0.0))) == [(3, True, False)]
     list(talk.work(0.0))
-    assert talk._known[3].carrier
+    assert talk._devices._links[3].carrier
 
 
 def test_an_overrun_makes_what_is_queued_void(talk: Conversation) -> None:
