@@ -41,7 +41,7 @@ MUTANTS = (
         "a NIC that is no slave counts as fit",
     ),
     Mutant(
-        "pair-any-two-vfs", f"{POLICY}/pairing.py",
+        "pair-any-two-vfs", f"{POLICY}/one_mac.py",
         "    return held[0] if len(held) == 1 else None\n", "    return held[0] if held else candidates[0]\n",
         "of several NICs of one MAC the first is taken",
     ),

@@ -20,7 +20,7 @@ class Pairings:
     """See Judgements."""
     verdicts: dict[int, Judgement] = field(default_factory=dict)
     """By ifindex. A device that can be in no pair, whatever the others are, has none here; see
-    policy.pairing.excluded.
+    policy.exclusion.excluded.
     """
     judged: dict[str, set[int]] = field(default_factory=dict)
     """The devices that were judged with a MAC."""

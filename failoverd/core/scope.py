@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from failoverd.core.state import State
 from failoverd.model.links import PEERS, Link
 from failoverd.model.linktable import WITH_MAC
+from failoverd.policy.exclusion import NO_MAC
 from failoverd.policy.naming import mark, marked_mac, unmarked_mac
-from failoverd.policy.pairing import NO_MAC
 
 
 def concerned(state: State, link: Link) -> set[str]:

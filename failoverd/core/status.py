@@ -10,8 +10,8 @@ from failoverd.core.reasons import lost_text
 from failoverd.core.state import PairState, State
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair, Verdict
+from failoverd.policy.exclusion import excluded
 from failoverd.policy.health import suppressed_reason
-from failoverd.policy.pairing import excluded
 
 
 def status(state: State) -> Document:

@@ -96,7 +96,7 @@ class Machine:
         """Return the NICs of a pair that could carry and that failoverd may use: with a wire, and not in another
         master.
 
-        Of two VFs with one MAC neither is joined (policy/pairing.py), so only one that was joined already counts; nor
+        Of two VFs with one MAC neither is joined (policy/one_mac.py), so only one that was joined already counts; nor
         is a VF that something stands on (policy/stacking.py).
         """
         bond = self.bond(one.mac)
