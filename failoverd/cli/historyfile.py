@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from failoverd.config.regular import read_regular
-from failoverd.core.signal_table import keys
+from failoverd.core.signal_facts import keys
 from failoverd.model.facts import Type
 
 Event = dict[str, Any]

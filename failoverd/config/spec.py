@@ -1,8 +1,8 @@
 """The configuration as the other rooms read it: frozen, each key with its type, default and meaning.
 
 This is the one table of keys. The reader, the reference page, the example file and the reload's log line are all
-derived from it (see `keys`), so a key that is added here is known, checked and documented everywhere. `Config()` is the
-configuration of a machine without any file.
+derived from it (see `keys`), so a key that is added here is known, checked and documented everywhere. The module is
+long because it has one row a key. `Config()` is the configuration of a machine without any file.
 
 The defaults stand where a reader of the code expects them, and mypy knows each key by its type; the price is
 `Annotated`, which is why this module must not postpone its annotations.

@@ -1,65 +1,28 @@
 """The tables of properties: of failoverd itself, of a master, of a slave, and of a NIC.
 
 The status document is made from them (core/status.py), and so is everything that shows it: D-Bus, JSON, the metrics,
-the reference pages. A new property is one row here, with the function that finds its value.
+the reference pages. A new property is one row here, with the function that finds its value. This module is long because
+it has one row a fact.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from failoverd import __version__
 from failoverd.core.datapath_choice import DATAPATHS
-from failoverd.core.signal_table import CONDITIONS, SIGNALS, WHEN, pieces, record
-from failoverd.core.state import PairState, State
+from failoverd.core.signal_facts import pieces, record
+from failoverd.core.signal_table import CONDITIONS, SIGNALS, WHEN
+from failoverd.core.state import State
+from failoverd.core.views import MasterOf, Nic, SlaveOf
 from failoverd.model.facts import Row, Table, Type
 from failoverd.model.links import Link
-from failoverd.model.pairs import Pair
 from failoverd.policy.election import unfit_reason
 from failoverd.policy.health import PATHS, describe, suppressed_until
-from failoverd.policy.naming import is_named
 
 Document = dict[str, Any]
 
 STATES = ("accelerated", "on-standby", "degraded", "joining", "releasing", "released", "alone")
-
-
-class MasterOf(NamedTuple):
-    """A pair, in which the facts about its master are found."""
-
-    state: State
-    pair: PairState
-    found: Pair
-    link: Link | None
-    nic: Link | None
-    vf: Link | None
-    name: str
-    active: int
-    """The ifindex of the slave that carries, 0 for none."""
-
-
-class SlaveOf(NamedTuple):
-    """One of the two NICs of a joined pair."""
-
-    master: MasterOf
-    link: Link
-    role: str
-
-
-class Nic(NamedTuple):
-    """A device and its verdict."""
-
-    link: Link
-    verdict: str
-    reason: str
-
-
-def master_of(state: State, pair: PairState, found: Pair) -> MasterOf:
-    """Return the present view of a pair."""
-    link, nic, vf = state.link(found.master), state.link(found.nic), state.link(found.vf)
-    # While the master has a passing name, it is shown under the name of the NIC that it will get it from.
-    shown = link if link is not None and is_named(link, pair.mac) else nic
-    return MasterOf(state, pair, found, link, nic, vf, shown.name if shown is not None else "", state.active(found))
 
 
 def _slave(m: MasterOf, link: Link | None, role: str) -> Document | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from failoverd.core import document
 from failoverd.core.auto_naming import name_deviations
 from failoverd.core.datapath_choice import datapath_reason
-from failoverd.core.document import Document, Nic, master_of
+from failoverd.core.document import Document
 from failoverd.core.reasons import lost_text
 from failoverd.core.state import PairState, State
+from failoverd.core.views import Nic, master_of
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair, Verdict
 from failoverd.policy.exclusion import excluded

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from failoverd import __version__
 from failoverd.core.document import Document
-from failoverd.core.signal_table import Facts, facts, happened
+from failoverd.core.signal_facts import Facts, facts, happened
 from failoverd.daemon.disk_writer import DiskWriter
 from failoverd.daemon.files import hand_over, make_directory, put, set_aside
 from failoverd.model.signals import Moment, Signal

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from failoverd.core.document import Document
-from failoverd.core.signal_table import as_text, facts
+from failoverd.core.signal_facts import as_text, facts
 from failoverd.core.udev_marks import plain
 from failoverd.model.signals import Moment, Signal
 

@@ -28,7 +28,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from failoverd.core.document import Document
-from failoverd.core.signal_table import INFO, NOTICE, WARNING, as_text, facts, sentence, told
+from failoverd.core.signal_facts import as_text, facts, sentence, told
+from failoverd.core.signal_table import INFO, NOTICE, WARNING
 from failoverd.model.signals import Moment, Signal
 
 log = logging.getLogger("failoverd")

@@ -22,7 +22,8 @@ from typing import Any
 
 from failoverd.core import document as tables
 from failoverd.core.document import Document
-from failoverd.core.signal_table import SIGNALS, Told, told
+from failoverd.core.signal_facts import told
+from failoverd.core.signal_table import SIGNALS, Told
 from failoverd.daemon.exposition import Family, render
 from failoverd.daemon.files import put
 from failoverd.model.facts import Row, Table, Type, metric_name, sentence

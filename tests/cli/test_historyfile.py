@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from signals import JOINED, LOST, MAC, MOMENT, RELEASED, RENAMED
 
 from failoverd.cli.historyfile import HistoryError, is_new_boot, moment, place, read, select
-from failoverd.core.signal_table import facts
+from failoverd.core.signal_facts import facts
 from failoverd.daemon.history import History
 from failoverd.model.signals import Signal
 

@@ -12,10 +12,11 @@ from test_core_tc import joined as joined_by_tc
 from toykernel import MAC
 
 from failoverd.config.spec import Config, Damping
-from failoverd.core.document import MASTER, master_of
+from failoverd.core.document import MASTER
 from failoverd.core.health import Health
 from failoverd.core.inputs import Configured
 from failoverd.core.status import nics
+from failoverd.core.views import master_of
 from failoverd.datapaths import kernel
 from failoverd.model.events import LinkGone, LinkSeen, ReleaseAsked, Synced, TimePassed
 from failoverd.model.requests import SetActive, SetUp

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signals import BACK, JOINED, LOST, MAC, MOMENT, NO_MAC, RELEASED, RENAMED
 
-from failoverd.core.signal_table import SIGNALS, WHEN, as_text, facts, happened, keys, pieces, record, sentence, told
+from failoverd.core.signal_facts import as_text, facts, happened, keys, pieces, record, sentence, told
+from failoverd.core.signal_table import SIGNALS, WHEN
 from failoverd.model.signals import FailedOver, Signal
 from failoverd.policy.naming import passing_name
 

@@ -15,7 +15,7 @@ import pytest
 from signals import LOST, MOMENT
 
 from failoverd.cli.historyfile import read
-from failoverd.core.signal_table import facts
+from failoverd.core.signal_facts import facts
 from failoverd.daemon.disk_writer import WAITING, DiskWriter
 from failoverd.daemon.history import History, append, boot_id
 

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signals import BACK, JOINED, LOST, MAC, MOMENT, NO_MAC, RELEASED, RENAMED
 
-from failoverd.core.signal_table import SIGNALS, sentence
+from failoverd.core.signal_facts import sentence
+from failoverd.core.signal_table import SIGNALS
 from failoverd.daemon.journald import BURST, DROPPED, SOCKET, WINDOW, Journald, encode, find
 from failoverd.model.signals import Joined
 

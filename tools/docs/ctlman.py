@@ -11,7 +11,7 @@ from failoverd.cli.arguments import Command, Option
 from failoverd.cli.commands import CTL
 from failoverd.cli.usage import exit_codes, more_of, sentence
 from failoverd.core.document import DAEMON, LAST_FAILOVER, MASTER, NIC, SLAVE
-from failoverd.core.signal_table import event, keys
+from failoverd.core.signal_facts import event, keys
 from failoverd.inventory.rows import INTERFACE
 from failoverd.model import facts
 from failoverd.model.facts import Row

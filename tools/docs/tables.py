@@ -13,7 +13,8 @@ from typing import Any
 from roff import roff
 
 from failoverd.core import document
-from failoverd.core.signal_table import BOOT, DAEMON, SIGNALS, WHEN, Told, event, pieces
+from failoverd.core.signal_facts import event, pieces
+from failoverd.core.signal_table import BOOT, DAEMON, SIGNALS, WHEN, Told
 from failoverd.daemon.journald import DROPPED
 from failoverd.daemon.metrics import OWN
 from failoverd.model.facts import Row, Table, Type, metric_name, sentence
