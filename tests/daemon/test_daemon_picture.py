@@ -541,7 +541,10 @@ def test_a_lease_counts_where_its_address_is_on_the_interface(tmp_path: Path) ->
     batch("link add v0 type veth peer name v1\naddr add 10.0.0.2/24 dev v0\n")
     batch("link add w0 type veth peer name w1\naddr add 10.0.1.2/24 dev w0\naddr add 2001:db8::2/64 dev w1\n")
     with subprocess.Popen(["sleep", "600"]) as client:
-        with_picture(body, tmp_path)
+        try:
+            with_picture(body, tmp_path)
+        finally:
+            client.kill()
 
 
 def test_it_holds_more_than_the_kernel_queues() -> None:
