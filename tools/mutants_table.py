@@ -80,13 +80,13 @@ MUTANTS = (
     ),
     Mutant(
         "handover-forgets-the-vf", f"{PLAN}/handover.py",
-        "    wanted = transfer.to_device(transfer.union(journal.inet, journal.extra), master.ifindex)\n",
+        "    wanted = transfer.to_device(inet_sets.union(journal.inet, journal.extra), master.ifindex)\n",
         "    wanted = transfer.to_device(journal.inet, master.ifindex)\n",
         "the VF's own addresses are forgotten for a moment, and put right by the last look",
     ),
     Mutant(
         "check-forgets-the-vf", f"{PLAN}/handover.py",
-        "    whole = transfer.union(journal.inet, journal.extra)\n", "    whole = journal.inet\n",
+        "    whole = inet_sets.union(journal.inet, journal.extra)\n", "    whole = journal.inet\n",
         "what the VF had of its own and the kernel refused once is lost",
     ),
     Mutant(
@@ -96,7 +96,7 @@ MUTANTS = (
     ),
     Mutant(
         "no-routes-are-moved", f"{PLAN}/transfer.py",
-        "    routes: list[Request] = [AddRoute(r) for r in wanted.routes if _route_key(r) not in known]\n",
+        "    routes: list[Request] = [AddRoute(r) for r in wanted.routes if route_key(r) not in known]\n",
         "    routes: list[Request] = []\n",
         "a join loses every route",
     ),
@@ -107,8 +107,8 @@ MUTANTS = (
     ),
     Mutant(
         "six-are-not-moved", f"{PLAN}/transfer.py",
-        "[AddAddress(a) for a in _missing_addresses(wanted, there) if not is_link_local(a)]",
-        "[AddAddress(a) for a in _missing_addresses(wanted, there) if a.family != AF_INET6]",
+        "[AddAddress(a) for a in missing_addresses(wanted, there) if not is_link_local(a)]",
+        "[AddAddress(a) for a in missing_addresses(wanted, there) if a.family != AF_INET6]",
         "a join loses the IPv6 addresses",
     ),
     Mutant(
@@ -125,7 +125,7 @@ MUTANTS = (
     ),
     Mutant(
         "release-looks-at-the-master-only", f"{PLAN}/release.py",
-        "    if not transfer.is_in(there, journal.inet):\n", "    if False:\n",
+        "    if not inet_sets.is_in(there, journal.inet):\n", "    if False:\n",
         "what came to the master after the journal was written is lost in a release",
     ),
     Mutant(

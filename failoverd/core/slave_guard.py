@@ -40,7 +40,7 @@ from failoverd.model.links import Link
 from failoverd.model.owners import Part
 from failoverd.model.pairs import Goal, Inet, Pair
 from failoverd.model.requests import DropAddress, DropRoute, Request, SetMaster, SetUp
-from failoverd.plan import transfer
+from failoverd.plan import inet_sets, transfer
 
 if TYPE_CHECKING:
     from failoverd.core.state import PairState, State
@@ -254,7 +254,7 @@ def _take_off(state: State, pair: PairState, found: Pair, now: float) -> list[Ac
 
 def _all_of(inet: Inet) -> list[Request]:
     """IPv4 routes go with the last address; IPv6 ones stay, and some would be preferred to the master's."""
-    routes: list[Request] = [DropRoute(route) for route in inet.routes if transfer.is_own_route6(route)]
+    routes: list[Request] = [DropRoute(route) for route in inet.routes if inet_sets.is_own_route6(route)]
     return [*routes, *transfer.drop_all(inet), *transfer.drop_links_local(inet)]
 
 

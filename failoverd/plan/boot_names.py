@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import DropAltname, Rename, Request, SetUp
-from failoverd.plan import names, transfer
+from failoverd.plan import inet_sets, names
 from failoverd.plan.situation import Do, Look, Situation, Wait
 from failoverd.policy.naming import swap_name
 
@@ -23,7 +23,7 @@ def take_name(s: Situation) -> Do | Look | Wait | None:
     both = [link for link in (nic, holder) if link is not None]
     if look := s.look_at(*(link for link in both if link.up)):
         return look
-    if any(transfer.adds_to(Inet(), s.seen(link)) for link in both):
+    if any(inet_sets.adds_to(Inet(), s.seen(link)) for link in both):
         return None
     requests: list[Request] = [SetUp(link.ifindex, up=False) for link in both if link.up]
     last: list[Request] = []

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from failoverd.model.links import Link
 from failoverd.model.pairs import Journal
-from failoverd.plan import names, transfer
+from failoverd.plan import inet_sets, names, transfer
 from failoverd.plan.situation import Do, Next, Situation, Wait, Write
 
 
@@ -30,8 +30,8 @@ def enslave(s: Situation, slave: Link | None, journal: Journal | None = None) ->
         return name
     if look := s.look_at(slave):
         return look
-    seen = transfer.own(s.seen(slave))
-    if journal is not None and not transfer.is_in(seen, journal.extra):
-        return Write(replace(journal, extra=transfer.union(journal.extra, seen)))
+    seen = inet_sets.own(s.seen(slave))
+    if journal is not None and not inet_sets.is_in(seen, journal.extra):
+        return Write(replace(journal, extra=inet_sets.union(journal.extra, seen)))
     *down, enslave = requests
     return Do((*transfer.drop_all(seen), *down, *name, enslave), f"enslave {slave.name} to {master.name}")

@@ -21,7 +21,7 @@ from dataclasses import replace
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet, Journal
 from failoverd.model.requests import AddAltname, AddRoute, DropAltname, Rename, Request, SetMtu, SetUp, TryMaster
-from failoverd.plan import likeness, names, transfer
+from failoverd.plan import inet_sets, likeness, names, transfer
 from failoverd.plan.situation import Do, Finish, GiveUp, Next, Situation, Wait, Write
 from failoverd.policy.naming import PREFIX, is_new, new_mark, spare_name
 from failoverd.policy.stacking import obstacle
@@ -34,7 +34,7 @@ def is_vf_in_use(journal: Journal) -> bool:
     Then the machine's root file system may come by it, from the initramfs on: it is not enslaved before its addresses
     have another place.
     """
-    return transfer.adds_to(Inet(), journal.extra)
+    return inet_sets.adds_to(Inet(), journal.extra)
 
 
 def handover(s: Situation, master: Link, journal: Journal) -> Next:
@@ -62,7 +62,7 @@ def handover(s: Situation, master: Link, journal: Journal) -> Next:
         return GiveUp(f"{journal.name} could not be moved to a master, and was given back: {refusal}")
     if not shape and not up:
         return _check(s, master, journal)
-    wanted = transfer.to_device(transfer.union(journal.inet, journal.extra), master.ifindex)
+    wanted = transfer.to_device(inet_sets.union(journal.inet, journal.extra), master.ifindex)
     there = s.seen(master)
     addresses = (*transfer.add_links_local(wanted, there), *up, *transfer.add_others(wanted, there, journal.up))
     left = transfer.drop_all(s.seen(nic))
@@ -70,7 +70,7 @@ def handover(s: Situation, master: Link, journal: Journal) -> Next:
         # The VF receives for the master until it is down. Only then are its IPv6 routes free, each of which exists
         # once.
         its = transfer.to_device(journal.extra, master.ifindex).routes
-        again = [AddRoute(route) for route in its if transfer.is_own_route6(route)]
+        again = [AddRoute(route) for route in its if inet_sets.is_own_route6(route)]
         left += [*transfer.drop_all(s.seen(s.vf)), *vfs, *again]
     return Do((*shape, *addresses, *left), f"move {journal.name} to its master")
 
@@ -134,11 +134,14 @@ def _last_look(s: Situation, master: Link, journal: Journal) -> Next | None:
     vf = s.vf if not s.is_in(s.vf) and is_vf_in_use(journal) else None
     if step := look_closely(s, nic, vf, master) if nic is not None else s.look_at(vf, master):
         return step
-    inet, extra = transfer.renewed(journal.inet, s.seen(nic)), transfer.own(transfer.union(journal.extra, s.seen(vf)))
-    whole, given = transfer.union(journal.inet, journal.extra), transfer.given(s.seen(master))
-    is_masters = transfer.is_in(given, transfer.union(whole, transfer.to_device(whole, master.ifindex)))
-    inet = inet if is_masters else transfer.union(inet, given)
-    is_known = is_masters and transfer.is_in(s.seen(nic), journal.inet) and transfer.is_in(s.seen(vf), journal.extra)
+    inet, extra = (
+        inet_sets.renewed(journal.inet, s.seen(nic)),
+        inet_sets.own(inet_sets.union(journal.extra, s.seen(vf))),
+    )
+    whole, given = inet_sets.union(journal.inet, journal.extra), inet_sets.given(s.seen(master))
+    is_masters = inet_sets.is_in(given, inet_sets.union(whole, transfer.to_device(whole, master.ifindex)))
+    inet = inet if is_masters else inet_sets.union(inet, given)
+    is_known = is_masters and inet_sets.is_in(s.seen(nic), journal.inet) and inet_sets.is_in(s.seen(vf), journal.extra)
     if is_known and dict(inet.settings) == dict(journal.inet.settings):
         return None
     return Write(replace(journal, inet=inet, extra=extra))
@@ -186,14 +189,14 @@ def _check(s: Situation, master: Link, journal: Journal) -> Next:
     if nic is not None and not s.is_in(nic) and not s.is_held(nic):
         as_standby = Do(tuple(s.datapath.attach(nic, master)), f"enslave {nic.name} to {master.name} as its standby")
         return refused_standby(s, nic, master) or as_standby
-    whole = transfer.union(journal.inet, journal.extra)
+    whole = inet_sets.union(journal.inet, journal.extra)
     if reason := likeness.unsettled_reason(s, whole, master):
         return Wait(reason)
     if look := s.look_at(master, nic, s.vf):
         return look
-    if not transfer.is_in(s.seen(nic), whole):
+    if not inet_sets.is_in(s.seen(nic), whole):
         # It came to the NIC between the last look at it and the move.
-        return Write(replace(journal, inet=transfer.union(journal.inet, transfer.own(s.seen(nic)))))
+        return Write(replace(journal, inet=inet_sets.union(journal.inet, inet_sets.own(s.seen(nic)))))
     wanted = transfer.to_device(whole, master.ifindex)
     there = s.seen(master)
     if step := s.rest(likeness.forgotten(wanted, there, master.ifindex), f"make {master.name} like its NIC again"):
@@ -212,7 +215,7 @@ def _end(s: Situation, master: Link, journal: Journal, wanted: Inet) -> Next:
 
     The NIC would take, in its old place, what the kernel refuses on a master: so such a join is undone, if it can be.
     """
-    lost = transfer.missing(wanted, s.seen(master))
+    lost = inet_sets.missing(wanted, s.seen(master))
     if (refusal := s.refused_for_good(transfer.additions(lost))) and s.nic is not None and not s.upper(master):
         return GiveUp(f"{journal.name} could not be moved to a master, and was given back: {refusal}", unbondable=True)
     return Finish(lost)

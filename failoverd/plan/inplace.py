@@ -13,7 +13,7 @@ from __future__ import annotations
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import SetUp
-from failoverd.plan import names, transfer
+from failoverd.plan import inet_sets, names, transfer
 from failoverd.plan.situation import Do, Next, Rest, Situation, Wait
 from failoverd.policy.naming import is_marked
 from failoverd.policy.stacking import wants_everything
@@ -74,12 +74,12 @@ def _move(s: Situation, vf: Link, master: Link) -> Next | None:
         # The VF was emptied before it was silenced. If it was up already, router advertisements may have given it
         # addresses and routes since; they are no configuration to move, and a master brought up for them would look
         # configured to its network manager.
-        seen = transfer.without_advertised(seen)
-    if reason := transfer.unmovable_reason(seen):
+        seen = inet_sets.without_advertised(seen)
+    if reason := inet_sets.unmovable_reason(seen):
         return Wait(f"{vf.name}: {reason}; take that route away or write it without the object")
-    if transfer.has_own_routes6(seen):
+    if inet_sets.has_own_routes6(seen):
         return Wait(f"{vf.name} has IPv6 routes of its own, which {master.name} cannot have beside it; take them away")
-    in_use = transfer.adds_to(Inet(), seen)
+    in_use = inet_sets.adds_to(Inet(), seen)
     if in_use and (ready := s.may(s.datapath.create(s.mac, master, s.config))):
         return Do(ready, f"make {master.name} ready for what {vf.name} has of its own")
     if in_use and not master.up:
@@ -100,5 +100,5 @@ def _silence(s: Situation, vf: Link) -> Next | None:
     drops = [*transfer.drop_all(seen), *transfer.drop_links_local(seen)]
     if step := s.rest(drops, f"take the addresses off {vf.name}"):
         return step
-    down = s.may([SetUp(vf.ifindex, up=False)]) if vf.up and transfer.is_advertised_to(seen) else ()
+    down = s.may([SetUp(vf.ifindex, up=False)]) if vf.up and inet_sets.is_advertised_to(seen) else ()
     return Do(down, f"flush the routes a router has given {vf.name}") if down else None

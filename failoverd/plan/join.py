@@ -24,7 +24,7 @@ from failoverd.model.links import Link
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import AddAltname
-from failoverd.plan import likeness, names, transfer
+from failoverd.plan import inet_sets, likeness, names, transfer
 from failoverd.plan.boot_names import take_name
 from failoverd.plan.enslave import enslave
 from failoverd.plan.handover import equip, handover, is_vf_in_use, look_closely, refused_standby
@@ -125,19 +125,19 @@ def _first_look(s: Situation, master: Link, nic: Link) -> Next:
     if look := s.look_at(nic, s.vf, master):
         return look
     for link in (nic, s.vf):
-        if link is not None and (reason := transfer.unmovable_reason(s.seen(link))):
+        if link is not None and (reason := inet_sets.unmovable_reason(s.seen(link))):
             return GiveUp(f"{link.name}: {reason}; take that route away or write it without the object")
     if reason := likeness.unlike_bond_reason(s.seen(nic), nic.name):
         return GiveUp(reason, unbondable=True)
     if step := equip(s, master, s.seen(nic), nic.name):
         return step
-    extra = transfer.own(s.seen(s.vf))
+    extra = inet_sets.own(s.seen(s.vf))
     return Write(_describe(s, nic, Journal(s.mac, Goal.JOINED, nic.name, nic.up, nic.mtu, extra=extra)))
 
 
 def _describe(s: Situation, nic: Link, journal: Journal) -> Journal:
     """Describe the master to be. Where only the VF was in use, the master is up although the NIC was not."""
-    up = nic.up or transfer.adds_to(Inet(), journal.extra)
+    up = nic.up or inet_sets.adds_to(Inet(), journal.extra)
     name = names.master_name(s, nic)
     altnames = names.others(s, nic, name)
     return replace(journal, name=name, up=up, mtu=nic.mtu, altnames=altnames, inet=_whole(s, nic), nic=nic.ifindex)
@@ -145,4 +145,4 @@ def _describe(s: Situation, nic: Link, journal: Journal) -> Journal:
 
 def _whole(s: Situation, nic: Link) -> Inet:
     """Return the NIC's configuration, with the rest of an earlier move that the NIC should have had."""
-    return transfer.union(s.seen(nic), transfer.to_device(s.lost, nic.ifindex)) if s.lost != Inet() else s.seen(nic)
+    return inet_sets.union(s.seen(nic), transfer.to_device(s.lost, nic.ifindex)) if s.lost != Inet() else s.seen(nic)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet
-from failoverd.plan import transfer
+from failoverd.plan import inet_sets, transfer
 from failoverd.plan.situation import Do, Keep, Next, Situation
 
 
@@ -23,7 +23,7 @@ def regain(s: Situation, device: Link | None) -> Next | None:
         return None
     if look := s.look_at(device):
         return look
-    left = transfer.missing(wanted, s.seen(device))
+    left = inet_sets.missing(wanted, s.seen(device))
     if left != wanted:
         return Keep(left)
     return Do(due, f"try again what {device.name} has lost")

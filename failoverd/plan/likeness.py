@@ -15,8 +15,8 @@ from failoverd.model.links import Link
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import Request, SetAttribute, SetSysctl
 from failoverd.model.settings import ADDRESS_MODE, IPV6_FORWARDING, IPV6_MTU, STABLE, SYSCTLS, full_name
+from failoverd.plan.inet_sets import NTF_PROXY
 from failoverd.plan.situation import Do, Situation
-from failoverd.plan.transfer import NTF_PROXY
 
 ON = "1"
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import AddAltname, DropAltname, Rename, Request, SetAttribute, SetMtu, SetUp
-from failoverd.plan import likeness, names, transfer
+from failoverd.plan import inet_sets, likeness, names, transfer
 from failoverd.plan.enslave import enslave
 from failoverd.plan.inplace import release_in_place
 from failoverd.plan.leftovers import regain
@@ -47,7 +47,7 @@ def _abandon(s: Situation, master: Link) -> Next:
         return Wait("the kernel keeps it")
     if look := s.look_at(master):
         return look
-    given, called = transfer.given(s.seen(master)), own_altnames(master)
+    given, called = inet_sets.given(s.seen(master)), own_altnames(master)
     if s.nic is None and (given.addresses or called):
         what = ", ".join([*map(str, given.addresses), *called])
         return Wait(
@@ -61,8 +61,8 @@ def _abandon(s: Situation, master: Link) -> Next:
 def _inherit(s: Situation, master: Link, nic: Link, given: Inet) -> Next | None:
     """Have the NIC inherit these addresses, and the master's alternative names, each of which exists only once."""
     journal = s.journal or Journal(s.mac, Goal.JOINED, nic.name, nic.up, nic.mtu)
-    if transfer.adds_to(journal.extra, given):
-        return Write(replace(journal, extra=transfer.union(journal.extra, given)))
+    if inet_sets.adds_to(journal.extra, given):
+        return Write(replace(journal, extra=inet_sets.union(journal.extra, given)))
     moves: list[Request] = []
     for name in own_altnames(master):
         # The last one puts it back where the NIC cannot have it, and is refused otherwise.
@@ -83,7 +83,7 @@ def _prepare(s: Situation, master: Link, nic: Link) -> Next:
         return Do(requests, f"take {nic.name} out of {master.name} while the VF carries")
     if look := s.look_at(master, nic):
         return look
-    if reason := transfer.unmovable_reason(s.seen(master)):
+    if reason := inet_sets.unmovable_reason(s.seen(master)):
         return Wait(f"{master.name}: {reason}; take that route away or write it without the object")
     return Write(_describe(s, master, nic))
 
@@ -92,10 +92,10 @@ def _describe(s: Situation, master: Link, nic: Link) -> Journal:
     """Describe the NIC as it has to be in the end. A join that was cut in the middle left part of it in its journal."""
     begun = s.under_way(Goal.JOINED)
     lost = transfer.to_device(s.lost, master.ifindex)
-    seen = replace(s.seen(master), addresses=transfer.union(s.seen(master), s.seen(nic)).addresses)
-    seen = transfer.union(seen, lost)
+    seen = replace(s.seen(master), addresses=inet_sets.union(s.seen(master), s.seen(nic)).addresses)
+    seen = inet_sets.union(seen, lost)
     if begun is not None:
-        whole = transfer.union(transfer.union(begun.inet, begun.extra), transfer.own(seen))
+        whole = inet_sets.union(inet_sets.union(begun.inet, begun.extra), inet_sets.own(seen))
         name = names.released_name(s, begun.name, nic)
         return replace(begun, toward=Goal.RELEASED, name=name, inet=whole, extra=Inet())
     name, altnames = names.released_name(s, master.name, nic), own_altnames(master)
@@ -107,9 +107,9 @@ def _give_back(s: Situation, master: Link, nic: Link, journal: Journal) -> Next:
     if look := s.look_at(master, nic):
         return look
     # A NIC that is up on its own goes down for its name, and the kernel then takes its IPv6 addresses and all routes.
-    there = s.seen(master) if nic.master or not nic.up else transfer.union(s.seen(master), s.seen(nic))
-    if not transfer.is_in(there, journal.inet):
-        return Write(replace(journal, inet=transfer.union(journal.inet, there)))
+    there = s.seen(master) if nic.master or not nic.up else inet_sets.union(s.seen(master), s.seen(nic))
+    if not inet_sets.is_in(there, journal.inet):
+        return Write(replace(journal, inet=inet_sets.union(journal.inet, there)))
     if todo := [request for request in _unlike(s, nic, journal) if request not in s.blocked]:
         return likeness.write(todo, f"make {nic.name} like {journal.name}")
     remove = s.may(s.datapath.remove(master))
@@ -137,7 +137,7 @@ def _unlike(s: Situation, nic: Link, journal: Journal) -> list[Request]:
 
 def _configure(s: Situation, nic: Link, journal: Journal) -> list[Request]:
     """The MTU is set in any case: a slave that leaves gets from the kernel the MTU it had when it came."""
-    wanted = transfer.to_device(transfer.union(journal.inet, journal.extra), nic.ifindex)
+    wanted = transfer.to_device(inet_sets.union(journal.inet, journal.extra), nic.ifindex)
     there = s.seen(nic)
     requests: list[Request] = [SetMtu(nic.ifindex, journal.mtu), *transfer.add_links_local(wanted, there)]
     requests += [SetUp(nic.ifindex, up=True)] if journal.up else []
@@ -157,21 +157,21 @@ def afterwards(s: Situation, journal: Journal) -> Next:
     if rename and rename[0] not in s.hopeless and s.may(rename):
         if nic.up and (look := s.look_at(nic)):
             return look
-        if not transfer.is_in(s.seen(nic), journal.inet):
+        if not inet_sets.is_in(s.seen(nic), journal.inet):
             # What has come since is in no journal yet, and some of it goes when the NIC goes down for its name.
-            return Write(replace(journal, inet=transfer.union(journal.inet, transfer.own(s.seen(nic)))))
+            return Write(replace(journal, inet=inet_sets.union(journal.inet, inet_sets.own(s.seen(nic)))))
         down: list[Request] = [SetUp(nic.ifindex, up=False)] if nic.up else []
         return Do((*down, *rename), f"give {nic.name} its name back")
     if look := s.look_at(nic):
         return look
     step = s.rest(likeness.files(_unlike(s, nic, journal)), f"give {nic.name} the settings its master had")
     step = step or s.rest([*rename, *_missing(s, nic, journal)], f"put the rest on {nic.name}")
-    return step or Finish(transfer.missing(_wanted(nic, journal), s.seen(nic)))
+    return step or Finish(inet_sets.missing(_wanted(nic, journal), s.seen(nic)))
 
 
 def _wanted(nic: Link, journal: Journal) -> Inet:
     moved = journal.inet if journal.cut else Inet()
-    return transfer.to_device(transfer.union(moved, journal.extra), nic.ifindex)
+    return transfer.to_device(inet_sets.union(moved, journal.extra), nic.ifindex)
 
 
 def _missing(s: Situation, nic: Link, journal: Journal) -> list[Request]:

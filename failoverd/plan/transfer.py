@@ -19,30 +19,33 @@ import struct
 from collections.abc import Iterable
 from dataclasses import replace
 
-from failoverd.model.inet import FOREVER, Address, Label, Neighbour, Route
+from failoverd.model.inet import FOREVER, Address, Route
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import AddAddress, AddLabel, AddNeighbour, AddRoute, DropAddress, Request
 from failoverd.plan.gateways import Prefix, has_gateway, on_link
+from failoverd.plan.inet_sets import (
+    AF_INET6,
+    IFA_ADDRESS,
+    RTA_NH_ID,
+    RTPROT_KERNEL,
+    RTPROT_RA,
+    address_key,
+    is_link_local,
+    missing_addresses,
+    missing_labels,
+    missing_neighbours,
+    route_key,
+)
 
-AF_INET6 = 10
-IFA_F_TEMPORARY = 0x01
 IFA_F_NODAD = 0x02
 IFA_F_DADFAILED = 0x08
 IFA_F_TENTATIVE = 0x40
-IFA_F_MANAGETEMPADDR = 0x100
 IFA_F_NOPREFIXROUTE = 0x200
-IFA_ADDRESS = 1
 IFA_LABEL = 3
-SCOPE_LINK = 253
 RTN_UNICAST = 1
 RT_TABLE_LOCAL = 255
-RTPROT_KERNEL = 2
-RTPROT_RA = 9
 RTA_DST = 1
 RTA_PRIORITY = 6
-RTA_NH_ID = 30
-NDA_DST = 1
-NTF_PROXY = 0x08
 
 
 def to_device(inet: Inet, ifindex: int) -> Inet:
@@ -116,14 +119,9 @@ def _order(route: Route) -> tuple[bool, int]:
     return has_gateway(route), -route.dst_len
 
 
-def is_link_local(address: Address) -> bool:
-    """Whether this is an IPv6 link-local address."""
-    return address.family == AF_INET6 and address.scope == SCOPE_LINK
-
-
 def add_links_local(wanted: Inet, there: Inet) -> list[Request]:
     """Add the missing link-local addresses. They are added while the device is down, ahead of the kernel's own."""
-    return [AddAddress(a) for a in _missing_addresses(wanted, there) if is_link_local(a)]
+    return [AddAddress(a) for a in missing_addresses(wanted, there) if is_link_local(a)]
 
 
 def add_others(wanted: Inet, there: Inet, up: bool) -> list[Request]:
@@ -131,13 +129,13 @@ def add_others(wanted: Inet, there: Inet, up: bool) -> list[Request]:
 
     Routes and neighbours need a device that is up: both go when it goes down.
     """
-    addresses: list[Request] = [AddAddress(a) for a in _missing_addresses(wanted, there) if not is_link_local(a)]
-    labels: list[Request] = [AddLabel(label) for label in _missing_labels(wanted, there)]
+    addresses: list[Request] = [AddAddress(a) for a in missing_addresses(wanted, there) if not is_link_local(a)]
+    labels: list[Request] = [AddLabel(label) for label in missing_labels(wanted, there)]
     if not up:
         return labels + addresses
-    known = {_route_key(r) for r in there.routes}
-    routes: list[Request] = [AddRoute(r) for r in wanted.routes if _route_key(r) not in known]
-    return [*labels, *addresses, *routes, *(AddNeighbour(n) for n in _missing_neighbours(wanted, there))]
+    known = {route_key(r) for r in there.routes}
+    routes: list[Request] = [AddRoute(r) for r in wanted.routes if route_key(r) not in known]
+    return [*labels, *addresses, *routes, *(AddNeighbour(n) for n in missing_neighbours(wanted, there))]
 
 
 def add_again(wanted: Inet, there: Inet) -> list[Request]:
@@ -146,8 +144,8 @@ def add_again(wanted: Inet, there: Inet) -> list[Request]:
     The machine's other NIC has it, and has answered the duplicate address detection, or will. Where that has failed on
     both NICs, the address is checked once more, with the other NIC's answer out of the way.
     """
-    by_key = {_address_key(a): a for a in wanted.addresses if a.family == AF_INET6}
-    found = ((a, by_key[_address_key(a)]) for a in there.addresses if _address_key(a) in by_key)
+    by_key = {address_key(a): a for a in wanted.addresses if a.family == AF_INET6}
+    found = ((a, by_key[address_key(a)]) for a in there.addresses if address_key(a) in by_key)
     doubted = ((a, w) for a, w in found if a.flags & (IFA_F_DADFAILED | IFA_F_TENTATIVE * bool(w.flags & IFA_F_NODAD)))
     return [request for a, w in doubted for request in (_drop(a), AddAddress(_unchecked(w)))]
 
@@ -178,131 +176,3 @@ def _drop(address: Address) -> Request:
 def drop_links_local(there: Inet) -> list[Request]:
     """Remove a NIC's link-local addresses: its master has the same ones, on the same link."""
     return [DropAddress(replace(a, valid=FOREVER, preferred=FOREVER)) for a in there.addresses if is_link_local(a)]
-
-
-def union(first: Inet, second: Inet) -> Inet:
-    """Return everything that is in either. Where both have it, the first one's is taken."""
-    addresses = {_address_key(a): a for a in (*second.addresses, *first.addresses)}
-    routes = {_route_key(r): r for r in (*second.routes, *first.routes)}
-    return Inet(
-        tuple(addresses[key] for key in _in_order(_address_key(a) for a in (*first.addresses, *second.addresses))),
-        tuple(routes[key] for key in _in_order(_route_key(r) for r in (*first.routes, *second.routes))),
-        (*first.neighbours, *_missing_neighbours(second, first)),
-        (*first.labels, *_missing_labels(second, first)),
-        tuple({**dict(second.settings), **dict(first.settings)}.items()),
-    )
-
-
-def own(inet: Inet) -> Inet:
-    """Return the part of a VF's configuration that goes to the master: all but its settings, which are the NIC's."""
-    return replace(inet, settings=())
-
-
-def given(inet: Inet) -> Inet:
-    """Return what programs and users have put on a device, without what the kernel and routers give it."""
-    rest = without_advertised(own(inet))
-    addresses = tuple(a for a in rest.addresses if not is_link_local(a))
-    return replace(rest, addresses=addresses, routes=tuple(r for r in rest.routes if r.protocol != RTPROT_KERNEL))
-
-
-def renewed(journal: Inet, seen: Inet) -> Inet:
-    """Return the journal's configuration with what has come since. Each setting is as it is now."""
-    return union(Inet(settings=seen.settings), union(journal, seen))
-
-
-def adds_to(first: Inet, second: Inet) -> bool:
-    """Whether the second has an address that the first has not, link-local ones aside."""
-    return any(not is_link_local(a) for a in _missing_addresses(second, first))
-
-
-def is_in(part: Inet, whole: Inet) -> bool:
-    """Whether the whole has everything of the part, settings aside, of which every device has all."""
-    routes = {_route_key(r) for r in part.routes} - {_route_key(r) for r in whole.routes}
-    others = _missing_neighbours(part, whole) or _missing_labels(part, whole)
-    return not routes and not others and not _missing_addresses(part, whole)
-
-
-def missing(wanted: Inet, there: Inet) -> Inet:
-    """Return the wanted configuration that is not there, without settings and routes that advertisements bring back."""
-    known = {_route_key(r) for r in there.routes}
-    return Inet(
-        tuple(_missing_addresses(wanted, there)),
-        tuple(r for r in wanted.routes if _route_key(r) not in known and r.protocol != RTPROT_RA),
-        tuple(_missing_neighbours(wanted, there)),
-        tuple(_missing_labels(wanted, there)),
-    )
-
-
-def has_own_routes6(inet: Inet) -> bool:
-    """Whether there are IPv6 routes that a program or a user has set.
-
-    There is only one such route to a place at a metric, whatever the device (net/ipv6/ip6_fib.c, fib6_add_rt2node), so
-    it cannot be on another device first.
-    """
-    return any(r.family == AF_INET6 and r.protocol not in (RTPROT_KERNEL, RTPROT_RA) for r in inet.routes)
-
-
-def is_advertised_to(inet: Inet) -> bool:
-    """Whether a router advertisement has left routes. They outlive the last address, until the device is down."""
-    return any(r.family == AF_INET6 and r.protocol == RTPROT_RA for r in inet.routes)
-
-
-def without_advertised(inet: Inet) -> Inet:
-    """Return the configuration without the results of router advertisements.
-
-    The kernel marks the addresses that it makes of a prefix, and its temporary ones (net/ipv6/addrconf.c,
-    addrconf_prefix_rcv_add_addr).
-    """
-    made = IFA_F_MANAGETEMPADDR | IFA_F_TEMPORARY
-    addresses = tuple(a for a in inet.addresses if a.family != AF_INET6 or not a.flags & made)
-    return replace(inet, addresses=addresses, routes=tuple(r for r in inet.routes if r.protocol != RTPROT_RA))
-
-
-def is_own_route6(route: Route) -> bool:
-    """Whether this is an IPv6 route that the kernel has not made for an address of the device."""
-    return route.family == AF_INET6 and route.protocol != RTPROT_KERNEL and not route.hops
-
-
-def unmovable_reason(inet: Inet) -> str:
-    """Return what of this configuration could not be restored on another device, in words, or ""."""
-    lasting = [route for route in inet.routes if route.protocol != RTPROT_RA]
-    if any(kind == RTA_NH_ID for route in lasting for kind, _ in route.attrs):
-        return "a route through it uses a nexthop object (ip nexthop), which failoverd cannot move"
-    return ""
-
-
-def _missing_addresses(wanted: Inet, there: Inet) -> list[Address]:
-    known = {_address_key(a) for a in there.addresses}
-    return [a for a in wanted.addresses if _address_key(a) not in known]
-
-
-def _missing_neighbours(wanted: Inet, there: Inet) -> list[Neighbour]:
-    known = {_neighbour_key(n) for n in there.neighbours}
-    return [n for n in wanted.neighbours if _neighbour_key(n) not in known]
-
-
-def _missing_labels(wanted: Inet, there: Inet) -> list[Label]:
-    known = {(label.prefix, label.prefixlen) for label in there.labels}
-    return [label for label in wanted.labels if (label.prefix, label.prefixlen) not in known]
-
-
-def _neighbour_key(neighbour: Neighbour) -> object:
-    return (neighbour.family, neighbour.flags & NTF_PROXY, dict(neighbour.attrs).get(NDA_DST, b""))
-
-
-def _in_order(keys: Iterable[object]) -> dict[object, None]:
-    return dict.fromkeys(keys)
-
-
-def _address_key(address: Address) -> object:
-    """The identity of an address on a device: for IPv6 the prefix does not count, for IPv4 the peer counts, too."""
-    if address.family == AF_INET6:
-        return (address.family, address.local)
-    return (address.family, address.local, address.prefixlen, dict(address.attrs).get(IFA_ADDRESS, address.local))
-
-
-def _route_key(route: Route) -> object:
-    """The identity of a route, whichever device it is on."""
-    hops = tuple((h.weight, h.attrs) for h in route.hops)
-    fixed = (route.family, route.dst_len, route.src_len, route.tos, route.table, route.protocol, route.type)
-    return (*fixed, tuple(sorted(route.attrs)), hops)

@@ -24,7 +24,7 @@ from failoverd.config.spec import Config, Master
 from failoverd.model.events import AdoptAsked, ReleaseAsked
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import DropAddress, Request, SetActive
-from failoverd.plan.transfer import union
+from failoverd.plan.inet_sets import union
 from failoverd.policy.naming import mark
 
 FOUR, SIX, VFS = "10.0.0.2/24", "2001:db8::2/64", "10.9.0.4/24"

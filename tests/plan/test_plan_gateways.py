@@ -9,7 +9,7 @@ from toykernel import address, route
 
 from failoverd.model.inet import Hop
 from failoverd.model.pairs import Inet
-from failoverd.plan import transfer
+from failoverd.plan import inet_sets, transfer
 from failoverd.plan.gateways import RTNH_F_ONLINK
 
 DEFAULT = route("0.0.0.0/0", 2, "10.0.0.1")
@@ -51,4 +51,4 @@ def test_each_next_hop_has_its_own_gateway() -> None:
 
 def test_the_marked_route_is_the_same_route() -> None:
     inet = Inet((), (DEFAULT,))
-    assert transfer.is_in(inet, transfer.to_device(inet, 9))
+    assert inet_sets.is_in(inet, transfer.to_device(inet, 9))

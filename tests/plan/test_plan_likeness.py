@@ -13,7 +13,7 @@ from failoverd.model.inet import Label, Neighbour
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet, Journal
 from failoverd.model.requests import AddAddress, AddLabel, AddNeighbour, SetAttribute, SetSysctl
-from failoverd.plan import likeness, transfer
+from failoverd.plan import inet_sets, likeness, transfer
 from failoverd.plan.join import join
 from failoverd.plan.release import release
 from failoverd.plan.situation import Do, Finish, GiveUp, Keep, Look, Rest, Wait, Write
@@ -100,10 +100,10 @@ def test_neighbours_and_labels_move_and_are_told_apart() -> None:
     assert transfer.add_others(there, Inet(), up=False) == [AddLabel(replace(label, ifindex=9))]
     wanted = [AddNeighbour(replace(entry, ifindex=9)), AddNeighbour(replace(proxy, ifindex=9))]
     assert transfer.add_others(there, Inet(labels=there.labels), up=True) == wanted
-    assert transfer.is_in(nics, there)
-    assert not transfer.is_in(nics, replace(there, neighbours=there.neighbours[:1]))
-    assert not transfer.is_in(nics, replace(there, labels=()))
-    assert transfer.union(nics, there) == nics
+    assert inet_sets.is_in(nics, there)
+    assert not inet_sets.is_in(nics, replace(there, neighbours=there.neighbours[:1]))
+    assert not inet_sets.is_in(nics, replace(there, labels=()))
+    assert inet_sets.union(nics, there) == nics
 
 
 def test_what_a_master_is_refused_ends_the_join() -> None:
@@ -119,8 +119,8 @@ def test_what_a_master_is_refused_ends_the_join() -> None:
 
 
 def test_what_a_router_will_bring_again_is_not_lost() -> None:
-    advertised, own = route("2001:db8::/32", 9, protocol=transfer.RTPROT_RA), route("10.1.0.0/16", 9)
-    assert transfer.missing(Inet(routes=(advertised, own)), Inet()).routes == (own,)
+    advertised, own = route("2001:db8::/32", 9, protocol=inet_sets.RTPROT_RA), route("10.1.0.0/16", 9)
+    assert inet_sets.missing(Inet(routes=(advertised, own)), Inet()).routes == (own,)
 
 
 def test_what_is_lost_is_tried_again_when_its_time_has_come() -> None:

@@ -25,7 +25,7 @@ from failoverd.model.requests import (
     SetUp,
     TryMaster,
 )
-from failoverd.plan import transfer
+from failoverd.plan import inet_sets
 from failoverd.plan.join import join
 from failoverd.plan.release import release
 from failoverd.plan.situation import Do, Finish, GiveUp, Look, Rest, Situation, Wait, Write
@@ -38,7 +38,7 @@ PASSING = Link(9, passing_name(MAC), MAC, kind="bond", info=Bond(mode=1), altnam
 MASTER = replace(PASSING, name="ens3", up=True, carrier=True, altnames=MARKED)
 BEGUN = Journal(MAC, Goal.JOINED, "ens3", True, 1500, cut=True, nic=2)
 BACK = replace(BEGUN, toward=Goal.RELEASED, nic=NIC.ifindex)
-OBJECT = Inet((), (replace(route("10.1.0.0/16", 2), attrs=((transfer.RTA_NH_ID, b"\1\0\0\0"),)),))
+OBJECT = Inet((), (replace(route("10.1.0.0/16", 2), attrs=((inet_sets.RTA_NH_ID, b"\1\0\0\0"),)),))
 
 
 def situation(**what: Any) -> Situation:
@@ -179,7 +179,7 @@ def test_a_vf_in_use_waits_for_udev_and_for_its_name_before_it_comes_along() -> 
     assert [request for request in moved.requests if request in order] == order
     late = Inet((address("10.9.0.5/24", 3),))
     seen = situation(nic=NIC, vf=vf, master=PASSING, journal=journal, inet={2: Inet(), 3: late})
-    assert join(seen) == Write(replace(journal, extra=transfer.union(own, late)))
+    assert join(seen) == Write(replace(journal, extra=inet_sets.union(own, late)))
 
 
 def test_a_nic_that_is_up_and_cannot_be_joined_keeps_no_routes_of_the_masters() -> None:

@@ -13,7 +13,7 @@ from toykernel import IFA_LABEL, KERNEL, address, route
 from failoverd.model.inet import FOREVER, Address, Hop, Route
 from failoverd.model.pairs import Inet
 from failoverd.model.requests import AddAddress, AddRoute, DropAddress
-from failoverd.plan import gateways, transfer
+from failoverd.plan import gateways, inet_sets, transfer
 
 RA = 9
 LOCAL = address("fe80::1/64", 2)
@@ -99,8 +99,8 @@ def test_advertised_routes_stand_one_step_behind() -> None:
 
 def test_what_is_advertised_needs_no_nexthop_object() -> None:
     plain = route("::/0", 2, "fe80::9", protocol=RA, metric=1024)
-    given = Inet((), (replace(plain, attrs=(*plain.attrs, (transfer.RTA_NH_ID, b"\1\0\0\0"))),))
-    assert transfer.unmovable_reason(given) == ""
+    given = Inet((), (replace(plain, attrs=(*plain.attrs, (inet_sets.RTA_NH_ID, b"\1\0\0\0"))),))
+    assert inet_sets.unmovable_reason(given) == ""
     assert transfer.to_device(given, 9) == transfer.to_device(Inet((), (plain,)), 9)
 
 
@@ -117,12 +117,12 @@ def test_what_is_missing() -> None:
 def test_when_two_addresses_are_the_same() -> None:
     """As the kernel sees it: an IPv6 address is one whatever its prefix, an IPv4 one with another peer is another."""
     six, longer = address("2001:db8::2/64", 2), address("2001:db8::2/128", 2)
-    assert transfer.union(Inet((six,)), Inet((longer,))).addresses == (six,)
+    assert inet_sets.union(Inet((six,)), Inet((longer,))).addresses == (six,)
     four = address("10.0.0.2/32", 2)
-    peer = replace(four, attrs=((transfer.IFA_ADDRESS, bytes([10, 0, 0, 7])),))
-    itself = replace(four, attrs=((transfer.IFA_ADDRESS, four.local),))
-    assert transfer.union(Inet((four,)), Inet((peer, itself))).addresses == (four, peer)
-    assert transfer.union(Inet((four,)), Inet((address("10.0.0.2/24", 2),))).addresses[1].prefixlen == 24
+    peer = replace(four, attrs=((inet_sets.IFA_ADDRESS, bytes([10, 0, 0, 7])),))
+    itself = replace(four, attrs=((inet_sets.IFA_ADDRESS, four.local),))
+    assert inet_sets.union(Inet((four,)), Inet((peer, itself))).addresses == (four, peer)
+    assert inet_sets.union(Inet((four,)), Inet((address("10.0.0.2/24", 2),))).addresses[1].prefixlen == 24
 
 
 def test_dropping_needs_neither_label_nor_lifetime() -> None:
@@ -136,18 +136,18 @@ def test_dropping_needs_neither_label_nor_lifetime() -> None:
 
 def test_what_one_adds_to_the_other() -> None:
     four = Inet((address("10.0.0.2/24", 2),))
-    assert transfer.adds_to(Inet(), four)
-    assert not transfer.adds_to(four, four)
-    assert not transfer.adds_to(four, Inet((LOCAL,)))
-    assert transfer.is_in(four, four)
-    assert not transfer.is_in(four, Inet())
-    assert not transfer.is_in(Inet((), (route("10.1.0.0/16", 2),)), Inet())
+    assert inet_sets.adds_to(Inet(), four)
+    assert not inet_sets.adds_to(four, four)
+    assert not inet_sets.adds_to(four, Inet((LOCAL,)))
+    assert inet_sets.is_in(four, four)
+    assert not inet_sets.is_in(four, Inet())
+    assert not inet_sets.is_in(Inet((), (route("10.1.0.0/16", 2),)), Inet())
 
 
 def test_nexthop_objects_cannot_be_moved() -> None:
-    bad = replace(route("10.1.0.0/16", 2), attrs=((transfer.RTA_NH_ID, b"\1\0\0\0"),))
-    assert "nexthop object" in transfer.unmovable_reason(Inet((), (bad,)))
-    assert transfer.unmovable_reason(Inet((), (route("10.1.0.0/16", 2),))) == ""
+    bad = replace(route("10.1.0.0/16", 2), attrs=((inet_sets.RTA_NH_ID, b"\1\0\0\0"),))
+    assert "nexthop object" in inet_sets.unmovable_reason(Inet((), (bad,)))
+    assert inet_sets.unmovable_reason(Inet((), (route("10.1.0.0/16", 2),))) == ""
 
 
 addresses = st.builds(
@@ -167,12 +167,12 @@ inets = st.builds(Inet, st.lists(addresses, max_size=4).map(tuple), st.lists(rou
 
 @given(inets, inets)
 def test_a_union_has_both_and_no_more(first: Inet, second: Inet) -> None:
-    both = transfer.union(first, second)
-    assert transfer.is_in(first, both)
-    assert transfer.is_in(second, both)
+    both = inet_sets.union(first, second)
+    assert inet_sets.is_in(first, both)
+    assert inet_sets.is_in(second, both)
     assert set(both.addresses) <= {*first.addresses, *second.addresses}
     assert set(both.routes) <= {*first.routes, *second.routes}
-    assert transfer.union(both, second) == both
+    assert inet_sets.union(both, second) == both
 
 
 @given(inets)
