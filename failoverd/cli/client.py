@@ -35,7 +35,7 @@ class NoDaemonError(Exception):
     """No daemon answers on the control socket, or not as failoverd does."""
 
 
-class RefusedError(Exception):
+class NotDoneError(Exception):
     """The call was not carried out; the text says why and what to do, `kind` is one word for programs."""
 
     def __init__(self, text: str, kind: str = "Failed") -> None:
@@ -44,7 +44,7 @@ class RefusedError(Exception):
 
 
 def call(name: str, *arguments: str, patience: float = 0.0) -> dict[str, Any]:
-    """Call the daemon; `patience` is in seconds, PATIENCE if it is 0. Raises NoDaemonError and RefusedError."""
+    """Call the daemon; `patience` is in seconds, PATIENCE if it is 0. Raises NoDaemonError and NotDoneError."""
     return _document(name, _ask(name, arguments, patience))
 
 
@@ -71,7 +71,7 @@ def _ask(name: str, arguments: Sequence[str], patience: float) -> bytes:
             "if it stays like that, which touches no traffic"
         ) from error
     except PermissionError as error:
-        raise RefusedError(f"{path}: {error.strerror}; try it as root", "AccessDenied") from error
+        raise NotDoneError(f"{path}: {error.strerror}; try it as root", "AccessDenied") from error
     except OSError as error:
         raise NoDaemonError(f"no failoverd answers at {path} ({error.strerror or error}); {_advice(error)}") from error
 
@@ -145,7 +145,7 @@ def _document(name: str, line: bytes) -> dict[str, Any]:
 
 def _read(answer: Any) -> dict[str, Any]:
     if "error" in answer:
-        raise RefusedError(str(answer["error"]["text"]), str(answer["error"].get("kind", "Failed")))
+        raise NotDoneError(str(answer["error"]["text"]), str(answer["error"].get("kind", "Failed")))
     document = answer["ok"]
     if not isinstance(document, dict):
         raise TypeError

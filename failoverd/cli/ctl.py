@@ -11,7 +11,7 @@ import sys
 
 from failoverd.cli import show
 from failoverd.cli.arguments import UsageError, Wanted, parse
-from failoverd.cli.client import NoDaemonError, RefusedError, call
+from failoverd.cli.client import NoDaemonError, NotDoneError, call
 from failoverd.cli.commands import COMMANDS, CTL, DONE, NO_DAEMON, NOT_PERMITTED, REFUSED, TIMED_OUT, WRONG_USAGE
 from failoverd.cli.output import complain, guarded, never_choke, say
 from failoverd.cli.quick import dumps, encoded
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(wrong(CTL, error), WRONG_USAGE)
     except NoDaemonError as error:
         return complain(str(error), NO_DAEMON)
-    except RefusedError as error:
+    except NotDoneError as error:
         return complain(str(error), CODES.get(error.kind, REFUSED))
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -171,7 +171,7 @@ def _check_config(wanted: Wanted) -> Outcome:
             raise ConfigError(hidden)
     except ConfigError as error:
         if "--json" not in wanted.options:
-            raise RefusedError(str(error)) from error
+            raise NotDoneError(str(error)) from error
         keys = ("file", "line", "subject", "text")
         problems = [{key: getattr(problem, key) for key in keys} for problem in error.problems]
         return REFUSED, {"problems": problems}, []
@@ -186,12 +186,12 @@ def _install_service(wanted: Wanted) -> Outcome:
     root = Path(wanted.options.get("--root", "/")).absolute()
     try:
         if not root.is_dir():
-            raise RefusedError(f"{root} is no directory; --root takes the one that a system's files are in")
+            raise NotDoneError(f"{root} is no directory; --root takes the one that a system's files are in")
         lines = service.remove(root) if "--remove" in wanted.options else service.install(root, service.programs())
     except PermissionError as error:
-        raise RefusedError(f"{error.filename}: {error.strerror}; try it as root", "AccessDenied") from error
+        raise NotDoneError(f"{error.filename}: {error.strerror}; try it as root", "AccessDenied") from error
     except OSError as error:
-        raise RefusedError(f"{error.filename}: {error.strerror}") from error
+        raise NotDoneError(f"{error.filename}: {error.strerror}") from error
     return DONE, {"next": lines}, ["# next, as root:", *lines]
 
 
@@ -259,7 +259,7 @@ def _row(document: Document, word: str) -> Document:
         nics = show.rows(call("explain", word), "nics") if word else []
         row = show.find(document, show.text(nics[0], "mac")) if nics else None
     if row is None:
-        raise RefusedError(f"{word!r} belongs to no pair; failoverctl explain says why", "NoSuchPair")
+        raise NotDoneError(f"{word!r} belongs to no pair; failoverctl explain says why", "NoSuchPair")
     return row
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from failoverd.cli.client import NoDaemonError, RefusedError, call
+from failoverd.cli.client import NoDaemonError, NotDoneError, call
 from failoverd.cli.commands import DONE
 from failoverd.cli.interfaces import STATES, table
 from failoverd.cli.tables import terminal_text
@@ -43,7 +43,7 @@ def watch(which: str, as_json: bool, stream: TextIO) -> int:
             return DONE
         try:
             found = call("interfaces", "json", which, str(document["generation"]))
-        except (NoDaemonError, RefusedError) as error:
+        except (NoDaemonError, NotDoneError) as error:
             if not is_gone:
                 _tell(stream, as_json, "no-daemon", str(error), None)
             is_gone = True

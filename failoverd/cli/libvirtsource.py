@@ -14,7 +14,7 @@ from typing import Any
 
 import trio
 
-from failoverd.cli.client import NoDaemonError, RefusedError, plain_call
+from failoverd.cli.client import NoDaemonError, NotDoneError, plain_call
 from failoverd.libvirt.documents import Documents
 from failoverd.libvirt.errors import NO_INTERFACE, OPERATION_FAILED, LibvirtError
 from failoverd.libvirt.rows import Rows
@@ -93,7 +93,7 @@ class Source:
             await trio.sleep(pause)
             try:
                 answer: dict[str, Any] = json.loads(await trio.to_thread.run_sync(lambda: self._ask(*words)))
-            except RefusedError as error:
+            except NotDoneError as error:
                 why = str(error)
             except (NoDaemonError, ValueError) as error:
                 raise LibvirtError(OPERATION_FAILED, f"operation failed: {error}") from error

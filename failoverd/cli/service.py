@@ -20,7 +20,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from failoverd.cli.client import RefusedError
+from failoverd.cli.client import NotDoneError
 
 SHARE = Path(__file__).parents[1] / "share"
 """In the source tree these are links to units/, udev-rules/, neighbours/, completions/ and docs/man/."""
@@ -69,13 +69,13 @@ AFTER = (*NOTICE, "userdel failoverd", "rm -rf /run/failoverd /run/failoverd-hoo
 
 
 def install(root: Path, programs: Path) -> list[str]:
-    """Copy the files into the system in `root`. Returns the commands to run next. Raises RefusedError, OSError."""
+    """Copy the files into the system in `root`. Returns the commands to run next. Raises NotDoneError, OSError."""
     _refuse_beside_a_package(root)
     texts, (copied, folders) = files(programs), _list(root)
     for place, text in texts.items():
         path = root / place
         if os.path.lexists(path) and _digest(path) not in (copied.get(place), _sum(text)):
-            raise RefusedError(f"{path} is there, and not as this command would have left it; move it away first")
+            raise NotDoneError(f"{path} is there, and not as this command would have left it; move it away first")
     left = _take_away(root, {place: digest for place, digest in copied.items() if place not in texts})
     needed = {*EMPTY, *(str(folder) for place in (*texts, LIST, *EMPTY) for folder in Path(place).parents)}
     folders += sorted(folder for folder in needed if not (root / folder).exists())
@@ -90,13 +90,13 @@ def install(root: Path, programs: Path) -> list[str]:
 
 
 def remove(root: Path) -> list[str]:
-    """Remove what was copied. Returns the commands to run next. Raises RefusedError, OSError."""
+    """Remove what was copied. Returns the commands to run next. Raises NotDoneError, OSError."""
     if os.path.lexists(root / SYSTEM / "multi-user.target.wants/failoverd.service"):
         stop = STOP if root == Path("/") else STOP_IN_IMAGE.format(root=root)
-        raise RefusedError(f"the service is enabled; first run: {stop}")
+        raise NotDoneError(f"the service is enabled; first run: {stop}")
     copied, folders = _list(root)
     if not copied:
-        raise RefusedError(f"there is no {root / LIST}: this command has installed no service here")
+        raise NotDoneError(f"there is no {root / LIST}: this command has installed no service here")
     left = _take_away(root, copied)
     (root / LIST).unlink()
     shutil.rmtree(root / LOCAL / "failoverd/cloud-init/__pycache__", ignore_errors=True)
@@ -108,9 +108,9 @@ def remove(root: Path) -> list[str]:
 
 
 def files(programs: Path, share: Path = SHARE) -> dict[str, str]:
-    """Return the files by their paths below the root, with the programs in this directory. Raises RefusedError."""
+    """Return the files by their paths below the root, with the programs in this directory. Raises NotDoneError."""
     if not re.fullmatch(r"[\w/.+-]+", str(programs)):
-        raise RefusedError(f"{programs}: a unit cannot name a program there; install into /opt/failoverd, say")
+        raise NotDoneError(f"{programs}: a unit cannot name a program there; install into /opt/failoverd, say")
     found = {}
     for pattern, place, suffix in PLACES:
         for source in sorted(share.glob(pattern)):
@@ -120,22 +120,22 @@ def files(programs: Path, share: Path = SHARE) -> dict[str, str]:
 
 
 def programs() -> Path:
-    """Return the directory of the programs, if the service can run them from there. Raises RefusedError."""
+    """Return the directory of the programs, if the service can run them from there. Raises NotDoneError."""
     beside = Path(sys.argv[0]).resolve().parent
     for path in (beside / "failoverd", Path(sys.executable), Path(os.__file__), Path(__file__)):
         for step in (path, path.resolve()):
             if hidden := next((name for name in HIDDEN if step.is_relative_to(name)), ""):
                 text = f"{step}: {hidden} is hidden from the service; install failoverd into a virtual environment such"
-                raise RefusedError(f"{text} as /opt/failoverd, made by the system's Python (/usr/bin/python3 -m venv)")
+                raise NotDoneError(f"{text} as /opt/failoverd, made by the system's Python (/usr/bin/python3 -m venv)")
         if not path.exists():
-            raise RefusedError(f"there is no {path}; pip install failoverd puts it there")
+            raise NotDoneError(f"there is no {path}; pip install failoverd puts it there")
     return beside
 
 
 def _refuse_beside_a_package(root: Path) -> None:
     for unit in (root / place / "failoverd.service" for place in ("usr/lib/systemd/system", "lib/systemd/system")):
         if unit.exists():
-            raise RefusedError(f"{unit}: a package has installed the service; remove it first (apt purge failoverd)")
+            raise NotDoneError(f"{unit}: a package has installed the service; remove it first (apt purge failoverd)")
 
 
 def _list(root: Path) -> tuple[Mapping[str, str], list[str]]:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 from failoverd.cli import show
-from failoverd.cli.client import NoDaemonError, RefusedError, call, control
+from failoverd.cli.client import NoDaemonError, NotDoneError, call, control
 from failoverd.cli.commands import DONE
 from failoverd.cli.tables import terminal_text
 
@@ -67,7 +67,7 @@ class _Follower:
         self._start: tuple[int, ...] = ()
 
     def begin(self, tell: Tell) -> None:
-        """Look for the first time. Raises NoDaemonError and RefusedError."""
+        """Look for the first time. Raises NoDaemonError and NotDoneError."""
         self._start = _start()
         self._take(call("status"), tell)
         if not self._before:
@@ -79,7 +79,7 @@ class _Follower:
         try:
             document = call("status", patience=PATIENCE)
             show.rows(document, "masters")
-        except (NoDaemonError, RefusedError) as error:
+        except (NoDaemonError, NotDoneError) as error:
             if self.masters is not None:
                 self.masters = None
                 tell("no-daemon", str(error), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from failoverd.model.text import printable
 
 
-def why_no_xml(name: str) -> str:
+def xml_obstacle(name: str) -> str:
     """Return why a name cannot be in an XML document (XML 1.0, 2.2), in words; "" if it can."""
     if all(_is_character(c) for c in name):
         return ""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from failoverd.inventory.facts import OPERSTATES, DefaultRoute, IpAddress, VlanOptions
 from failoverd.inventory.gateways import gateway, has_autoconf, has_dhcp
-from failoverd.inventory.naming import why_no_xml
+from failoverd.inventory.naming import xml_obstacle
 from failoverd.inventory.stock import Entry, Stock
 from failoverd.model.facts import Row, Table, Type
 
@@ -27,7 +27,7 @@ def type_of(stock: Stock, entry: Entry) -> str:
     """Return libvirt's type. A VLAN needs the name of its lower interface, which may be in another network namespace or
     have a name that XML cannot have; then the VLAN is an ethernet."""
     seen = entry.seen
-    if seen.kind == "vlan" and (not (lower := stock.name(seen.lower)) or why_no_xml(lower)):
+    if seen.kind == "vlan" and (not (lower := stock.name(seen.lower)) or xml_obstacle(lower)):
         return "ethernet"
     return seen.kind if seen.kind in TYPES else "ethernet"
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 
 from failoverd.inventory.facts import BondOptions, BridgeOptions, Interface, VlanOptions
 from failoverd.inventory.gateways import gateway, has_autoconf, has_dhcp
-from failoverd.inventory.naming import why_no_xml
+from failoverd.inventory.naming import xml_obstacle
 from failoverd.inventory.rows import has_dhcp4, type_of
 from failoverd.inventory.stock import Entry, Stock
 from failoverd.model.text import printable
@@ -31,7 +31,7 @@ def lines_of(stock: Stock, entry: Entry) -> Iterator[str]:
 
     Raises ValueError, with the reason, if its name cannot be in XML.
     """
-    if why := why_no_xml(entry.seen.name):
+    if why := xml_obstacle(entry.seen.name):
         raise ValueError(why)
     return _interface(stock, entry, type_of(stock, entry))
 
@@ -120,7 +120,7 @@ def _parts(stock: Stock, parts: Iterable[Interface], kinds: frozenset[str]) -> I
     for seen in parts:
         entry = stock.entries[seen.ifindex]
         kind = type_of(stock, entry)
-        if why_no_xml(seen.name):
+        if xml_obstacle(seen.name):
             yield f"<!-- {_comment(seen.name)} is left out: its name cannot be in XML -->"
         else:
             is_meant = kind in kinds and (kind != "bond" or _has_slaves(stock, seen))
@@ -129,7 +129,7 @@ def _parts(stock: Stock, parts: Iterable[Interface], kinds: frozenset[str]) -> I
 
 def _has_slaves(stock: Stock, seen: Interface) -> bool:
     """Return whether a bond can be valid. Its bridge would be as invalid as a bond without slaves."""
-    return any(not why_no_xml(slave.name) for slave in stock.parts(seen.ifindex))
+    return any(not xml_obstacle(slave.name) for slave in stock.parts(seen.ifindex))
 
 
 def _around(head: str, tag: str, lines: list[str]) -> Iterator[str]:

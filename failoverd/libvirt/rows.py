@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from failoverd.inventory.naming import why_no_xml
+from failoverd.inventory.naming import xml_obstacle
 from failoverd.libvirt.errors import INTERNAL_ERROR, INVALID_ARG, MULTIPLE_INTERFACES, NO_INTERFACE, LibvirtError
 from failoverd.libvirt.xdr import INT, UINT, packed
 
@@ -38,7 +38,7 @@ class Rows:
         """`rows` are those of the daemon's table: name, active, MAC."""
         self.generation = generation
         found = [Row(str(name), bool(is_active), str(mac or "")) for name, is_active, mac in rows]
-        self._rows = {row.name: row for row in found if not why_no_xml(row.name)}
+        self._rows = {row.name: row for row in found if not xml_obstacle(row.name)}
         self._lists: dict[tuple[object, ...], bytes] = {}
 
     def named(self, name: str) -> Row:

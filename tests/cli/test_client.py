@@ -12,7 +12,7 @@ import pytest
 from controlfake import Fake, error, ok
 
 from failoverd.cli import client
-from failoverd.cli.client import NoDaemonError, RefusedError, call
+from failoverd.cli.client import NoDaemonError, NotDoneError, call
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_an_answer_in_many_pieces(path: Path) -> None:
 
 @pytest.mark.parametrize(("answer", "kind"), [(error("no", "Unfit"), "Unfit"), (b'{"error":{"text":"no"}}', "Failed")])
 def test_a_refusal(path: Path, answer: bytes, kind: str) -> None:
-    with Fake(path, answer), pytest.raises(RefusedError, match=r"^no$") as caught:
+    with Fake(path, answer), pytest.raises(NotDoneError, match=r"^no$") as caught:
         call("switch", "ens3", "ens4")
     assert caught.value.kind == kind
 
@@ -98,7 +98,7 @@ def test_a_socket_that_is_not_for_everybody(path: Path) -> None:
         path.chmod(0)
         os.seteuid(uid or 65534)
         try:
-            with pytest.raises(RefusedError, match="Permission denied; try it as root") as caught:
+            with pytest.raises(NotDoneError, match="Permission denied; try it as root") as caught:
                 call("status")
         finally:
             os.seteuid(uid)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from failoverd.cli import service
-from failoverd.cli.client import RefusedError
+from failoverd.cli.client import NotDoneError
 from failoverd.cli.ctl import main
 
 PROGRAMS = Path("/opt/failoverd/bin")
@@ -87,7 +87,7 @@ def test_what_is_an_administrators_is_neither_replaced_nor_removed(tmp_path: Pat
     else:
         rules.write_text("# mine\n")
     before = contents(tmp_path)
-    with pytest.raises(RefusedError, match=rf"^{rules} is there, and not as this command would have left it; move it"):
+    with pytest.raises(NotDoneError, match=rf"^{rules} is there, and not as this command would have left it; move it"):
         service.install(tmp_path, Path("/elsewhere"))
     assert contents(tmp_path) == before, "a refusal comes before anything is written"
     assert service.remove(tmp_path) == [f"# {rules} was changed since it was copied, and stays"]
@@ -119,13 +119,13 @@ def test_a_service_that_is_enabled_is_not_removed(tmp_path: Path) -> None:
     wants = tmp_path / "etc/systemd/system/multi-user.target.wants/failoverd.service"
     wants.parent.mkdir()
     wants.symlink_to(f"/{UNIT}")
-    with pytest.raises(RefusedError, match=rf"enabled; first run: systemctl --root={tmp_path} disable failoverd-hooks"):
+    with pytest.raises(NotDoneError, match=rf"enabled; first run: systemctl --root={tmp_path} disable failoverd-hooks"):
         service.remove(tmp_path)
     assert (tmp_path / UNIT).exists()
 
 
 def test_what_is_not_there_is_not_removed(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="this command has installed no service here"):
+    with pytest.raises(NotDoneError, match="this command has installed no service here"):
         service.remove(tmp_path)
 
 
@@ -133,13 +133,13 @@ def test_beside_a_package_there_is_nothing_to_do(tmp_path: Path) -> None:
     unit = tmp_path / "usr/lib/systemd/system/failoverd.service"
     unit.parent.mkdir(parents=True)
     unit.touch()
-    with pytest.raises(RefusedError, match=f"^{unit}: a package has installed the service"):
+    with pytest.raises(NotDoneError, match=f"^{unit}: a package has installed the service"):
         service.install(tmp_path, PROGRAMS)
     assert list(contents(tmp_path)) == [str(unit.relative_to(tmp_path))]
 
 
 def test_a_place_that_a_unit_cannot_name_is_refused() -> None:
-    with pytest.raises(RefusedError, match="a unit cannot name a program there"):
+    with pytest.raises(NotDoneError, match="a unit cannot name a program there"):
         service.files(Path("/opt/my tools/bin"))
 
 
@@ -159,7 +159,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_programs_are_beside_failoverctl(environment: Path) -> None:
     assert service.programs() == environment / "bin"
     (environment / "bin" / "failoverd").unlink()
-    with pytest.raises(RefusedError, match=r"there is no .*/bin/failoverd; pip install failoverd puts it there"):
+    with pytest.raises(NotDoneError, match=r"there is no .*/bin/failoverd; pip install failoverd puts it there"):
         service.programs()
 
 
@@ -168,7 +168,7 @@ def test_what_leads_into_a_home_is_refused(environment: Path, name: str) -> None
     """A venv made by a Python of pyenv's, say, which has its programs below a home."""
     (environment / "bin" / name).rename(environment / "home" / name)
     (environment / "bin" / name).symlink_to(environment / "home" / name)
-    with pytest.raises(RefusedError, match=f"^{environment}/home/{name}: {environment}/home is hidden from"):
+    with pytest.raises(NotDoneError, match=f"^{environment}/home/{name}: {environment}/home is hidden from"):
         service.programs()
 
 

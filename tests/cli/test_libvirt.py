@@ -20,7 +20,7 @@ from libvirtclient import OPEN, call, error_of, number, replies, text
 from libvirtservice import libvirt_service
 
 from failoverd.cli import libvirt, libvirtserver, libvirtsource
-from failoverd.cli.client import NoDaemonError, RefusedError
+from failoverd.cli.client import NoDaemonError, NotDoneError
 from failoverd.cli.libvirtserver import CLIENTS, EACH, Server
 from failoverd.cli.libvirtsource import FEW, Source
 from failoverd.libvirt.errors import LibvirtError
@@ -230,7 +230,7 @@ def test_a_document_of_another_interface_is_not_taken() -> None:
 
 @pytest.mark.parametrize(
     ("error", "times"),
-    [(NoDaemonError("no failoverd answers"), 1), (RefusedError("too many clients at once; try again"), 3)],
+    [(NoDaemonError("no failoverd answers"), 1), (NotDoneError("too many clients at once; try again"), 3)],
 )
 def test_what_the_daemon_does_not_answer(tmp_path: Path, error: Exception, times: int) -> None:
     async def body(path: Path, inventory: Inventory) -> None:

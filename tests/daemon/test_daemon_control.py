@@ -19,7 +19,7 @@ import trio
 import trio.testing
 from privatenet import private_net
 
-from failoverd.cli.client import RefusedError, call
+from failoverd.cli.client import NotDoneError, call
 from failoverd.core.answers import CallError
 from failoverd.core.calls import CALLS
 from failoverd.daemon import control
@@ -199,7 +199,7 @@ def test_many_clients_at_once_all_get_an_answer(tmp_path: Path, monkeypatch: pyt
     def one() -> None:
         try:
             answers.append(call("explain", "x")["arguments"][0])
-        except RefusedError as error:
+        except NotDoneError as error:
             answers.append(str(error))
 
     async def body() -> None:

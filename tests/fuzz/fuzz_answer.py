@@ -1,7 +1,7 @@
 """What failoverctl reads: an answer on the control socket, by its own JSON reader, shown by every command; and a
 history, shown in all its shapes.
 
-The reader takes what json takes and refuses the rest. An answer that is none is NoDaemonError, a refusal RefusedError;
+The reader takes what json takes and refuses the rest. An answer that is none is NoDaemonError, a refusal NotDoneError;
 what is printed is made of printable lines. The first byte says which command asks; where an "@" follows, the rest says
 what is another value in the daemon's own answer (fuzzing.bent).
 """
@@ -47,7 +47,7 @@ def one(data: bytes) -> None:
     _is_json(line)
     command = COMMANDS[number]
     with (
-        contextlib.suppress(client.NoDaemonError, client.RefusedError),
+        contextlib.suppress(client.NoDaemonError, client.NotDoneError),
         mock.patch.object(client, "_exchange", return_value=line),
     ):
         _show(command)

@@ -9,7 +9,7 @@ import pytest
 from interfaces import entry, ip, link, route, stock_of, xml
 
 from failoverd.inventory.facts import BondOptions, BridgeOptions, VlanOptions
-from failoverd.inventory.naming import why_no_xml
+from failoverd.inventory.naming import xml_obstacle
 from failoverd.inventory.xml import lines_of
 
 
@@ -200,4 +200,4 @@ def test_a_name_that_xml_cannot_have_is_refused_with_a_reason(name: str, why: st
     stock = stock_of(link(2, name))
     with pytest.raises(ValueError, match=why):
         lines_of(stock, entry(stock, 2))
-    assert why_no_xml("eth0") == ""
+    assert xml_obstacle("eth0") == ""
