@@ -50,7 +50,7 @@ def noticed(state: State, pair: PairState, now: float) -> list[Action]:
     found = state.judgements.pair(pair.mac)
     master = state.link(found.master)
     was, carries = pair.failovers.active, state.active(found) if master is not None else None
-    if pair.work.has(Part.CARRY) and was and not carries and was not in state.links:
+    if pair.joined and pair.work.has(Part.CARRY) and was and not carries and was not in state.links:
         # The slave that carried is gone, and its filter leads nowhere. The next one has been asked for: that is one
         # failover.
         return []

@@ -64,6 +64,8 @@ def switch(state: State, arguments: Sequence[str], _now: float) -> Answer:
         raise CallError(f"{state.name(found.vf)} cannot carry: {bad}", "Unfit")
 
     def is_done(state: State) -> bool:
+        if one.pair.work.unsure:
+            return False
         if state.active(found) == found.vf and not one.pair.work.has(Part.CARRY):
             return True
         if one.pair.carry.vf_wanted != found.vf:
@@ -116,8 +118,8 @@ def _leave_vf(state: State, one: Joined, until: float | None) -> Answer:
             raise CallError("the drain was ended before the traffic was moved; see the log", "NotDrained")
         if stands is None or stands.bad_standby:
             raise CallError("the standby cannot carry any more; failoverctl status tells why", "NoStandby")
-        if stands.active != found.nic or pair.heard.announcing or pair.work.has(Part.CARRY):
-            # A switch that was asked for before the order may still be on its way.
+        if stands.active != found.nic or pair.heard.announcing or pair.work.has(Part.CARRY) or pair.work.unsure:
+            # A switch that was asked for before the order may still be on its way, or events about it were lost.
             return False
         if pair.heard.unheard:
             text = f"{state.name(found.nic)} carries, but the neighbours could not be told, see the log; keep the VF"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet
-from failoverd.model.requests import SetUp
+from failoverd.model.requests import DropRoute, SetUp
 from failoverd.plan import inet_sets, names, transfer
 from failoverd.plan.situation import Do, Next, Rest, Situation, Wait
 from failoverd.policy.naming import is_marked
@@ -64,7 +64,7 @@ def _attach(s: Situation, vf: Link, master: Link) -> Next:
         return Rest()
     if look := s.look_closely(master, vf):
         return look
-    return _move(s, vf, master) or _silence(s, vf) or Do(tuple(requests), f"join {vf.name} to {master.name}")
+    return _move(s, vf, master) or _silence(s, vf, master) or Do(tuple(requests), f"join {vf.name} to {master.name}")
 
 
 def _move(s: Situation, vf: Link, master: Link) -> Next | None:
@@ -94,10 +94,14 @@ def _move(s: Situation, vf: Link, master: Link) -> Next | None:
     return Do(tuple(moved), f"give {master.name} what {vf.name} has of its own") if moved else None
 
 
-def _silence(s: Situation, vf: Link) -> Next | None:
-    """Remove the VF's addresses, and everything that router advertisements have given it."""
+def _silence(s: Situation, vf: Link, master: Link) -> Next | None:
+    """Remove the VF's addresses and routes, and everything that router advertisements have given it."""
     seen = s.seen(vf)
     drops = [*transfer.drop_all(seen), *transfer.drop_links_local(seen)]
+    # IPv4 routes go with the last address of their device (net/ipv4/fib_frontend.c), and stay where there was none.
+    rest = Inet(routes=inet_sets.given(seen).routes)
+    if not drops and inet_sets.missing(transfer.to_device(rest, master.ifindex), s.seen(master)) == Inet():
+        drops += [DropRoute(route) for route in rest.routes]
     if step := s.rest(drops, f"take the addresses off {vf.name}"):
         return step
     down = s.may([SetUp(vf.ifindex, up=False)]) if vf.up and inet_sets.is_advertised_to(seen) else ()

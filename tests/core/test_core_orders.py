@@ -92,6 +92,17 @@ def test_what_the_kernel_refuses_is_not_waited_for() -> None:
 # Drains
 
 
+@pytest.mark.parametrize("call", ["drain", "switch"])
+def test_an_order_is_not_answered_while_events_are_lost(call: str) -> None:
+    """Another program may have moved the traffic back, and failoverd knows when it has looked again."""
+    driver = joined()
+    answer = ask(driver, "drain", "ens3") if call == "drain" else ask(driver, "switch", "ens3", "ens4")
+    wait(driver, 1)
+    assert answer.done(driver.state)
+    driver.state.pairs[MAC].work.unsure = True
+    assert not answer.done(driver.state)
+
+
 @pytest.mark.parametrize("how", [joined, joined_by_tc])
 def test_a_drain_is_answered_when_the_standby_carries_and_is_announced(how: object) -> None:
     driver: Driver = how()  # type: ignore[operator]

@@ -32,6 +32,7 @@ from failoverd.model.events import (
     ReleaseAsked,
     Synced,
     TimePassed,
+    UdevDone,
 )
 from failoverd.model.inet import Address
 from failoverd.model.links import Link
@@ -891,3 +892,16 @@ def test_a_vf_with_a_route_that_cannot_move_is_not_taken() -> None:
     assert not ours(driver.kernel.links[VF])
     assert pair(driver).state == "joining"
     assert "nexthop object" in pair(driver).reason
+
+
+def test_what_carries_after_a_start_is_told_from_what_the_join_has_told() -> None:
+    """The VF that carried goes before its pair is known to be joined, and the standby has been asked to carry."""
+    driver = joined()
+    driver.udev_hangs = True
+    driver.start()
+    driver.tell()
+    driver.kernel.unplug(VF)
+    driver.kernel.news.clear()
+    driver.tell(LinkGone(VF), LinkSeen(driver.kernel.links[NIC]), UdevDone(NIC))
+    joins, carries = ([one for one in driver.signals if isinstance(one, kind)] for kind in (Joined, FailedOver))
+    assert [one.active_ifindex for one in joins] == [one.old_ifindex for one in carries]

@@ -17,8 +17,10 @@ from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import (
     AddAddress,
     AddAltname,
+    AddRoute,
     DropAddress,
     DropAltname,
+    DropRoute,
     Rename,
     Request,
     SetMaster,
@@ -29,7 +31,7 @@ from failoverd.plan import inet_sets
 from failoverd.plan.join import join
 from failoverd.plan.release import release
 from failoverd.plan.situation import Do, Finish, GiveUp, Look, Rest, Situation, Wait, Write
-from failoverd.policy.naming import mark, new_mark, passing_name
+from failoverd.policy.naming import mark, new_mark, nic_mark, passing_name
 
 NIC = Link(2, "ens3", MAC, MAC, bus="virtio", up=True, carrier=True)
 VF = Link(3, "ens4", MAC, MAC, bus="pci")
@@ -360,3 +362,18 @@ def test_in_place_there_is_nothing_to_do_while_nobody_is_the_master() -> None:
     alone = replace(situation(nic=NIC), datapath=tc.DATAPATH)
     assert join(alone) == Rest()
     assert release(alone) == Rest()
+
+
+def test_a_route_of_a_vf_without_addresses_leaves_the_vf_when_the_master_has_it() -> None:
+    """The kernel removes IPv4 routes with the last address of their device, and here there was none."""
+    vf = replace(VF, up=True, carrier=True, altnames=frozenset({nic_mark(VF, "vf")}))
+    own, there = (Inet((), (route("10.51.0.0/24", ifindex),)) for ifindex in (3, 2))
+    given = situation(nic=NIC, vf=vf, inet={2: Inet(), 3: own})
+    given = replace(given, master=NIC, datapath=tc.DATAPATH)
+    assert join(given) == Do((AddRoute(there.routes[0]),), "give ens3 what ens4 has of its own")
+    both = replace(given, inet={2: there, 3: own})
+    assert join(both) == Do((DropRoute(own.routes[0]),), "take the addresses off ens4")
+    down = replace(NIC, up=False)
+    kept = join(replace(given, nic=down, master=down))
+    assert isinstance(kept, Do)
+    assert kept.why == "join ens4 to ens3"

@@ -59,7 +59,9 @@ def no_address(chaos: ChaosMachine, pair: ChaosPair, t: str, which: int) -> None
         one = found[which % len(found)]
         family = socket.AF_INET if one.family == n.AF_INET else socket.AF_INET6
         cidr = f"{socket.inet_ntop(family, one.local)}/{one.prefixlen}"
-        chaos.removed.add(ledger.address(cidr))
+        if chaos.engine is not None or not any(journal.cut for journal in chaos.store.kept.journals.values()):
+            # Where a move was cut off, its journal is the truth, and a start brings back what is in it.
+            chaos.removed.add(ledger.address(cidr))
         chaos.kernel.admin.del_address(device.index, cidr)
 
 
