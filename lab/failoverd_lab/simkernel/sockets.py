@@ -116,6 +116,11 @@ class SimSocket:
         """Whether messages were dropped and the queue has not been emptied since."""
         return self._congested
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether the kernel has told something that its reader has not read."""
+        return bool(self._queue) or self._overrun
+
     def deliver(self, message: bytes) -> None:
         """Queue a datagram, or note the overrun."""
         if self._congested or self._held > self.limit:
