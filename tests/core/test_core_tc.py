@@ -903,5 +903,5 @@ def test_what_carries_after_a_start_is_told_from_what_the_join_has_told() -> Non
     driver.kernel.unplug(VF)
     driver.kernel.news.clear()
     driver.tell(LinkGone(VF), LinkSeen(driver.kernel.links[NIC]), UdevDone(NIC))
-    joins, carries = ([one for one in driver.signals if isinstance(one, kind)] for kind in (Joined, FailedOver))
-    assert [one.active_ifindex for one in joins] == [one.old_ifindex for one in carries]
+    told = [one.active_ifindex for one in driver.signals if isinstance(one, Joined)]
+    assert told == [one.old_ifindex for one in driver.signals if isinstance(one, FailedOver)]
