@@ -15,7 +15,7 @@ import trio
 from privatebus import PrivateBus
 
 from failoverd.config.spec import Config
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.daemon.calls import carry_out
 from failoverd.daemon.clock import MonotonicClock
 from failoverd.daemon.control import Ask, no_inventory

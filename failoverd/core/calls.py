@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from failoverd.core import ordercalls
-from failoverd.core.answers import Answer, CallError, pair_of, words_for
+from failoverd.core.call_answers import Answer, CallError, pair_of, words_for
 from failoverd.core.state import State
 from failoverd.core.status import nics, status
 from failoverd.dataclass import dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from failoverd.config.patterns import is_kept
-from failoverd.core.answers import Answer, CallError, Joined, joined, words_for
+from failoverd.core.call_answers import Answer, CallError, Joined, joined, words_for
 from failoverd.core.document import Document
 from failoverd.core.paths import stand
 from failoverd.core.state import State

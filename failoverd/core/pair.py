@@ -7,8 +7,8 @@ from collections.abc import Collection
 from failoverd.core import conditions, crowding, health, paths
 from failoverd.core.adopt import adopt, release
 from failoverd.core.advance import advance
-from failoverd.core.answered import answered
 from failoverd.core.failovers import next_signal, noticed, overdue
+from failoverd.core.kernel_answers import answered
 from failoverd.core.matching import drop_if_over
 from failoverd.core.orders import due, hear, take_order, wakes_of_orders
 from failoverd.core.slave_guard import wakes_to_undo

@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from failoverd.core.answers import Answer, CallError
+from failoverd.core.call_answers import Answer, CallError
 from failoverd.core.calls import CALLS, check
 from failoverd.core.inputs import Input
 from failoverd.core.ordercalls import PATIENCE

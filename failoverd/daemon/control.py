@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 import trio
 
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.calls import CALLS, check
 from failoverd.daemon.accepting import take_each
 from failoverd.daemon.files import set_aside

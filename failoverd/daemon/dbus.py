@@ -30,7 +30,7 @@ from failoverd.bus.interfaces import BusError
 from failoverd.bus.rate_limit import RateLimit
 from failoverd.bus.service import Service
 from failoverd.bus.tree import Tree
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.document import Document
 from failoverd.core.state import State
 from failoverd.core.status import masters

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from failoverd.bus.dispatch import Asked
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.document import Document
 from failoverd.daemon.dbusobjects import explained, mac_of, master_path, slave_of, words
 from failoverd.dataclass import dataclass

@@ -1,6 +1,6 @@
 """The errors of failoverd's own that a D-Bus call may return.
 
-They are the kinds of core.answers.CallError, so that failoverctl and D-Bus refuse in the same words.
+They are the kinds of core.call_answers.CallError, so that failoverctl and D-Bus refuse in the same words.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from dbus_next import Variant
 
 from failoverd.bus.body import STRUCT, Body
 from failoverd.bus.dispatch import Asked
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.daemon.control import Ask
 from failoverd.daemon.dbusobjects import words
 from failoverd.inventory.questions import ACTIVE, ALL, INACTIVE, LIST, ROW, XML

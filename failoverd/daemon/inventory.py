@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.state import State
 from failoverd.netlink.transport import Transport
 

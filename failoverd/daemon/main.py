@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from failoverd.config.spec import Config
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.state import State
 from failoverd.core.status import masters
 from failoverd.daemon import control

@@ -20,7 +20,7 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.daemon.inventory import Roles
 from failoverd.daemon.leases import leased, with_client
 from failoverd.inventory.answers import generation_only, head_of, is_meant, unchanged

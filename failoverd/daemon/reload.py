@@ -14,7 +14,7 @@ import trio
 from failoverd.config.changes import diff
 from failoverd.config.errors import ConfigError
 from failoverd.config.spec import Config
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.inputs import Configured, Input
 from failoverd.core.ordercalls import PATIENCE
 from failoverd.core.state import State

@@ -18,7 +18,7 @@ from trio.testing import MockClock
 
 from failoverd.config.load import from_mapping
 from failoverd.config.spec import Config
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.status import status
 from failoverd.daemon.calls import carry_out
 from failoverd.daemon.engine import Engine

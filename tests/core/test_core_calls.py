@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from failoverd.config.spec import Config
-from failoverd.core.answers import Answer, CallError
+from failoverd.core.call_answers import Answer, CallError
 from failoverd.core.calls import CALLS
 from failoverd.core.matching import rejudge
 from failoverd.core.state import PairState, State

@@ -9,7 +9,7 @@ from pairdriver import Driver
 from toykernel import MAC, ToyKernel, address
 
 from failoverd.config.spec import Config, Master
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.calls import CALLS
 from failoverd.core.status import nics, status
 from failoverd.model.actions import Announce

@@ -12,7 +12,7 @@ from test_core_tc import joined as joined_by_tc
 from toykernel import MAC
 
 from failoverd.config.spec import Config, Failback
-from failoverd.core.answers import Answer, CallError
+from failoverd.core.call_answers import Answer, CallError
 from failoverd.core.calls import CALLS, check
 from failoverd.core.ordercalls import DRAIN, PATIENCE
 from failoverd.core.orders import AWAY

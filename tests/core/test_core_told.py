@@ -15,7 +15,7 @@ from test_core_tc import joined as joined_by_tc
 from toykernel import MAC, address
 
 from failoverd.config.spec import Config, Master
-from failoverd.core.answers import pair_of
+from failoverd.core.call_answers import pair_of
 from failoverd.core.calls import CALLS
 from failoverd.core.state import State
 from failoverd.core.step import step

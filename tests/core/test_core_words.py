@@ -10,7 +10,7 @@ from pairdriver import Driver
 from test_core_histories import SHAPES, drive
 from toykernel import MAC, address, route
 
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.calls import CALLS
 from failoverd.core.reasons import lost_text
 from failoverd.core.state import State

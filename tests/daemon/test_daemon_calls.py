@@ -9,7 +9,7 @@ import pytest
 import trio
 from test_daemon_engine import FIRST, Machine, on_a_machine
 
-from failoverd.core.answers import Answer, CallError
+from failoverd.core.call_answers import Answer, CallError
 from failoverd.core.calls import CALLS, Call
 from failoverd.core.ordercalls import PATIENCE
 from failoverd.daemon.calls import BROKEN, carry_out

@@ -20,7 +20,7 @@ import trio.testing
 from privatenet import private_net
 
 from failoverd.cli.client import NotDoneError, call
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.calls import CALLS
 from failoverd.daemon import control
 from failoverd.daemon.control import CLIENTS, LINE, PACE, PATIENCE, REST

@@ -12,7 +12,7 @@ from privatebus import PrivateBus
 from rawbus import RawBus, fields, text
 
 from failoverd.bus.call_limits import CALLS_OF_ONE
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.calls import CALLS
 from failoverd.daemon.calls import carry_out
 from failoverd.daemon.dbuscalls import DOINGS

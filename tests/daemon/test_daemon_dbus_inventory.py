@@ -16,7 +16,7 @@ from daemonprocess import Daemon, places
 from privatebus import PrivateBus
 from privatenet import inside
 
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.daemon.dbusinterfaces import INVENTORY, NAME, ROOT
 from failoverd.daemon.dbusinventory import ANSWERS, KINDS, WRITE
 from failoverd.model.facts import camel

@@ -12,7 +12,7 @@ from test_daemon_engine import FIRST, Machine, causes, joined, on_a_machine
 from trio.testing import MockClock
 
 from failoverd.config.spec import Announce, Config, Failback, Master, Tc
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.state import State
 from failoverd.daemon.background import Background
 from failoverd.daemon.calls import carry_out

@@ -17,7 +17,7 @@ import trio.testing
 from daemonprocess import Daemon, places
 from privatenet import inside
 
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.daemon import control
 from failoverd.daemon.inventory import KEPT, Inventory
 from failoverd.daemon.picture import Picture

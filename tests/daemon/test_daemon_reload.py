@@ -13,7 +13,7 @@ import trio
 from test_daemon_engine import FIRST, Machine, joined, on_a_machine, socket
 
 from failoverd.config.spec import Config, Failback
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.daemon.calls import carry_out
 from failoverd.daemon.notify import Notifier
 from failoverd.daemon.reload import reload_configuration

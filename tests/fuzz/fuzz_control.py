@@ -14,7 +14,7 @@ from dataclasses import replace
 from fuzzing import Harness
 
 from failoverd.config.spec import Config
-from failoverd.core.answers import Answer, CallError
+from failoverd.core.call_answers import Answer, CallError
 from failoverd.core.calls import CALLS
 from failoverd.core.matching import rejudge
 from failoverd.core.state import State

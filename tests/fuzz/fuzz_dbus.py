@@ -24,7 +24,7 @@ from failoverd.bus.envelope import envelope, method_return, refusal
 from failoverd.bus.interfaces import BusError
 from failoverd.bus.tree import Tree
 from failoverd.bus.wire import Reader, TooLongError, UnreadableError, WireError, marshal, read
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.calls import CALLS
 from failoverd.core.status import status
 from failoverd.daemon import dbusinventory

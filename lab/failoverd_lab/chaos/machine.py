@@ -16,7 +16,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from failoverd.config.load import from_mapping
-from failoverd.core.answers import CallError
+from failoverd.core.call_answers import CallError
 from failoverd.core.inputs import Input
 from failoverd.daemon.calls import carry_out
 from failoverd.daemon.ports import Ports, can_rename_live
