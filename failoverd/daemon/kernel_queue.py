@@ -9,6 +9,7 @@ overruns, and that is handled like any other overrun.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 
 import trio
@@ -25,6 +26,10 @@ log = logging.getLogger("failoverd")
 
 SLICE = 0.002
 """Seconds for which queued events are handled at a stretch, before other tasks get their turn."""
+SOON, LATER = 0.01, 0.32
+"""Seconds until a datagram that the kernel did not take is sent again: SOON at first, then twice as long each time, and
+LATER at most. sendmsg(2) takes a whole datagram or nothing.
+"""
 
 
 class KernelQueue:
@@ -33,6 +38,8 @@ class KernelQueue:
     def __init__(self, socket: Transport, complete: Complete) -> None:
         self._socket = socket
         self._talk = Conversation(complete)
+        self._pause = 0.0
+        self._again_at = -math.inf
 
     @property
     def is_behind(self) -> bool:
@@ -40,8 +47,9 @@ class KernelQueue:
         return self._talk.is_behind
 
     def deadline(self, timeout: float) -> float | None:
-        """Return when `late` has to be called, None while no answer is awaited."""
-        return self._talk.deadline(timeout)
+        """Return when `late` and `flush` have to be called, None while no answer is awaited."""
+        due = self._talk.deadline(timeout)
+        return self._again_at if self._talk.out and (due is None or self._again_at < due) else due
 
     def peek(self, ifindex: int) -> None:
         """Ask for a device's present state, with the next flush."""
@@ -106,9 +114,16 @@ class KernelQueue:
         await self.flush()
 
     async def flush(self) -> None:
-        """Flush the requests. What cannot be sent is not answered either, and is retried for that reason."""
-        while self._talk.out:
+        """Send the datagrams in their order. One that the kernel does not take now stays the first, and is sent again
+        soon, until its answers are overdue."""
+        while self._talk.out and trio.current_time() >= self._again_at:
             try:
-                await self._socket.send(self._talk.out.pop(0))
+                await self._socket.send(self._talk.out[0])
             except OSError as error:
-                log.warning("the kernel does not take a request: %s; looking at all devices again soon", error)
+                if not self._pause:
+                    log.warning("the kernel does not take a request: %s; trying again", error)
+                self._pause = min(2 * self._pause, LATER) if self._pause else SOON
+                self._again_at = trio.current_time() + self._pause
+            else:
+                del self._talk.out[0]
+                self._pause, self._again_at = 0.0, -math.inf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import field
 from functools import partial
 
@@ -20,13 +20,14 @@ routes of one device can be more than that."""
 
 @dataclass(slots=True)
 class Batch:
-    """Requests that the kernel has not answered in full: `answers` by sequence number; `asked` is when they were sent
-    (seconds)."""
+    """Requests that the kernel has not answered in full: `answers` by sequence number; `asked` is when they were to be
+    sent (seconds), in `datagrams`."""
 
     ticket: Ticket
     requests: tuple[Request, ...]
     seqs: tuple[int, ...]
     asked: float
+    datagrams: tuple[bytes, ...]
     answers: dict[int, tuple[int, str]] = field(default_factory=dict)
 
 
@@ -46,8 +47,9 @@ class Batches:
         untold = {ifindex for request in requests if request.untold for ifindex in request.devices}
         writers += [partial(get_link, ifindex) for ifindex in sorted(untold)]
         seqs = tuple(self._next_seq() for _ in writers)
-        self._batches.append(Batch(ticket, requests, seqs, now))
-        return pack((write(seq) for write, seq in zip(writers, seqs, strict=True)), LARGEST)
+        datagrams = pack((write(seq) for write, seq in zip(writers, seqs, strict=True)), LARGEST)
+        self._batches.append(Batch(ticket, requests, seqs, now, tuple(datagrams)))
+        return datagrams
 
     def oldest(self) -> float | None:
         """Return when the oldest of them was sent (seconds)."""
@@ -71,6 +73,11 @@ class Batches:
         self._batches.remove(batch)
         answers = tuple(batch.answers[seq] for seq in batch.seqs[: len(batch.requests)])
         return [Answered(batch.ticket, batch.requests, answers)]
+
+    def others(self, out: Iterable[bytes]) -> list[bytes]:
+        """Return those datagrams of `out` that belong to none of them."""
+        theirs = {id(datagram) for batch in self._batches for datagram in batch.datagrams}
+        return [datagram for datagram in out if id(datagram) not in theirs]
 
     def lose(self) -> list[Event]:
         """Report all of them as lost."""

@@ -78,6 +78,7 @@ class Conversation:
             return []
         if self._dump is not None and now >= self._dump.heard + timeout:
             self._dump = None
+            self.out.clear()
         return self._lost(now)
 
     def deadline(self, timeout: float) -> float | None:
@@ -123,6 +124,8 @@ class Conversation:
 
     def _lost(self, now: float) -> list[Event]:
         self._ahead.forget()
+        # A request that is reported as lost must not be sent after all.
+        self.out = self._batches.others(self.out)
         lost = self._batches.lose()
         if self._dump is None:
             self._ask(now, TRIES)

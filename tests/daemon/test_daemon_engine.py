@@ -8,6 +8,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import kernelbytes
@@ -386,6 +387,22 @@ def test_a_request_the_kernel_does_not_take_is_made_again(caplog: pytest.LogCapt
 
     on_a_machine(body, prepare)
     assert "the kernel does not take a request" in caplog.text
+
+
+def test_what_the_kernel_does_not_take_is_sent_again_soon_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    times: list[float] = []
+
+    def prepare(machine: Machine) -> None:
+        machine.link_socket.send_errors = [OSError(errno.ENOBUFS, "No buffer space available")] * 3
+        machine.link_socket.on_send = lambda: times.append(trio.current_time())
+
+    async def body(machine: Machine) -> None:
+        await machine.until(joined(FIRST))
+
+    on_a_machine(body, prepare)
+    assert [round(after - before, 3) for before, after in pairwise(times[:4])] == [0.01, 0.02, 0.04]
+    assert caplog.text.count("the kernel does not take a request") == 1
+    assert "has not answered" not in caplog.text
 
 
 def test_a_kernel_that_does_not_answer_is_asked_again(caplog: pytest.LogCaptureFixture) -> None:

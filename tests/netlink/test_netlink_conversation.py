@@ -288,6 +288,17 @@ def test_a_batch_is_overdue_once(talk: Talk) -> None:
     assert talk.talk.overdue(99.0, 3.0) == []
 
 
+def test_what_is_reported_as_lost_is_not_sent_after_all(talk: Talk) -> None:
+    talk.talk.request(TICKET, (ENSLAVE,), 5.0)
+    talk.talk.peek(7)
+    assert talk.talk.overrun(6.0) == [Answered(TICKET, (ENSLAVE,), None)]
+    assert [kind for datagram in talk.talk.out for kind, _, _ in kernel.headers(datagram)] == [18, 18]
+    talk.talk.request(TICKET, (ENSLAVE,), 9.0)
+    assert talk.talk.overdue(9.0, 3.0) == [Answered(TICKET, (ENSLAVE,), None)]
+    (dump,) = talk.talk.out
+    assert [kind for kind, _, _ in kernel.headers(dump)] == [18]
+
+
 def test_many_requests_are_more_than_one_datagram(talk: Talk) -> None:
     """The kernel takes no datagram that is longer than the socket's send buffer."""
     address = Address(7, 2, 24, 0, 0, b"\n\0\0\1", ((2, b"\n\0\0\1"),))
