@@ -144,6 +144,7 @@ def test_it_loads_no_more_than_the_standard_library_and_little_of_it() -> None:
         "failoverd.config",
         "failoverd.config.regular",
         "failoverd.core",
+        "failoverd.core.signal_facts",
         "failoverd.core.signal_table",
         "failoverd.model",
         "failoverd.model.facts",

@@ -92,7 +92,7 @@ def test_it_asks_until_it_knows(own: Station) -> None:
 
 def test_it_gives_up_with_a_word() -> None:
     async def test(switch: Switch, peer: Peer, guest: Guest) -> None:
-        with pytest.raises(LabError, match=r"nobody .* answered for 10\.0\.0\.2 within 3 s"):
+        with pytest.raises(LabError, match=r"no machine .* answered for 10\.0\.0\.2 within 3 s"):
             await peer.resolve("10.0.0.2", timeout=3)
         assert len(guest.heard) == 3
 
