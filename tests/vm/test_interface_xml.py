@@ -2,6 +2,9 @@
 
 `interface-xml --all` is valid by the schema of that release's own libvirt and has iproute2's values, learnt by events
 and by a daemon that has just started.
+
+In `make test-guest-more`: now and then the MTU of a tunnel that its module makes by itself (erspan0, gre0) is told
+otherwise by events than iproute2 has it, and the reason is not known.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from pairguest import PairGuest, pair_guest, run
 
 from failoverd_lab import install
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.more]
 
 LINKS = """\
 link add v0 type veth peer name v1
@@ -91,7 +94,7 @@ SECONDS = 30.0
 """Within which the kernel's afterthoughts are over: the link watch, and duplicate address detection."""
 
 
-@pytest.mark.parametrize("suite", [pytest.param("bookworm", marks=pytest.mark.more), "trixie"])
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_every_kind_of_the_guests_kernel(suite: str) -> None:
     schema(suite)
 

@@ -29,7 +29,7 @@ NIC, VF = GuestNic("pv", "virtio", MAC, 3), GuestNic("vf", "vf", MAC, 2)
 LINK = f"[Match]\nMACAddress={MAC}\n\n[Link]\nName=lan0\n"
 NETWORK = "[Match]\nName={name}\n\n[Network]\nDHCP=ipv4\n\n[DHCPv4]\nClientIdentifier=mac\n"
 ENABLE = "systemctl unmask systemd-networkd.service systemd-networkd.socket; systemctl enable systemd-networkd"
-BOOTS = 2
+BOOTS = 1
 
 
 async def reachable(pair: DebGuest, name: str) -> None:
