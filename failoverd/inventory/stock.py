@@ -16,6 +16,12 @@ from dataclasses import field
 from failoverd.dataclass import dataclass
 from failoverd.inventory.facts import DefaultRoute, Interface, IpAddress
 
+TUNNELS = frozenset(
+    ("erspan", "gre", "gretap", "ip6erspan", "ip6gre", "ip6gretap", "ip6tnl", "ipip", "sit", "vti", "vti6")
+)
+"""Kinds whose MTU the kernel may set after it has told of a new one, without telling again (net/ipv4/ip_tunnel.c,
+ip_tunnel_init_net, for the device that a tunnel's module makes).
+"""
 FAR = 8
 """How many masters on top of each other are followed: the kernel's own limit (net/core/dev.c, MAX_NEST_DEV)."""
 
@@ -90,6 +96,8 @@ class Stock:
             entry = self.entries[seen.ifindex] = Entry(seen)
             self.stale.addresses.add(seen.ifindex)
             self._order = None
+            if seen.kind in TUNNELS:
+                self.doubt_everything()
         elif entry.seen == seen:
             return
         before, entry.seen = entry.seen, seen
@@ -191,7 +199,7 @@ class Stock:
                 self.generation += 1
 
     def doubt_everything(self) -> None:
-        """Look at everything again, as events were lost."""
+        """Look at everything again, as events were lost, or have not told all."""
         self.stale.everything = True
 
     def take_stale(self) -> Stale:

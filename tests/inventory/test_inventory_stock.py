@@ -240,3 +240,15 @@ def test_what_was_lost_puts_everything_in_doubt() -> None:
     stock.doubt_everything()
     assert stock.take_stale() == Stale(everything=True)
     assert not stock.stale
+
+
+def test_a_new_tunnel_has_everything_looked_at_once_more() -> None:
+    """The kernel sets the MTU of the one that a module makes after it has told of it."""
+    stock = Stock()
+    stock.take_stale()
+    stock.see(link(7, "d0", kind="dummy"))
+    assert not stock.stale.everything
+    stock.see(link(8, "gre0", kind="gre", mtu=1472))
+    assert stock.take_stale().everything
+    stock.see(link(8, "gre0", kind="gre", mtu=1476))
+    assert not stock.stale.everything

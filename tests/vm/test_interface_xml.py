@@ -3,9 +3,7 @@
 `interface-xml --all` is valid by the schema of that release's own libvirt and has iproute2's values, learnt by events
 and by a daemon that has just started.
 
-In `make test-guest-more`. It fails where a tunnel's module is loaded after the first question: the kernel sets the MTU
-of the tunnel that such a module makes (erspan0, gre0) after it has told of it, and does not tell again
-(net/ipv4/ip_tunnel.c, ip_tunnel_init_net). A new link would have to be asked for once more.
+In `make test-guest-more`; what a guest tells of kinds that this kernel has too is in tests/packaging.
 """
 
 from __future__ import annotations
