@@ -3,7 +3,7 @@
 `interface-xml --all` is valid by the schema of that release's own libvirt and has iproute2's values, learnt by events
 and by a daemon that has just started.
 
-In `make test-guest-more`; what a guest tells of kinds that this kernel has too is in tests/packaging.
+In `make test-guest-more`. The kinds that the kernel of this machine has are in tests/packaging, too.
 """
 
 from __future__ import annotations
