@@ -87,9 +87,8 @@ class Tier:
     """What it asserts depends on a real kernel's and a real clock's time, and so on how busy the machine is."""
 
 
-COVERED = ["--cov", "--cov-report=", "--cov-fail-under=0", "-n", "2", "--dist", "worksteal"]
-"""Measured in two workers at once, and judged when both are done. The long tests stand together, so the worker that has
-finished takes over some of the other's."""
+COVERED = ["--cov", "--cov-report=", "--cov-fail-under=0", "-n", "2"]
+"""Measured in two workers at once, and judged when both are done."""
 NETNS = "tests/scenarios/test_netns.py"
 ALONE = [NETNS, "tests/lab/test_netnsstage.py", "tests/daemon/test_daemon_names.py"]
 """What counts every probe of a thousand a second, and so has the machine to itself."""
