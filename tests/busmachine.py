@@ -19,8 +19,8 @@ from failoverd.core.call_answers import CallError
 from failoverd.daemon.calls import carry_out
 from failoverd.daemon.clock import MonotonicClock
 from failoverd.daemon.control import Ask, no_inventory
-from failoverd.daemon.dbus import Presence
-from failoverd.daemon.dbusinterfaces import ERROR, INTERFACES, NAME, ROOT
+from failoverd.daemon.dbus.interfaces import ERROR, INTERFACES, NAME, ROOT
+from failoverd.daemon.dbus.presence import Presence
 from failoverd.daemon.engine import Engine
 from failoverd.daemon.ports import Ports
 from failoverd.daemon.speeds import Speeds

@@ -57,7 +57,7 @@ from failoverd.netlink.transport import EVENTS, KernelSocket
 from failoverd.netlink.udev import Udev
 
 if TYPE_CHECKING:
-    from failoverd.daemon.dbus import Presence
+    from failoverd.daemon.dbus.presence import Presence
 
 log = logging.getLogger("failoverd")
 
@@ -205,7 +205,7 @@ async def _be_on_the_bus(
     """Load D-Bus and stay on the bus. Its modules take a while to load, and neither READY nor a step waits for that."""
 
     def load() -> type[Presence]:
-        from failoverd.daemon.dbus import Presence
+        from failoverd.daemon.dbus.presence import Presence
 
         return Presence
 

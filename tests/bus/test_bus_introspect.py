@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from failoverd.bus.interfaces import Interface, Method
 from failoverd.bus.introspect import DOC, introspect
 from failoverd.bus.tree import Tree
-from failoverd.daemon.dbusinterfaces import ERROR, INTERFACES, ROOT
+from failoverd.daemon.dbus.interfaces import ERROR, INTERFACES, ROOT
 
 
 def told(interfaces: tuple[Interface, ...]) -> dict[str, str]:

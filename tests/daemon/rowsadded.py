@@ -38,7 +38,7 @@ from busmachine import MASTER, Machine, heard, listener, on_a_machine  # noqa: E
 
 from failoverd.cli.historyfile import read  # noqa: E402
 from failoverd.core.status import status  # noqa: E402
-from failoverd.daemon.dbusinterfaces import NAME, ROOT  # noqa: E402
+from failoverd.daemon.dbus.interfaces import NAME, ROOT  # noqa: E402
 from failoverd.daemon.history import History  # noqa: E402
 from failoverd.daemon.hooks import environment  # noqa: E402
 from failoverd.daemon.journald import entry  # noqa: E402

@@ -27,10 +27,10 @@ from failoverd.bus.wire import Reader, TooLongError, UnreadableError, WireError,
 from failoverd.core.call_answers import CallError
 from failoverd.core.calls import CALLS
 from failoverd.core.status import status
-from failoverd.daemon import dbusinventory
-from failoverd.daemon.dbuscalls import DOINGS
-from failoverd.daemon.dbusinterfaces import INTERFACES, INVENTORY, ROOT
-from failoverd.daemon.dbusobjects import objects
+from failoverd.daemon.dbus import inventory
+from failoverd.daemon.dbus.calls import DOINGS
+from failoverd.daemon.dbus.interfaces import INTERFACES, INVENTORY, ROOT
+from failoverd.daemon.dbus.objects import objects
 from failoverd.inventory.answers import generation_only
 from failoverd.inventory.facts import Interface, IpAddress
 from failoverd.inventory.find import NotFoundError, find
@@ -107,7 +107,7 @@ def _answered(call: Message) -> Message | bytes:
 def _told(call: Message, asked: Asked) -> Message | bytes:
     """An answer of the inventory."""
     try:
-        told = trio.run(dbusinventory.answer, asked, _ask)
+        told = trio.run(inventory.answer, asked, _ask)
     except CallError as error:
         raise BusError("org.failoverd1.Error.Failed", str(error)) from error
     gives = "".join(arg.signature for arg in asked.method.gives)

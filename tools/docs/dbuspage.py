@@ -6,15 +6,15 @@ import textwrap
 from collections.abc import Iterator
 
 from failoverd.bus.interfaces import Arg, Interface, Method, Signal
-from failoverd.daemon.dbuserrors import ERRORS
-from failoverd.daemon.dbusinterfaces import ERROR, INTERFACES
+from failoverd.daemon.dbus.errors import ERRORS
+from failoverd.daemon.dbus.interfaces import ERROR, INTERFACES
 
 WIDTH = 118
 
 INTRODUCTION = """\
 # D-Bus
 
-<!-- Made by `make docs` from core/document.py, core/signal_table.py, daemon/dbusinterfaces.py; edit those. -->
+<!-- Made by `make docs` from core/document.py, core/signal_table.py, daemon/dbus/interfaces.py; edit those. -->
 
 failoverd is on the system bus ($DBUS_SYSTEM_BUS_ADDRESS, or `/run/dbus/system_bus_socket`) as `org.failoverd1`, unless
 `[dbus]` has `enabled = false`. It needs no bus to do its work.

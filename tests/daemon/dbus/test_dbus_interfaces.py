@@ -6,10 +6,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from failoverd.bus.interfaces import signature
-from failoverd.daemon.dbuserrors import ERRORS
-from failoverd.daemon.dbusinterfaces import INTERFACES
+from failoverd.daemon.dbus.errors import ERRORS
+from failoverd.daemon.dbus.interfaces import INTERFACES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_every_error_a_method_names_is_explained() -> None:

@@ -14,9 +14,9 @@ from privatebus import CLOSED, OPEN, PrivateBus
 
 from failoverd.bus import service
 from failoverd.bus.connection import BOUND
-from failoverd.daemon import dbus, dbusobjects
-from failoverd.daemon.dbus import EVENTS
-from failoverd.daemon.dbusinterfaces import NAME
+from failoverd.daemon.dbus import objects, presence
+from failoverd.daemon.dbus.interfaces import NAME
+from failoverd.daemon.dbus.presence import EVENTS
 from failoverd.model.signals import FailedOver
 
 
@@ -158,16 +158,16 @@ def test_what_waited_for_a_bus_that_is_gone_is_not_told_to_the_next(
 def test_a_mistake_of_ours_ends_neither_the_engine_nor_the_bus_for_good(
     bus: PrivateBus, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dbus, "AGAIN", 0.1)
+    monkeypatch.setattr(presence, "AGAIN", 0.1)
     mistakes = [KeyError("a mistake")]
-    right = dbusobjects.objects
+    right = objects.objects
 
     def wrong(*arguments: Any) -> Any:
         if mistakes:
             raise mistakes.pop()
         return right(*arguments)
 
-    monkeypatch.setattr(dbus, "objects", wrong)
+    monkeypatch.setattr(presence, "objects", wrong)
 
     async def body(machine: Machine) -> None:
         await machine.until(lambda: "D-Bus broke down" in caplog.text, "the mistake")

@@ -17,8 +17,8 @@ from privatebus import PrivateBus
 from privatenet import inside
 
 from failoverd.core.call_answers import CallError
-from failoverd.daemon.dbusinterfaces import INVENTORY, NAME, ROOT
-from failoverd.daemon.dbusinventory import ANSWERS, KINDS, WRITE
+from failoverd.daemon.dbus.interfaces import INVENTORY, NAME, ROOT
+from failoverd.daemon.dbus.inventory import ANSWERS, KINDS, WRITE
 from failoverd.model.facts import camel
 
 PROPERTIES = "org.freedesktop.DBus.Properties"

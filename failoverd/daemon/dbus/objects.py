@@ -14,7 +14,7 @@ from failoverd.bus.interfaces import Objects, Values
 from failoverd.core import document as tables
 from failoverd.core.document import LAST_FAILOVER, Document
 from failoverd.core.signal_facts import told
-from failoverd.daemon.dbusinterfaces import INVENTORY, MANAGER, MASTER, NAME, ROOT, SLAVE, members
+from failoverd.daemon.dbus.interfaces import INVENTORY, MANAGER, MASTER, NAME, ROOT, SLAVE, members
 from failoverd.model.facts import Row, Table, Type, camel
 from failoverd.model.signals import Moment, Signal
 

@@ -35,9 +35,9 @@ from failoverd.core.document import Document
 from failoverd.core.state import State
 from failoverd.core.status import masters
 from failoverd.daemon.control import Ask, Serve, no_inventory
-from failoverd.daemon.dbuscalls import DOINGS
-from failoverd.daemon.dbusinterfaces import ERROR, INTERFACES, INVENTORY, NAME, ROOT
-from failoverd.daemon.dbusobjects import messages, objects, words
+from failoverd.daemon.dbus.calls import DOINGS
+from failoverd.daemon.dbus.interfaces import ERROR, INTERFACES, INVENTORY, NAME, ROOT
+from failoverd.daemon.dbus.objects import messages, objects, words
 from failoverd.daemon.fanout import moment_of
 from failoverd.daemon.speeds import Speeds
 from failoverd.model.signals import Moment, Signal
@@ -164,6 +164,6 @@ class Presence:
 
     async def _tell_inventory(self, asked: Asked) -> list[Any] | bytes:
         # Loaded by the first question, as the inventory is.
-        from failoverd.daemon.dbusinventory import answer
+        from failoverd.daemon.dbus.inventory import answer
 
         return await answer(asked, self._ask)

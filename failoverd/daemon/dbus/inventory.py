@@ -18,7 +18,7 @@ from failoverd.bus.body import STRUCT, Body
 from failoverd.bus.dispatch import Asked
 from failoverd.core.call_answers import CallError
 from failoverd.daemon.control import Ask
-from failoverd.daemon.dbusobjects import words
+from failoverd.daemon.dbus.objects import words
 from failoverd.inventory.questions import ACTIVE, ALL, INACTIVE, LIST, ROW, XML
 from failoverd.inventory.rows import INTERFACE
 from failoverd.model.facts import Type, camel

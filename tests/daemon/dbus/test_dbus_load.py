@@ -41,7 +41,7 @@ MOST_LINES = 12
 """Lines of the log that all of it may cost: five in a minute for each kind of complaint."""
 NAME, ROOT = "org.failoverd1", "/org/failoverd1"
 BUS_NAME, MASTER = NAME.encode(), f"{ROOT}/master/{MAC.replace(':', '_')}".encode()
-FLOOD = Path(__file__).parents[1] / "busflood.py"
+FLOOD = Path(__file__).parents[2] / "busflood.py"
 FLOODED, HEARD = 4.0, 10.0
 """Seconds after which an order comes into a flood, and within which it is carried out."""
 

@@ -20,7 +20,7 @@ from rawbus import RawBus
 
 from failoverd.bus import service
 from failoverd.bus.connection import Connection
-from failoverd.daemon.dbusinterfaces import INTERFACES, NAME, ROOT
+from failoverd.daemon.dbus.interfaces import INTERFACES, NAME, ROOT
 
 
 def guarded(where: Path, monkeypatch: pytest.MonkeyPatch, policy: str) -> PrivateBus:

@@ -12,7 +12,7 @@ from busmachine import MAC, MASTER, Machine, heard, listener, on_a_machine
 from dbus_next import introspection as intr
 from privatebus import PrivateBus
 
-from failoverd.daemon.dbusinterfaces import INTERFACES, NAME, ROOT
+from failoverd.daemon.dbus.interfaces import INTERFACES, NAME, ROOT
 
 
 def test_the_objects_say_what_the_status_says(bus: PrivateBus) -> None:

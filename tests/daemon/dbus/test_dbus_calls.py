@@ -15,8 +15,8 @@ from failoverd.bus.call_limits import CALLS_OF_ONE
 from failoverd.core.call_answers import CallError
 from failoverd.core.calls import CALLS
 from failoverd.daemon.calls import carry_out
-from failoverd.daemon.dbuscalls import DOINGS
-from failoverd.daemon.dbusinterfaces import INTERFACES, INVENTORY, NAME, ROOT
+from failoverd.daemon.dbus.calls import DOINGS
+from failoverd.daemon.dbus.interfaces import INTERFACES, INVENTORY, NAME, ROOT
 
 
 def test_pairs_are_released_and_adopted_and_refusals_have_names(bus: PrivateBus) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from failoverd.bus.dispatch import Asked
 from failoverd.core.call_answers import CallError
 from failoverd.core.document import Document
-from failoverd.daemon.dbusobjects import explained, mac_of, master_path, slave_of, words
+from failoverd.daemon.dbus.objects import explained, mac_of, master_path, slave_of, words
 from failoverd.dataclass import dataclass
 
 
@@ -58,4 +58,4 @@ DOINGS: dict[str, Doing] = {
     "ResetDamping": Doing("reset-damping", _pair),
     "SwitchTo": Doing("switch", _switch),
 }
-"""All methods of the interfaces, by name, but for the inventory's (dbusinventory.py)."""
+"""All methods of the interfaces, by name, but for the inventory's (inventory.py)."""
