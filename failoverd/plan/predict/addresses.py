@@ -46,8 +46,8 @@ def drop(machine: Machine, request: DropAddress) -> None:
     if dict(inet.settings).get(PROMOTE, "0") == "0":
         gone += _followers(inet, gone[0])
     kept = tuple(address for address in inet.addresses if address not in gone)
-    lost = 0 if any(address.family == AF_INET for address in kept) else AF_INET
-    routes = tuple(r for r in inet.routes if r.protocol != RTPROT_KERNEL and r.family != lost)
+    is_last = found.family == AF_INET and not any(address.family == AF_INET for address in kept)
+    routes = tuple(r for r in inet.routes if r.protocol != RTPROT_KERNEL and not (is_last and r.family == AF_INET))
     machine.inet[found.ifindex] = replace(inet, addresses=kept, routes=routes)
     for address in kept:
         _make_route(machine, address)
