@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from failoverd.kinds.base import Data, NewDevice
+from failoverd.kinds.base import Data, NewDevice, Place
 from failoverd.kinds.bond import Bond
 from failoverd.kinds.bridge import Bridge
 from failoverd.kinds.dummy import Dummy
@@ -29,6 +29,7 @@ __all__ = [
     "Ipvlan",
     "Macvlan",
     "NewDevice",
+    "Place",
     "Spec",
     "Veth",
     "VethPair",

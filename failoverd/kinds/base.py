@@ -1,4 +1,4 @@
-"""The common base of all kinds: the options that the kernel reports, and the attributes of every new device."""
+"""The common base of all kinds: the options that the kernel reports, and what every new device may be given."""
 
 from __future__ import annotations
 
@@ -26,6 +26,25 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """One existing network namespace. Two references that lead to one namespace have equal places.
+
+    The identity is the number that the namespace has in failoverd's own one (its nsid), together with a count that
+    rises when the kernel gives that number to another namespace.
+    """
+
+    nsid: int
+    """-1 for failoverd's own namespace."""
+
+    epoch: int = 0
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the namespace that failoverd runs in."""
+        return self.nsid < 0
+
+
+@dataclass(frozen=True, slots=True)
 class NewDevice:
     """The attributes that a new device of any kind may be given in the message that creates it."""
 
@@ -43,7 +62,12 @@ class NewDevice:
     """
 
     lower: int = 0
-    """The ifindex of the lower device; 0 for none."""
+    """The ifindex of the lower device, in the namespace of the socket that creates the new one; 0 for none."""
+
+    place: Place | None = None
+    """The network namespace that the device is created in (IFLA_NET_NS_FD); None for that of the socket. The device is
+    never seen in any other one.
+    """
 
 
 Attributes = tuple[tuple[int, bytes | NewDevice], ...]

@@ -31,10 +31,9 @@ class Veth:
 
 @dataclass(frozen=True, slots=True)
 class VethPair:
-    """Both ends, created in one message.
+    """Both ends, created in one message. Each is created in its own `place`.
 
-    A far end in another network namespace would need an attribute of its own (IFLA_NET_NS_FD), and so a field of
-    NewDevice.
+    IFF_UP cannot be asked for the far end: it would be brought up before it has another end (ENOTCONN).
     """
 
     kind: ClassVar = "veth"
@@ -47,4 +46,6 @@ class VethPair:
 
     def words(self) -> tuple[str, ...]:
         """Describe a new veth pair for the administrator."""
-        return (f"peer {self.peer.name}",)
+        place = self.peer.place
+        where = "" if place is None else " here" if place.is_own else f" in network namespace {place.nsid}"
+        return (f"peer {self.peer.name}{where}",)

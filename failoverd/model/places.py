@@ -3,25 +3,9 @@
 from __future__ import annotations
 
 from failoverd.dataclass import dataclass
+from failoverd.kinds.base import Place
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One existing network namespace. Two references that lead to one namespace have equal places.
-
-    The identity is the number that the namespace has in failoverd's own one (its nsid), together with a count that
-    rises when the kernel gives that number to another namespace.
-    """
-
-    nsid: int
-    """-1 for failoverd's own namespace."""
-
-    epoch: int = 0
-
-    @property
-    def is_own(self) -> bool:
-        """Whether it is the namespace that failoverd runs in."""
-        return self.nsid < 0
+__all__ = ["HERE", "Absent", "Place"]
 
 
 HERE = Place(-1)

@@ -7,10 +7,11 @@ enslaving be refused.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from failoverd.kinds import NewDevice
+from failoverd.kinds import NewDevice, Place
 from failoverd.kinds.bond import ACTIVE_SLAVE, ALL_SLAVES_ACTIVE, HEARING, LP_INTERVAL, SIGNATURE
 from failoverd.model.requests import (
     AddAddress,
@@ -22,18 +23,21 @@ from failoverd.model.requests import (
     AddRoute,
     CreateLink,
     DeleteLink,
+    DeleteMarked,
     DropAddress,
     DropAltname,
     DropClsact,
     DropRedirect,
     DropRoute,
     HearAll,
+    MoveLink,
     Rename,
     Request,
     SetActive,
     SetAllMulticast,
     SetAttribute,
     SetLinkLocal,
+    SetMac,
     SetMaster,
     SetMtu,
     SetPromiscuous,
@@ -81,19 +85,28 @@ RTM_SETLINK = 19
 RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_LINKINFO = 1, 3, 4, 5, 18
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
-IFLA_AF_SPEC, IFLA_EXT_MASK = 26, 29
+IFLA_AF_SPEC, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_NEW_IFINDEX, IFLA_ALT_IFNAME = 26, 28, 29, 49, 53
 RTEXT_FILTER_SKIP_STATS = 8
 IN6_ADDR_GEN_MODE_EUI64 = 0
 
 NEW = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
 
 Attrs = list[tuple[str, Any]]
+Descriptors = Mapping[Place, int]
+"""File descriptors of network namespaces."""
+
+NO_DESCRIPTORS: Descriptors = MappingProxyType({})
 
 
-def write_request(request: Request, seq: int) -> bytes:
-    """Return the message for a request; the kernel acknowledges it under `seq`."""
-    writer: Callable[[Any, int], bytes] = WRITERS[type(request)]
-    return writer(request, seq)
+def write_request(request: Request, seq: int, descriptors: Descriptors = NO_DESCRIPTORS) -> bytes:
+    """Return the message for a request; the kernel acknowledges it under `seq`.
+
+    `descriptors` has the network namespaces that the request names. They have to be open until the message is sent.
+    Raises KeyError for one that is missing.
+    """
+    if (placed := PLACED_WRITERS.get(type(request))) is not None:
+        return placed(request, seq, descriptors)
+    return WRITERS[type(request)](request, seq)
 
 
 def dump_links(seq: int) -> bytes:
@@ -122,22 +135,45 @@ def _link(kind: int, flags: int, seq: int, ifindex: int, attrs: Attrs, up: bool 
     return build(kind, flags | NLM_F_ACK, seq, bytes(message.data[HEADER.size :]))
 
 
-def _create_link(request: CreateLink, seq: int) -> bytes:
+def _create_link(request: CreateLink, seq: int, descriptors: Descriptors) -> bytes:
     rows = request.info.write()
     options = b"".join(
-        attribute(place, _new_device(value) if isinstance(value, NewDevice) else value) for place, value in rows
+        attribute(place, _new_device(value, descriptors) if isinstance(value, NewDevice) else value)
+        for place, value in rows
     )
     kind = attribute(IFLA_INFO_KIND, request.info.kind.encode() + b"\0")
     info = attribute(IFLA_LINKINFO, kind + attribute(IFLA_INFO_DATA, options))
-    return build(RTM_NEWLINK, NEW, seq, _new_device(request.device) + info)
+    return build(RTM_NEWLINK, NEW, seq, _new_device(request.device, descriptors) + info)
 
 
-def _new_device(new: NewDevice) -> bytes:
+def _new_device(new: NewDevice, descriptors: Descriptors) -> bytes:
     """Build the part that is the same for every kind, and for the far end of a veth."""
     body = INFO.pack(0, 0, new.ifindex, 0, 0) + attribute(IFLA_IFNAME, raw_name(new.name))
     body += attribute(IFLA_ADDRESS, bytes.fromhex(new.mac.replace(":", ""))) if new.mac else b""
     body += attribute(IFLA_MTU, struct.pack("=I", new.mtu)) if new.mtu else b""
-    return body + (attribute(IFLA_LINK, struct.pack("=I", new.lower)) if new.lower else b"")
+    body += attribute(IFLA_LINK, struct.pack("=I", new.lower)) if new.lower else b""
+    return body + (_namespace(descriptors[new.place]) if new.place else b"")
+
+
+def _namespace(descriptor: int) -> bytes:
+    return attribute(IFLA_NET_NS_FD, struct.pack("=I", descriptor))
+
+
+def _move(request: MoveLink, seq: int, descriptors: Descriptors) -> bytes:
+    body = INFO.pack(0, 0, request.ifindex, 0, 0) + _namespace(descriptors[request.place])
+    body += attribute(IFLA_IFNAME, raw_name(request.name)) if request.name else b""
+    body += attribute(IFLA_NEW_IFINDEX, struct.pack("=i", request.new_ifindex)) if request.new_ifindex else b""
+    return build(RTM_SETLINK, NLM_F_ACK, seq, body)
+
+
+def _set_mac(request: SetMac, seq: int) -> bytes:
+    mac = attribute(IFLA_ADDRESS, bytes.fromhex(request.mac.replace(":", "")))
+    return build(RTM_SETLINK, NLM_F_ACK, seq, INFO.pack(0, 0, request.ifindex, 0, 0) + mac)
+
+
+def _delete_marked(request: DeleteMarked, seq: int) -> bytes:
+    mark = attribute(IFLA_ALT_IFNAME, raw_name(request.altname))
+    return build(RTM_DELLINK, NLM_F_ACK, seq, INFO.pack(0, 0, 0, 0, 0) + mark)
 
 
 def _set_active(request: SetActive, seq: int) -> bytes:
@@ -189,11 +225,12 @@ def _add_route(request: AddRoute, seq: int) -> bytes:
 
 
 WRITERS: dict[type[Request], Callable[[Any, int], bytes]] = {
-    CreateLink: _create_link,
     SetActive: _set_active,
     HearAll: _hear_all,
     AddRoute: _add_route,
     DeleteLink: lambda r, seq: _link(RTM_DELLINK, 0, seq, r.ifindex, []),
+    DeleteMarked: _delete_marked,
+    SetMac: _set_mac,
     SetUp: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [], up=r.up),
     SetMtu: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [("MTU", r.mtu)]),
     Rename: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [("IFNAME", raw_name(r.name))]),
@@ -215,4 +252,13 @@ WRITERS: dict[type[Request], Callable[[Any, int], bytes]] = {
     DropAddress: lambda r, seq: build(RTM_DELADDR, NLM_F_ACK, seq, write_address(without_label(r.address))),
     DropRoute: lambda r, seq: build(RTM_DELROUTE, NLM_F_ACK, seq, write_route(r.route)),
 }
-"""One row for each kind of request but SetSysctl, which is written to a file. A test holds that no other is missing."""
+"""By the kind of request."""
+
+PLACED_WRITERS: dict[type[Request], Callable[[Any, int, Descriptors], bytes]] = {
+    CreateLink: _create_link,
+    MoveLink: _move,
+}
+"""Those that may name another network namespace.
+
+Together they have one row for each kind of request but SetSysctl, which is written to a file. A test holds that.
+"""

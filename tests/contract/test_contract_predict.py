@@ -32,6 +32,7 @@ from failoverd.model.requests import (
     SetActive,
     SetAllMulticast,
     SetLinkLocal,
+    SetMac,
     SetMaster,
     SetMtu,
     SetPromiscuous,
@@ -93,6 +94,7 @@ class Dice:
         return [
             *[partial(SetUp, one, on)] * 4,
             partial(SetMtu, one, pick((1280, 1400, 1500, 70_000))),
+            partial(SetMac, one, pick((*MACS, "01:00:00:00:00:01", "00:00:00:00:00:00"))),
             partial(Rename, one, name),
             partial(AddAltname, one, name),
             partial(DropAltname, one, name),

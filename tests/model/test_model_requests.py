@@ -11,6 +11,7 @@ from toykernel import MAC, address, route
 
 from failoverd.kinds import Bond, Bridge, NewDevice, VethPair, Vlan
 from failoverd.model.inet import Address, Label, Neighbour
+from failoverd.model.places import HERE, Place
 from failoverd.model.requests import (
     AddAddress,
     AddAltname,
@@ -21,18 +22,21 @@ from failoverd.model.requests import (
     AddRoute,
     CreateLink,
     DeleteLink,
+    DeleteMarked,
     DropAddress,
     DropAltname,
     DropClsact,
     DropRedirect,
     DropRoute,
     HearAll,
+    MoveLink,
     Rename,
     Request,
     SetActive,
     SetAllMulticast,
     SetAttribute,
     SetLinkLocal,
+    SetMac,
     SetMaster,
     SetMtu,
     SetPromiscuous,
@@ -54,7 +58,22 @@ WORDS: list[tuple[Request, str, set[int]]] = [
     (CreateLink(NewDevice("v0", lower=2), Vlan(7)), "create vlan v0 on ens3 with VLAN 7", {2}),
     (CreateLink(NewDevice("br0"), Bridge()), "create bridge br0", set()),
     (CreateLink(NewDevice("br0"), Bridge(stp=True)), "create bridge br0 with STP", set()),
+    (CreateLink(NewDevice("v0"), VethPair(NewDevice("v1", place=HERE))), "create veth v0 with peer v1 here", set()),
+    (
+        CreateLink(NewDevice("v0"), VethPair(NewDevice("v1", place=Place(7)))),
+        "create veth v0 with peer v1 in network namespace 7",
+        set(),
+    ),
+    (
+        CreateLink(NewDevice("ens3.7", lower=2, place=Place(7)), Vlan(7)),
+        "create vlan ens3.7 on ens3 in network namespace 7 with VLAN 7",
+        {2},
+    ),
     (DeleteLink(9), "delete fo", {9}),
+    (DeleteMarked("mark"), "delete the device with the alternative name mark", set()),
+    (MoveLink(3, Place(7)), "move ens4 to network namespace 7", {3}),
+    (MoveLink(3, HERE, name="eth1"), "move ens4 to failoverd's network namespace as eth1", {3}),
+    (SetMac(3, MAC), f"set the MAC of ens4 to {MAC}", {3}),
     (SetUp(2, up=True), "set ens3 up", {2}),
     (SetUp(2, up=False), "set ens3 down", {2}),
     (SetMtu(2, 9000), "set the MTU of ens3 to 9000", {2}),

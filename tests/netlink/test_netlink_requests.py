@@ -5,16 +5,17 @@ from __future__ import annotations
 import errno
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 import kernelbytes as kernel
 import pytest
 import trio
 from everyrequest import EVERY
-from privatenet import private_net
+from privatenet import container, private_net
 from toykernel import route
 from veths import make_veth
 
-from failoverd.kinds import Bond, NewDevice, Veth, VethPair
+from failoverd.kinds import Bond, NewDevice, Place, Veth, VethPair, Vlan
 from failoverd.model.events import Answered
 from failoverd.model.links import Link
 from failoverd.model.owners import PairOf, Part, Ticket
@@ -23,13 +24,16 @@ from failoverd.model.requests import (
     AddRoute,
     CreateLink,
     DeleteLink,
+    DeleteMarked,
     DropAltname,
     DropRoute,
+    MoveLink,
     Rename,
     Request,
     SetActive,
     SetAllMulticast,
     SetLinkLocal,
+    SetMac,
     SetMaster,
     SetMtu,
     SetPromiscuous,
@@ -37,16 +41,17 @@ from failoverd.model.requests import (
     SetUp,
 )
 from failoverd.netlink.conversation import Conversation
-from failoverd.netlink.frames import attributes, split
+from failoverd.netlink.frames import NLMSG_ERROR, attributes, read_error, split
 from failoverd.netlink.listing import list_links
-from failoverd.netlink.requests import WRITERS, write_request
+from failoverd.netlink.requests import PLACED_WRITERS, WRITERS, Descriptors, write_request
 from failoverd.netlink.transport import KernelSocket
 
 TICKET = Ticket(PairOf("52:54:00:aa:bb:cc"), Part.MOVE)
 
 
 def test_every_kind_of_request_has_its_writer() -> None:
-    assert set(WRITERS) == EVERY - {SetSysctl}
+    assert set(WRITERS) | set(PLACED_WRITERS) == EVERY - {SetSysctl}
+    assert not set(WRITERS) & set(PLACED_WRITERS)
 
 
 def nested(data: bytes, *path: int) -> dict[int, bytes]:
@@ -113,6 +118,22 @@ async def do(*requests: Request) -> tuple[tuple[tuple[int, str], ...], dict[int,
             for event in talk.feed(await sock.recv(), 0.0):
                 if isinstance(event, Answered) and event.answers is not None:
                     return event.answers, {link.ifindex: link for link in await list_links(sock, replace)}
+    finally:
+        sock.close()
+
+
+async def elsewhere(
+    descriptors: Descriptors, *requests: Request
+) -> tuple[tuple[tuple[int, str], ...], dict[int, Link]]:
+    """The same, for requests that name another namespace."""
+    sock = await KernelSocket.open()
+    try:
+        answers: list[tuple[int, str]] = []
+        for seq, request in enumerate(requests, 1):
+            await sock.send(write_request(request, seq, descriptors))
+        while len(answers) < len(requests):
+            answers += [read_error(m) for m in split(await sock.recv()) if m.type == NLMSG_ERROR]
+        return tuple(answers), {link.ifindex: link for link in await list_links(sock, replace)}
     finally:
         sock.close()
 
@@ -190,6 +211,57 @@ def test_a_real_pair_of_veths_is_made_as_it_was_asked_for() -> None:
             (4711, "v0", near.mac, 1400, "veth", Veth(4712)),
             (4712, "v1", far.mac, 1300, "veth", Veth(4711)),
         ]
+
+    trio.run(change)
+
+
+def number(value: int) -> bytes:
+    return struct.pack("=I", value)
+
+
+def test_a_namespace_is_named_by_its_descriptor() -> None:
+    red, descriptors = Place(7), {Place(7): 12}
+    pair = CreateLink(NewDevice("v0"), VethPair(NewDevice("v1", place=red)))
+    (message,) = split(write_request(pair, 5, descriptors))
+    assert 28 not in nested(message.payload[16:])
+    assert nested(nested(message.payload[16:], 18, 2)[1][16:]) == {3: b"v1\0", 28: number(12)}
+    vlan = CreateLink(NewDevice("ens3.7", lower=2, place=red), Vlan(7))
+    (message,) = split(write_request(vlan, 5, descriptors))
+    assert nested(message.payload[16:])[28] == number(12)
+    (message,) = split(write_request(MoveLink(3, red, 77, "eth1"), 5, descriptors))
+    assert struct.unpack_from("=BxHiII", message.payload) == (0, 0, 3, 0, 0)
+    assert nested(message.payload[16:]) == {28: number(12), 3: b"eth1\0", 49: number(77)}
+    with pytest.raises(KeyError):
+        write_request(MoveLink(3, red), 5)
+
+
+@private_net
+def test_a_real_device_moves_and_a_real_pair_is_created_across_two_namespaces() -> None:
+    async def change(there: int) -> None:
+        red = Place(7)
+        far = NewDevice("v0", "02:00:00:00:00:0b", 1300, 4712, place=red)
+        pair = CreateLink(NewDevice("v0", ifindex=4711), VethPair(far))
+        answers, links = await elsewhere({red: there}, pair, MoveLink(1, red))
+        assert (answers[0], answers[1][0]) == (OK, errno.EINVAL)
+        assert (links[4711].link, links[4711].info) == (0, Veth(4712, 0))
+        first, second = await make_veth("w0", "w1")
+        answers, links = await elsewhere({red: there}, MoveLink(second, red, 77))
+        assert (answers, links[first].info) == ((OK,), Veth(77, 0))
+        assert second not in links
+
+    with container() as pid, Path(f"/proc/{pid}/ns/net").open() as there:
+        trio.run(change, there.fileno())
+
+
+@private_net
+def test_a_real_device_gets_a_mac_and_is_deleted_by_its_mark() -> None:
+    async def change() -> None:
+        first, second = await make_veth("v0", "v1")
+        answers, links = await do(SetMac(first, "02:00:00:00:00:0c"), AddAltname(first, "a-long-mark-for-the-device"))
+        assert (answers, links[first].mac) == ((OK, OK), "02:00:00:00:00:0c")
+        answers, links = await do(DeleteMarked("another-mark"), DeleteMarked("a-long-mark-for-the-device"))
+        assert [number for number, _ in answers] == [errno.ENODEV, 0]
+        assert not {first, second} & set(links)
 
     trio.run(change)
 

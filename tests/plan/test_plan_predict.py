@@ -15,6 +15,7 @@ from failoverd.model.events import AddressSeen, Event, LinkGone, LinkSeen
 from failoverd.model.inet import Label, Neighbour
 from failoverd.model.links import Filter, Link, Tc
 from failoverd.model.pairs import Inet
+from failoverd.model.places import HERE, Place
 from failoverd.model.requests import (
     AddAddress,
     AddAltname,
@@ -25,18 +26,21 @@ from failoverd.model.requests import (
     AddRoute,
     CreateLink,
     DeleteLink,
+    DeleteMarked,
     DropAddress,
     DropAltname,
     DropClsact,
     DropRedirect,
     DropRoute,
     HearAll,
+    MoveLink,
     Rename,
     Request,
     SetActive,
     SetAllMulticast,
     SetAttribute,
     SetLinkLocal,
+    SetMac,
     SetMaster,
     SetMtu,
     SetPromiscuous,
@@ -57,6 +61,8 @@ OTHER = address("10.0.0.3/24", 2)
 FOUR, SIX, OWN = address("10.0.0.2/24", 2), address("2001:db8::2/64", 2), address("fe80::5054:ff:fefa:1101/64", 2)
 NET, NET6 = route("10.0.0.0/24", 2, protocol=2), route("2001:db8::/64", 2, protocol=2)
 DEFAULT = route("0.0.0.0/0", 2, "10.0.0.1")
+RED = Place(7)
+OTHER_MAC = "02:00:00:00:00:01"
 OURS = Filter("egress", PREFERENCE, HANDLE, "u32", 3, ours=True)
 THEIRS = Filter("egress", 1, 1, "bpf")
 ENTRY, LABEL = Neighbour(2, 2, 0x80, 0, 1), Label(2, bytes(16), 32, 99)
@@ -86,6 +92,7 @@ GONE: list[Request] = [
     *(kind(FOUR) for kind in (AddAddress, DropAddress)),
     *(AddLabel(LABEL), AddNeighbour(ENTRY), AddRoute(DEFAULT), SetUp(2, up=True)),
     *(AddRedirect(2, "egress", 3), DropRedirect(2, "egress")),
+    *(DeleteMarked("mark"), MoveLink(2, RED), SetMac(2, OTHER_MAC)),
 ]
 
 
@@ -105,6 +112,7 @@ def test_of_a_device_that_is_gone_nothing_can_be_asked(request_: Request) -> Non
     [
         (SetUp(2, up=False), replace(NIC, up=False, carrier=False)),
         (SetMtu(2, 9000), replace(NIC, mtu=9000)),
+        (SetMac(2, OTHER_MAC), replace(NIC, mac=OTHER_MAC)),
         (AddAltname(2, "enp1s0"), replace(NIC, altnames=frozenset({"enp1s0"}))),
         (SetAllMulticast(2, on=True), replace(NIC, all_multicast=True)),
         (SetPromiscuous(2, on=True), replace(NIC, promiscuous=True, promiscuity=1)),
@@ -116,6 +124,15 @@ def test_a_device_is_changed_and_told_of_once(request_: Request, after: Link) ->
     there = machine(NIC, VF)
     assert done(there, request_) == [LinkSeen(after)]
     assert there.links == {2: after, 3: VF}
+
+
+def test_a_mac_is_that_of_one_station_and_an_ipvlan_has_its_lower_devices() -> None:
+    there = machine(NIC, replace(BOND, info=Bond(mode=1, fail_over_mac=1)))
+    for mac in ("01:00:00:00:00:01", "00:00:00:00:00:00"):
+        assert predict(there, SetMac(2, mac)) == errno.EADDRNOTAVAIL
+    done(there, CreateLink(NewDevice("iv0", lower=2), Ipvlan()), SetMac(2, OTHER_MAC), SetMac(9, OTHER_MAC))
+    assert [link.mac for link in there.links.values()] == [OTHER_MAC, MAC, OTHER_MAC]
+    assert predict(there, SetMac(10, MAC)) == errno.EOPNOTSUPP
 
 
 def test_what_is_so_already_is_not_told() -> None:
@@ -256,6 +273,28 @@ def test_hardware_cannot_be_deleted() -> None:
     assert predict(machine(NIC), DeleteLink(2)) == errno.EOPNOTSUPP
 
 
+def test_a_device_is_deleted_by_its_mark_and_no_other() -> None:
+    there = machine(NIC, replace(BRIDGE, altnames=frozenset({"mark"})))
+    done(there, DeleteMarked("mark"))
+    assert set(there.links) == {2}
+    assert predict(there, DeleteMarked("mark")) == errno.ENODEV
+
+
+def test_a_device_that_moves_is_gone_here_and_its_other_end_knows_where_it_is() -> None:
+    there = machine(NIC, BOND, Link(1, "lo", hardware=772))
+    done(there, CreateLink(NewDevice("v0"), VethPair(NewDevice("v1"))), SetUp(11, up=True), SetUp(10, up=True))
+    done(there, AddAddress(replace(FOUR, ifindex=10)), MoveLink(10, HERE))
+    assert there.inet_of(10).addresses
+    assert LinkGone(10) in done(there, MoveLink(10, RED, 77))
+    v0 = there.links[11]
+    assert (v0.info, v0.link, v0.up, 10 in there.inet) == (Veth(77, 7), 0, True, False)
+    done(there, CreateLink(NewDevice("v2"), VethPair(NewDevice("v3"))), MoveLink(12, RED), MoveLink(13, RED))
+    assert set(there.links) == {1, 2, 9, 11}
+    for ifindex in (1, 9):
+        assert predict(there, MoveLink(ifindex, RED)) == errno.EINVAL
+    done(there, MoveLink(2, RED))
+
+
 # New devices
 
 
@@ -313,6 +352,27 @@ def test_which_ifindexes_are_given_to_veths() -> None:
     assert there.named("v2") is None
 
 
+def test_of_a_pair_this_namespace_has_the_end_that_is_created_in_it() -> None:
+    there = machine(NIC)
+    done(there, CreateLink(NewDevice("v0", ifindex=4), VethPair(NewDevice("v0", ifindex=2, place=RED))))
+    done(there, CreateLink(NewDevice("v1"), VethPair(NewDevice("v1", place=RED))))
+    done(there, CreateLink(NewDevice("ens3", ifindex=2, place=RED), VethPair(NewDevice("v2", ifindex=9, place=HERE))))
+    assert {i: (x.name, x.link, x.info) for i, x in there.links.items() if i != 2} == {
+        4: ("v0", 0, Veth(2, 7)),
+        3: ("v1", 0, Veth(0, 7)),
+        9: ("v2", 0, Veth(2, 7)),
+    }
+    assert predict(there, CreateLink(NewDevice("v0"), VethPair(NewDevice("v3", place=RED)))) == errno.EEXIST
+
+
+def test_a_single_device_that_is_created_elsewhere_is_not_here() -> None:
+    there = machine(NIC)
+    done(there, CreateLink(NewDevice("ens3", ifindex=2, lower=2, place=RED), Vlan(7)))
+    done(there, CreateLink(NewDevice("ens3", lower=2, place=RED), Macvlan(4)))
+    assert there.links == {2: NIC}
+    assert predict(there, CreateLink(NewDevice("ens3", lower=3, place=RED), Vlan(7))) == errno.ENODEV
+
+
 def test_a_vlan_is_as_what_it_stands_on() -> None:
     there = machine(NIC)
     done(there, CreateLink(NewDevice("ens3.7", lower=2), Vlan(7)))
@@ -354,6 +414,13 @@ def test_an_address_brings_the_route_to_its_network_and_takes_it_along() -> None
     assert set(there.inet[2].routes) == {NET, NET6, DEFAULT}
     done(there, AddAddress(OTHER), DropAddress(FOUR))
     assert there.inet[2] == Inet((SIX,), (NET6,)), "the other one goes along, and with the last one all routes"
+
+
+def test_routes_of_ipv4_do_not_go_with_an_address_of_ipv6() -> None:
+    there = machine(NIC)
+    plain = route("10.2.0.0/16", 2)
+    done(there, AddRoute(plain), AddAddress(SIX), DropAddress(SIX))
+    assert there.inet[2].routes == (plain,)
 
 
 def test_an_address_is_promoted_where_it_is_wanted_so() -> None:

@@ -6,7 +6,7 @@ import errno
 from typing import ClassVar
 
 from failoverd.dataclass import dataclass
-from failoverd.kinds import NewDevice, Spec
+from failoverd.kinds import NewDevice, Place, Spec
 from failoverd.model.requests.base import NameOf, OfDevice, Request, Weight, answer, some
 
 HELD = "look for a macvlan or an ipvlan on it, which may be a container's"
@@ -31,6 +31,7 @@ class CreateLink(Request):
         parts = [f"{what} {value}" for what, value in (("MAC", new.mac), ("MTU", new.mtu)) if value]
         parts += self.info.words()
         where = f" on {name_of(new.lower)}" if new.lower else ""
+        where += f" in {_words(new.place)}" if new.place else ""
         options = f" with {', '.join(parts)}" if parts else ""
         return f"create {self.info.kind} {new.name}{where}{options}"
 
@@ -43,6 +44,52 @@ class DeleteLink(OfDevice):
 
     def describe(self, name_of: NameOf) -> str:
         return f"delete {name_of(self.ifindex)}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteMarked(Request):
+    """Delete the device that has an alternative name (RTM_DELLINK with IFLA_ALT_IFNAME).
+
+    Between the look and the deletion, an ifindex may have become another device's; the name is on one device only. So
+    no device is deleted that has not got it.
+    """
+
+    weight: ClassVar = Weight.BIG
+    harmless: ClassVar = frozenset({errno.ENODEV})
+
+    altname: str
+
+    @property
+    def devices(self) -> frozenset[int]:
+        """None: the ifindex is not known."""
+        return frozenset()
+
+    def describe(self, _name_of: NameOf) -> str:
+        return f"delete the device with the alternative name {self.altname}"
+
+
+@dataclass(frozen=True, slots=True)
+class MoveLink(OfDevice):
+    """Move a device to another network namespace (IFLA_NET_NS_FD).
+
+    MTU, MAC and alternative names go along; addresses, routes, the master and IFF_UP are lost. It gets another ifindex
+    where another device there has its own. EEXIST where one there has its name or one of its alternative names; EINVAL
+    for a device that cannot be moved, such as a bond or a bridge (net/core/dev.c, __dev_change_net_namespace).
+    """
+
+    weight: ClassVar = Weight.BIG
+
+    place: Place
+
+    new_ifindex: int = 0
+    """The ifindex to have there (EBUSY where another device has it); 0 for its own, if that is free."""
+
+    name: str = ""
+    """Its name from then on; "" for its own. It has its old name there for a moment."""
+
+    def describe(self, name_of: NameOf) -> str:
+        name = f" as {self.name}" if self.name else ""
+        return f"move {name_of(self.ifindex)} to {_words(self.place)}{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +119,17 @@ class SetMtu(OfDevice):
 
     def describe(self, name_of: NameOf) -> str:
         return f"set the MTU of {name_of(self.ifindex)} to {self.mtu}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetMac(OfDevice):
+    """Set the MAC."""
+
+    mac: str
+    """Lower case with colons."""
+
+    def describe(self, name_of: NameOf) -> str:
+        return f"set the MAC of {name_of(self.ifindex)} to {self.mac}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +259,10 @@ class SetPromiscuous(OfDevice):
 
     def describe(self, name_of: NameOf) -> str:
         return f"{_let(self.on)} {name_of(self.ifindex)} take in every frame, not only its own"
+
+
+def _words(place: Place) -> str:
+    return "failoverd's network namespace" if place.is_own else f"network namespace {place.nsid}"
 
 
 def _let(on: bool) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
+from failoverd.kinds import Bond, Ipvlan
 from failoverd.model.requests import (
     AddAltname,
     DropAltname,
     Rename,
     SetAllMulticast,
     SetLinkLocal,
+    SetMac,
     SetPromiscuous,
 )
 from failoverd.plan.predict.addresses import relabel
@@ -54,6 +56,21 @@ def set_mtu(machine: Machine, ifindex: int, mtu: int) -> None:
         raise RefusedError(errno.EINVAL)
     for link in reversed(group):
         machine.put(replace(link, mtu=mtu))
+
+
+def set_mac(machine: Machine, request: SetMac) -> None:
+    """eth_mac_addr(). The ipvlans on a device have its MAC; a bond may leave it to its slaves (fail_over_mac)."""
+    link = machine.link(request.ifindex)
+    first, *rest = bytes.fromhex(request.mac.replace(":", ""))
+    if first & 1 or not any((first, *rest)):
+        raise RefusedError(errno.EADDRNOTAVAIL)
+    if isinstance(link.info, Ipvlan):
+        raise RefusedError(errno.EOPNOTSUPP)
+    if isinstance(link.info, Bond) and link.info.fail_over_mac:
+        return
+    machine.put(replace(link, mac=request.mac))
+    for upper in [x for x in machine.links.values() if x.link == link.ifindex and isinstance(x.info, Ipvlan)]:
+        machine.put(replace(upper, mac=request.mac))
 
 
 def set_all_multicast(machine: Machine, request: SetAllMulticast) -> None:

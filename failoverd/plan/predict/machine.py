@@ -11,6 +11,7 @@ from failoverd.kinds import Bond, Veth
 from failoverd.model.events import Event, LinkGone, LinkSeen
 from failoverd.model.links import Filter, Link, Tc
 from failoverd.model.pairs import Inet
+from failoverd.model.places import HERE, Place
 
 
 class RefusedError(Exception):
@@ -27,6 +28,9 @@ class Machine:
 
     live_renames: bool = False
     """Whether a device may be renamed while it is up, as from Linux 6.2 on."""
+
+    place: Place = HERE
+    """Which namespace it is."""
 
     bonding: bool = True
     """Whether the kernel has the bonding driver."""

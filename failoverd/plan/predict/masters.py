@@ -8,13 +8,19 @@ from dataclasses import replace
 from failoverd.kinds import Bond, Veth
 from failoverd.kinds.bond import HEARING, SIGNATURE
 from failoverd.model.links import Link
-from failoverd.model.requests import DeleteLink, HearAll, SetActive
+from failoverd.model.requests import DeleteLink, DeleteMarked, HearAll, MoveLink, SetActive
 from failoverd.plan.predict.addresses import come_up, go_down
 from failoverd.plan.predict.devices import set_mtu
 from failoverd.plan.predict.machine import Machine, RefusedError
 
+LOOPBACK = 772
+"""ARPHRD_LOOPBACK."""
+
 MASTERS = frozenset({"bond", "bridge", "team", "vrf"})
 """Kinds of device that can have slaves."""
+
+IMMOVABLE = frozenset({"bond", "bridge", "team", "vrf"})
+"""Kinds of device that stay in their network namespace (NETIF_F_NETNS_LOCAL)."""
 
 
 def set_up(machine: Machine, ifindex: int, up: bool) -> None:
@@ -97,6 +103,32 @@ def delete(machine: Machine, request: DeleteLink) -> None:
     if not machine.link(request.ifindex).kind:
         raise RefusedError(errno.EOPNOTSUPP)
     remove(machine, request.ifindex)
+
+
+def delete_marked(machine: Machine, request: DeleteMarked) -> None:
+    """rtnl_dellink() by a name."""
+    if (link := machine.named(request.altname)) is None:
+        raise RefusedError(errno.ENODEV)
+    delete(machine, DeleteLink(link.ifindex))
+
+
+def move(machine: Machine, request: MoveLink) -> None:
+    """__dev_change_net_namespace(): the device vanishes here. What it finds there is not predicted.
+
+    The other end of a veth stays, and knows it by its new number if that was asked for.
+    """
+    link = machine.link(request.ifindex)
+    if request.place == machine.place:
+        return
+    if link.kind in IMMOVABLE or link.hardware == LOOPBACK:
+        raise RefusedError(errno.EINVAL)
+    set_up(machine, link.ifindex, False)
+    release(machine, link.ifindex)
+    machine.forget(link.ifindex)
+    other = machine.links.get(link.info.peer) if isinstance(link.info, Veth) and link.info.nsid is None else None
+    if other is not None:
+        far = Veth(request.new_ifindex or link.ifindex, request.place.nsid)
+        machine.links[other.ifindex] = replace(other, link=0, info=far)
 
 
 def remove(machine: Machine, ifindex: int) -> None:

@@ -1,4 +1,8 @@
-"""New devices, by their kind."""
+"""New devices, by their kind.
+
+Of a device that is created in another network namespace, the part that this one has is predicted: the refusals, and the
+near end of a veth.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,10 @@ def create(machine: Machine, request: CreateLink) -> None:
     new, info = request.device, request.info
     if isinstance(info, Bond) and not machine.bonding:
         raise RefusedError(errno.EOPNOTSUPP)
-    if new.ifindex in machine.links:
-        raise RefusedError(errno.EEXIST)
-    machine.free_name(new.name)
+    if _is_here(machine, new):
+        if new.ifindex in machine.links:
+            raise RefusedError(errno.EEXIST)
+        machine.free_name(new.name)
     if isinstance(info, VethPair):
         _create_pair(machine, new, info.peer)
     elif isinstance(info, Vlan):
@@ -32,23 +37,30 @@ def create(machine: Machine, request: CreateLink) -> None:
     elif isinstance(info, Vrf):
         if not info.table:
             raise RefusedError(errno.EINVAL)
-        machine.put(_link(machine, replace(new, mtu=new.mtu or VRF_MTU), info))
+        _put(machine, new, _link(machine, replace(new, mtu=new.mtu or VRF_MTU), info))
     else:
-        machine.put(_link(machine, new, info))
+        _put(machine, new, _link(machine, new, info))
 
 
 def _create_pair(machine: Machine, new: NewDevice, peer: NewDevice) -> None:
     """veth_newlink(). An ifindex for the far end counts only if the near end was given one, too."""
     peer = peer if new.ifindex else replace(peer, ifindex=0)
-    if peer.ifindex in machine.links:
-        raise RefusedError(errno.EBUSY)
-    if peer.name == new.name:
+    is_far, is_near = _is_here(machine, peer), _is_here(machine, new)
+    if is_far:
+        if peer.ifindex in machine.links:
+            raise RefusedError(errno.EBUSY)
+        machine.free_name(peer.name)
+    if peer.name == new.name and is_far and is_near:
         raise RefusedError(errno.EEXIST)
-    machine.free_name(peer.name)
-    machine.put(far := _link(machine, peer, Veth()))
-    machine.put(near := _link(machine, new, Veth(far.ifindex)))
-    machine.put(replace(near, link=far.ifindex))
-    machine.put(replace(far, link=near.ifindex, info=Veth(near.ifindex)))
+    _put(machine, peer, far := _link(machine, peer, Veth()))
+    _put(machine, new, near := _link(machine, new, _other_end(machine, peer, far)))
+    _put(machine, new, replace(near, link=far.ifindex if is_far else 0))
+    _put(machine, peer, replace(far, link=near.ifindex if is_near else 0, info=_other_end(machine, new, near)))
+
+
+def _other_end(machine: Machine, new: NewDevice, link: Link) -> Veth:
+    """Return what the one end tells of the other. An ifindex in another namespace is 0 if it was not asked for."""
+    return Veth(link.ifindex, None if new.place is None or _is_here(machine, new) else new.place.nsid)
 
 
 def _create_vlan(machine: Machine, new: NewDevice, info: Vlan) -> None:
@@ -57,7 +69,7 @@ def _create_vlan(machine: Machine, new: NewDevice, info: Vlan) -> None:
     if any(x.link == lower.ifindex and x.info == info for x in machine.links.values()):
         raise RefusedError(errno.EEXIST)
     like = replace(new, mac=new.mac or lower.mac, mtu=new.mtu or lower.mtu)
-    machine.put(replace(_link(machine, like, info), link=lower.ifindex))
+    _put(machine, new, replace(_link(machine, like, info), link=lower.ifindex))
 
 
 def _create_on(machine: Machine, new: NewDevice, info: Macvlan | Ipvlan) -> None:
@@ -72,14 +84,25 @@ def _create_on(machine: Machine, new: NewDevice, info: Macvlan | Ipvlan) -> None
         raise RefusedError(errno.EINVAL)
     if isinstance(info, Ipvlan):
         new = replace(new, mac=lower.mac)
-    machine.put(replace(_link(machine, replace(new, mtu=new.mtu or lower.mtu), info), link=lower.ifindex))
+    made = _link(machine, replace(new, mtu=new.mtu or lower.mtu), info)
+    _put(machine, new, replace(made, link=lower.ifindex))
 
 
 def _link(machine: Machine, new: NewDevice, info: Info) -> Link:
     """Return a new device that is down. A random MAC is not predicted."""
-    ifindex = new.ifindex or _next(machine)
+    ifindex = new.ifindex or (_next(machine) if _is_here(machine, new) else 0)
     mtu = new.mtu or 1500
     return Link(ifindex, new.name, new.mac, mtu=mtu, max_mtu=MAX_MTU, kind=info.kind, info=info, link_local=True)
+
+
+def _put(machine: Machine, new: NewDevice, link: Link) -> None:
+    """Add a device to this namespace, if it is one of it."""
+    if _is_here(machine, new):
+        machine.put(link)
+
+
+def _is_here(machine: Machine, new: NewDevice) -> bool:
+    return new.place in (None, machine.place)
 
 
 def _next(machine: Machine) -> int:
