@@ -14,6 +14,7 @@ from typing import Any
 from failoverd.cli.arguments import UsageError, Wanted
 from failoverd.cli.historyfile import Event, HistoryError, boot_id, is_new_boot, local, place, read, select
 from failoverd.cli.tables import table
+from failoverd.model.text import device_in
 
 FAILED = 1
 
@@ -40,7 +41,8 @@ def history(wanted: Wanted) -> int:
     else:
         pairs = zip([None, *events], events, strict=False)
         boots = {id(event) for before, event in pairs if is_new_boot(before, event)}
-        head = ["TIME", "EVENT", "MASTER", "FROM", "TO", "SILENCE", "REASON"]
+        subject = "MASTER OR LINK" if any("link" in event for event in found) else "MASTER"
+        head = ["TIME", "EVENT", subject, "FROM", "TO", "SILENCE", "REASON"]
         print("\n".join(table(head, [_row(event, id(event) in boots) for event in found])))
     return 0
 
@@ -51,11 +53,11 @@ def _row(event: Event, is_new: bool) -> list[str]:
     return [
         local(event["time"]),
         event["event"],
-        event.get("master", ""),
+        event.get("master", event.get("link", "")),
         event.get("from", event.get("old_name", "")),
         event.get("to", event.get("new_name", event.get("active", ""))),
         silence if milliseconds else "",
-        event.get("reason", "") or _words(event, is_new),
+        event.get("detail", event.get("reason", "")) or _words(event, is_new),
     ]
 
 
@@ -64,6 +66,8 @@ def _words(event: Event, is_new: bool) -> str:
     if event["event"] == "started":
         version = event.get("version", "")
         return f"failoverd {version}, {'after a boot' if is_new else 'again'}".replace("  ", " ")
+    if "link" in event:
+        return device_in(event.get("device", ""), event.get("namespace", ""))
     return f"the {event['role']}" if event["event"] == "link-renamed" and event.get("role") else ""
 
 

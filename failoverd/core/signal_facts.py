@@ -1,7 +1,7 @@
 """What everything that reports signals derives from their table (core/signal_table.py): sentences, facts, keys.
 
 On D-Bus a device is named by its object's path. Everywhere else a field that is a device stands for two: a slave for
-its name and its ifindex, a master for its name and the pair's MAC.
+its name and its ifindex, a master for its name and the pair's MAC. A declared link is its name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from failoverd.core.signal_table import BOOT, DAEMON, SIGNALS, WHEN, Told
+from failoverd.core.signal_table import BOOT, DAEMON, SIGNALS, WHEN
+from failoverd.core.told import Told
 from failoverd.model.facts import Row, Type
 from failoverd.model.text import printable
 
@@ -61,6 +62,8 @@ def pieces(row: Row[Any]) -> Iterator[Row[Any]]:
     elif row.type is Type.MASTER:
         yield row._replace(type=Type.TEXT)
         yield row._replace(key="mac", type=Type.TEXT, text="The pair's permanent MAC.")
+    elif row.type is Type.LINK:
+        yield row._replace(type=Type.TEXT)
     else:
         yield row
 

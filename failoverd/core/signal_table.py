@@ -3,23 +3,21 @@
 Everything that reports signals derives from it: D-Bus, the journal, the history, the hooks' environment, the metrics,
 `last_failover` in the status document, and the reference pages. A new field is one row here.
 
-Every event also has the rows of WHEN. The functions that read the table are in core/signal_facts.py. This module is
-long because it has one row a fact.
+The events of declared links are in core/link_signals.py. Every event also has the rows of WHEN. The functions that read
+the table are in core/signal_facts.py. This module is long because it has one row a fact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from failoverd.core.link_signals import LINK_SIGNALS
+from failoverd.core.told import INFO, NOTICE, WARNING, Member, Told
 from failoverd.model.facts import Row, Type
 from failoverd.model.text import is_passing_name
 
 if TYPE_CHECKING:
     from failoverd.model.signals import Moment
-
-WARNING, NOTICE, INFO = 4, 5, 6
-"""The journal's priorities, as syslog has them."""
 
 ROLES = ("master", "primary", "standby")
 CONDITIONS = (
@@ -42,35 +40,6 @@ datapath-impaired  what the datapath needs was changed, such as the options of t
 path-dead          a slave's link is up, and its path is dead ([path])
 flapping           the VF is suppressed for its flaps ([damping])
 """
-
-
-class Member(NamedTuple):
-    """A signal on D-Bus: the interface that has it, its name there, and the fields that its object's path implies."""
-
-    interface: str
-    name: str
-    known: tuple[str, ...] = ("master",)
-
-
-class Told(NamedTuple):
-    """One kind of event."""
-
-    event: str
-    text: str
-    """When it happens, in a sentence."""
-    say: Callable[[Any], str]
-    """The signal as a sentence for the log."""
-    fields: tuple[Row[Any], ...]
-    members: tuple[Member, ...]
-    message_id: str
-    """The journal's MESSAGE_ID, which units/failoverd.catalog explains. It never changes."""
-    counter: str
-    """The metric's name for the number of these events."""
-    by: str = ""
-    """The field by whose values the samples are split."""
-    priority: Callable[[Any], int] = lambda _: INFO
-    priorities: str = "6, info"
-    """A description of `priority`."""
 
 
 MASTER: Row[Any] = Row("master", Type.MASTER, "The pair's master.", lambda s: (s.master, s.mac))
@@ -192,6 +161,7 @@ SIGNALS: dict[str, Told] = {
         priority=lambda s: WARNING if s.present else INFO,
         priorities="4, warning; 6, info, when it is over",
     ),
+    **LINK_SIGNALS,
 }
 """By the name of the signal's class, so that a reader of the history need not load the classes."""
 

@@ -26,7 +26,7 @@ import trio
 from failoverd.core.document import Document
 from failoverd.core.state import State
 from failoverd.core.status import hardware
-from failoverd.model.signals import FailedOver, Moment, Signal
+from failoverd.model.signals import FailedOver, LinkEvent, Moment, Signal
 
 log = logging.getLogger("failoverd")
 
@@ -36,6 +36,8 @@ SETTLED = 1.5
 """Seconds without a step after which the state is distributed once again."""
 WAITING = 1000
 """Signals that may wait in the queue."""
+LINKS = 800
+"""Signals that may wait in front of one about a declared link, so that many links leave room for a failover's."""
 QUIET = 60.0
 """Seconds for which a receiver's next failure is not logged."""
 
@@ -78,7 +80,7 @@ class Fanout:
 
     def signalled(self, signal: Signal) -> None:
         """The engine has emitted a signal."""
-        if len(self._signals) >= WAITING:
+        if len(self._signals) >= (LINKS if isinstance(signal, LinkEvent) else WAITING):
             self.lost += 1
             return
         self._signals.append((signal, moment_of(signal)))

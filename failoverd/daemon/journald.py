@@ -11,7 +11,8 @@ Each signal is logged once. It is an entry if stderr goes to the journal, as sys
 (systemd.exec(5)); otherwise, and while journald's socket is not there, the same sentence goes to the log on stderr. A
 journald that does not read fills its socket; then entries are dropped and counted, and failoverd does not wait. Signals
 above a rate limit are dropped and counted, too: a program that renames a device in a loop must not push everything else
-out of the journal.
+out of the journal. Pairs and declared links each have a limit of their own: a thousand links that are made at a start
+must not keep a failover out.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from pathlib import Path
 
 from failoverd.core.document import Document
 from failoverd.core.signal_facts import as_text, facts, sentence, told
-from failoverd.core.signal_table import INFO, NOTICE, WARNING
+from failoverd.core.told import INFO, NOTICE, WARNING
 from failoverd.model.signals import Moment, Signal
 
 log = logging.getLogger("failoverd")
@@ -54,7 +55,8 @@ class Journald:
     def __init__(self, path: Path | None) -> None:
         self.dropped = 0
         self._path = path
-        self._window, self._told = -math.inf, 0
+        self._windows: dict[str, tuple[float, int]] = {}
+        """By the subject of a signal, master or link: when its window began, and how many entries it has had since."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
 
     def close(self) -> None:
@@ -63,10 +65,9 @@ class Journald:
 
     def signalled(self, signal: Signal, moment: Moment, /) -> None:
         """See Receiver. Never fails: what cannot be an entry becomes a line on stderr."""
-        if not self._has_room(moment.monotonic):
+        if not self._count(told(signal).subject, moment.monotonic):
             self.dropped += 1
             return
-        self._told += 1
         if not self._tell(entry(signal, moment)):
             log.log(LEVELS[told(signal).priority(signal)], "%s", sentence(signal))
         self._tell_of_dropped()
@@ -75,10 +76,17 @@ class Journald:
         """See Receiver. The state is not logged, but there may be room in the socket again."""
         self._tell_of_dropped()
 
+    def _count(self, subject: str, now: float) -> bool:
+        """Count an entry about such a subject. Returns whether it is within the limit."""
+        begun, count = self._windows.get(subject, (-math.inf, 0))
+        if now >= begun + WINDOW:
+            begun, count = now, 0
+        self._windows[subject] = begun, min(count + 1, BURST)
+        return count < BURST
+
     def _has_room(self, now: float) -> bool:
-        if now >= self._window + WINDOW:
-            self._window, self._told = now, 0
-        return self._told < BURST
+        """Return whether an entry about any subject would be within the limit."""
+        return all(count < BURST or now >= begun + WINDOW for begun, count in self._windows.values())
 
     def _tell(self, data: bytes) -> bool:
         """Return whether the journal has it, or it was dropped because the journal does not read."""

@@ -8,6 +8,7 @@ out, as receivers get the state once more when it has settled.
 
 Counters count from the daemon's start, as Prometheus expects: it detects a reset by a value that falls. They are kept
 by MAC, which stays, and shown under the master's present name. Labels have few values: masters, slaves and fixed words.
+Events of declared links, of which there may be a thousand, are counted for all links together.
 An orderly end removes the file; after a kill it stays until the next daemon writes.
 """
 
@@ -23,7 +24,8 @@ from typing import Any
 from failoverd.core import document as tables
 from failoverd.core.document import Document
 from failoverd.core.signal_facts import told
-from failoverd.core.signal_table import SIGNALS, Told
+from failoverd.core.signal_table import SIGNALS
+from failoverd.core.told import Told
 from failoverd.daemon.exposition import Family, render
 from failoverd.daemon.files import put
 from failoverd.model.facts import Row, Table, Type, metric_name, sentence
@@ -74,7 +76,7 @@ class Metrics:
         self._dropped = dropped
         self._clock = clock
         self._counts: Counter[tuple[str, str, str]] = Counter()
-        """By the event, the pair's MAC, and the word that events of this kind are told apart by."""
+        """By the event, the pair's MAC ("" for a link), and the word that events of this kind are told apart by."""
         self._histograms: dict[tuple[str, str], Histogram] = {}
         """By the metric's name and the pair's MAC."""
         self._written = b""
@@ -84,7 +86,7 @@ class Metrics:
         """See Receiver."""
         kind = told(signal)
         values = {row.key: row.value(signal) for row in kind.fields}
-        mac = values["master"][1]
+        mac = values["master"][1] if kind.subject == "master" else ""
         self._counts[kind.event, mac, str(values.get(kind.by) or NONE)] += 1
         for row in kind.fields:
             if row.metric == "histogram":
@@ -121,22 +123,30 @@ class Metrics:
             yield family
 
     def _counted(self, kind: Told, masters: list[Document]) -> Family:
-        """Return how often this has happened to each master."""
+        """Return how often this has happened to each master, or to all links."""
         family = Family(f"failoverd_{kind.counter}_total", "counter", f"How often: {kind.text}")
-        for master in masters:
+        for mac, labels in _subjects(kind, masters):
             for word in _words(kind):
-                labels = {kind.by: word} if kind.by else {}
-                family.add(self._counts[kind.event, master["mac"], word], master=master["name"], **labels)
+                more = {kind.by: word} if kind.by else {}
+                family.add(self._counts[kind.event, mac, word], **labels, **more)
         return family
 
     def _spread(self, kind: Told, masters: list[Document]) -> Iterator[Family]:
         for row in kind.fields:
             if row.metric == "histogram":
                 family = Family(metric_name(row), "histogram", sentence(row))
-                for master in masters:
-                    found = self._histograms.get((family.name, master["mac"]), Histogram())
-                    family.add_histogram(BUCKETS, found.counts, found.total, master=master["name"])
+                for mac, labels in _subjects(kind, masters):
+                    found = self._histograms.get((family.name, mac), Histogram())
+                    family.add_histogram(BUCKETS, found.counts, found.total, **labels)
                 yield family
+
+
+def _subjects(kind: Told, masters: list[Document]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield what events of this kind are counted for: the MAC and the labels of a master, none for all links."""
+    if kind.subject == "master":
+        yield from ((master["mac"], {"master": master["name"]}) for master in masters)
+    else:
+        yield "", {}
 
 
 def _words(kind: Told) -> tuple[str, ...]:

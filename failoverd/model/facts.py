@@ -33,6 +33,7 @@ class Type(Enum):
     TEXTS = ("as", "list of texts")
     SLAVE = ("o", "name of a slave, or null")
     MASTER = ("o", "name of a master")
+    LINK = ("o", "name of a declared link")
     OBJECT = ("o", "object, or null")
     RECORD = ("a{sv}", "object, or null")
     ADDRESSES = ("aa{sv}", "list of objects with address and prefix")

@@ -79,7 +79,74 @@ class ConditionChanged:
     reason: str
 
 
-Signal = FailedOver | LinkRenamed | Joined | Released | ConditionChanged
+@dataclass(frozen=True, slots=True)
+class LinkEvent:
+    """What all signals about an end of a declared link say; the fields are LinkStatus's.
+
+    They have no MAC, as a declared link belongs to no pair. `ifindex` is 0 where there is no device. `reason` is a code
+    for programs and `detail` the same for people, "" where there is nothing to explain.
+    """
+
+    name: str
+    kind: str
+    device: str
+    namespace: str
+    ifindex: int = 0
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReady(LinkEvent):
+    """The kernel has shown everything that was declared of this end; also sent at the start for one that is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPending(LinkEvent):
+    """This end waits; `reason` and `detail` say for what."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDegraded(LinkEvent):
+    """The device of this end is there, and something about it is not as declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkConflict(LinkEvent):
+    """A foreign device or another declaration stands in the place of this end."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFailed(LinkEvent):
+    """The kernel has refused this end, which is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkGoing(LinkEvent):
+    """failoverd is about to delete the device of this end, which is there until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkGone(LinkEvent):
+    """The device of this end, which had `ifindex`, is gone: failoverd or another program has deleted it, or its
+    namespace has ended.
+    """
+
+
+Signal = (
+    FailedOver
+    | LinkRenamed
+    | Joined
+    | Released
+    | ConditionChanged
+    | LinkReady
+    | LinkPending
+    | LinkDegraded
+    | LinkConflict
+    | LinkFailed
+    | LinkGoing
+    | LinkGone
+)
 
 
 class Moment(NamedTuple):

@@ -88,6 +88,19 @@ def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     ]
 
 
+def test_links_stand_in_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    web = {"event": "link-ready", "link": "web-ct", "kind": "veth", "device": "eth1", "namespace": "name red"}
+    moment = {"time": START + 1, "monotonic": 12.0, "boot": "a"}
+    waits = {"event": "link-pending", "reason": "no-peer", "detail": "its other end is not declared yet"}
+    assert show(tmp_path, [STARTED, web | moment, web | moment | waits], monkeypatch) == 0
+    head, _, ready, pending = capsys.readouterr().out.splitlines()
+    assert "  MASTER OR LINK  " in head
+    assert re.fullmatch(r"2025-11-21 08:00:01.000  link-ready +web-ct .* eth1 in the namespace red", ready)
+    assert pending.endswith("its other end is not declared yet")
+
+
 def test_what_programs_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert show(tmp_path, LIFE, monkeypatch, "--json", "--master", "ens3", "--last", "2") == 0
     assert json.loads(capsys.readouterr().out) == [BACK, NO_MAC]
@@ -144,8 +157,10 @@ def test_it_loads_no_more_than_the_standard_library_and_little_of_it() -> None:
         "failoverd.config",
         "failoverd.config.regular",
         "failoverd.core",
+        "failoverd.core.link_signals",
         "failoverd.core.signal_facts",
         "failoverd.core.signal_table",
+        "failoverd.core.told",
         "failoverd.model",
         "failoverd.model.facts",
         "failoverd.model.text",

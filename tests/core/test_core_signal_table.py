@@ -7,14 +7,32 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from signals import BACK, JOINED, LOST, MAC, MOMENT, NO_MAC, RELEASED, RENAMED
+from signals import (
+    BACK,
+    CONFLICT,
+    DEGRADED,
+    FAILED,
+    GOING,
+    GONE,
+    JOINED,
+    LINKS,
+    LOST,
+    MAC,
+    MOMENT,
+    NO_MAC,
+    PENDING,
+    READY,
+    RELEASED,
+    RENAMED,
+)
 
 from failoverd.core.signal_facts import as_text, facts, happened, keys, pieces, record, sentence, told
 from failoverd.core.signal_table import SIGNALS, WHEN
 from failoverd.model.signals import FailedOver, Signal
 from failoverd.policy.naming import passing_name
 
-ALL = (LOST, BACK, NO_MAC, RENAMED, JOINED, RELEASED)
+PAIRS = (LOST, BACK, NO_MAC, RENAMED, JOINED, RELEASED)
+ALL = (*PAIRS, *LINKS)
 
 
 @pytest.mark.parametrize(
@@ -36,15 +54,61 @@ ALL = (LOST, BACK, NO_MAC, RENAMED, JOINED, RELEASED)
         (JOINED, "ens3: joined, ens4 carries"),
         (replace(JOINED, active="", active_ifindex=0, role=""), "ens3: joined, no slave carries"),
         (RELEASED, "ens3: released, its devices are as they were before"),
+        (READY, "link web-host: ready, web0"),
+        (PENDING, "link web-ct: waits: no container has the label role=web; start one"),
+        (replace(PENDING, detail=""), "link web-ct: waits: container-absent"),
+        (DEGRADED, "link web-ct: degraded, eth1 in the container label:role=web: its other end is down"),
+        (
+            CONFLICT,
+            "link web-ct: in conflict over eth1 in the container label:role=web: " + CONFLICT.detail,
+        ),
+        (
+            replace(FAILED, namespace="name red"),
+            "link web-ct: refused, eth1 in the namespace red: Operation not supported; again in 0.1 s",
+        ),
+        (
+            replace(GOING, namespace="pid 812"),
+            "link web-ct: about to be deleted, eth1 in the namespace of process 812: " + GOING.detail,
+        ),
+        (
+            replace(GONE, namespace="path /run/x", reason="", detail=""),
+            "link web-ct: gone, eth1 in the namespace /run/x",
+        ),
     ],
 )
 def test_a_sentence(signal: Signal, says: str) -> None:
     assert sentence(signal) == says
 
 
-@pytest.mark.parametrize("signal", ALL)
-def test_every_signal_names_its_pair_and_its_moment(signal: Signal) -> None:
+@pytest.mark.parametrize("signal", LINKS)
+def test_a_signal_about_a_link_names_it_and_no_pair(signal: Signal) -> None:
     found = facts(signal, MOMENT)
+    assert told(signal).subject == "link"
+    assert found["link"] == ("web-host" if signal is READY else "web-ct")
+    assert not found.keys() & {"master", "mac"}
+    assert list(found)[-2:] == ["time", "monotonic"]
+
+
+def test_the_facts_of_a_link() -> None:
+    assert facts(PENDING, MOMENT) == {
+        "event": "link-pending",
+        "link": "web-ct",
+        "kind": "veth",
+        "device": "eth1",
+        "namespace": "container label:role=web",
+        "ifindex": None,
+        "reason": "container-absent",
+        "detail": "no container has the label role=web; start one",
+        "time": 1_700_000_000.25,
+        "monotonic": 12.5,
+    }
+    assert not facts(READY, MOMENT).keys() & {"reason", "detail"}
+
+
+@pytest.mark.parametrize("signal", PAIRS)
+def test_every_signal_of_a_pair_names_it_and_its_moment(signal: Signal) -> None:
+    found = facts(signal, MOMENT)
+    assert told(signal).subject == "master"
     assert (found["event"], found["master"], found["mac"]) == (told(signal).event, "ens3", MAC)
     assert (found["time"], found["monotonic"]) == (MOMENT.time, MOMENT.monotonic)
     assert all(value is None or isinstance(value, str | int | float) for value in found.values())

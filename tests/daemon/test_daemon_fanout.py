@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 import trio.testing
+from signals import READY
 
 from failoverd.config.spec import Config
 from failoverd.core.document import Document
 from failoverd.core.state import State
-from failoverd.daemon.fanout import PAUSE, SETTLED, WAITING, Fanout
+from failoverd.daemon.fanout import LINKS, PAUSE, SETTLED, WAITING, Fanout
 from failoverd.model.signals import FailedOver, Joined, Moment, Signal
 
 
@@ -145,6 +146,20 @@ def test_one_that_cannot_tell_is_logged_once_and_keeps_nobody_else(
         run(test)
     assert len(caplog.messages) == 1
     assert says in caplog.messages[0]
+
+
+def test_many_links_leave_room_for_a_failover() -> None:
+    async def test() -> None:
+        book = Book()
+        fanout = Fanout([book])
+        for _ in range(WAITING):
+            fanout.signalled(READY)
+        fanout.signalled(Joined("ens3", ""))
+        await fanout.tell()
+        assert len(book.told) == LINKS + 1
+        assert fanout.lost == WAITING - LINKS
+
+    run(test)
 
 
 def test_what_does_not_fit_is_dropped_and_counted(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from signals import PENDING
 
 from failoverd.daemon.hooks import Hooks
 from failoverd.daemon.paths import Paths
@@ -142,6 +143,19 @@ def fill(receiver: Hooks) -> int:
                 "ACTIVE": "ens4",
                 "ACTIVE_IFINDEX": "3",
                 "ACTIVE_ROLE": "primary",
+            },
+        ),
+        (
+            PENDING,
+            {
+                "EVENT": "link-pending",
+                "LINK": "web-ct",
+                "KIND": "veth",
+                "DEVICE": "eth1",
+                "NAMESPACE": "container label:role=web",
+                "IFINDEX": "",
+                "REASON": "container-absent",
+                "DETAIL": "no container has the label role=web; start one",
             },
         ),
         (Released("ens3", MAC, NIC), {"EVENT": "released", "MASTER": "ens3", "MAC": MAC, "IFINDEX": "2"}),

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from signals import BACK, JOINED, LOST, MAC, MOMENT, NO_MAC, RELEASED, RENAMED
+from signals import BACK, JOINED, LOST, MAC, MOMENT, NO_MAC, PENDING, READY, RELEASED, RENAMED
 
-from failoverd.core.signal_facts import sentence
+from failoverd.core.signal_facts import sentence, told
 from failoverd.core.signal_table import SIGNALS
 from failoverd.daemon.journald import BURST, DROPPED, SOCKET, WINDOW, Journald, encode, find
 from failoverd.model.signals import Joined
@@ -160,16 +160,40 @@ def test_what_comes_faster_than_anybody_reads_is_only_counted(tmp_path: Path) ->
     with journal(tmp_path) as sock:
         receiver = Journald(tmp_path / "socket")
         now = time.monotonic()
-        told = 0
+        seen = 0
         for number in range(BURST + 50):
             receiver.signalled(LOST, MOMENT._replace(monotonic=now + number / 1000))
-            told += len(entries(sock))
-        assert told == BURST
+            seen += len(entries(sock))
+        assert seen == BURST
         receiver.stepped({})
         assert entries(sock) == []
         receiver.signalled(LOST, MOMENT._replace(monotonic=now + WINDOW))
         last, left_out = entries(sock)
         assert (last["MESSAGE"], left_out["FAILOVERD_DROPPED"]) == (sentence(LOST).encode(), b"50")
+
+
+def test_many_links_keep_no_failover_out(tmp_path: Path) -> None:
+    with journal(tmp_path) as sock:
+        receiver = Journald(tmp_path / "socket")
+        now = time.monotonic()
+        for number in range(BURST + 5):
+            receiver.signalled(READY, MOMENT._replace(monotonic=now + number / 1000))
+            entries(sock)
+        assert receiver.dropped == 5
+        receiver.signalled(LOST, MOMENT._replace(monotonic=now + 0.5))
+        (found,) = entries(sock)
+        assert found["MESSAGE"] == sentence(LOST).encode(), "and what was dropped is told when its window is over"
+
+
+def test_a_link_in_the_journal(tmp_path: Path) -> None:
+    with journal(tmp_path) as sock:
+        receiver = Journald(tmp_path / "socket")
+        receiver.signalled(PENDING, MOMENT)
+        (found,) = entries(sock)
+    assert found["MESSAGE_ID"] == told(PENDING).message_id.encode()
+    assert (found["PRIORITY"], found["FAILOVERD_LINK"]) == (b"6", b"web-ct")
+    assert found["FAILOVERD_REASON"] == b"container-absent"
+    assert "FAILOVERD_MAC" not in found
 
 
 def test_the_journal_is_there_where_stderr_goes_to_it(tmp_path: Path) -> None:
@@ -183,7 +207,7 @@ def test_the_journal_is_there_where_stderr_goes_to_it(tmp_path: Path) -> None:
 
 
 def test_every_message_id_is_in_the_catalog_and_in_the_reference() -> None:
-    told = {line[3:] for line in CATALOG.read_text().splitlines() if line.startswith("-- ")}
-    assert told == {*(kind.message_id for kind in SIGNALS.values()), DROPPED}
+    explained = {line[3:] for line in CATALOG.read_text().splitlines() if line.startswith("-- ")}
+    assert explained == {*(kind.message_id for kind in SIGNALS.values()), DROPPED}
     reference = REFERENCE.read_text()
-    assert [one for one in told if one not in reference] == []
+    assert [one for one in explained if one not in reference] == []

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from signals import BACK, JOINED, LOST, MAC, MOMENT, NO_MAC, RENAMED
+from signals import BACK, JOINED, LINKS, LOST, MAC, MOMENT, NO_MAC, PENDING, RENAMED
 
 from failoverd.daemon.exposition import Family, render
 from failoverd.daemon.metrics import BUCKETS, Metrics
@@ -19,6 +19,7 @@ from failoverd.daemon.metrics import BUCKETS, Metrics
 SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
 LABEL = re.compile(r'(?P<name>[a-zA-Z_][a-zA-Z0-9_]*)="(?P<value>(?:[^"\\\n]|\\["\\n])*)"(?:,(?=.)|$)')
 UNESCAPE = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
+LINK_EVENTS = ("ready", "pending", "degraded", "conflict", "failed", "going", "gone")
 Labels = frozenset[tuple[str, str]]
 
 
@@ -159,7 +160,17 @@ def test_a_machine_without_pairs(tmp_path: Path, clock: Clock) -> None:
     assert set(parse((tmp_path / "metrics.prom").read_text())) == {
         "failoverd_info",
         "failoverd_signals_dropped_total",
+        *(f"failoverd_link_{what}_total" for what in LINK_EVENTS),
     }
+
+
+def test_events_of_links_are_counted_for_all_links_together(tmp_path: Path, clock: Clock) -> None:
+    metrics = Metrics(tmp_path / "metrics.prom", lambda: 0, clock)
+    for signal in (*LINKS, PENDING):
+        metrics.signalled(signal, MOMENT)
+    metrics.stepped(document(master()))
+    counts = [told(tmp_path, f"failoverd_link_{what}_total") for what in LINK_EVENTS]
+    assert counts == [1, 2, 1, 1, 1, 1, 1]
 
 
 def test_a_master_without_its_vf_and_in_a_state_nobody_knows(tmp_path: Path, clock: Clock) -> None:

@@ -14,7 +14,8 @@ from roff import roff
 
 from failoverd.core import document
 from failoverd.core.signal_facts import event, pieces
-from failoverd.core.signal_table import BOOT, DAEMON, SIGNALS, WHEN, Told
+from failoverd.core.signal_table import BOOT, DAEMON, SIGNALS, WHEN
+from failoverd.core.told import Told
 from failoverd.daemon.journald import DROPPED
 from failoverd.daemon.metrics import OWN
 from failoverd.model.facts import Row, Table, Type, metric_name, sentence
@@ -65,9 +66,21 @@ def _fields() -> Iterator[tuple[Row[Any], str]]:
                 found.setdefault((row.key, row.text), (row, []))[1].append(kind.event)
     yield event()._replace(values=tuple(kind.event for kind in SIGNALS.values())), "all"
     for row, events in found.values():
-        yield row, "all" if len(events) == len(SIGNALS) else ", ".join(events)
+        yield row, ALL.get(tuple(events)) or ", ".join(events)
     for when in WHEN:
         yield when, "all"
+
+
+def _events_about(*subjects: str) -> tuple[str, ...]:
+    return tuple(kind.event for kind in SIGNALS.values() if kind.subject in subjects)
+
+
+ALL = {
+    _events_about("master", "link"): "all",
+    _events_about("master"): "all of pairs",
+    _events_about("link"): "all of links",
+}
+"""Events that have a field in common, in words."""
 
 
 def _variables() -> Iterator[str]:
@@ -120,11 +133,12 @@ def _metrics_of(table: Table[Any], labels: str) -> Iterator[tuple[str, str, str,
 
 
 def _metrics_of_event(kind: Told) -> Iterator[tuple[str, str, str, str]]:
-    labels = f"`master`, `{kind.by}`" if kind.by else "`master`"
+    master = "`master`" if kind.subject == "master" else ""
+    labels = f"{master}, `{kind.by}`" if kind.by else master
     yield f"`failoverd_{kind.counter}_total`", "counter", labels, f"How often: {kind.text}"
     for row in kind.fields:
         if row.metric == "histogram":
-            yield f"`{metric_name(row)}`", "histogram", "`master`", sentence(row)
+            yield f"`{metric_name(row)}`", "histogram", master, sentence(row)
 
 
 TABLES: Mapping[str, Callable[[], Iterable[str]]] = {

@@ -14,7 +14,8 @@ from failoverd.bus.interfaces import Arg, Interface, Method, Property, Signal
 from failoverd.core.document import DAEMON, LAST_FAILOVER, NIC
 from failoverd.core.document import MASTER as MASTER_FACTS
 from failoverd.core.document import SLAVE as SLAVE_FACTS
-from failoverd.core.signal_table import SIGNALS, WHEN, Member, Told
+from failoverd.core.signal_table import SIGNALS, WHEN
+from failoverd.core.told import Member, Told
 from failoverd.model.facts import Row, Table, Type, camel, sentence
 
 NAME = "org.failoverd1"
@@ -159,6 +160,13 @@ SLAVE = Interface(
     signals=_signals("Slave"),
 )
 
+LINK = Interface(
+    f"{NAME}.Link",
+    "An end of a declared link. Its path ends in its name, escaped as sd_bus_path_encode(3) does: what is no letter or "
+    "digit, and a digit at the beginning, as _ and two hexadecimal digits. So web-host is web_2dhost.",
+    signals=_signals("Link"),
+)
+
 INVENTORY = Interface(
     f"{NAME}.Inventory",
     "Every network interface of the machine, also those that failoverd has nothing to do with: the answers of "
@@ -221,4 +229,4 @@ INVENTORY = Interface(
     ),
 )
 
-INTERFACES = (MANAGER, MASTER, SLAVE, INVENTORY)
+INTERFACES = (MANAGER, MASTER, SLAVE, LINK, INVENTORY)

@@ -6,6 +6,7 @@ Names come from the kernel, which lets a device name be any bytes; D-Bus takes U
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import repeat
 from typing import Any
 
 from dbus_next import Message, Variant
@@ -46,6 +47,16 @@ def slave_of(path: str) -> str:
     return number if prefix == f"{ROOT}/slave" and number.isascii() and number.isdigit() else ""
 
 
+def link_path(name: str) -> str:
+    """Return the object path of the link's end with this name, as sd_bus_path_encode(3) escapes it."""
+    return f"{ROOT}/link/{''.join(map(_escaped, name, (True, *repeat(False, len(name) - 1))))}"
+
+
+def _escaped(letter: str, is_first: bool) -> str:
+    is_plain = letter.isascii() and (letter.isalpha() or (letter.isdigit() and not is_first))
+    return letter if is_plain else "".join(f"_{byte:02x}" for byte in letter.encode("utf-8", "surrogateescape"))
+
+
 def words(raw: str) -> str:
     """Return the text as D-Bus can carry it."""
     if raw.isascii() and "\0" not in raw:
@@ -72,8 +83,11 @@ def explained(rows: list[Document]) -> list[Any]:
 def messages(signal: Signal, moment: Moment) -> Iterator[Message]:
     """Yield the D-Bus signals that tell clients of this event."""
     values = {row.key: row.value(signal) for row in told(signal).fields}
-    mac = values["master"][1]
-    paths = {"Manager": ROOT, "Master": master_path(mac), "Slave": slave_path(values.get("ifindex") or 0)}
+    paths = {"Manager": ROOT, "Slave": slave_path(values.get("ifindex") or 0)}
+    if told(signal).subject == "master":
+        paths["Master"] = master_path(values["master"][1])
+    else:
+        paths["Link"] = link_path(values["link"])
     for member, rows in members(told(signal)):
         if member.interface == "Slave" and values["role"] == "master":
             continue

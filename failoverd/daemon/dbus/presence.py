@@ -40,7 +40,7 @@ from failoverd.daemon.dbus.interfaces import ERROR, INTERFACES, INVENTORY, NAME,
 from failoverd.daemon.dbus.objects import messages, objects, words
 from failoverd.daemon.fanout import moment_of
 from failoverd.daemon.speeds import Speeds
-from failoverd.model.signals import Moment, Signal
+from failoverd.model.signals import LinkEvent, Moment, Signal
 
 log = logging.getLogger("failoverd")
 
@@ -52,6 +52,8 @@ AGAIN = 10.0
 """Seconds until a new start after a bug in failoverd broke this task."""
 EVENTS = 1000
 """Signals that may wait for the bus."""
+LINK_EVENTS = 800
+"""Signals that may wait in front of one about a declared link, so that many links leave room for a failover's."""
 
 
 class Presence:
@@ -81,7 +83,7 @@ class Presence:
         """The kernel confirmed something. Events from a time without this connection to the bus are not sent later."""
         if not self.service.is_connected:
             return
-        if len(self._events) >= EVENTS:
+        if len(self._events) >= (LINK_EVENTS if isinstance(signal, LinkEvent) else EVENTS):
             self.lost += 1
             return
         self._events.append((self.service.connection, signal, moment_of(signal)))

@@ -12,7 +12,7 @@ from busmachine import MAC, MASTER, Machine, heard, listener, on_a_machine
 from dbus_next import introspection as intr
 from privatebus import PrivateBus
 
-from failoverd.daemon.dbus.interfaces import INTERFACES, NAME, ROOT
+from failoverd.daemon.dbus.interfaces import INTERFACES, LINK, NAME, ROOT
 
 
 def test_the_objects_say_what_the_status_says(bus: PrivateBus) -> None:
@@ -90,7 +90,8 @@ def test_a_rename_is_told_by_manager_and_slave(bus: PrivateBus) -> None:
 def test_introspection_is_what_other_tools_understand(bus: PrivateBus) -> None:
     async def body(machine: Machine) -> None:
         paths = [ROOT, MASTER, f"{ROOT}/slave/3", ROOT]
-        for path, interface in zip(paths, INTERFACES, strict=True):
+        interfaces = [one for one in INTERFACES if one is not LINK]
+        for path, interface in zip(paths, interfaces, strict=True):
             xml = (await machine.call(path, "org.freedesktop.DBus.Introspectable", "Introspect"))["body"][0]
             found = next(one for one in intr.Node.parse(xml).interfaces if one.name == interface.name)
             assert [one.name for one in found.methods] == [one.name for one in interface.methods]
