@@ -1,6 +1,6 @@
 """The real kernel, in a network namespace of its own that nothing else sees.
 
-A child process makes the namespace and opens the netlink sockets there, and hands them over (SCM_RIGHTS).
+A child process makes the namespace, and others, opens the netlink sockets there, and hands them over (SCM_RIGHTS).
 The kernel judges a request by the socket's opener and by the sender; whoever made a user namespace has every
 capability in it from outside, so this needs no root and the test process itself never changes its namespace.
 When the child has gone and the sockets are closed, the kernel takes the namespace down with all that is in it.
@@ -42,12 +42,27 @@ class Namespace:
 
     def open(self) -> socket.socket:
         """A new NETLINK_ROUTE socket of this namespace."""
-        self._ours.send(b"open")
-        room = socket.CMSG_SPACE(array.array("i", [0]).itemsize)
-        answer, extra, _, _ = self._ours.recvmsg(200, room)
-        if not extra:
+        return socket.socket(fileno=self._ask(b"open")[0])
+
+    def _ask(self, what: bytes) -> tuple[int, bytes]:
+        self._ours.send(what)
+        return self._answered()
+
+    def _answered(self) -> tuple[int, bytes]:
+        """A descriptor and the text that came with it."""
+        answer, descriptor = _received(self._ours)
+        if descriptor is None:
             raise NoNamespaceError(answer.decode())
-        return socket.socket(fileno=int.from_bytes(extra[0][2][:4], sys.byteorder))
+        return descriptor, answer
+
+    def another(self) -> int:
+        """A descriptor of a further namespace, which nothing else holds."""
+        return self._ask(b"another")[0]
+
+    def open_in(self, descriptor: int) -> socket.socket:
+        """A new NETLINK_ROUTE socket of a further namespace."""
+        self._ours.sendmsg([b"open in"], [_rights(descriptor)])
+        return socket.socket(fileno=self._answered()[0])
 
     def write(self, path: str, value: str) -> int:
         """Write a file as a process of this namespace; the errno, 0 for done."""
@@ -94,6 +109,16 @@ class RealSocket:
         self._sock.close()
 
 
+def _rights(descriptor: int) -> tuple[int, int, array.array[int]]:
+    return socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor])
+
+
+def _received(channel: socket.socket) -> tuple[bytes, int | None]:
+    """A message, and the descriptor with it."""
+    text, extra, _, _ = channel.recvmsg(300, socket.CMSG_SPACE(array.array("i", [0]).itemsize))
+    return text, int.from_bytes(extra[0][2][:4], sys.byteorder) if extra else None
+
+
 def _write(path: str, value: str) -> int:
     """/proc/sys/net shows the namespace of whoever looks."""
     try:
@@ -117,13 +142,23 @@ def _serve(channel: socket.socket) -> None:
             channel.send(f"unshare: {os.strerror(ctypes.get_errno())}".encode())
             os._exit(1)
         channel.send(b"ready")
-        while asked := channel.recv(300):
-            if asked != b"open":
+        own = os.open("/proc/self/ns/net", os.O_RDONLY)
+        while (received := _received(channel))[0]:
+            asked, descriptor = received
+            if asked not in (b"open", b"open in", b"another"):
                 channel.send(str(_write(*asked.decode().split("\0"))).encode())
                 continue
-            with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
-                descriptor = array.array("i", [sock.fileno()])
-                channel.sendmsg([b"socket"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)])
+            if asked == b"another":
+                libc.unshare(CLONE_NEWNET)
+                made = os.open("/proc/self/ns/net", os.O_RDONLY)
+            else:
+                if descriptor is not None:
+                    libc.setns(descriptor, CLONE_NEWNET)
+                    os.close(descriptor)
+                made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).detach()
+            libc.setns(own, CLONE_NEWNET)
+            channel.sendmsg([b"here"], [_rights(made)])
+            os.close(made)
         os._exit(0)
     except BaseException as error:
         channel.send(repr(error).encode())

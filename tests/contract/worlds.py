@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -14,8 +15,17 @@ import trio.testing
 from client import Client, Link, NetlinkSocket, Refused, ifinfo
 from realkernel import Namespace, RealSocket
 
-from failoverd_lab.simkernel import SimKernel, run_timers, state, wire
+from failoverd_lab.simkernel import Namespaces, SimKernel, run_timers, state, wire
 from failoverd_lab.simkernel import uapi as n
+
+
+class Elsewhere(Protocol):
+    """A further network namespace of that kernel, held by a descriptor and by its sockets. It may be closed twice."""
+
+    descriptor: int
+
+    def socket(self) -> NetlinkSocket: ...
+    def close(self) -> None: ...
 
 
 class World(Protocol):
@@ -29,6 +39,7 @@ class World(Protocol):
 
     def running(self) -> AbstractAsyncContextManager[None]: ...
     def socket(self) -> NetlinkSocket: ...
+    def another(self) -> Elsewhere: ...
     async def plug(self, name: str, mac: str, carrier: bool = True) -> int: ...
     async def unplug(self, nic: int) -> None: ...
     async def set_medium(self, nic: int, up: bool) -> None: ...
@@ -58,6 +69,10 @@ class Simulated:
         """A new socket."""
         return self.kernel.open()
 
+    def another(self) -> Elsewhere:
+        """A further namespace."""
+        return SimulatedElsewhere(Namespaces(self.kernel))
+
     async def plug(self, name: str, mac: str, carrier: bool = True) -> int:
         """A NIC."""
         return self.kernel.plug(name, mac, "pci", "vf", "0000:01:00.0", carrier_when_up=carrier)
@@ -77,6 +92,26 @@ class Simulated:
         except state.Refused as refused:
             return refused.code
         return 0
+
+
+class SimulatedElsewhere:
+    """A namespace that only its descriptor holds."""
+
+    def __init__(self, namespaces: Namespaces) -> None:
+        self._namespaces = namespaces
+        self._kernel = namespaces.create("red")
+        self.descriptor = namespaces.descriptor("red")
+        namespaces.delete("red")
+
+    def socket(self) -> NetlinkSocket:
+        """A new socket."""
+        return self._kernel.open()
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self.descriptor >= 0:
+            self._namespaces.close(self.descriptor)
+        self.descriptor = -1
 
 
 class Real:
@@ -108,6 +143,10 @@ class Real:
         self._open.append(sock)
         return sock
 
+    def another(self) -> Elsewhere:
+        """A further namespace."""
+        return RealElsewhere(self._namespace)
+
     async def plug(self, name: str, mac: str, carrier: bool = True) -> int:
         """A veth; its peer is called p_NAME."""
         peer = wire.attr(1, ifinfo() + wire.string(n.IFLA_IFNAME, f"p_{name}"))
@@ -132,6 +171,24 @@ class Real:
         device = (await self._host.link(nic)).name if nic else "default"
         family, file = name.split("/")
         return self._namespace.write(f"/proc/sys/net/{family}/conf/{device}/{file}", str(value))
+
+
+class RealElsewhere:
+    """A namespace that only its descriptor holds."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._namespace = namespace
+        self.descriptor = namespace.another()
+
+    def socket(self) -> NetlinkSocket:
+        """A new socket."""
+        return RealSocket(self._namespace.open_in(self.descriptor))
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+        self.descriptor = -1
 
 
 def lacks(kind: str) -> str:

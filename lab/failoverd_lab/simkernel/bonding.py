@@ -143,7 +143,7 @@ def release(net: Net, master: Device, device: Device, unregistering: bool = Fals
     port = _detach(net, master, device)
     if not bond.slaves:
         master.assigned = "random"
-        master.mac = net.random_mac()
+        master.mac = net.system.random_mac()
         net.announce_link(master)
         net.announce_link(master)
     if not unregistering:

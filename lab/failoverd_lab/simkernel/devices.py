@@ -24,7 +24,14 @@ INTERNAL = n.IFF_UP | n.IFF_RUNNING
 def register(net: Net, device: Device) -> None:
     """Add a device to the table without a message: `tell` sends it when the caller has configured the device."""
     net.devices[device.index] = device
-    device.conf = dict(net.default_conf)
+    device.net, device.conf = net, dict(net.default_conf)
+    device.gen_mode, device.token, device.ipv6_ready = n.IN6_ADDR_GEN_MODE_EUI64, bytes(16), False
+    net.link_seq += 1
+
+
+def unlist(net: Net, device: Device) -> None:
+    """unlist_netdevice()."""
+    del net.devices[device.index]
     net.link_seq += 1
 
 
@@ -44,8 +51,7 @@ def unregister(net: Net, device: Device) -> None:
     net.kinds[device.kind].removed(net, device)
     net.publish(n.RTNLGRP_LINK, goodbye)
     net.watch.forget(device)
-    del net.devices[device.index]
-    net.link_seq += 1
+    unlist(net, device)
 
 
 def open_(net: Net, device: Device, change: int = n.IFF_UP) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from failoverd_lab.simkernel import addresses, filters, links, neighbours, qdiscs, routes
+from failoverd_lab.simkernel import addresses, filters, links, neighbours, nsidmsg, qdiscs, routes
 from failoverd_lab.simkernel import uapi as n
 from failoverd_lab.simkernel.requests import Dumper, Handler
 
@@ -13,6 +13,8 @@ HANDLERS: dict[int, Handler] = {
     n.RTM_DELLINK: links.delete,
     n.RTM_NEWLINKPROP: links.properties,
     n.RTM_DELLINKPROP: links.properties,
+    n.RTM_NEWNSID: nsidmsg.new,
+    n.RTM_GETNSID: nsidmsg.get,
     n.RTM_NEWADDR: addresses.new,
     n.RTM_DELADDR: addresses.delete,
     n.RTM_NEWROUTE: routes.new,
@@ -28,6 +30,7 @@ HANDLERS: dict[int, Handler] = {
 }
 DUMPERS: dict[int, Dumper] = {
     n.RTM_GETLINK: links.dump,
+    n.RTM_GETNSID: nsidmsg.dump,
     n.RTM_GETADDR: addresses.dump,
     n.RTM_GETROUTE: routes.dump,
     n.RTM_GETNEIGH: neighbours.dump,

@@ -12,15 +12,18 @@ import trio
 from failoverd_lab.simkernel import devices, inet4, inet6, judge, neighbours, netvsc, qdiscs, sysctls
 from failoverd_lab.simkernel import uapi as n
 from failoverd_lab.simkernel.admin import Admin
+from failoverd_lab.simkernel.blocking import BlockingSocket
 from failoverd_lab.simkernel.bonding import Bonding, bond_follows
 from failoverd_lab.simkernel.conf import value
 from failoverd_lab.simkernel.handlers import DUMPERS, HANDLERS
 from failoverd_lab.simkernel.kinds import Bridge, Dummy, Nic, Vlan, vlans_follow
+from failoverd_lab.simkernel.moves import let_go
 from failoverd_lab.simkernel.net import Net
 from failoverd_lab.simkernel.requests import Reply, Request, Row
 from failoverd_lab.simkernel.seen import Seen, driver, seen
 from failoverd_lab.simkernel.sockets import SimSocket
 from failoverd_lab.simkernel.state import Device, Refused
+from failoverd_lab.simkernel.system import System
 from failoverd_lab.simkernel.uppers import Ipvlan, Macvlan, Vrf, uppers_follow
 from failoverd_lab.simkernel.veths import Veth
 from failoverd_lab.simkernel.wire import mac_bytes
@@ -38,15 +41,24 @@ class SimKernel:
     def __init__(
         self, clock: Callable[[], float], release: tuple[int, int] = (6, 1), without: Collection[str] = ()
     ) -> None:
-        self.net = net = Net(clock, release)
-        self._told: list[Callable[[], None]] = []
-        bridge = Bridge()
-        net.kinds = {"": Nic(), "bond": Bonding(), "dummy": Dummy(), "vlan": Vlan(), "bridge": bridge}
-        net.kinds |= {"veth": Veth(), "macvlan": Macvlan(), "ipvlan": Ipvlan(), "vrf": Vrf()}
+        system, bridge = System(clock, release), Bridge()
+        system.kinds |= {"": Nic(), "bond": Bonding(), "dummy": Dummy(), "vlan": Vlan(), "bridge": bridge}
+        system.kinds |= {"veth": Veth(), "macvlan": Macvlan(), "ipvlan": Ipvlan(), "vrf": Vrf()}
         for kind in without:
-            del net.kinds[kind]
-        net.chain = [qdiscs.follow, neighbours.follow, inet4.follow, inet6.follow, sysctls.follow]
-        net.chain += [vlans_follow, uppers_follow, bond_follows, bridge.follow, netvsc.follow]
+            del system.kinds[kind]
+        system.chain += [qdiscs.follow, neighbours.follow, inet4.follow, inet6.follow, sysctls.follow]
+        system.chain += [vlans_follow, uppers_follow, bond_follows, bridge.follow, netvsc.follow]
+        self._begin(system)
+
+    @classmethod
+    def beside(cls, other: SimKernel) -> SimKernel:
+        """Return a further network namespace of the same kernel, which nothing holds yet (see namespaces.py)."""
+        kernel = cls.__new__(cls)
+        kernel._begin(other.net.system)
+        return kernel
+
+    def _begin(self, system: System) -> None:
+        self.net = net = Net(system)
         self.admin = Admin(self)
         self._pids = 1000
         loopback = Device(net.new_index(), "lo", bytes(6), flags=n.IFF_LOOPBACK, type=n.ARPHRD_LOOPBACK)
@@ -55,8 +67,9 @@ class SimKernel:
         loopback.operstate = n.IF_OPER_UNKNOWN
         devices.register(net, loopback)
         devices.tell(net, loopback)
-        devices.open_(net, loopback)
-        net.settle()
+        if net is system.nets[0]:
+            devices.open_(net, loopback)
+        system.settle()
 
     def open(self, groups: int = 0, receive_buffer: int = 0, strict: bool = False) -> SimSocket:
         """Open an AF_NETLINK socket of protocol NETLINK_ROUTE; `groups` is a mask as in bind(), the buffer in bytes."""
@@ -68,6 +81,10 @@ class SimKernel:
             sock.set_receive_buffer(receive_buffer)
         self.net.sockets.append(sock)
         return sock
+
+    def open_blocking(self, groups: int = 0) -> BlockingSocket:
+        """Open such a socket for code that blocks, with strict checking."""
+        return BlockingSocket(self.open(groups, strict=True))
 
     def plug(
         self,
@@ -142,7 +159,7 @@ class SimKernel:
 
     def on_change(self, told: Callable[[], None]) -> None:
         """Call a function after everything that may have changed what a judge can see."""
-        self._told.append(told)
+        self.net.system.told.append(told)
 
     def announce(self, ifindex: int, kind: str) -> None:
         """Send a gratuitous ARP ("arp") or an unsolicited NA ("na") out of a device, as a program does. Raises
@@ -208,14 +225,13 @@ class SimKernel:
 
     def settle(self) -> None:
         """See sockets.Server. The link watch and duplicate address detection run when the request is over."""
-        self.net.settle()
-        for told in self._told:
-            told()
+        self.net.system.settle()
 
     def forget(self, sock: SimSocket) -> None:
         """See sockets.Server."""
         if sock in self.net.sockets:
             self.net.sockets.remove(sock)
+            let_go(self.net)
 
 
 def _ip(address: str | bytes) -> bytes:

@@ -87,24 +87,24 @@ class Vlan(LinkKind):
 
 
 def vlans_follow(net: Net, event: Event, device: Device) -> None:
-    """vlan_device_event(): what happens to a device happens to the VLANs on it, too."""
+    """vlan_device_event(): what happens to a device happens to the VLANs on it, too. A move is nothing to them."""
     for vlan in net.uppers_of(device, "vlan"):
         if event is Event.UP:
-            open_(net, vlan)
+            open_(vlan.net, vlan)
         elif event is Event.DOWN:
-            close(net, vlan, INTERNAL)
+            close(vlan.net, vlan, INTERNAL)
         elif event is Event.CHANGE and vlan.up:
             net.watch.set_carrier(vlan, device.carrier)
         elif event is Event.CHANGEMTU and vlan.mtu > device.mtu:
-            set_mtu(net, vlan, device.mtu)
+            set_mtu(vlan.net, vlan, device.mtu)
         elif event is Event.CHANGEADDR and vlan.assigned == "stolen":
             vlan.mac = device.mac
-            mac_changed(net, vlan)
+            mac_changed(vlan.net, vlan)
         elif event is Event.NOTIFY_PEERS:
-            net.announce_link(vlan)
-            net.call(event, vlan)
-        elif event is Event.UNREGISTER:
-            unregister(net, vlan)
+            vlan.net.announce_link(vlan)
+            vlan.net.call(event, vlan)
+        elif event is Event.UNREGISTER and not device.registered:
+            unregister(vlan.net, vlan)
 
 
 SHORTEST, LONGEST = 200, 3000

@@ -22,8 +22,8 @@ BOND_CONSTANTS = (
 """MIN_LINKS, PACKETS_PER_SLAVE, LACP_ACTIVE, LACP_RATE, AD_SELECT, TLB_DYNAMIC_LB, MISSED_MAX."""
 
 
-def body(device: Device, change: int = 0) -> bytes:
-    """Return the payload of RTM_NEWLINK and RTM_DELLINK."""
+def body(device: Device, change: int = 0, moved: tuple[int, int] | None = None) -> bytes:
+    """Return the payload of RTM_NEWLINK and RTM_DELLINK. `moved` has its next nsid and ifindex."""
     broadcast = b"\xff" * 6 if device.type == n.ARPHRD_ETHER else bytes(6)
     parts = [
         wire.string(n.IFLA_IFNAME, device.name),
@@ -46,6 +46,7 @@ def body(device: Device, change: int = 0) -> bytes:
         wire.attr(n.IFLA_BROADCAST, broadcast),
         _info(device),
         _link(device),
+        wire.join(map(wire.i32, (n.IFLA_NEW_NETNSID, n.IFLA_NEW_IFINDEX), moved)) if moved else b"",
         wire.string(n.IFLA_IFALIAS, device.alias) if device.alias else b"",
         _xdp(device),
         linkspec.body(device),
@@ -115,12 +116,15 @@ def _info(device: Device) -> bytes:
 
 
 def _link(device: Device) -> bytes:
-    """Return IFLA_LINK: the device below, the other end of a veth; 0 where a veth has none yet."""
-    if device.lower is not None:
-        return wire.u32(n.IFLA_LINK, device.lower.index)
-    if device.kind == "veth":
-        return wire.u32(n.IFLA_LINK, device.peer.index if device.peer else 0)
-    return b""
+    """Return IFLA_LINK: the device below, the other end of a veth; 0 where a veth has none yet, or no longer.
+
+    Of one in another namespace also its number (rtnl_fill_link_netnsid), which it is given here if it has none.
+    """
+    other = device.lower or (device.peer if device.registered else None)
+    if other is None:
+        return wire.u32(n.IFLA_LINK, 0) if device.kind == "veth" else b""
+    link = wire.u32(n.IFLA_LINK, other.index)
+    return link if other.net is device.net else link + wire.i32(n.IFLA_LINK_NETNSID, device.net.nsids.give(other.net))
 
 
 def _bridge_data(options: BridgeOptions) -> list[bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 
-from failoverd_lab.simkernel import devices, linkmsg, linkspec, wire
+from failoverd_lab.simkernel import devices, linkmsg, linkspec, moves, nsidmsg, wire
 from failoverd_lab.simkernel import uapi as n
 from failoverd_lab.simkernel.linkmsg import IFINFO
 from failoverd_lab.simkernel.net import Event, Net
@@ -40,7 +40,8 @@ def dump(net: Net, request: Request) -> Iterator[Row]:
 def new(net: Net, request: Request) -> list[Reply]:
     """RTM_NEWLINK: change a device, or create one."""
     attrs = _checked(request)
-    device = _find(net, request, attrs)
+    # From 6.14 on, a device that is to be created elsewhere is looked for there (rtnl_newlink).
+    device = _find(nsidmsg.target(net, attrs) if net.release >= (6, 14) else net, request, attrs)
     info = wire.table(attrs.get(n.IFLA_LINKINFO, b""))
     if device is None:
         _create(net, request, attrs, info)
@@ -144,11 +145,15 @@ def _set(net: Net, request: Request, device: Device, attrs: dict[int, bytes]) ->
     """do_setlink(), in its order: "up" comes before "master"."""
     linkspec.check(device, attrs)
     _, _, index, flags, change = request.head(IFINFO)
+    name = wire.text(attrs.get(n.IFLA_IFNAME, b""))
+    if attrs.keys() & {n.IFLA_NET_NS_PID, n.IFLA_NET_NS_FD}:
+        there = nsidmsg.target(net, attrs)
+        moves.move(device, there, name, number_of(attrs[n.IFLA_NEW_IFINDEX]) if n.IFLA_NEW_IFINDEX in attrs else 0)
+        net = there
     if n.IFLA_ADDRESS in attrs:
         devices.set_mac(net, device, attrs[n.IFLA_ADDRESS])
     if n.IFLA_MTU in attrs:
         devices.set_mtu(net, device, number_of(attrs[n.IFLA_MTU]))
-    name = wire.text(attrs.get(n.IFLA_IFNAME, b""))
     if index > 0 and name:
         devices.rename(net, device, name)
     if flags or change:
@@ -180,11 +185,16 @@ def _create(net: Net, request: Request, attrs: dict[int, bytes], info: dict[int,
     if mac:
         devices.check_mac(mac)
     name = wire.text(attrs[n.IFLA_IFNAME]) if n.IFLA_IFNAME in attrs else kind + "%d"
-    device = Device(index, devices.valid_name(net, name), mac or net.random_mac(), kind)
+    there = nsidmsg.target(net, attrs)
+    device = Device(index, devices.valid_name(there, name), mac or net.system.random_mac(), kind)
+    device.net = there
+    if index in there.devices:
+        raise Refused(errno.EBUSY)
     device.assigned = "set" if mac else "random"
     if n.IFLA_MTU in attrs:
         device.mtu = number_of(attrs[n.IFLA_MTU])
     net.kinds[kind].create(net, device, attrs, info.get(n.IFLA_INFO_DATA, b""))
+    net = there
     device.index = index or net.new_index()
     devices.register(net, device)
     if flags & n.IFF_UP:

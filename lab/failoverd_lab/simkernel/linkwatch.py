@@ -16,7 +16,7 @@ from failoverd_lab.simkernel.state import Device
 from failoverd_lab.simkernel.timers import Timer
 
 if TYPE_CHECKING:
-    from failoverd_lab.simkernel.net import Net
+    from failoverd_lab.simkernel.system import System
 
 SPACING = 1.0
 """Seconds between two rounds of events that are not urgent."""
@@ -25,10 +25,10 @@ SPACING = 1.0
 class LinkWatch:
     """The queue of devices with an unreported carrier change."""
 
-    def __init__(self, net: Net) -> None:
-        self._net = net
+    def __init__(self, system: System) -> None:
+        self._system = system
         self._queue: list[Device] = []
-        self._next = net.now
+        self._next = system.now
         self._timer: Timer | None = None
 
     def set_carrier(self, device: Device, on: bool) -> None:
@@ -62,20 +62,20 @@ class LinkWatch:
         self._schedule(urgent)
 
     def _schedule(self, urgent: bool) -> None:
-        if urgent or self._next <= self._net.now:
-            self._net.urgent.append(self._run)
+        if urgent or self._next <= self._system.now:
+            self._system.urgent.append(self._run)
         elif self._timer is None or self._timer.done:
-            self._timer = self._net.timers.at(self._next, self._run)
+            self._timer = self._system.timers.at(self._next, self._run)
 
     def _run(self) -> None:
-        urgent_only = self._next > self._net.now
+        urgent_only = self._next > self._system.now
         if not urgent_only:
-            self._next = self._net.now + SPACING
+            self._next = self._system.now + SPACING
         batch, self._queue = self._queue, []
         for device in batch:
             if urgent_only and not _urgent(device):
                 self._queue.append(device)
-            elif device.index in self._net.devices:
+            elif device.net.devices.get(device.index) is device:
                 self._tell(device)
         if self._queue:
             self._schedule(urgent=False)
@@ -83,7 +83,7 @@ class LinkWatch:
     def _tell(self, device: Device) -> None:
         device.watched = False
         device.operstate = operstate(device)
-        self._net.changed(device)
+        device.net.changed(device)
 
 
 def operstate(device: Device) -> int:

@@ -1,4 +1,4 @@
-"""The state of one network namespace, and what all parts of the simulated kernel share: tables, events, groups.
+"""The state of one network namespace, and what all parts of the simulated kernel need of it: tables, events, groups.
 
 The parts do not call each other. As in the kernel, a part that changes a device calls a chain of notifiers, and each
 other part (addresses, routes, VLANs, bonding) handles what concerns it. The order of the chain is the order in which
@@ -8,7 +8,6 @@ the parts were added, and is visible from outside: it is the order of the notifi
 from __future__ import annotations
 
 import errno
-import random
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from typing import Protocol
@@ -16,10 +15,10 @@ from typing import Protocol
 from failoverd_lab.simkernel import linkmsg
 from failoverd_lab.simkernel import uapi as n
 from failoverd_lab.simkernel.conf import DEFAULTS
-from failoverd_lab.simkernel.linkwatch import LinkWatch
+from failoverd_lab.simkernel.nsids import Nsids
 from failoverd_lab.simkernel.state import Device, Entry, Label, Refused, Route
+from failoverd_lab.simkernel.system import System
 from failoverd_lab.simkernel.tcstate import Mirred
-from failoverd_lab.simkernel.timers import Timers
 from failoverd_lab.simkernel.wire import Message
 
 
@@ -91,19 +90,17 @@ Notifier = Callable[["Net", Event, Device], None]
 class Net:
     """One namespace. `link_seq` and `address_seq` count changes, for dumps to notice them."""
 
-    def __init__(self, clock: Callable[[], float], release: tuple[int, int]) -> None:
-        self.clock = clock
-        self.release = release
-        self.born = clock()
-        self.timers = Timers()
-        self.watch = LinkWatch(self)
-        self.kinds: dict[str, LinkKind] = {}
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.alive = True
+        self.clock, self.release, self.born = system.clock, system.release, system.clock()
+        self.timers, self.watch, self.urgent = system.timers, system.watch, system.urgent
+        self.kinds, self.chain = system.kinds, system.chain
+        self.nsids = Nsids(self)
         self.devices: dict[int, Device] = {}
         self.routes: list[Route] = []
         self.mirreds: dict[int, Mirred] = {}
         self.sockets: list[Listener] = []
-        self.chain: list[Notifier] = []
-        self.urgent: list[Callable[[], None]] = []
         self.announcements: list[tuple[float, int, str]] = []
         self.promote_secondaries = False
         self.default_conf = dict(DEFAULTS)
@@ -112,7 +109,7 @@ class Net:
         self.link_seq = 1
         self.address_seq = 1
         self._next_index = 1
-        self._dice = random.Random(0)  # noqa: S311 (reproducible MACs, not secrets)
+        system.nets.append(self)
 
     @property
     def now(self) -> float:
@@ -126,10 +123,6 @@ class Net:
         self._next_index += 1
         return self._next_index - 1
 
-    def random_mac(self) -> bytes:
-        """eth_random_addr(): local, unicast."""
-        return bytes([self._dice.randrange(256) & 0xFE | 0x02]) + self._dice.randbytes(5)
-
     def device(self, name: str) -> Device | None:
         """Find a device by name or alternative name."""
         return next((d for d in self.devices.values() if name == d.name or name in d.altnames), None)
@@ -139,8 +132,9 @@ class Net:
         return next(t for t in map(template.replace("%d", "{}").format, range(1 << 15)) if not self.device(t))
 
     def uppers_of(self, device: Device, *kinds: str) -> Iterator[Device]:
-        """Yield the devices of these kinds that stand on a device."""
-        return iter([d for d in self.devices.values() if d.lower is device and d.kind in kinds])
+        """Yield the devices of these kinds that stand on a device, in whatever namespace."""
+        everywhere = (d for net in self.system.nets for d in net.devices.values())
+        return iter([d for d in everywhere if d.lower is device and d.kind in kinds])
 
     def call(self, event: Event, device: Device) -> None:
         """Run the notifier chain."""
@@ -171,8 +165,3 @@ class Net:
         if device.up:
             self.call(Event.CHANGE, device)
             self.announce_link(device)
-
-    def settle(self) -> None:
-        """Run the work that waits for the rtnl lock: the link watch, duplicate address detection."""
-        while self.urgent:
-            self.urgent.pop(0)()

@@ -4,10 +4,14 @@ elsewhere."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from failoverd_lab.simkernel import uapi as n
 from failoverd_lab.simkernel.tcstate import Qdisc
 from failoverd_lab.simkernel.timers import Timer
+
+if TYPE_CHECKING:
+    from failoverd_lab.simkernel.net import Net
 
 
 class Refused(Exception):  # noqa: N818  (it is an answer, not a fault)
@@ -97,9 +101,10 @@ class Device:
     (addr_assign_type): "permanent", "random", "set" by a request, or "stolen" from a slave. `conf` has its sysctls
     (conf.py). `lower` is what a VLAN, a macvlan or an ipvlan stands on, `vlan_id` is a VLAN's, `options` is the
     IFLA_INFO_DATA of the kinds in uppers.py, `peer` is a veth's other end. `gen_mode` is IN6_ADDR_GEN_MODE_*,
-    `xdp` XDP_ATTACHED_*.
+    `xdp` XDP_ATTACHED_*. `net` is its namespace; those of `lower` and `peer` may be others.
     """
 
+    net: Net = field(init=False)
     index: int
     name: str
     mac: bytes

@@ -145,14 +145,14 @@ def _cycle(net: Net, device: Device) -> None:
 
 
 def uppers_follow(net: Net, event: Event, device: Device) -> None:
-    """macvlan_device_event(), ipvlan_device_event()."""
+    """macvlan_device_event(), ipvlan_device_event(). A move of the lower device is nothing to them."""
     for upper in list(net.uppers_of(device, "macvlan", "ipvlan")):
         if event in (Event.UP, Event.DOWN, Event.CHANGE):
             net.watch.set_carrier(upper, device.carrier)
         elif event is Event.CHANGEMTU and (upper.kind == "ipvlan" or upper.mtu > device.mtu):
-            set_mtu(net, upper, device.mtu)
+            set_mtu(upper.net, upper, device.mtu)
         elif event is Event.CHANGEADDR and upper.kind == "ipvlan":
             upper.mac = device.mac
-            mac_changed(net, upper)
-        elif event is Event.UNREGISTER:
-            net.urgent.append(partial(unregister, net, upper))
+            mac_changed(upper.net, upper)
+        elif event is Event.UNREGISTER and not device.registered:
+            net.urgent.append(partial(unregister, upper.net, upper))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from functools import partial
 
-from failoverd_lab.simkernel import devices, wire
+from failoverd_lab.simkernel import devices, nsidmsg, wire
 from failoverd_lab.simkernel import uapi as n
 from failoverd_lab.simkernel.net import LinkKind, Net
 from failoverd_lab.simkernel.state import Device, Refused
@@ -22,7 +22,8 @@ class Veth(LinkKind):
     def create(self, net: Net, device: Device, _attrs: dict[int, bytes], data: bytes) -> None:
         """veth_newlink(): the peer is made and reported first, before it has another end.
 
-        An ifindex for the peer is heeded only where the device itself was given one.
+        An ifindex for the peer is heeded only where the device itself was given one. The peer cannot come up yet
+        (rtnl_configure_link opens it, and veth_open has no other end).
         """
         asked = wire.table(data).get(n.VETH_INFO_PEER, b"")
         attrs = wire.table(asked[HEAD:])
@@ -31,17 +32,21 @@ class Veth(LinkKind):
         if mac:
             devices.check_mac(mac)
         index = wire.number(asked[4:8]) if asked and device.index else 0
-        if index in net.devices:
+        flags = wire.number(asked[8:12]) if asked else 0
+        there = nsidmsg.target(net, attrs)
+        if index in there.devices:
             raise Refused(errno.EBUSY)
-        name = devices.valid_name(net, name)
-        if name == device.name:
+        name = devices.valid_name(there, name)
+        if name == device.name and there is device.net:
             raise Refused(errno.EEXIST)
-        peer = Device(index or net.new_index(), name, mac or net.random_mac(), self.name)
+        if flags & n.IFF_UP:
+            raise Refused(errno.ENOTCONN)
+        peer = Device(index or there.new_index(), name, mac or net.system.random_mac(), self.name)
         peer.assigned = "set" if mac else "random"
         peer.mtu = wire.number(attrs[n.IFLA_MTU]) if n.IFLA_MTU in attrs else peer.mtu
         peer.operstate = device.operstate = n.IF_OPER_LOWERLAYERDOWN
-        devices.register(net, peer)
-        devices.tell(net, peer)
+        devices.register(there, peer)
+        devices.tell(there, peer)
         peer.peer, device.peer = device, peer
 
     def open(self, net: Net, device: Device) -> None:
@@ -63,4 +68,4 @@ class Veth(LinkKind):
         peer, device.peer = device.peer, None
         if peer is not None:
             peer.peer = None
-            net.urgent.append(partial(devices.unregister, net, peer))
+            net.urgent.append(partial(devices.unregister, peer.net, peer))

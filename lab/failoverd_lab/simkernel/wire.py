@@ -69,6 +69,11 @@ def u32(kind: int, value: int) -> bytes:
     return attr(kind, struct.pack("=I", value))
 
 
+def i32(kind: int, value: int) -> bytes:
+    """Build an attribute of four bytes with a sign."""
+    return attr(kind, struct.pack("=i", value))
+
+
 def string(kind: int, text: str) -> bytes:
     """Build an attribute of a NUL-terminated string."""
     return attr(kind, text.encode() + b"\0")
