@@ -119,16 +119,16 @@ class Rtnl:
                 messages.append(message)
 
 
-def veth(guest: int, name: str, mac: str, ifindex: int, wire: str) -> Writer:
+def veth(guest: int, name: str, mac: str, ifindex: int, wire: str, far: int = 0) -> Writer:
     """Build a veth pair: `name` in the namespace of the open file `guest`, and `wire`, which is down, in the socket's
     own.
 
-    Both get the same ifindex. Then the kernel takes each for a device of its own. For a device whose peer has another
-    number (dev_get_iflink), it reports a change of carrier at once; for hardware, at most once a second, as it finds
-    the time (net/core/link_watch.c, linkwatch_urgent_event). Measured: 0.1 s after another device's loss 0.2 ms, and
-    900 ms.
+    Both get the same ifindex, unless `far` is the wire's. With one number the kernel takes each for a device of its
+    own. For a device whose peer has another number (dev_get_iflink), it reports a change of carrier at once; for
+    hardware, at most once a second, as it finds the time (net/core/link_watch.c, linkwatch_urgent_event). Measured:
+    0.1 s after another device's loss 0.2 ms, and 900 ms.
     """
-    other = INFO.pack(0, 0, ifindex, 0, 0) + _name(wire) + _number(IFLA_MTU, WIRE_MTU)
+    other = INFO.pack(0, 0, far or ifindex, 0, 0) + _name(wire) + _number(IFLA_MTU, WIRE_MTU)
     info = attribute(IFLA_INFO_KIND, b"veth\0") + attribute(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, other))
     address = attribute(IFLA_ADDRESS, bytes.fromhex(mac.replace(":", "")))
     parts = _name(name) + address + _number(IFLA_NET_NS_FD, guest) + attribute(IFLA_LINKINFO, info)
