@@ -1,7 +1,7 @@
 # failoverd's commands; `make` alone lists them. All of them set up what they need first.
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-guest test test-guest-more test-guest-matrix lint fuzz bench-guest bench-netns bench-storm bench-links bench-ctl bench-interfaces bench-inventory bench-start bench-renames bench-events
+.PHONY: help demo demo-guest test test-guest-more test-guest-matrix lint fuzz bench bench-guest bench-netns bench-storm bench-links bench-ctl bench-interfaces bench-inventory bench-start bench-renames bench-events
 .PHONY: chaos deb docs clean setup setup-guest
 
 help: ## List these commands
@@ -32,6 +32,9 @@ SECONDS := 60
 fuzz: setup ## Fuzz all that reads what others send, guided by coverage, on two cores, SECONDS=60 for each harness
 	@tools/setup.sh fuzz
 	@$(BIN)/python tests/fuzz/guided.py --seconds $(SECONDS)
+
+bench: setup ## Measure all rows that this machine can, beside what they are compared with, into bench/results.json. ROWS="start step" picks some
+	@$(BIN)/python bench/all.py $(ROWS)
 
 bench-guest: setup-guest ## Measure failoverd, net_failover and a bare bond in the same guest
 	@$(BIN)/python bench/guest.py

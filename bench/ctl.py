@@ -7,7 +7,7 @@
 Each round runs every command once, so that whatever else the machine does falls on all of them; a command's time is
 the median from fork to exit. failoverctl is started by the system's Python, twice over: by the script as the package
 has it (pip takes the -I off), and by the one that pip and Debian's tools generate for an entry point, which imports
-`re` for a suffix that only Windows has.
+`re` for a suffix that only Windows has. The row needs nmcli with a NetworkManager that answers; without, there is none.
 """
 
 from __future__ import annotations
@@ -21,9 +21,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import trio
+from frame import command, turns
+from frame.goals import BY_NAME
+from frame.row import Bench
+from raw.build import CANNOT
 
 from failoverd_lab import namespaces, netnsdaemon
 from failoverd_lab.netnsstage import open_stage
@@ -78,7 +83,7 @@ def run(command: Sequence[str], environment: Environment) -> float | None:
 
 
 async def measure(rounds: int) -> dict[str, list[float]]:
-    """Seconds of each command."""
+    """Return the seconds of each command, round by round."""
     async with open_stage(NICS, {"master": {"datapath": "tc"}}) as stage:
         for nic in NICS:
             await stage.plug(nic.id)
@@ -91,14 +96,14 @@ async def measure(rounds: int) -> dict[str, list[float]]:
             with trio.fail_after(PATIENCE):
                 while run(compared["failoverctl status"], environment) is None:
                     await trio.sleep(0.05)
-            times: dict[str, list[float]] = {name: [] for name in compared}
-            for _ in range(rounds):
-                for name, command in compared.items():
-                    took = run(command, environment)
-                    if took is None:
-                        raise SystemExit(f"{name} failed")
-                    times[name].append(took)
-    return times
+
+            async def once(name: str) -> float:
+                took = run(compared[name], environment)
+                if took is None:
+                    raise SystemExit(f"{name} failed")
+                return took
+
+            return await turns.alternate({name: partial(once, name) for name in compared}, rounds)
 
 
 def table(times: Mapping[str, Sequence[float]]) -> str:
@@ -116,12 +121,20 @@ def table(times: Mapping[str, Sequence[float]]) -> str:
 
 
 def main() -> int:
+    """Measure, and tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=100, help="how often each command is run (default: 100)")
+    command.add_options(parser, 100)
     options = parser.parse_args()
+    bench = Bench()
     namespaces.enter()
-    print(table(trio.run(measure, options.rounds)))
-    print(f"\n{options.rounds} rounds, {PYTHON}")
+    times = trio.run(measure, options.runs)
+    print(f"{table(times)}\n\n{options.runs} rounds, {PYTHON}\n")
+    nmcli = times.get("nmcli device")
+    if nmcli is None:
+        print("bench/ctl.py: no nmcli here, or no NetworkManager that answers it: no row", file=sys.stderr)
+        return CANNOT
+    ours, theirs = ([took * 1e3 for took in taken] for taken in (times["failoverctl status"], nmcli))
+    command.tell([bench.row(BY_NAME["status"], "ms", ours, theirs)], options)
     return 0
 
 

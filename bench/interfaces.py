@@ -6,7 +6,10 @@ them; a command's time is the median from fork to exit. Told beside: the first a
 the first question and after the last, and the CPU time that another task of its loop waits for while answers are made,
 anew from a dump and again from what is kept. virsh (libvirt-clients) asks failoverd-libvirt.
 
-    python bench/interfaces.py [--links 300 1000 5000] [--rounds 7]
+The rows are those of failoverctl interfaces as a whole process, and of List on D-Bus, the call alone over a private
+dbus-daemon on an open connection, beside `ip -j -d link` (1,000 and 5,000 links).
+
+    python bench/interfaces.py [--links 300 1000 5000] [--runs 7]
 """
 
 from __future__ import annotations
@@ -15,15 +18,21 @@ import argparse
 import gc
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import trio
+from frame import command, turns
+from frame.goals import BY_NAME
+from frame.row import Bench
+from raw import dbuscall
+from raw.build import CANNOT, CannotMeasureError
 
 from failoverd.daemon.picture import open_picture
 from failoverd.netlink.transport import KernelSocket
@@ -36,6 +45,7 @@ ACTIVATE = shutil.which("systemd-socket-activate") or "/usr/bin/systemd-socket-a
 SERVE = "from failoverd.cli.libvirt import main; raise SystemExit(main(['--idle', '600']))"
 PATIENCE = 120.0
 SHIPPED = (ROOT / "bin" / "failoverctl").read_text()
+BASE, LIST = "ip -j -d link", "List on D-Bus, the call alone"
 QUESTIONS = (("interfaces", "table"), ("interfaces", "json"), ("every-interface-xml",))
 
 
@@ -65,10 +75,42 @@ def took(command: list[str], environment: dict[str, str]) -> float:
     return time.perf_counter() - begun
 
 
-def measure(links: int, rounds: int) -> None:
+@contextmanager
+def running(command: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program; it is ended at the end."""
+    with log.open("w") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def commands_of(ctl: str, where: Path) -> dict[str, list[str]]:
+    """Return what is compared as whole processes."""
+    found = {
+        "python3 -c pass": [PYTHON, "-IS", "-c", "pass"],
+        "ip -br link": [IP, "-br", "link"],
+        BASE: [IP, "-j", "-d", "link"],
+        "ip -j -d addr": [IP, "-j", "-d", "addr"],
+        "failoverctl interfaces": [ctl, "interfaces"],
+        "failoverctl interfaces --json": [ctl, "interfaces", "--json"],
+        "failoverctl interface-xml p7": [ctl, "interface-xml", "p7"],
+        "failoverctl interface-xml --all": [ctl, "interface-xml", "--all"],
+    }
+    if shutil.which("virsh"):
+        virsh = ["virsh", "-c", f"interface:///system?socket={where}/virt"]
+        found["virsh iface-list --all"] = [*virsh, "iface-list", "--all"]
+        found["virsh iface-dumpxml p7"] = [*virsh, "iface-dumpxml", "p7"]
+    return found
+
+
+def measure(links: int, options: argparse.Namespace) -> None:
     """Tell all about so many links, in this process's network namespace."""
+    bench = Bench()
     make_links(links)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, dbuscall.bus(Path(folder, "bus")):
         where = Path(folder)
         ctl = where / "failoverctl"
         ctl.write_text(SHIPPED.replace("import sys\n", f"import sys\nsys.path.append({str(ROOT)!r})\n"))
@@ -76,40 +118,28 @@ def measure(links: int, rounds: int) -> None:
         run = {"RUNTIME_DIRECTORY": f"{where}/run", "STATE_DIRECTORY": f"{where}/state"}
         run |= {"FAILOVERD_CONTROL": f"{where}/run/control", "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={where}/bus"}
         environment = os.environ | run
-        with (where / "log").open("w") as log:
-            daemon = subprocess.Popen([sys.executable, "-m", "failoverd"], env=environment, stdout=log, stderr=log)
-        try:
+        serve = [ACTIVATE, f"--listen={where}/virt", "--setenv=FAILOVERD_CONTROL", sys.executable, "-c", SERVE]
+        with (
+            running([sys.executable, "-m", "failoverd"], environment, where / "log") as daemon,
+            running(serve, environment, where / "virt.log") as libvirt,
+        ):
             end = time.monotonic() + PATIENCE
             asked = partial(subprocess.run, [ctl, "-q", "list"], env=environment, capture_output=True, check=False)
             while asked().returncode and time.monotonic() < end:
                 time.sleep(0.1)
             before = resident(daemon.pid)
-            serve = [ACTIVATE, f"--listen={where}/virt", "--setenv=FAILOVERD_CONTROL", sys.executable, "-c", SERVE]
-            libvirt = subprocess.Popen(serve, env=environment, stderr=subprocess.DEVNULL)
             first = took([str(ctl), "interfaces"], environment)
-            virsh = ["virsh", "-c", f"interface:///system?socket={where}/virt"]
-            commands = {
-                "python3 -c pass": [PYTHON, "-IS", "-c", "pass"],
-                "ip -br link": [IP, "-br", "link"],
-                "ip -j -d addr": [IP, "-j", "-d", "addr"],
-                "failoverctl interfaces": [str(ctl), "interfaces"],
-                "failoverctl interfaces --json": [str(ctl), "interfaces", "--json"],
-                "failoverctl interface-xml p7": [str(ctl), "interface-xml", "p7"],
-                "failoverctl interface-xml --all": [str(ctl), "interface-xml", "--all"],
-                "virsh iface-list --all": [*virsh, "iface-list", "--all"],
-                "virsh iface-dumpxml p7": [*virsh, "iface-dumpxml", "p7"],
-            }
-            times: dict[str, list[float]] = {name: [] for name in commands}
-            for _ in range(rounds):
-                for name, command in commands.items():
-                    times[name].append(took(command, environment))
+            commands = commands_of(str(ctl), where)
+            connection = connected(where / "bus")
+
+            async def once(name: str) -> float:
+                return took(commands[name], environment) if name in commands else took_list(connection)
+
+            sides = {name: partial(once, name) for name in (*commands, LIST)}
+            times = trio.run(turns.alternate, sides, options.runs)
+            connection.close()
             after, serving = resident(daemon.pid), resident(libvirt.pid)
-        finally:
-            libvirt.terminate()
-            libvirt.wait(PATIENCE)
-            daemon.terminate()
-            daemon.wait(PATIENCE)
-    medians = {name: statistics.median(row) for name, row in times.items()}
+    medians = {name: turns.median(row) for name, row in times.items()}
     memory = f"RSS {before:.1f} MB before, {after:.1f} MB after, of failoverd-libvirt {serving:.1f} MB"
     print(f"\n{links} links: first answer {first * 1e3:.0f} ms; {memory}")
     print("| command | median, ms | least, ms | / ip -br link | / python3 -c pass |\n|---|---|---|---|---|")
@@ -118,8 +148,33 @@ def measure(links: int, rounds: int) -> None:
         print(f"| {name} | {medians[name] * 1e3:.1f} | {min(row) * 1e3:.1f} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
     for what, is_anew in (("anew from a dump", True), ("from what is kept", False)):
         waits = sorted(trio.run(waits_of, is_anew))
-        said = ", ".join(f"{part} % {waits[int(len(waits) * part / 100)] * 1e3:.2f}" for part in (50, 99))
+        said = ", ".join(f"{part} % {turns.percentile(waits, part) * 1e3:.2f}" for part in (50, 99))
         print(f"waits of another task, {what}: {len(waits)}; {said}, longest {waits[-1] * 1e3:.2f} ms of CPU")
+    names = {f"interfaces, {links:,}": "failoverctl interfaces", f"interfaces, {links:,}, D-Bus": LIST}
+    millis = {name: [one * 1e3 for one in taken] for name, taken in times.items()}
+    rows = [bench.row(BY_NAME[row], "ms", millis[side], millis[BASE]) for row, side in names.items() if row in BY_NAME]
+    command.tell(rows, options)
+
+
+def connected(path: Path) -> dbuscall.Connection:
+    """Return a connection to the bus on which failoverd answers. Raises ConnectionError where it does not."""
+    connection, end = dbuscall.Connection(path), time.monotonic() + PATIENCE
+    while True:
+        try:
+            took_list(connection)
+        except ConnectionError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            return connection
+
+
+def took_list(connection: dbuscall.Connection) -> float:
+    """Return the seconds of one call of List."""
+    begun = time.perf_counter()
+    connection.call("org.failoverd1", "/org/failoverd1", "org.failoverd1.Inventory", "List", "u", 0)
+    return time.perf_counter() - begun
 
 
 async def waits_of(is_anew: bool) -> list[float]:
@@ -161,16 +216,21 @@ def main() -> int:
     """Measure each number of links in a namespace of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--links", type=int, nargs="+", default=[300, 1000, 5000], help="how many (300 1000 5000)")
-    parser.add_argument("--rounds", type=int, default=7, help="how often each command is run (7)")
+    command.add_options(parser)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
-        measure(options.links[0], options.rounds)
+        try:
+            measure(options.links[0], options)
+        except CannotMeasureError as error:
+            print(f"bench/interfaces.py: {error}", file=sys.stderr)
+            return CANNOT
         return 0
-    command = [UNSHARE, "--net", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
+    unshare = [UNSHARE, "--net", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
     for links in options.links:
-        more = ["--links", str(links), "--rounds", str(options.rounds), "--inside"]
-        code = subprocess.run([*command, sys.executable, sys.argv[0], *more], check=False).returncode
+        more = [f"--links={links}", f"--runs={options.runs}", "--inside"]
+        more += [f"--rows={options.rows}"] if options.rows else []
+        code = subprocess.run([*unshare, sys.executable, sys.argv[0], *more], check=False).returncode
         if code:
             return code
     return 0

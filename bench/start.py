@@ -3,8 +3,8 @@
     failoverd's start, in namespaces of this kernel, with a pair of veths that it has joined before
     python3 -c 'import trio'
 
-By turns, each in a process of its own, with bytecode, as packages have it. Told is the median of each and their ratio:
-of the time that passed, and of the CPU's time, which depends less on what else the machine does.
+By turns, each in a process of its own, with bytecode, as packages have it. The row is of the time that passed; told
+beside is the CPU's time, which depends less on what else the machine does.
 
     python bench/start.py [--runs 15]
 """
@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from signal import SIGTERM
 
 import trio
+from frame import command, turns
+from frame.goals import BY_NAME
+from frame.row import Bench
 
 from failoverd_lab import namespaces
 from failoverd_lab.netnsstage import Stage, open_stage
@@ -36,19 +38,7 @@ WARM = 2
 """Starts that are not counted: they write the bytecode, and join the pair."""
 
 
-@dataclass
-class Times:
-    """Seconds of each run."""
-
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-
-    def add(self, wall: float, cpu: float) -> None:
-        self.wall.append(wall)
-        self.cpu.append(cpu)
-
-
-def import_trio() -> tuple[float, float]:
+async def import_trio() -> tuple[float, float]:
     """The other one: what passed, and the CPU's time."""
     before, begun = getrusage(RUSAGE_CHILDREN), time.monotonic()
     subprocess.run([sys.executable, "-c", "import trio"], check=True)
@@ -73,38 +63,30 @@ async def start(stage: Stage) -> tuple[float, float]:
     return wall, cpu
 
 
-async def measure(runs: int) -> tuple[Times, Times]:
-    """Both, by turns."""
-    ours, theirs = Times(), Times()
+async def measure(runs: int) -> dict[str, list[tuple[float, float]]]:
+    """Return the seconds that passed and the seconds of CPU, of both sides, by turns."""
     async with open_stage(NICS, CONFIG) as stage:
         for nic in ("pv", "vf"):
             await stage.plug(nic)
         await stage.configure("pv")
-        for number in range(WARM + runs):
-            one, other = import_trio(), await start(stage)
-            if number >= WARM:
-                theirs.add(*one)
-                ours.add(*other)
-    return ours, theirs
+        return await turns.alternate({"failoverd": partial(start, stage), "trio": import_trio}, runs, WARM)
 
 
 def main() -> int:
     """Measure, and tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=15, help="how often each is started (default: 15)")
+    command.add_options(parser, 15)
     options = parser.parse_args()
+    bench = Bench()
     with tempfile.TemporaryDirectory(prefix="failoverd-bench-") as directory:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = directory
         namespaces.enter()
-        ours, theirs = trio.run(measure, options.runs)
-    for what in ("wall", "cpu"):
-        mine, other = (statistics.median(getattr(times, what)) for times in (ours, theirs))
-        least, base = (min(getattr(times, what)) for times in (ours, theirs))
-        print(
-            f"{what}: failoverd {mine * 1000:.0f} ms, import trio {other * 1000:.0f} ms: {mine / other:.2f} times; "
-            f"the fastest of each {least * 1000:.0f} and {base * 1000:.0f} ms: {least / base:.2f} times"
-        )
+        found = trio.run(measure, options.runs)
+    walls, cpus = ({side: [run[which] * 1e3 for run in taken] for side, taken in found.items()} for which in (0, 1))
+    mine, other = (turns.median(taken) for taken in cpus.values())
+    print(f"CPU time: failoverd {mine:.0f} ms, import trio {other:.0f} ms: {mine / other:.2f} times")
+    command.tell([bench.row(BY_NAME["cold start"], "ms", walls["failoverd"], walls["trio"])], options)
     return 0
 
 

@@ -33,7 +33,7 @@ def test_types_of_the_tools() -> None:
 def test_types_of_the_tests() -> None:
     """As pytest sees them: each folder is a place to import from. A comparison with something like `approx` is no
     mistake in a test, nor is a function for its effect where a value is expected; there is more than one conftest."""
-    folders = [*(ROOT / "tests").rglob(""), ROOT / "tools" / "docs"]
+    folders = [*(ROOT / "tests").rglob(""), ROOT / "tools" / "docs", ROOT / "bench"]
     places = [str(path) for path in folders if path.name != "__pycache__"]
     lenient = [f"--disable-error-code={code}" for code in ("comparison-overlap", "func-returns-value")]
     run("mypy", *lenient, "--exclude=/conftest\\.py$", "tests", MYPYPATH=":".join(places))

@@ -1,0 +1,77 @@
+"""The table that `make bench` fills in: every row that is wanted, in the order of the picture.
+
+A row that needs other programs or hardware than this machine has is absent from results.json; no row is estimated.
+"""
+
+from __future__ import annotations
+
+from frame.row import Goal
+
+RAW = "a minimal C loop on raw netlink structs"
+SCRIPT = "a script with ip(8) and tc(8), as udev would run it"
+REACTION = "python bench/reaction.py"
+JOIN = "NEWLINK of a VF received to the first change asked of the kernel (tc, in a namespace)"
+SWITCH = "carrier loss of the VF received to the request that switches (tc, in a namespace)"
+GUEST = "make bench-guest"
+
+GOALS: tuple[Goal, ...] = (
+    Goal("join, p50", 2, "at most", f"{JOIN}, median", RAW, REACTION),
+    Goal("join, p99", 3, "at most", f"{JOIN}, 99 % below", RAW, REACTION),
+    Goal("switch, p50", 2, "at most", f"{SWITCH}, median", RAW, REACTION),
+    Goal("switch, p99", 3, "at most", f"{SWITCH}, 99 % below", RAW, REACTION),
+    Goal("script's join", 20, "at least", f"{JOIN}, median: how much faster", SCRIPT, REACTION),
+    Goal("script's switch", 20, "at least", f"{SWITCH}, median: how much faster", SCRIPT, REACTION),
+    Goal(
+        "event, by links",
+        1.2,
+        "at most",
+        "CPU time of an event in the pure step, the dearest of 100, 1,000 and 5,000 links (simulated)",
+        "10 links",
+        "python bench/step.py",
+    ),
+    Goal(
+        "event, by pairs",
+        1.2,
+        "at most",
+        "CPU time of an event in the pure step, the dearest of 8, 64 and 256 pairs (simulated)",
+        "1 pair",
+        "python bench/step.py",
+    ),
+    *(
+        Goal(
+            f"interfaces, {links:,}{way}",
+            goal,
+            "at most",
+            f"{what} with {links:,} links",
+            "ip -j -d link, as a whole process",
+            f"python bench/interfaces.py --links {links}",
+        )
+        for links in (1000, 5000)
+        for way, goal, what in (
+            ("", 1.5, "failoverctl interfaces, as a whole process, from the running daemon"),
+            (", D-Bus", 1.0, "List of org.failoverd1.Inventory, the call alone on an open connection,"),
+        )
+    ),
+    Goal(
+        "cold start",
+        1.7,
+        "at most",
+        "exec to READY=1, one pair present",
+        "python3 -c 'import trio'",
+        "python bench/start.py",
+    ),
+    Goal(
+        "status",
+        1,
+        "at most",
+        "failoverctl status, fork to exit",
+        "nmcli device",
+        "python bench/ctl.py",
+    ),
+    Goal("memory, others", 1, "at most", "RSS at rest", "networkd, NetworkManager and teamd", GUEST, True),
+    Goal("unplug, CPU", 3, "at most", "CPU time from an unplug to rest", "networkd with a bond", GUEST, True),
+    Goal("silence", 1, "at most", "longest silence after each event", "the best of all others", GUEST, True),
+)
+"""All rows. `GOALS` and results.json have the same names."""
+
+BY_NAME = {goal.name: goal for goal in GOALS}
