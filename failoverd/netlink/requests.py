@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from failoverd.kinds import NewDevice, Place
+from failoverd.kinds import NewDevice, Place, Spec
 from failoverd.kinds.bond import ACTIVE_SLAVE, ALL_SLAVES_ACTIVE, HEARING, LP_INTERVAL, SIGNATURE
 from failoverd.model.requests import (
     AddAddress,
@@ -21,6 +21,7 @@ from failoverd.model.requests import (
     AddNeighbour,
     AddRedirect,
     AddRoute,
+    ChangeLink,
     CreateLink,
     DeleteLink,
     DeleteMarked,
@@ -136,14 +137,20 @@ def _link(kind: int, flags: int, seq: int, ifindex: int, attrs: Attrs, up: bool 
 
 
 def _create_link(request: CreateLink, seq: int, descriptors: Descriptors) -> bytes:
-    rows = request.info.write()
+    return build(RTM_NEWLINK, NEW, seq, _new_device(request.device, descriptors) + _info(request.info, descriptors))
+
+
+def _change_link(request: ChangeLink, seq: int) -> bytes:
+    return build(RTM_NEWLINK, NLM_F_ACK, seq, INFO.pack(0, 0, request.ifindex, 0, 0) + _info(request.info))
+
+
+def _info(info: Spec, descriptors: Descriptors = NO_DESCRIPTORS) -> bytes:
     options = b"".join(
         attribute(place, _new_device(value, descriptors) if isinstance(value, NewDevice) else value)
-        for place, value in rows
+        for place, value in info.write()
     )
-    kind = attribute(IFLA_INFO_KIND, request.info.kind.encode() + b"\0")
-    info = attribute(IFLA_LINKINFO, kind + attribute(IFLA_INFO_DATA, options))
-    return build(RTM_NEWLINK, NEW, seq, _new_device(request.device, descriptors) + info)
+    kind = attribute(IFLA_INFO_KIND, info.kind.encode() + b"\0")
+    return attribute(IFLA_LINKINFO, kind + attribute(IFLA_INFO_DATA, options))
 
 
 def _new_device(new: NewDevice, descriptors: Descriptors) -> bytes:
@@ -229,6 +236,7 @@ WRITERS: dict[type[Request], Callable[[Any, int], bytes]] = {
     HearAll: _hear_all,
     AddRoute: _add_route,
     DeleteLink: lambda r, seq: _link(RTM_DELLINK, 0, seq, r.ifindex, []),
+    ChangeLink: _change_link,
     DeleteMarked: _delete_marked,
     SetMac: _set_mac,
     SetUp: lambda r, seq: _link(RTM_SETLINK, 0, seq, r.ifindex, [], up=r.up),

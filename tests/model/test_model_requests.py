@@ -9,7 +9,8 @@ import pytest
 from everyrequest import EVERY
 from toykernel import MAC, address, route
 
-from failoverd.kinds import Bond, Bridge, NewDevice, VethPair, Vlan
+from failoverd.kinds import Bond, Bridge, Macvlan, NewDevice, VethPair, Vlan
+from failoverd.kinds.macvlan import BRIDGE
 from failoverd.model.inet import Address, Label, Neighbour
 from failoverd.model.places import HERE, Place
 from failoverd.model.requests import (
@@ -20,6 +21,7 @@ from failoverd.model.requests import (
     AddNeighbour,
     AddRedirect,
     AddRoute,
+    ChangeLink,
     CreateLink,
     DeleteLink,
     DeleteMarked,
@@ -69,6 +71,8 @@ WORDS: list[tuple[Request, str, set[int]]] = [
         "create vlan ens3.7 on ens3 in network namespace 7 with VLAN 7",
         {2},
     ),
+    (ChangeLink(9, Macvlan(BRIDGE)), "change fo to mode bridge", {9}),
+    (ChangeLink(9, Bridge()), "change fo", {9}),
     (DeleteLink(9), "delete fo", {9}),
     (DeleteMarked("mark"), "delete the device with the alternative name mark", set()),
     (MoveLink(3, Place(7)), "move ens4 to network namespace 7", {3}),

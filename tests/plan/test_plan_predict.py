@@ -24,6 +24,7 @@ from failoverd.model.requests import (
     AddNeighbour,
     AddRedirect,
     AddRoute,
+    ChangeLink,
     CreateLink,
     DeleteLink,
     DeleteMarked,
@@ -92,7 +93,7 @@ GONE: list[Request] = [
     *(kind(FOUR) for kind in (AddAddress, DropAddress)),
     *(AddLabel(LABEL), AddNeighbour(ENTRY), AddRoute(DEFAULT), SetUp(2, up=True)),
     *(AddRedirect(2, "egress", 3), DropRedirect(2, "egress")),
-    *(DeleteMarked("mark"), MoveLink(2, RED), SetMac(2, OTHER_MAC)),
+    *(ChangeLink(2, Ipvlan()), DeleteMarked("mark"), MoveLink(2, RED), SetMac(2, OTHER_MAC)),
 ]
 
 
@@ -124,6 +125,13 @@ def test_a_device_is_changed_and_told_of_once(request_: Request, after: Link) ->
     there = machine(NIC, VF)
     assert done(there, request_) == [LinkSeen(after)]
     assert there.links == {2: after, 3: VF}
+
+
+def test_options_are_changed_in_place_on_a_device_of_the_same_kind() -> None:
+    there = machine(NIC, BOND)
+    assert predict(there, ChangeLink(2, Bridge(stp=True))) == errno.EOPNOTSUPP
+    done(there, CreateLink(NewDevice("br0", ifindex=12), Bridge()), ChangeLink(12, Bridge(stp=True)))
+    assert there.links[12].info == Bridge(stp=True)
 
 
 def test_a_mac_is_that_of_one_station_and_an_ipvlan_has_its_lower_devices() -> None:

@@ -19,6 +19,7 @@ from failoverd.model.requests.inet import (
 )
 from failoverd.model.requests.links import (
     AddAltname,
+    ChangeLink,
     CreateLink,
     DeleteLink,
     DeleteMarked,
@@ -45,6 +46,7 @@ __all__ = [
     "AddNeighbour",
     "AddRedirect",
     "AddRoute",
+    "ChangeLink",
     "CreateLink",
     "DeleteLink",
     "DeleteMarked",

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from failoverd.dataclass import dataclass
 from failoverd.kinds import NewDevice, Place, Spec
+from failoverd.model.declared import Options
 from failoverd.model.requests.base import NameOf, OfDevice, Request, Weight, answer, some
 
 HELD = "look for a macvlan or an ipvlan on it, which may be a container's"
@@ -34,6 +35,17 @@ class CreateLink(Request):
         where += f" in {_words(new.place)}" if new.place else ""
         options = f" with {', '.join(parts)}" if parts else ""
         return f"create {self.info.kind} {new.name}{where}{options}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLink(OfDevice):
+    """Change the options of a device in place (rtnl_changelink). EOPNOTSUPP for a device of another kind."""
+
+    info: Options
+
+    def describe(self, name_of: NameOf) -> str:
+        options = ", ".join(self.info.words())
+        return f"change {name_of(self.ifindex)}{f' to {options}' if options else ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from failoverd.model.requests import (
     AddNeighbour,
     AddRedirect,
     AddRoute,
+    ChangeLink,
     CreateLink,
     DeleteLink,
     DeleteMarked,
@@ -50,6 +51,7 @@ from failoverd.plan.predict.machine import Machine, RefusedError
 
 PREDICTIONS: dict[type[Request], Callable[[Machine, Any], None]] = {
     CreateLink: new.create,
+    ChangeLink: devices.change,
     DeleteLink: masters.delete,
     DeleteMarked: masters.delete_marked,
     MoveLink: masters.move,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from failoverd.kinds import Bond, Ipvlan
 from failoverd.model.requests import (
     AddAltname,
+    ChangeLink,
     DropAltname,
     Rename,
     SetAllMulticast,
@@ -28,6 +29,14 @@ def rename(machine: Machine, request: Rename) -> None:
         machine.free_name(request.name)
     machine.put(replace(link, name=request.name))
     relabel(machine, link.ifindex, request.name)
+
+
+def change(machine: Machine, request: ChangeLink) -> None:
+    """__rtnl_newlink(), for a device that is there."""
+    link = machine.link(request.ifindex)
+    if link.kind != request.info.kind:
+        raise RefusedError(errno.EOPNOTSUPP)
+    machine.put(replace(link, info=request.info))
 
 
 def add_altname(machine: Machine, request: AddAltname) -> None:

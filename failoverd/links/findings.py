@@ -1,0 +1,54 @@
+"""What was found of one end: its state, in words, and the requests that would take it further."""
+
+from __future__ import annotations
+
+from failoverd.dataclass import dataclass
+from failoverd.links.picture import Device
+from failoverd.model.declared import End
+from failoverd.model.linkstatus import LinkState
+from failoverd.model.places import Absent, Place
+from failoverd.model.requests import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Requests for one datagram, sent by a socket in `place`, on behalf of an end."""
+
+    place: Place
+    name: str
+    requests: tuple[Request, ...]
+    makes: bool = False
+    """Whether they make the device."""
+
+    also: Place | None = None
+    """Another namespace that they change something in; in which they make something, where `makes` is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One end as it is."""
+
+    state: LinkState
+    reason: str = ""
+    detail: str = ""
+    batches: tuple[Batch, ...] = ()
+    ifindex: int = 0
+
+
+def pending(why: Absent) -> Finding:
+    """Return the finding of an end that waits."""
+    return Finding(LinkState.PENDING, why.reason, why.detail)
+
+
+def taken(end: End, device: Device) -> Finding:
+    """Return the finding of an end whose name another device has."""
+    link = device.link
+    kind = f"a {link.kind}" if link.kind else "hardware"
+    name = f"{end.device} is the name of" if link.name == end.device else f"{end.device} is an alternative name of"
+    detail = f"{name} another device (ifindex {link.ifindex}, {kind}), which is not failoverd's; "
+    return Finding(LinkState.CONFLICT, "name-taken", detail + "rename one of them, or give the link another `device`")
+
+
+def looking() -> Finding:
+    """Return the finding of an end whose namespace has not been looked at yet."""
+    return Finding(LinkState.MAKING, "", "its network namespace is being looked at")

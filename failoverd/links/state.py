@@ -1,0 +1,123 @@
+"""All that the links engine remembers. Only `step` changes it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from dataclasses import field
+from zlib import crc32
+
+from failoverd.dataclass import dataclass
+from failoverd.links.marks import Identity
+from failoverd.links.picture import Picture
+from failoverd.links.sight import Sight
+from failoverd.model.declared import NOTHING, OWN, Declared, End, NamespaceRef
+from failoverd.model.linkstatus import LinkState, LinkStatus
+from failoverd.model.places import HERE, Absent, Place
+from failoverd.model.requests import Request
+
+FIRST_WAIT = 0.1
+"""Seconds until a refused request is tried again, doubled each time."""
+
+HOPELESS, HOPELESS_WAIT = frozenset({errno.EINVAL, errno.ERANGE, errno.EOPNOTSUPP}), 300.0
+"""Errnos that another try will hardly change, and the seconds until it is tried all the same."""
+
+FOUGHT, LATELY = 3, 600.0
+"""How often something is put right within so many seconds, before it is left as another program wants it."""
+
+
+@dataclass(slots=True)
+class Refusal:
+    """Something that the kernel has refused."""
+
+    times: int
+    number: int
+    """The errno; 0 where the namespace was gone."""
+    text: str
+    until: float
+    """When it may be tried again (the engine's clock, seconds)."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is remembered of one end, for as long as it is declared or its device is there."""
+
+    refusals: dict[Request, Refusal] = field(default_factory=dict)
+    making: Refusal | None = None
+    """The refusal to make it."""
+    repairs: dict[Request, list[float]] = field(default_factory=dict)
+    """When each thing about it was put right after it had been ready."""
+    was_ready: bool = False
+    made: int = 0
+    repaired: int = 0
+    going_until: float | None = None
+    """Until when the device stays for those that were told of its end; None while it is not to go."""
+    told: tuple[LinkState, str] | None = None
+    """The state and the reason that were told of last."""
+
+
+@dataclass(slots=True)
+class LinksState:
+    """See the module."""
+
+    identity: Identity
+    retry_max: float = 60.0
+    """The longest wait for another try, in seconds."""
+    going_wait: float = 2.0
+    """How long those have that are told before a device is deleted, in seconds."""
+    declared: Declared = field(default_factory=lambda: NOTHING)
+    has_spoken: bool = False
+    """Whether the source of the declarations has spoken. Until then nothing is an orphan."""
+    watched: frozenset[NamespaceRef] = frozenset()
+    places: dict[NamespaceRef, Place | Absent] = field(default_factory=lambda: {OWN: HERE})
+    pictures: dict[Place, Picture] = field(default_factory=dict)
+    dirty: set[Place] = field(default_factory=lambda: {HERE})
+    """The namespaces that have to be looked at before the next plan."""
+    blind: dict[Place, Refusal] = field(default_factory=dict)
+    """The namespaces that could not be looked at."""
+    masters: Mapping[str, int] = field(default_factory=dict)
+    released: set[str] = field(default_factory=set)
+    leaving: dict[str, End] = field(default_factory=dict)
+    """Ends as they were declared before, while their devices are on the way out: their namespaces are watched on."""
+    is_busy: bool = False
+    """A look or batches are under way; the next plan waits for them."""
+    memories: dict[str, Memory] = field(default_factory=dict)
+    statuses: dict[str, LinkStatus] = field(default_factory=dict)
+    """What is to be said of each end."""
+
+    def sight(self) -> Sight:
+        """Return what a judgement is made from."""
+        released = frozenset(self.released)
+        return Sight(self.identity, self.declared, self.places, self.pictures, self.masters, released)
+
+    def memory(self, name: str) -> Memory:
+        """Return what is remembered of an end."""
+        return self.memories.setdefault(name, Memory())
+
+    def relevant(self) -> set[Place]:
+        """Return the namespaces that declared links have to do with: failoverd's own, and what references lead to."""
+        return {HERE} | {place for place in self.places.values() if isinstance(place, Place)}
+
+    def doubtful(self) -> set[Place]:
+        """Return the namespaces that have to be looked at."""
+        return self.dirty & self.relevant()
+
+    def wait(self, name: str, times: int) -> float:
+        """Return how long to wait after so many refusals (seconds): doubling, and a bit different for each end."""
+        spread = 0.8 + (crc32(f"{name} {times}".encode()) % 1000) / 2500
+        return min(FIRST_WAIT * 2.0 ** min(times - 1, 30), self.retry_max) * spread
+
+    def refused(self, last: Refusal | None, name: str, number: int, text: str, now: float) -> Refusal:
+        """Return the refusal that follows on `last`."""
+        times = last.times + 1 if last is not None else 1
+        wait = HOPELESS_WAIT if number in HOPELESS else self.wait(name, times)
+        return Refusal(times, number, text, now + wait)
+
+    def next_time(self, now: float) -> float | None:
+        """Return when something that waits may be tried again."""
+        times = [refusal.until for refusal in self.blind.values()]
+        for memory in self.memories.values():
+            times += [refusal.until for refusal in memory.refusals.values()]
+            times += [memory.making.until] if memory.making is not None else []
+            times += [memory.going_until] if memory.going_until is not None else []
+        return min((at for at in times if at > now), default=None)

@@ -1,0 +1,111 @@
+"""What is said of each end, and the signals about it. They follow from what the kernel has shown, never from what was
+asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from failoverd.links.events import LinksAction, Tell
+from failoverd.links.findings import Finding
+from failoverd.links.judge import UNKNOWN
+from failoverd.links.state import LinksState, Memory
+from failoverd.model.declared import End
+from failoverd.model.linkstatus import LinkState, LinkStatus
+from failoverd.model.signals import (
+    LinkConflict,
+    LinkDegraded,
+    LinkFailed,
+    LinkGoing,
+    LinkGone,
+    LinkPending,
+    LinkReady,
+)
+
+LinkSignal = LinkReady | LinkPending | LinkDegraded | LinkConflict | LinkFailed | LinkGoing | LinkGone
+
+SIGNALS: Mapping[LinkState, type[LinkSignal]] = {
+    LinkState.READY: LinkReady,
+    LinkState.PENDING: LinkPending,
+    LinkState.DEGRADED: LinkDegraded,
+    LinkState.CONFLICT: LinkConflict,
+    LinkState.FAILED: LinkFailed,
+}
+"""The states that are told of when an end gets into them."""
+
+
+def tell(state: LinksState, findings: Mapping[str, Finding], now: float, clock: float) -> list[LinksAction]:
+    """Note what is to be said of the declared ends, and return the signals about what has changed."""
+    actions: list[LinksAction] = []
+    for name, finding in findings.items():
+        end, memory = state.declared[name], state.memory(name)
+        before, after = state.statuses.get(name), _status(end, finding, memory, now, clock)
+        if before is not None and before.state is after.state and before.reason == after.reason:
+            after = replace(after, since=before.since)
+        if before is not None and after.reason in UNKNOWN:
+            after = replace(after, ifindex=before.ifindex)
+        state.statuses[name] = after
+        if before is not None and before.ifindex and before.ifindex != after.ifindex:
+            actions += _gone(before, memory)
+        memory.was_ready |= after.state is LinkState.READY
+        kind = SIGNALS.get(after.state)
+        if kind is not None and memory.told != (after.state, after.reason):
+            memory.told = after.state, after.reason
+            actions.append(Tell(_signal(kind, after)))
+    return actions
+
+
+def leaving(state: LinksState, names: set[str], clock: float) -> list[LinksAction]:
+    """Note what is to be said of ends that are no longer declared: `names` have a device yet, and the others none."""
+    actions: list[LinksAction] = []
+    for name in [name for name in state.statuses if name not in state.declared]:
+        status = state.statuses[name]
+        if name not in names:
+            actions += _gone(status, state.memory(name)) if status.ifindex else []
+            del state.statuses[name]
+        elif status.state is not LinkState.REMOVING:
+            detail = "it is no longer declared"
+            state.statuses[name] = replace(status, state=LinkState.REMOVING, reason="", detail=detail, since=clock)
+    for name in [name for name in state.memories if name not in state.declared and name not in names]:
+        del state.memories[name]
+    return actions
+
+
+def going(state: LinksState, name: str) -> list[LinksAction]:
+    """Return the signal that the device of this end is about to be deleted, if there was one."""
+    status = state.statuses.get(name)
+    return [Tell(_signal(LinkGoing, status))] if status is not None and status.ifindex else []
+
+
+def _gone(status: LinkStatus, memory: Memory) -> list[LinksAction]:
+    memory.was_ready, memory.told = False, None
+    memory.repairs.clear()
+    return [Tell(_signal(LinkGone, status))]
+
+
+def _signal(kind: type[LinkSignal], status: LinkStatus) -> LinkSignal:
+    s = status
+    return kind(s.name, s.kind, s.device, s.namespace, s.ifindex, s.reason, s.detail)
+
+
+def _status(end: End, finding: Finding, memory: Memory, now: float, clock: float) -> LinkStatus:
+    untils = [refusal.until for refusal in (*memory.refusals.values(), memory.making) if refusal is not None]
+    at = min((until for until in untils if until > now), default=None)
+    return LinkStatus(
+        end.name,
+        end.kind,
+        end.device,
+        str(end.namespace),
+        finding.state,
+        finding.reason,
+        finding.detail,
+        clock,
+        end.peer,
+        str(end.lower) if end.lower is not None else "",
+        finding.ifindex,
+        end.source,
+        memory.making.times if memory.making is not None else 0,
+        clock + at - now if at is not None else 0.0,
+        memory.made,
+        memory.repaired,
+    )

@@ -1,0 +1,174 @@
+"""A netlink conversation that blocks, for a thread of its own: what declared links need of the kernel.
+
+A socket into another network namespace keeps that alive, so it is opened for a request and closed right after it.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from typing import Protocol
+
+from failoverd.links.addresses import PROTOCOL
+from failoverd.links.picture import Device, Interest, Picture
+from failoverd.model.inet import Address, Route
+from failoverd.model.links import Link
+from failoverd.model.requests import Request
+from failoverd.netlink.fetch import TRIES, InterruptedDumpError
+from failoverd.netlink.frames import (
+    NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    Message,
+    build,
+    pack,
+    pick,
+    read_done,
+    read_error,
+    split,
+)
+from failoverd.netlink.inet import (
+    IFADDR,
+    RTM_GETADDR,
+    RTM_GETROUTE,
+    RTM_NEWADDR,
+    RTM_NEWROUTE,
+    RTMSG,
+    read_address,
+    read_route,
+)
+from failoverd.netlink.links import INFO, RTM_NEWLINK, head, read_link
+from failoverd.netlink.requests import Descriptors, dump_links, write_request
+
+IFLA_IFNAME, IFLA_STATS64 = frozenset({3}), frozenset({23})
+STATS64 = struct.Struct("=8Q")
+COUNTERS = (
+    "rx_packets",
+    "tx_packets",
+    "rx_bytes",
+    "tx_bytes",
+    "rx_errors",
+    "tx_errors",
+    "rx_dropped",
+    "tx_dropped",
+)
+LARGEST = 1 << 16
+"""Longest datagram sent, in bytes."""
+
+
+class BlockingSocket(Protocol):
+    """A NETLINK_ROUTE socket in some network namespace, with strict checking and extended acknowledgements."""
+
+    def send(self, datagram: bytes) -> object:
+        """Send a datagram to the kernel, which processes its messages before this returns. Raises OSError."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Return the next datagram. Raises OSError, TimeoutError among them."""
+
+
+class Exchange:
+    """See the module. All methods raise OSError, and NetlinkError for an answer that is no netlink message."""
+
+    def __init__(self, sock: BlockingSocket) -> None:
+        self._sock = sock
+        self._numbers = count(1)
+
+    def make(self, requests: Sequence[Request], descriptors: Descriptors) -> tuple[tuple[int, str], ...]:
+        """Send requests in one datagram, and return for each the errno (0: done) and the kernel's text.
+
+        `descriptors` has the other namespaces that the requests name.
+        """
+        seqs = [next(self._numbers) for _ in requests]
+        messages = (write_request(request, seq, descriptors) for request, seq in zip(requests, seqs, strict=True))
+        for datagram in pack(messages, LARGEST):
+            self._sock.send(datagram)
+        answers: dict[int, tuple[int, str]] = {}
+        while len(answers) < len(seqs):
+            for message in split(self._sock.recv(1 << 18)):
+                if message.type == NLMSG_ERROR and message.seq in seqs:
+                    answers[message.seq] = read_error(message)
+        return tuple(answers[seq] for seq in seqs)
+
+    def look(self, interest: Interest) -> Picture:
+        """Return what there is of interest, with addresses and with the routes of our protocol.
+
+        Raises InterruptedDumpError where the tables change during each of several reads.
+        """
+        for _ in range(TRIES):
+            try:
+                return self._look(interest)
+            except InterruptedDumpError:
+                continue
+        raise InterruptedDumpError("the tables of the network namespace keep changing")
+
+    def statistics(self, interest: Interest) -> dict[int, tuple[Link, Mapping[str, int]]]:
+        """Return the counters of the devices of interest, with the devices, by ifindex. Raises as `look` does."""
+        return {
+            read_link(message).ifindex: (read_link(message), _counters(message)) for message in self._rows(interest)
+        }
+
+    def _look(self, interest: Interest) -> Picture:
+        found = {link.ifindex: link for link in map(read_link, self._rows(interest))}
+        if not found:
+            return Picture()
+        addresses: dict[int, list[Address]] = {ifindex: [] for ifindex in found}
+        for message in self._dump(RTM_GETADDR, IFADDR.pack(0, 0, 0, 0, 0), RTM_NEWADDR):
+            if (address := read_address(message)).ifindex in found:
+                addresses[address.ifindex].append(address)
+        routes: dict[int, list[Route]] = {ifindex: [] for ifindex in found}
+        # The kernel filters them by their protocol, as a router's table may hold a million.
+        for family in (2, 10):
+            body = RTMSG.pack(family, 0, 0, 0, 0, PROTOCOL, 0, 0, 0)
+            for message in self._dump(RTM_GETROUTE, body, RTM_NEWROUTE):
+                route = read_route(message)
+                if route is not None and route.protocol == PROTOCOL and route.ifindex in found:
+                    routes[route.ifindex].append(route)
+        return Picture(
+            Device(link, tuple(addresses[ifindex]), tuple(routes[ifindex])) for ifindex, link in found.items()
+        )
+
+    def _rows(self, interest: Interest) -> Iterator[Message]:
+        """Yield the messages of the devices of interest. The others are not decoded."""
+        prefix = interest.prefix.encode()
+        names = {name.encode("utf-8", "surrogateescape") + b"\0" for name in interest.names}
+        for message in self._messages(dump_links(seq := next(self._numbers)), seq):
+            if message.type != RTM_NEWLINK or head(message)[0] != 0:
+                continue
+            name = pick(message.payload[INFO.size :], IFLA_IFNAME).get(3, b"")
+            if name in names or prefix in message.raw or head(message)[1] in interest.ifindexes:
+                yield message
+
+    def _dump(self, kind: int, body: bytes, answer: int) -> Iterator[Message]:
+        seq = next(self._numbers)
+        for message in self._messages(build(kind, NLM_F_DUMP, seq, body), seq):
+            if message.type == answer:
+                yield message
+
+    def _messages(self, ask: bytes, seq: int) -> Iterator[Message]:
+        """Yield the rows of a dump. Raises InterruptedDumpError behind the last one."""
+        self._sock.send(ask)
+        interrupted = False
+        while True:
+            for message in split(self._sock.recv(1 << 18)):
+                if message.seq != seq:
+                    continue
+                interrupted |= bool(message.flags & NLM_F_DUMP_INTR)
+                number = read_error(message)[0] if message.type == NLMSG_ERROR else 0
+                number = read_done(message) if message.type == NLMSG_DONE else number
+                if number:
+                    raise OSError(number, os.strerror(number))
+                if message.type == NLMSG_DONE:
+                    if interrupted:
+                        raise InterruptedDumpError
+                    return
+                yield message
+
+
+def _counters(message: Message) -> Mapping[str, int]:
+    """Return a device's counters: the first eight numbers of struct rtnl_link_stats64 (linux/if_link.h)."""
+    raw = pick(message.payload[INFO.size :], IFLA_STATS64).get(23, b"")
+    numbers = STATS64.unpack_from(raw) if len(raw) >= STATS64.size else (0,) * len(COUNTERS)
+    return dict(zip(COUNTERS, numbers, strict=True))
