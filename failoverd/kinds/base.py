@@ -29,14 +29,15 @@ class Data:
 class Place:
     """One existing network namespace. Two references that lead to one namespace have equal places.
 
-    The identity is the number that the namespace has in failoverd's own one (its nsid), together with a count that
-    rises when the kernel gives that number to another namespace.
+    The identity is the number that the namespace has in failoverd's own one (its nsid), together with a number that no
+    other namespace gets, as the kernel gives an nsid to another one at once.
     """
 
     nsid: int
     """-1 for failoverd's own namespace."""
 
     epoch: int = 0
+    """The namespace's cookie (SO_NETNS_COOKIE); 0 for failoverd's own."""
 
     @property
     def is_own(self) -> bool:

@@ -1,0 +1,254 @@
+"""The daemon's side of failoverd-netns: what references to namespaces lead to, and sockets inside.
+
+    links engine --watch(references)--> Namespaces --Unix socket--> failoverd-netns
+                 <--changes()---------- (a task)   <-findings------
+    its worker thread --open(place)------------------------------->  a netlink socket, and the namespace as a file
+
+Nothing is started while no reference is wanted. When the connection breaks, what was known stays in force until a new
+one tells otherwise, or none is to be had: then everything is absent, `door-closed`, and that says nothing of the
+namespaces themselves.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+from collections.abc import AsyncIterator, Collection, Mapping
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+
+import trio
+
+from failoverd.model.declared import NamespaceRef
+from failoverd.model.places import HERE, Absent, Place
+from failoverd.netns.kernel import OWN, open_netlink
+from failoverd.netns.protocol import (
+    LARGEST,
+    Finding,
+    Findings,
+    Found,
+    Opened,
+    ProtocolError,
+    pack_open,
+    pack_watch,
+    read_answer,
+)
+
+AGAIN = 1.0
+"""Seconds between two tries to reach the doorkeeper."""
+SOON = 0.1
+"""Seconds until the next try when a doorkeeper that has answered has ended."""
+PATIENCE = 5.0
+"""Seconds for the doorkeeper to open a namespace; systemd may have to start it."""
+FILES = 2
+"""A netlink socket, and a namespace."""
+UNKNOWN = Absent("door-closed", "failoverd-netns has not answered yet")
+
+
+class NamespaceGoneError(Exception):
+    """A place cannot be entered. `absent` says why; it may be there, where the reason is door-closed."""
+
+    def __init__(self, absent: Absent) -> None:
+        super().__init__(absent.detail)
+        self.absent = absent
+
+
+class OpenNamespace:
+    """A place that is open. That keeps the namespace alive, so it is for one request: a context manager."""
+
+    def __init__(self, place: Place, sock: socket.socket, fd: int) -> None:
+        self.place = place
+        self.socket = sock
+        """A blocking NETLINK_ROUTE socket inside, bound, with extended acknowledgements and strict checking."""
+        self.fd = fd
+        """The namespace itself, for IFLA_NET_NS_FD."""
+
+    def close(self) -> None:
+        """Close both; safe to call twice."""
+        self.socket.close()
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = -1
+
+    def __enter__(self) -> OpenNamespace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Namespaces:
+    """See the module. `door` is the doorkeeper's socket. All but `open` is called in trio's thread."""
+
+    def __init__(self, door: Path) -> None:
+        self._door = door
+        self._wanted: frozenset[NamespaceRef] = frozenset()
+        self._known: dict[NamespaceRef, Place | Absent] = {}
+        self._started: dict[NamespaceRef, int] = {}
+        self._ways: Mapping[Place, NamespaceRef] = MappingProxyType({})
+        self._changed: dict[NamespaceRef, Place | Absent] = {}
+        self._has_changed = trio.Event()
+        self._has_wanted = trio.Event()
+
+    def watch(self, references: Collection[NamespaceRef]) -> None:
+        """Want to know of these from now on, and of no others. `changes` tells of each that is new."""
+        wanted = frozenset(references)
+        before, self._wanted = self._wanted, wanted
+        for reference in before - wanted:
+            for known in (self._known, self._started, self._changed):
+                known.pop(reference, None)
+        for reference in wanted - before:
+            if reference.by == "own":
+                self._note(reference, HERE)
+        self._find_ways()
+        self._has_wanted.set()
+
+    def now(self, reference: NamespaceRef) -> Place | Absent:
+        """Return what a reference leads to as far as is known."""
+        if reference.by == "own":
+            return HERE
+        return self._known.get(reference, UNKNOWN)
+
+    async def changes(self) -> AsyncIterator[tuple[NamespaceRef, Place | Absent]]:
+        """Yield what each reference leads to, and later each change, of several the last. For one task."""
+        while True:
+            await self._has_changed.wait()
+            self._has_changed = trio.Event()
+            changed, self._changed = self._changed, {}
+            for reference, what in changed.items():
+                yield reference, what
+
+    def open(self, place: Place) -> OpenNamespace:
+        """Open a place. Blocks, for PATIENCE at most; for a worker thread.
+
+        Raises NamespaceGoneError, and OSError where even HERE cannot be opened.
+        """
+        if place.is_own:
+            return _open_here()
+        reference = self._ways.get(place)
+        if reference is None:
+            raise NamespaceGoneError(Absent("namespace-absent", f"nothing leads to namespace {place.nsid} now"))
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+                door.settimeout(PATIENCE)
+                door.connect(str(self._door))
+                door.send(pack_open(reference, place))
+                data, files = _received(door)
+        except OSError as error:
+            raise NamespaceGoneError(_closed(error)) from error
+        return _opened(place, data, files)
+
+    async def run(self) -> None:
+        """Keep a connection to the doorkeeper while there is something to watch, until cancelled."""
+        while True:
+            await self._until_wanted()
+            try:
+                await self._converse()
+            except (OSError, ProtocolError) as error:
+                closed = _closed(error)
+                for reference in self._elsewhere():
+                    self._note(reference, closed)
+                self._find_ways()
+                await trio.sleep(AGAIN)
+
+    def _elsewhere(self) -> frozenset[NamespaceRef]:
+        return frozenset(reference for reference in self._wanted if reference.by != "own")
+
+    async def _until_wanted(self) -> None:
+        while not self._elsewhere():
+            await self._has_wanted.wait()
+            self._has_wanted = trio.Event()
+
+    async def _converse(self) -> None:
+        """Watch until nothing is wanted any more, or the doorkeeper has ended. Raises OSError, ProtocolError."""
+        has_answered = False
+        with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+            await door.connect(str(self._door))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._ask, door, nursery.cancel_scope)
+                while data := await door.recv(LARGEST):
+                    self._take(read_answer(data))
+                    has_answered = True
+                nursery.cancel_scope.cancel()
+        if self._elsewhere():
+            if not has_answered:
+                raise ProtocolError("it has closed the connection")
+            await trio.sleep(SOON)
+
+    async def _ask(self, door: trio.socket.SocketType, done: trio.CancelScope) -> None:
+        """Say what is wanted, now and whenever it changes; with nothing left the conversation is over."""
+        said: frozenset[NamespaceRef] = frozenset()
+        while wanted := self._elsewhere():
+            self._has_wanted = trio.Event()
+            if wanted != said:
+                for datagram in pack_watch(wanted, self._started):
+                    await door.send(datagram)
+                said = wanted
+            await self._has_wanted.wait()
+        done.cancel()
+
+    def _take(self, answer: object) -> None:
+        if not isinstance(answer, Findings):
+            raise ProtocolError("no findings")
+        for reference, finding in answer.by_reference.items():
+            if reference in self._wanted:
+                self._found(reference, finding)
+        self._find_ways()
+
+    def _found(self, reference: NamespaceRef, finding: Finding) -> None:
+        if isinstance(finding, Found):
+            self._started[reference] = finding.started
+            self._note(reference, finding.place)
+        else:
+            self._note(reference, finding)
+
+    def _note(self, reference: NamespaceRef, what: Place | Absent) -> None:
+        if self._known.get(reference) != what:
+            self._known[reference] = self._changed[reference] = what
+            self._has_changed.set()
+
+    def _find_ways(self) -> None:
+        """Note by which reference a place is entered; replaced as a whole, as another thread reads it."""
+        ways = {what: reference for reference, what in self._known.items() if isinstance(what, Place)}
+        self._ways = MappingProxyType(ways)
+
+
+def _closed(error: Exception) -> Absent:
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return Absent("door-closed", f"failoverd-netns cannot be asked: {why}; systemctl start failoverd-netns.socket")
+
+
+def _open_here() -> OpenNamespace:
+    sock = open_netlink()
+    try:
+        return OpenNamespace(HERE, sock, os.open(OWN, os.O_RDONLY | os.O_CLOEXEC))
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _received(door: socket.socket) -> tuple[bytes, list[int]]:
+    """Return an answer and its files. Raises OSError. (Python 3.11's socket.recv_fds forgets its flags.)"""
+    files = array.array("i")
+    room = socket.CMSG_LEN(FILES * files.itemsize)
+    data, control, _, _ = door.recvmsg(LARGEST, room, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, content in control:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            files.frombytes(content[: len(content) - len(content) % files.itemsize])
+    return data, files.tolist()
+
+
+def _opened(place: Place, data: bytes, files: list[int]) -> OpenNamespace:
+    """Return what the doorkeeper has passed. Raises NamespaceGoneError."""
+    try:
+        answer = read_answer(data)
+    except ProtocolError as error:
+        answer = _closed(error)
+    if isinstance(answer, Opened) and len(files) == FILES:
+        return OpenNamespace(place, socket.socket(fileno=files[0]), files[1])
+    for fd in files:
+        os.close(fd)
+    raise NamespaceGoneError(answer if isinstance(answer, Absent) else _closed(ProtocolError("no files came")))
