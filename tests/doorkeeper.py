@@ -44,13 +44,13 @@ def run(*command: str) -> str:
 
 
 @contextmanager
-def doorkeeper(door: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+def doorkeeper(door: Path, *options: str, runtimes: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """A doorkeeper that listens there."""
     door.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(str(door))
         listener.listen(64)
-        command = [sys.executable, "-c", START, str(listener.fileno()), *options]
+        command = [sys.executable, "-c", START, str(listener.fileno()), "--runtimes", runtimes, *options]
         with subprocess.Popen(command, pass_fds=[listener.fileno()]) as process:
             try:
                 yield process

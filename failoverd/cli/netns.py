@@ -17,13 +17,18 @@ import trio
 from failoverd.cli.arguments import Option, Program
 from failoverd.cli.hooks import FIRST_FD, read_seconds
 from failoverd.cli.usage import begin
+from failoverd.netns.runtimes import SOCKETS
 from failoverd.netns.server import Server
 
 IDLE = 30.0
+USUAL = ",".join(SOCKETS)
 PROGRAM = Program(
     "failoverd-netns",
     "Find network namespaces for failoverd, and open sockets in them.",
-    [Option("--idle", "How long to stay without a client; 30 without it.", value="SECONDS", read=read_seconds)],
+    [
+        Option("--idle", "How long to stay without a client; 30 without it.", value="SECONDS", read=read_seconds),
+        Option("--runtimes", f"Sockets of container runtimes; {USUAL} without it.", value="PATH,PATH"),
+    ],
     [("--idle 600", "as an ExecStart= of failoverd-netns.service: stay for ten minutes")],
     {0: "there was no client any more", 2: "wrong usage, or no socket was handed over"},
     notes="""\
@@ -43,5 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     os.set_inheritable(FIRST_FD, False)
     with socket.socket(fileno=FIRST_FD) as listener:
-        trio.run(Server(wanted.options.get("--idle", IDLE)).run, listener)
+        sockets = [path for path in wanted.options.get("--runtimes", USUAL).split(",") if path]
+        trio.run(Server(wanted.options.get("--idle", IDLE), sockets).run, listener)
     return 0

@@ -86,6 +86,8 @@ class Namespaces:
     def __init__(self, door: Path) -> None:
         self._door = door
         self._wanted: frozenset[NamespaceRef] = frozenset()
+        self._dropped: frozenset[NamespaceRef] = frozenset()
+        """What was not wanted any more since the doorkeeper was last told."""
         self._known: dict[NamespaceRef, Place | Absent] = {}
         self._started: dict[NamespaceRef, int] = {}
         self._ways: Mapping[Place, NamespaceRef] = MappingProxyType({})
@@ -97,6 +99,9 @@ class Namespaces:
         """Want to know of these from now on, and of no others. `changes` tells of each that is new."""
         wanted = frozenset(references)
         before, self._wanted = self._wanted, wanted
+        if wanted == before:
+            return
+        self._dropped |= before - wanted
         for reference in before - wanted:
             for known in (self._known, self._started, self._changed):
                 known.pop(reference, None)
@@ -183,10 +188,13 @@ class Namespaces:
         said: frozenset[NamespaceRef] = frozenset()
         while wanted := self._elsewhere():
             self._has_wanted = trio.Event()
-            if wanted != said:
-                for datagram in pack_watch(wanted, self._started):
-                    await door.send(datagram)
-                said = wanted
+            # What was not wanted for a moment is told anew, and bound to another process.
+            again, self._dropped = wanted & self._dropped, frozenset()
+            for one_set in (wanted - again, wanted) if again else (wanted,):
+                if one_set != said:
+                    said = one_set
+                    for datagram in pack_watch(said, self._started):
+                        await door.send(datagram)
             await self._has_wanted.wait()
         done.cancel()
 

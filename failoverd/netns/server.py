@@ -12,7 +12,7 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 import trio
@@ -46,14 +46,17 @@ PATIENCE = 5.0
 """Seconds a client may take to ask, and to read an answer."""
 PAUSE = 0.1
 """Seconds until the next try when a client could not be accepted."""
+Bound = tuple[int, int] | None
+"""A pid and a start time."""
 UCRED = struct.Struct("=iII")
 
 
 class Server:
-    """See the module. `idle` is after how many seconds without a client it ends."""
+    """See the module. `idle` is after how many seconds without a client it ends, `sockets` are those of runtimes."""
 
-    def __init__(self, idle: float) -> None:
-        self._idle = idle
+    def __init__(self, idle: float, sockets: Collection[str]) -> None:
+        self._idle, self._sockets = idle, sockets
+        self._watching: set[Watching] = set()
         self._clients = 0
         self._end_at = math.inf
         self._served = {0}
@@ -116,7 +119,7 @@ class Server:
             return
         request = read_request(data)
         if isinstance(request, Open):
-            answer_open(sock, request)
+            answer_open(sock, request, self._bound_process(request.reference))
         else:
             await self._watch(sock, request)
 
@@ -125,14 +128,20 @@ class Server:
             for datagram in pack_findings(findings):
                 await _send(sock, datagram)
 
-        watching = Watching(send)
+        watching = Watching(send, self._sockets)
+        self._watching.add(watching)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(watching.run)
                 await _take_sets(sock, watching, first)
                 nursery.cancel_scope.cancel()
         finally:
+            self._watching.remove(watching)
             watching.close()
+
+    def _bound_process(self, reference: NamespaceRef) -> Bound:
+        bound = (watching.bound_process(reference) for watching in self._watching)
+        return next(filter(None, bound), None)
 
 
 async def _take_sets(sock: socket.socket, watching: Watching, piece: Watch) -> None:
@@ -156,10 +165,13 @@ async def _take_sets(sock: socket.socket, watching: Watching, piece: Watch) -> N
         piece = request
 
 
-def answer_open(sock: socket.socket, request: Open) -> None:
-    """Send a socket and the namespace, or why not; both are closed here before this returns. Raises OSError."""
+def answer_open(sock: socket.socket, request: Open, bound: Bound) -> None:
+    """Send a socket and the namespace, or why not; both are closed here before this returns. Raises OSError.
+
+    `bound` is the process that the reference is bound to where it is watched.
+    """
     try:
-        fd = _open(request)
+        fd = _open(request.reference, bound)
     except AbsentError as error:
         sock.send(pack_refused(error.absent))
         return
@@ -178,15 +190,19 @@ def answer_open(sock: socket.socket, request: Open) -> None:
         os.close(fd)
 
 
-def _open(request: Open) -> int:
-    reference = request.reference
-    path = path_of(reference)
+def _open(reference: NamespaceRef, bound: Bound) -> int:
+    """Open what a reference leads to. Raises AbsentError."""
+    path = None if reference.by == "container" else path_of(reference)
     if pid := pid_of(reference):
-        process = Process(pid)
+        bound = bound or (pid, 0)
+    if bound:
+        process = Process(*bound)
         try:
             return open_of_process(process, path)
         finally:
             process.close()
+    if path is None:
+        raise AbsentError("container-absent", f"{reference} is bound to no container at present")
     return open_path(path)
 
 

@@ -8,24 +8,26 @@ another one) the clock marks it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import math
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 
 import trio
 
 from failoverd.dataclass import dataclass
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.places import Absent
+from failoverd.netns.containers import Container, Wanted, parse
 from failoverd.netns.folders import Folders, Mounts
 from failoverd.netns.kernel import create_named
 from failoverd.netns.numbers import Numbers
 from failoverd.netns.processes import AbsentError, Process
 from failoverd.netns.protocol import Finding, Found, Started
 from failoverd.netns.references import file_of, open_of_process, open_path, path_of, pid_of
+from failoverd.netns.runtimes import Runtimes
 
 log = logging.getLogger("failoverd")
 
@@ -38,6 +40,7 @@ ANYWAY = 10.0
 """Seconds between two looks at everything else, in case that an event was lost."""
 PAUSE = 0.005
 """Seconds between two rounds."""
+Source = Callable[[], Awaitable[None]]
 Send = Callable[[Mapping[NamespaceRef, Finding]], Awaitable[None]]
 
 
@@ -59,10 +62,14 @@ class Watched:
 
 
 class Watching:
-    """The watched set of one client. Nothing of it is shared with another one. `close` closes its files."""
+    """The watched set of one client. Nothing of it is shared with another one. `close` closes its files.
 
-    def __init__(self, send: Send) -> None:
+    `sockets` are those of the container runtimes, which are asked while a reference to a container is watched.
+    """
+
+    def __init__(self, send: Send, sockets: Collection[str]) -> None:
         self._send = send
+        self._runtimes = Runtimes(sockets, self._touch_containers)
         self._watched: dict[NamespaceRef, Watched] = {}
         self._wake = trio.Event()
         self._numbers = Numbers(self._gone)
@@ -72,7 +79,8 @@ class Watching:
             self._numbers.close()
             raise
         self._nursery: trio.Nursery | None = None
-        self._mounts: trio.CancelScope | None = None
+        self._mounts = Mounts(self._touch_files)
+        self._listening: dict[Source, trio.CancelScope] = {}
 
     def close(self) -> None:
         """Close all files."""
@@ -98,7 +106,8 @@ class Watching:
             nursery.start_soon(self._hear)
             try:
                 while True:
-                    self._listen_to_mounts()
+                    self._listen(self._mounts.run, any(map(file_of, self._watched)))
+                    self._listen(self._runtimes.run, any(one.by == "container" for one in self._watched))
                     changed = self._look()
                     if changed:
                         await self._send(changed)
@@ -140,6 +149,8 @@ class Watching:
 
     def _open(self, one: Watched, now: float) -> int:
         reference = one.reference
+        if reference.by == "container":
+            return self._open_container(one, now)
         path = path_of(reference)
         if pid := pid_of(reference):
             self._bind(one, pid, now)
@@ -167,6 +178,45 @@ class Watching:
             self._watch_process(one)
         one.look_at = now + (QUICK if now < one.quick_until else SLOW)
 
+    def _open_container(self, one: Watched, now: float) -> int:
+        """Open the namespace of the container that a reference is bound to, or bind it to one. Raises AbsentError."""
+        if one.process and one.process.has_ended():
+            self._let_go(one)
+        if not one.process:
+            try:
+                wanted = parse(one.reference.value)
+            except ValueError as error:
+                raise AbsentError("container-absent", str(error)) from error
+            one.process = self._container(wanted)
+            one.started = one.process.started
+            one.quick_until = now + QUICK_FOR
+            self._watch_process(one)
+        one.look_at = now + (QUICK if now < one.quick_until else SLOW)
+        return open_of_process(one.process)
+
+    def _container(self, wanted: Wanted) -> Process:
+        """Return a process of the containers that are meant, which have to be in one namespace. Raises AbsentError."""
+        containers = self._runtimes.meant(wanted)
+        apart = [container for container in containers if not container.on_host_network]
+        if containers and not apart:
+            text = f"container {containers[0].id[:12]} is on the host's network, and has no namespace"
+            raise AbsentError("container-on-host-network", text)
+        with contextlib.ExitStack() as stack:
+            found = _by_namespace(apart, stack)
+            if not found:
+                raise self._runtimes.why_none(wanted)
+            if len(found) > 1:
+                ids = ", ".join(sorted(container.id[:12] for container, _ in found.values()))
+                text = f"containers {ids} are meant alike, and in namespaces of their own"
+                raise AbsentError("container-ambiguous", text)
+            ((_, process),) = found.values()
+            return Process(process.pid, process.started)
+
+    def bound_process(self, reference: NamespaceRef) -> tuple[int, int] | None:
+        """Return the pid and the start time of the process that a reference is bound to."""
+        one = self._watched.get(reference)
+        return (one.process.pid, one.process.started) if one and one.process else None
+
     def _watch_process(self, one: Watched) -> None:
         assert one.process is not None
         if self._nursery:
@@ -174,7 +224,7 @@ class Watching:
             self._nursery.start_soon(self._await_end, one.process.pidfd, one.witness, one.reference)
 
     async def _await_end(self, pidfd: int, scope: trio.CancelScope, reference: NamespaceRef) -> None:
-        with scope, suppress(trio.ClosedResourceError):
+        with scope, contextlib.suppress(trio.ClosedResourceError):
             await trio.lowlevel.wait_readable(pidfd)
             self.touch([reference])
 
@@ -196,6 +246,9 @@ class Watching:
     def _touch_files(self) -> None:
         self.touch([one for one in self._watched if file_of(one)])
 
+    def _touch_containers(self) -> None:
+        self.touch([one for one in self._watched if one.by == "container"])
+
     def _gone(self, nsid: int | None) -> None:
         """Look at what has led to this number, or at everything."""
         self.touch([reference for reference, one in self._watched.items() if nsid is None or _nsid(one.told) == nsid])
@@ -205,19 +258,40 @@ class Watching:
             await trio.lowlevel.wait_readable(self._numbers.hearing)
             self._numbers.hear()
 
-    def _listen_to_mounts(self) -> None:
-        """Have a thread listen while there is something that may be mounted, and at no other time."""
-        is_wanted = any(map(file_of, self._watched))
-        if is_wanted and not self._mounts and self._nursery:
-            self._mounts = trio.CancelScope()
-            self._nursery.start_soon(self._run_mounts, self._mounts)
-        elif not is_wanted and self._mounts:
-            self._mounts.cancel()
-            self._mounts = None
+    def _listen(self, source: Source, is_wanted: bool) -> None:
+        """Run a source of changes while there is something that it may tell of, and at no other time."""
+        if is_wanted and source not in self._listening and self._nursery:
+            scope = self._listening[source] = trio.CancelScope()
+            self._nursery.start_soon(_run, source, scope)
+        elif not is_wanted and source in self._listening:
+            self._listening.pop(source).cancel()
 
-    async def _run_mounts(self, scope: trio.CancelScope) -> None:
-        with scope:
-            await Mounts(self._touch_files).run()
+
+async def _run(source: Source, scope: trio.CancelScope) -> None:
+    with scope:
+        await source()
+
+
+def _by_namespace(
+    containers: Iterable[Container], stack: contextlib.ExitStack
+) -> dict[tuple[int, int], tuple[Container, Process]]:
+    """Return one container of each namespace; those that are in ours as yet only where there is no other."""
+    found: dict[tuple[int, int], tuple[Container, Process]] = {}
+    early: tuple[Container, Process] | None = None
+    for container in containers:
+        try:
+            process = Process(container.pid, container.started)
+            stack.callback(process.close)
+            fd = open_of_process(process)
+        except AbsentError as error:
+            if error.absent.reason == "namespace-is-own":
+                early = container, process
+            continue
+        # Kept open until all are compared: the number of one that has gone is another one's.
+        stack.callback(os.close, fd)
+        status = os.fstat(fd)
+        found.setdefault((status.st_dev, status.st_ino), (container, process))
+    return found or ({(0, 0): early} if early else {})
 
 
 def _nsid(told: Finding | None) -> int | None:

@@ -1,0 +1,191 @@
+"""Containers by what their runtime tells, with a runtime that speaks Docker's API and real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from doorkeeper import Client, client, doorkeeper, own_run
+from fakeruntime import FakeRuntime, listening
+from privatenet import container, private_net
+
+from failoverd.daemon.namespaces import NamespaceGoneError
+from failoverd.model.declared import NamespaceRef
+
+WEB = NamespaceRef("container", "label:role=web")
+LABELS = {"role": "web", "also": "this"}
+A, B = "a" * 64, "b" * 64
+
+
+@asynccontextmanager
+async def machine(place: Path, *references: NamespaceRef) -> AsyncIterator[tuple[FakeRuntime, Client]]:
+    """A runtime, a doorkeeper that knows it, and a client that watches."""
+    runtime, path = FakeRuntime(), place / "docker.sock"
+    async with listening(runtime, path):
+        with doorkeeper(place / "door", runtimes=f"{path},{place}/none.sock"):
+            async with client(place / "door", references) as one:
+                yield runtime, one
+
+
+def end(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+@private_net
+def test_a_container_starts_crashes_and_starts_again(tmp_path: Path) -> None:
+    """It dies without a `stop`, and has another pid when it is restarted."""
+    own_run()
+
+    async def told() -> None:
+        async with machine(tmp_path, WEB) as (runtime, one):
+            await one.absent(WEB, "container-absent")
+            with container() as pid:
+                await runtime.start(A, pid, labels=LABELS)
+                place = await one.place(WEB, within=1)
+                with await trio.to_thread.run_sync(one.namespaces.open, place) as inside:
+                    assert os.fstat(inside.fd).st_ino == Path(f"/proc/{pid}/ns/net").stat().st_ino
+                end(pid)
+                await runtime.die(A)
+                await one.absent(WEB, "container-absent", within=1)
+                with pytest.raises(NamespaceGoneError):
+                    await trio.to_thread.run_sync(one.namespaces.open, place)
+            with container() as pid:
+                await runtime.start(A, pid, labels=LABELS)
+                assert await one.place(WEB, within=1) != place
+
+    trio.run(told)
+
+
+@pytest.mark.parametrize("events", [("die", "stop"), ("stop", "die"), ("kill", "die", "stop", "destroy"), ("destroy",)])
+def test_its_end_is_seen_whatever_is_told(tmp_path: Path, events: tuple[str, ...]) -> None:
+    @private_net
+    def alone() -> None:
+        own_run()
+        trio.run(told)
+
+    async def told() -> None:
+        with container() as pid:
+            async with machine(tmp_path, WEB) as (runtime, one):
+                await runtime.start(A, pid, labels=LABELS)
+                place = await one.place(WEB)
+                end(pid)
+                await runtime.die(A, *events)
+                await one.absent(WEB, "container-absent", within=1)
+                with container() as again:
+                    await runtime.start(A, again, labels=LABELS)
+                    assert await one.place(WEB, within=1) != place
+
+    alone()
+
+
+@private_net
+def test_a_second_one_with_the_label(tmp_path: Path) -> None:
+    """The one that is bound stays; without one both are meant alike; those of one namespace are one."""
+    own_run()
+
+    async def told() -> None:
+        with container() as first, container() as second:
+            async with machine(tmp_path, WEB) as (runtime, one):
+                await runtime.start(A, first, labels=LABELS)
+                place = await one.place(WEB)
+                await runtime.start(B, second, labels=LABELS)
+                await runtime.start("c" * 64, second, labels=LABELS)
+                await trio.sleep(0.3)
+                assert one.namespaces.now(WEB) == place
+                end(first)
+                await runtime.die(A)
+                await one.until(WEB, lambda what: what != place, within=1)
+                await one.place(WEB, within=1)
+                with container() as third:
+                    one.watch()
+                    await runtime.start(A, third, labels=LABELS)
+                    one.watch(WEB)
+                    detail = (await one.absent(WEB, "container-ambiguous")).detail
+                    assert "aaaaaaaaaaaa" in detail
+                    end(third)
+                    await runtime.die(A)
+                    await one.place(WEB, within=1)
+
+    trio.run(told)
+
+
+@private_net
+def test_the_stream_of_events_is_cut_and_a_start_is_missed(tmp_path: Path) -> None:
+    own_run()
+
+    async def told() -> None:
+        with container() as pid:
+            async with machine(tmp_path, WEB) as (runtime, one):
+                await one.absent(WEB, "container-absent")
+                runtime.add(A, pid, labels=LABELS)
+                await runtime.cut()
+                await one.place(WEB, within=1)
+
+    trio.run(told)
+
+
+@private_net
+def test_a_runtime_that_ends_leaves_what_runs(tmp_path: Path) -> None:
+    """Docker's live-restore: containers go on without their daemon. None that is not bound is found meanwhile."""
+    own_run()
+    other = NamespaceRef("container", "name:other")
+
+    async def told() -> None:
+        path, runtime = tmp_path / "docker.sock", FakeRuntime()
+        with container() as pid, doorkeeper(tmp_path / "door", runtimes=str(path)):
+            async with client(tmp_path / "door", [WEB, other]) as one:
+                assert str(path) in (await one.absent(WEB, "runtime-unreachable")).detail
+                async with listening(runtime, path):
+                    await one.absent(WEB, "container-absent", within=2)
+                    await runtime.start(A, pid, labels=LABELS)
+                    place = await one.place(WEB)
+                path.unlink()
+                await one.absent(other, "runtime-unreachable", within=2)
+                assert one.namespaces.now(WEB) == place
+                with await trio.to_thread.run_sync(one.namespaces.open, place):
+                    pass
+                end(pid)
+                await one.absent(WEB, "runtime-unreachable", within=1)
+
+    trio.run(told)
+
+
+@private_net
+def test_each_way_to_name_one(tmp_path: Path) -> None:
+    own_run()
+    pod = {"io.kubernetes.pod.namespace": "shop", "io.kubernetes.pod.name": "cart-0"}
+    ways = ("label:also=this", "env:MICROSERVICE_LABEL=web", "name:shop-web", f"id:{A[:12]}", "pod:shop/cart-0")
+    references = [NamespaceRef("container", way) for way in ways]
+    wrong = ("label:role", "label:role=we", "env:MICROSERVICE_LABEL=", "name:web", "id:aaa", "pod:shop", "any:thing")
+
+    async def told() -> None:
+        with container() as pid:
+            strangers = [NamespaceRef("container", way) for way in wrong]
+            async with machine(tmp_path, *references, *strangers) as (runtime, one):
+                env = ["PATH=/bin", "MICROSERVICE_LABEL=web"]
+                await runtime.start(A, pid, name="shop-web", labels=LABELS | pod, env=env)
+                assert len({await one.place(reference) for reference in references}) == 1
+                for reference in strangers:
+                    await one.absent(reference, "container-absent")
+
+    trio.run(told)
+
+
+@private_net
+def test_one_on_the_hosts_network_has_no_namespace(tmp_path: Path) -> None:
+    """And one that is not yet in its own is waited for."""
+    own_run()
+
+    async def told() -> None:
+        async with machine(tmp_path, WEB) as (runtime, one):
+            await runtime.start(A, os.getpid(), labels=LABELS, network="host")
+            await one.absent(WEB, "container-on-host-network")
+            await runtime.start(A, os.getpid(), labels=LABELS)
+            await one.absent(WEB, "namespace-is-own")
+
+    trio.run(told)
