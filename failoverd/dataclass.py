@@ -32,15 +32,20 @@ else:
 
     def _compare(cls, frozen):
         """Have instances of this class compared by their fields, and hashed by them."""
-        names = [field.name for field in dataclasses.fields(cls) if field.compare]
-        # Of one name attrgetter makes no tuple, which does for comparing; of none it makes nothing.
-        values = attrgetter(*names) if names else lambda _self: ()
+        fields = [field for field in dataclasses.fields(cls) if field.compare]
+        values = _values([field.name for field in fields])
+        hashed = _values([field.name for field in fields if field.hash is not False])
 
         def equals(self, other):
             return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
 
         cls.__eq__ = equals
-        cls.__hash__ = (lambda self: hash(values(self))) if frozen else None
+        cls.__hash__ = (lambda self: hash(hashed(self))) if frozen else None
+
+    def _values(names):
+        """Return what gets these fields' values."""
+        # Of one name attrgetter makes no tuple, which does for comparing; of none it makes nothing.
+        return attrgetter(*names) if names else lambda _self: ()
 
     def _repr(self):
         told = (f"{field.name}={getattr(self, field.name)!r}" for field in dataclasses.fields(self) if field.repr)

@@ -22,8 +22,8 @@ Make = Callable[..., Any]
 ARGUMENTS: dict[str, list[tuple[Any, ...]]] = {
     "Empty": [()],
     "One": [(1,), ((1,),), (2,)],
-    "Two": [("a",), ("a", 1, 3), ("b", 2)],
-    "Derived": [("a",), ("a", 1, 2, (3,)), ("a", 1, 3)],
+    "Two": [("a",), ("a", 1, 3), ("b", 2), ("b", 2, 2, [1])],
+    "Derived": [("a",), ("a", 1, 2, (), (3,)), ("a", 1, 3)],
 }
 
 
@@ -39,11 +39,12 @@ def classes(make: Make, **flags: bool) -> dict[str, Any]:
         value: object
 
     class Two:
-        """Two, one of them not told of and one not compared."""
+        """Four, one of them not told of, one not compared and one not hashed."""
 
         name: str
         hidden: int = dataclasses.field(default=1, repr=False)
         aside: int = dataclasses.field(default=2, compare=False)
+        apart: object = dataclasses.field(default=(), hash=False)
 
     made = {cls.__name__: make(**flags)(cls) for cls in (Empty, One, Two)}
 
