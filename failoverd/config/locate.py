@@ -54,33 +54,32 @@ class Places:
     def line(self, path: Sequence[str | int]) -> int:
         """Return the line on which `path` is given; that of its nearest parent if it has none; else 0.
 
-        A number behind the first word counts the entries of an array of tables (`[[then]]`), from 0.
+        A number counts the entries of the array of tables (`[[then]]`) that the words before it name, from 0.
         """
         words = tuple(word for word in path if isinstance(word, str))
-        places: Sequence[Place] = self._all
-        if len(path) > 1 and isinstance(path[1], int):
-            starts = self._entries.get(words[0], [])
-            if path[1] < len(starts):
-                first, *after = starts[path[1] : path[1] + 2]
-                places = places[first : after[0] if after else None]
-        best, line = 0, 0
-        for place in places:
-            shared = _shared(place.path, words)
-            if shared > best:
-                best, line = shared, place.line
-        return line
+        at = next((at for at, word in enumerate(path) if isinstance(word, int)), 0)
+        starts = self._entries.get(words[:at], []) if at else []
+        number = path[at] if at else 0
+        if not isinstance(number, int) or number >= len(starts):
+            return _nearest(self._lines, words)
+        first, *after = starts[number : number + 2]
+        return _nearest(_first_lines(self._all[first : after[0] if after else None]), words)
 
     @cached_property
     def _all(self) -> list[Place]:
         return list(_places(self._text))
 
     @cached_property
-    def _entries(self) -> dict[str, list[int]]:
-        """By the name of an array of tables, the numbers of the places that open an entry of it."""
-        found: dict[str, list[int]] = {}
+    def _lines(self) -> dict[Path, int]:
+        return _first_lines(self._all)
+
+    @cached_property
+    def _entries(self) -> dict[Path, list[int]]:
+        """By the words of an array of tables, the numbers of the places that open an entry of it."""
+        found: dict[Path, list[int]] = {}
         for number, place in enumerate(self._all):
-            if place.opens and len(place.path) == 1:
-                found.setdefault(place.path[0], []).append(number)
+            if place.opens:
+                found.setdefault(place.path, []).append(number)
         return found
 
 
@@ -89,14 +88,17 @@ def locate(text: str, path: Sequence[str | int]) -> int:
     return Places(text).line(path)
 
 
-def _shared(found: Path, wanted: Path) -> int:
-    """Return how many leading words of `wanted` are also those of `found`."""
-    count = 0
-    for mine, theirs in zip(found, wanted, strict=False):
-        if mine != theirs:
-            break
-        count += 1
-    return count
+def _first_lines(places: Sequence[Place]) -> dict[Path, int]:
+    """Return the first line of every path and of every parent of one."""
+    lines: dict[Path, int] = {}
+    for place in places:
+        for words in range(1, len(place.path) + 1):
+            lines.setdefault(place.path[:words], place.line)
+    return lines
+
+
+def _nearest(lines: dict[Path, int], words: Path) -> int:
+    return next((lines[words[:n]] for n in range(len(words), 0, -1) if words[:n] in lines), 0)
 
 
 def _places(text: str) -> Iterator[Place]:

@@ -40,6 +40,13 @@ def test_line(path: list[str], line: int) -> None:
     assert locate(TEXT, path) == line
 
 
+def test_entries_of_an_array_of_tables_wherever_it_is() -> None:
+    text = "[[a.b]]\nx = 1\n[a.b.c]\n[[a.b]]\n[[z]]\n[[a.b]]\nx = 2\n"
+    assert [locate(text, ["a", "b", number, "x"]) for number in range(4)] == [2, 4, 7, 2]
+    assert [locate(text, ["a", "b", number, "c"]) for number in (0, 1)] == [3, 4]
+    assert locate(text, ["a", 0, "b"]) == 1
+
+
 def test_the_text_is_one_that_tomllib_accepts() -> None:
     assert tomllib.loads(TEXT)["bond"]["raw"] == "[log]\n'quoted''"
 
