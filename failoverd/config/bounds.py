@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from failoverd.config.errors import Problem
+
 LARGEST = 1 << 16
 """Most bytes of one file."""
 LARGEST_TOGETHER = 1 << 20
@@ -44,6 +46,11 @@ def long_number(text: str) -> int:
     """Return the line (from 1) of a number with more digits than Python converts; 0 where there is none."""
     found = _LONG_NUMBER.search(text)
     return _line(text, found.start()) if found else 0
+
+
+def more(file: str) -> Problem:
+    """Return the last problem of a file that has too many."""
+    return Problem(file, 0, "", f"there may be more mistakes than these {MOST_PROBLEMS}; mend them first")
 
 
 def _line(text: str, at: int) -> int:

@@ -25,11 +25,18 @@ class Change:
 
 
 def diff(old: Config, new: Config) -> Sequence[Change]:
-    """Return the keys whose values differ, in the order of the spec."""
+    """Return the keys whose values differ, in the order of the spec, then those of links.
+
+    A link that is new or gone differs in `enabled` alone.
+    """
     changes = []
     for section, keys in table(Config).items():
         for key in keys:
             was, now = (getattr(getattr(config, section), key) for config in (old, new))
             if was != now:
                 changes.append(Change(section, key, was, now))
+    if old.declared != new.declared:
+        from failoverd.config.links.told import differences
+
+        changes += [Change(f"link.{name}", *rest) for name, *rest in differences(old.declared, new.declared)]
     return changes

@@ -17,6 +17,9 @@ class Key:
     kind: ValueKind
     doc: str
 
+    of: tuple[str, ...] = ()
+    """The kinds of link that have the key; () for all, and for keys of sections."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -27,19 +30,24 @@ class Entry:
     kind: ValueKind
     default: Any
     doc: str
+    of: tuple[str, ...] = ()
 
 
 def table(spec: type) -> Mapping[str, Mapping[str, Entry]]:
-    """Return every key of a spec, by section and name, in the order of the spec."""
-    sections = get_type_hints(spec)
+    """Return every key of a spec's sections, by section and name, in the order of the spec.
+
+    A field whose type is only named in quotes is no section.
+    """
     return {
-        field.name: {entry.name: entry for entry in _entries(field.name, sections[field.name])}
+        field.name: {entry.name: entry for entry in entries(field.name, field.type)}
         for field in dataclasses.fields(spec)
+        if isinstance(field.type, type)
     }
 
 
-def _entries(section: str, cls: type) -> Iterator[Entry]:
+def entries(section: str, cls: type) -> Iterator[Entry]:
+    """Yield the keys of a section, or of another table, in the order of its class."""
     hints = get_type_hints(cls, include_extras=True)
     for field in dataclasses.fields(cls):
         key: Key = hints[field.name].__metadata__[0]
-        yield Entry(section, field.name, key.kind, field.default, key.doc)
+        yield Entry(section, field.name, key.kind, field.default, key.doc, key.of)

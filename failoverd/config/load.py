@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from failoverd.config.bounds import LARGEST, LARGEST_TOGETHER
+from failoverd.config.document import TomlDocument
 from failoverd.config.errors import ConfigError, Problem
-from failoverd.config.read import TomlDocument, build, parse
+from failoverd.config.read import build, parse
 from failoverd.config.regular import NotRegularError, read_regular
 from failoverd.config.spec import Config
 from failoverd.model import text

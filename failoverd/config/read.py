@@ -7,16 +7,16 @@ above it is removed. Pure: bytes and mappings in, a Config out; `load` opens the
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from math import log2
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from failoverd.config.bounds import DEEPEST, MOST_PROBLEMS, deepest_brackets, long_number, too_deep
+from failoverd.config.bounds import DEEPEST, MOST_PROBLEMS, deepest_brackets, long_number, more, too_deep
+from failoverd.config.document import TomlDocument, spell, suggest
 from failoverd.config.errors import ConfigError, Problem
 from failoverd.config.keys import table
 from failoverd.config.kinds import InvalidValueError, show
@@ -24,26 +24,10 @@ from failoverd.config.locate import Places
 from failoverd.config.spec import Config, Damping
 from failoverd.dataclass import dataclass
 
+if TYPE_CHECKING:
+    from failoverd.config.links.read import Drafts
+
 _KEYS = table(Config)
-_BARE = re.compile(r"[A-Za-z0-9_-]{1,60}")
-
-
-@dataclass(frozen=True, slots=True)
-class TomlDocument:
-    """One parsed document: `file` names it in errors, `places` gives the line numbers."""
-
-    file: str
-    tree: Mapping[str, Any]
-    places: Places = field(default_factory=lambda: Places(""))
-
-    def section_problem(self, section: str, text: str) -> Problem:
-        """Return a problem with a whole section."""
-        return Problem(self.file, self.places.line((section,)), f"[{_spell(section)}]", text)
-
-    def key_problem(self, section: str, key: str, text: str) -> Problem:
-        """Return a problem with one key."""
-        line = self.places.line((section, key))
-        return Problem(self.file, line, f"[{_spell(section)}] {_spell(key)}", text)
 
 
 @dataclass(slots=True)
@@ -53,6 +37,8 @@ class _Draft:
     values: dict[str, dict[str, Any]] = field(default_factory=lambda: {section: {} for section in _KEYS})
     givers: dict[tuple[str, str], TomlDocument] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    links: Drafts | None = None
+    """The [link.NAME] tables, if there are any."""
 
 
 def parse(file: str, raw: bytes) -> TomlDocument:
@@ -84,6 +70,8 @@ def build(documents: Iterable[TomlDocument]) -> Config:
     sections = {name: replace(getattr(defaults, name), **values) for name, values in draft.values.items()}
     config = replace(defaults, **sections)
     problems = draft.problems or list(_contradictions(config, draft.givers))
+    if draft.links:
+        config = replace(config, declared=draft.links.declared(problems))
     if problems:
         raise ConfigError(problems)
     return config
@@ -105,8 +93,7 @@ def _lay_over(draft: _Draft, document: TomlDocument) -> None:
     before = len(draft.problems)
     for _ in _each_taken(draft, document):
         if len(draft.problems) - before >= MOST_PROBLEMS:
-            wrong = f"there may be more mistakes than these {MOST_PROBLEMS}; mend them first"
-            draft.problems.append(Problem(document.file, 0, "", wrong))
+            draft.problems.append(more(document.file))
             return
 
 
@@ -115,9 +102,10 @@ def _each_taken(draft: _Draft, document: TomlDocument) -> Iterator[None]:
     for section, body in document.tree.items():
         if not isinstance(body, Mapping):
             draft.problems.append(_no_table(document, section, body))
+        elif section == "link":
+            yield from _lay_links_over(draft, document, body)
         elif section not in _KEYS:
-            wrong = "no such section; " + _suggest(section, _KEYS, "[{}]", "the sections are")
-            draft.problems.append(document.section_problem(section, wrong))
+            draft.problems.append(document.problem((section,), (), "no such section; " + _near_section(section)))
         else:
             for key, value in body.items():
                 _take(draft, document, section, key, value)
@@ -125,25 +113,39 @@ def _each_taken(draft: _Draft, document: TomlDocument) -> Iterator[None]:
         yield
 
 
+def _lay_links_over(draft: _Draft, document: TomlDocument, body: Mapping[str, object]) -> Iterator[None]:
+    if draft.links is None:
+        from failoverd.config.links.read import Drafts
+
+        draft.links = Drafts(draft.problems)
+    return draft.links.lay_over(document, body)
+
+
+def _near_section(name: str) -> str:
+    return suggest(name, [*_KEYS, "link"], "[{}]", "the sections are").replace("[link]", "[link.NAME]")
+
+
 def _no_table(document: TomlDocument, name: str, body: object) -> Problem:
     """Return the problem with a top-level key: a section given a value, or a key outside every section."""
     if name in _KEYS:
-        return document.section_problem(name, f"{show(body)} is no section; write [{name}], then its keys")
+        return document.problem((name,), (), f"{show(body)} is no section; write [{name}], then its keys")
+    if name == "link":
+        return document.problem((name,), (), f"{show(body)} is no link; write [link.NAME], then its keys")
     homes = [section for section, keys in _KEYS.items() if name in keys]
-    advice = f"put it below [{homes[0]}]" if homes else _suggest(name, _KEYS, "[{}]", "the sections are")
+    advice = f"put it below [{homes[0]}]" if homes else _near_section(name)
     line = document.places.line((name,))
-    return Problem(document.file, line, _spell(name), f"stands outside every section; {advice}")
+    return Problem(document.file, line, spell(name), f"stands outside every section; {advice}")
 
 
 def _take(draft: _Draft, document: TomlDocument, section: str, key: str, value: object) -> None:
     entry = _KEYS[section].get(key)
     if entry is None:
-        draft.problems.append(document.key_problem(section, key, "no such key; " + _advice(section, key)))
+        draft.problems.append(document.problem((section,), (key,), "no such key; " + _advice(section, key)))
         return
     try:
         draft.values[section][key] = entry.kind.take(value)
     except InvalidValueError as refused:
-        draft.problems.append(document.key_problem(section, key, f"{refused}; give {entry.kind.describe()}"))
+        draft.problems.append(document.problem((section,), (key,), f"{refused}; give {entry.kind.describe()}"))
     else:
         draft.givers[section, key] = document
 
@@ -152,16 +154,8 @@ def _advice(section: str, key: str) -> str:
     homes = [home for home, keys in _KEYS.items() if key in keys]
     if homes:
         return f"it belongs below [{homes[0]}]"
-    return _suggest(key, _KEYS[section], "{}", f"the keys of [{section}] are")
-
-
-def _suggest(word: str, known: Iterable[str], form: str, otherwise: str) -> str:
-    """Suggest the nearest known word, or list them all if none is near."""
-    names = list(known)
-    near = difflib.get_close_matches(word[:60], names, n=1)
-    if near:
-        return f"did you mean {form.format(near[0])}?"
-    return f"{otherwise} " + ", ".join(form.format(name) for name in names)
+    links = "; a link is a [link.NAME]" if section == "links" else ""
+    return suggest(key, _KEYS[section], "{}", f"the keys of [{section}] are") + links
 
 
 def _contradictions(config: Config, givers: Mapping[tuple[str, str], TomlDocument]) -> Iterator[Problem]:
@@ -170,12 +164,12 @@ def _contradictions(config: Config, givers: Mapping[tuple[str, str], TomlDocumen
     if join.retry_max < join.retry:
         key = "retry_max" if ("join", "retry_max") in givers else "retry"
         wrong = f"retry_max ({join.retry_max:g}) is less than retry ({join.retry:g}); make it as much"
-        yield givers["join", key].key_problem("join", key, wrong)
+        yield givers["join", key].problem(("join",), (key,), wrong)
     yield from _of_damping(config.damping, givers)
     yield from _of_path(config.path.targets, givers)
     if not pairing.paravirtual_buses and not pairing.paravirtual_drivers:
         wrong = "paravirtual_drivers is empty too, so no NIC would ever be paired; name a bus or a driver"
-        yield givers["pairing", "paravirtual_buses"].key_problem("pairing", "paravirtual_buses", wrong)
+        yield givers["pairing", "paravirtual_buses"].problem(("pairing",), ("paravirtual_buses",), wrong)
 
 
 def _of_path(targets: tuple[str, ...], givers: Mapping[tuple[str, str], TomlDocument]) -> Iterator[Problem]:
@@ -183,7 +177,7 @@ def _of_path(targets: tuple[str, ...], givers: Mapping[tuple[str, str], TomlDocu
     for word in targets:
         if word != "gateway" and not _is_address(word):
             wrong = f'{show(word)} is no IP address; give addresses, or "gateway"'
-            yield givers["path", "targets"].key_problem("path", "targets", wrong)
+            yield givers["path", "targets"].problem(("path",), ("targets",), wrong)
 
 
 def _is_address(word: str) -> bool:
@@ -199,14 +193,9 @@ def _of_damping(damping: Damping, givers: Mapping[tuple[str, str], TomlDocument]
     if damping.reuse >= damping.suppress:
         key = "reuse" if "reuse" in given else "suppress"
         wrong = f"reuse ({damping.reuse}) is not less than suppress ({damping.suppress}); make it less"
-        yield givers["damping", key].key_problem("damping", key, wrong)
+        yield givers["damping", key].problem(("damping",), (key,), wrong)
     elif damping.max_suppress <= (least := damping.half_life * log2(damping.suppress / damping.reuse)):
         key = next(key for key in ("max_suppress", "half_life", "suppress", "reuse") if key in given)
         wrong = f"max_suppress ({damping.max_suppress:g}) is too short for any VF to be suppressed; "
         wrong += f"make it more than {least:g}"
-        yield givers["damping", key].key_problem("damping", key, wrong)
-
-
-def _spell(word: str) -> str:
-    """Return a key in TOML's spelling."""
-    return word if _BARE.fullmatch(word) else show(word)
+        yield givers["damping", key].problem(("damping",), (key,), wrong)

@@ -9,12 +9,16 @@ The defaults stand where a reader of the code expects them, and mypy knows each 
 """
 
 from dataclasses import field
-from typing import Annotated
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated
 
 from failoverd.config.keys import Key
-from failoverd.config.kinds import Choice, Flag, Seconds, Suffix, Whole, Words
+from failoverd.config.kinds import Choice, Flag, Paths, Seconds, Suffix, Whole, Words
 from failoverd.config.patterns import Pattern
 from failoverd.dataclass import dataclass
+
+if TYPE_CHECKING:
+    from failoverd.model.declared import Declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +360,35 @@ class Naming:
 
 
 @dataclass(frozen=True, slots=True)
+class Links:
+    """The links that are declared as [link.NAME]."""
+
+    retry_max: Annotated[
+        float,
+        Key(
+            Seconds(0.1, 86_400),
+            "The longest wait until what the kernel refused of a link is tried again, if nothing happens before. The "
+            "first one is 0.1, and each is twice the one before it.",
+        ),
+    ] = 60.0
+    going_wait: Annotated[
+        float,
+        Key(
+            Seconds(0, 60),
+            "How long hooks may take to let go of a link's device before it is removed.",
+        ),
+    ] = 2.0
+    runtimes: Annotated[
+        tuple[str, ...],
+        Key(
+            Paths(107),
+            "The sockets on which runtimes are asked for containers, in Docker's, Podman's or the CRI's language. "
+            "Those that are not there are passed over.",
+        ),
+    ] = ("/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock")
+
+
+@dataclass(frozen=True, slots=True)
 class Dbus:
     """The system bus."""
 
@@ -395,5 +428,9 @@ class Config:
     pairing: Pairing = field(default_factory=Pairing)
     netlink: Netlink = field(default_factory=Netlink)
     naming: Naming = field(default_factory=Naming)
+    links: Links = field(default_factory=Links)
     dbus: Dbus = field(default_factory=Dbus)
     log: Log = field(default_factory=Log)
+
+    declared: "Declared" = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    """The links of all [link.NAME]. No section: their keys are in links/spec.py, which is imported only for them."""

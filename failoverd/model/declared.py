@@ -7,6 +7,7 @@ other kind is an end of its own. Ends come from sources (the configuration's fil
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from types import MappingProxyType
 
 from failoverd.dataclass import dataclass
@@ -73,6 +74,12 @@ class DeclaredRoute:
 
     table: int = 254
 
+    def __str__(self) -> str:
+        """10.0.0.0/8 via 192.168.22.1 metric 50 table 7"""
+        via = f" via {self.via}" if self.via else ""
+        metric = f" metric {self.metric}" if self.metric else ""
+        return f"{self.to}{via}{metric}" + (f" table {self.table}" if self.table != 254 else "")
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -116,8 +123,9 @@ class End:
     keeps_foreign_addresses: bool = True
     """Whether addresses that others have put on it stay."""
 
-    source: str = ""
-    """Where it was declared, for people: the file and the line."""
+    source: str = field(default="", compare=False)
+    """Where it was declared, for people: the file and the line. It is no part of what is declared: a comment above it
+    changes it."""
 
 
 Declared = Mapping[str, End]

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failoverd.config.kinds import Choice, Flag, InvalidValueError, Seconds, Suffix, ValueKind, Whole, Words, show
+from failoverd.config.kinds import (
+    Choice,
+    Flag,
+    InvalidValueError,
+    Paths,
+    Seconds,
+    Suffix,
+    ValueKind,
+    Whole,
+    Words,
+    show,
+)
 from failoverd.config.patterns import Pattern
 
 WHOLE = Whole(10, 10_000, "milliseconds")
@@ -18,7 +29,8 @@ CHOICE = Choice(("low", "high", "off"))
 SUFFIX = Suffix(8)
 WORDS = Words("bus names")
 PATTERN = Pattern(("nic", "mac"))
-KINDS: list[ValueKind] = [Flag(), WHOLE, SECONDS, CHOICE, SUFFIX, WORDS, PATTERN]
+PATHS = Paths(10)
+KINDS: list[ValueKind] = [Flag(), WHOLE, SECONDS, CHOICE, SUFFIX, WORDS, PATHS, PATTERN]
 
 ANYTHING = st.recursive(
     st.none()
@@ -44,6 +56,7 @@ ANYTHING = st.recursive(
         (SUFFIX, "nsby", "nsby"),
         (SUFFIX, "åäöü", "åäöü"),
         (WORDS, [], ()),
+        (PATHS, ["/run/x", "/run/aaaaa"], ("/run/x", "/run/aaaaa")),
         (WORDS, ["eth*", "52-54-00-AB-CD-EF", "52:54:00:AB:CD:EF"], ("eth*", *["52:54:00:ab:cd:ef"] * 2)),
     ],
 )
@@ -56,6 +69,8 @@ def test_taken(kind: ValueKind, value: object, taken: object) -> None:
     ("kind", "value", "why"),
     [
         (Flag(), 1, "1 is a whole number"),
+        (PATHS, ["/run/x", "x"], '"x" does not begin with a slash'),
+        (PATHS, ["/run/öäüß"], r'"/run/\u00f6\u00e4\u00fc\u00df" has 13 bytes'),
         (Flag(), "true", '"true" is a text'),
         (WHOLE, True, "true is a boolean"),
         (WHOLE, 100.0, "100.0 is a fractional number"),

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 from configpage import example, page
+from linkkeys import EXAMPLES, TABLES, rows
 
 from failoverd.config.changes import Change, diff
-from failoverd.config.keys import Entry, table
+from failoverd.config.keys import Entry, entries, table
+from failoverd.config.links.spec import Link
 from failoverd.config.load import from_mapping
 from failoverd.config.spec import Bond, Config, Pairing
 
@@ -26,17 +28,30 @@ def test_a_default_is_within_its_own_limits_and_documented(entry: Entry) -> None
 
 def test_the_example_says_the_defaults() -> None:
     assert from_mapping(tomllib.loads(example()), "as it is") == Config()
-    told = tomllib.loads(re.sub(r"^#(?=\w)", "", example(), flags=re.MULTILINE))
+    told = tomllib.loads(re.sub(r"^#(?=[\w\[])", "", example(), flags=re.MULTILINE))
+    links = told.pop("link")
     assert {section: set(body) for section, body in told.items()} == {
         section: set(keys) for section, keys in table(Config).items()
     }
     assert from_mapping(told, "uncommented") == Config()
+    assert links == tomllib.loads(EXAMPLES)["link"]
+
+
+def test_the_examples_of_links_have_every_key_and_are_accepted() -> None:
+    links = tomllib.loads(EXAMPLES)["link"]
+    assert {key for link in links.values() for key in link} == {entry.name for entry in entries("link", Link)}
+    for key, spec in TABLES.items():
+        tables = (link[key] for link in links.values() if key in link)
+        given = {name for table in tables for each in (table if isinstance(table, list) else [table]) for name in each}
+        assert given == {entry.name for entry in entries(key, spec)}
+    assert len(from_mapping({"link": links}, "the examples").declared) == len(links) + 1
+    assert [row.name for row in rows()][4:7] == ["namespace", "namespace.name", "namespace.pid"]
 
 
 def test_the_examples_on_the_page_are_accepted() -> None:
     snippets = re.findall(r"```toml\n(.*?)```", page(), flags=re.DOTALL)
     configs = [from_mapping(tomllib.loads(snippet), "the page") for snippet in snippets]
-    assert len(configs) == 2
+    assert len(configs) == 3
     assert Config() not in configs
 
 

@@ -28,7 +28,7 @@ def seeds() -> list[bytes]:
     """The example with all keys, also in force, and other shapes that TOML has."""
     example = EXAMPLE.read_bytes()
     lines = (
-        line[1:] if line.startswith(b"#") and b" = " in line and not line.startswith(b"# ") else line
+        line[1:] if (line.startswith(b"#") and b" = " in line and line[1:2] != b" ") or line[:2] == b"#[" else line
         for line in example.split(b"\n")
     )
     return [
@@ -37,6 +37,8 @@ def seeds() -> list[bytes]:
         b"[join]\nretry = 9\nretry_max = 1\n[bond]\nmiimon = 0x7\n[failback]\nautomatic = true\nhold_down = 1e2\n",
         b'[pairing]\nignore = ["a*", "52:54:00:aa:bb:cc",\n "x"] # one\n[naming]\nmaster = """\\\n{nic}"""\n',
         b"master = {create = 'always'}\nx.y.z = 1979-05-27T07:32:00Z\n[[a]]\nb = [[1], [inf, nan]]\n",
+        b'[link.a]\nkind = "veth"\npeer = { device = "b0" }\n[[link.a.routes]]\nto = "::/0"\nvia = "fe80::1"\n',
+        b'[link.a]\nkind="vlan"\nlower="link:b"\nid=7\n[link.b]\nkind="bridge"\nports=["link:a"]\n[link."c.d"]\n',
         b'[a\xff]\n"\\u0041" = \'\x7f\'\n["a\\nb"]\nc = 1\n',
     ]
 

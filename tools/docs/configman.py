@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import linkkeys
 from roff import roff, title
 
 from failoverd.config.keys import table
@@ -61,7 +62,7 @@ hold_down = 30
 
 def page() -> str:
     """The page, in the macros of man(7)."""
-    return "\n".join([title("failoverd.toml", 5), _HEAD.rstrip("\n"), *_keys(), _TAIL])
+    return "\n".join([title("failoverd.toml", 5), _HEAD.rstrip("\n"), *_keys(), *_link_keys(), _TAIL])
 
 
 def _keys() -> Iterator[str]:
@@ -74,3 +75,17 @@ def _keys() -> Iterator[str]:
             yield roff(entry.doc)
             yield ".br"
             yield roff(f"Give {entry.kind.describe()}. Default: {show(entry.default, longest=1000)}")
+
+
+def _link_keys() -> Iterator[str]:
+    yield '.SH "[link.NAME]"'
+    yield roff(linkkeys.about())
+    for row in linkkeys.rows():
+        yield f".TP\n.B {roff(row.name)}"
+        yield roff(row.text)
+        if row.default:
+            yield ".br"
+            yield roff(f"Default: {row.default}")
+    yield ".PP\n.RS 4\n.EX"
+    yield "\n".join(line.replace("\\", "\\e") for line in linkkeys.EXAMPLES.splitlines())
+    yield ".EE\n.RE"
