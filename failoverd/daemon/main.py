@@ -31,6 +31,7 @@ from failoverd.daemon.calls import carry_out
 from failoverd.daemon.clock import process_age
 from failoverd.daemon.configured import configured
 from failoverd.daemon.configurers import bond_obstacle
+from failoverd.daemon.declared import DeclaredLinks, load_links
 from failoverd.daemon.disk_writer import DiskWriter
 from failoverd.daemon.engine import Engine
 from failoverd.daemon.fanout import Fanout
@@ -118,6 +119,7 @@ async def _live(
     async def reload() -> list[str]:
         async with one_at_a_time:
             changes = await reload_configuration(engine, load, notifier, link_socket)
+        links.configure(engine.state.config)
         last_good_config.keep(disk_writer)
         return changes
 
@@ -128,6 +130,7 @@ async def _live(
 
     def on_step(state: State) -> None:
         notifier.pet()
+        links.stepped(state)
         for listener in listeners:
             listener.stepped(state)
 
@@ -165,6 +168,8 @@ async def _live(
     inventory = Inventory(
         partial(load_picture, partial(KernelSocket.open, strict=True)), lambda: roles_of(engine.state)
     )
+    links = DeclaredLinks(partial(load_links, paths, on_signal), paths.links)
+    links.configure(config)
     is_ready = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
@@ -172,6 +177,7 @@ async def _live(
             nursery.start_soon(_listen_to_udev, udev, engine)
             nursery.start_soon(_serve, paths.control, serve, inventory.ask)
             nursery.start_soon(inventory.run)
+            nursery.start_soon(links.run, is_ready)
             nursery.start_soon(say_who_we_are, our_name)
             nursery.start_soon(fanout.run)
             if config.dbus.enabled:

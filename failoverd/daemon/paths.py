@@ -57,6 +57,16 @@ class Paths(NamedTuple):
         root's."""
         return self.runtime.with_name(f"{self.runtime.name}-hooks") / "socket"
 
+    @property
+    def door(self) -> Path:
+        """The socket of failoverd-netns, beside `runtime` as that of failoverd-hooks is."""
+        return self.runtime.with_name(f"{self.runtime.name}-netns") / "socket"
+
+    @property
+    def links(self) -> Path:
+        """The file that says that links were made."""
+        return self.runtime / "links"
+
     def lock(self) -> IO[Any]:
         """Take the lock, which is held until the file is closed. Raises StartError.
 

@@ -28,6 +28,9 @@ class Picture:
     def __iter__(self) -> Iterator[Device]:
         return iter(self._at.values())
 
+    def __contains__(self, ifindex: object) -> bool:
+        return ifindex in self._at
+
     def at(self, ifindex: int) -> Device | None:
         """Return the device with this ifindex."""
         return self._at.get(ifindex)

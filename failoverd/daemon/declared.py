@@ -1,0 +1,120 @@
+"""The entry to declared links. A machine that has none loads, opens and starts nothing for them.
+
+It loads the links engine when the configuration declares a link, or when an earlier run has made some: a file in the
+runtime directory says so, since what an earlier configuration declared may have to be taken away.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from failoverd.config.spec import Config
+from failoverd.core.state import State
+from failoverd.daemon.paths import Paths
+from failoverd.model.linkstatus import LinkStatus
+from failoverd.model.signals import Signal
+
+if TYPE_CHECKING:
+    from failoverd.daemon.links import Links
+
+log = logging.getLogger("failoverd")
+
+HOOKS = Path("/etc/failoverd/hooks.d")
+"""The administrators' hooks (cli/hooks.py)."""
+
+Opener = Callable[[], Awaitable["Links"]]
+
+
+class DeclaredLinks:
+    """See the module. `load` makes the engine; `marker` is the file that says that links were made."""
+
+    def __init__(self, load: Opener, marker: Path) -> None:
+        self._load, self._marker = load, marker
+        self._config: Config | None = None
+        self._links: Links | None = None
+        self._state: State | None = None
+        self._wanted = trio.Event()
+
+    def configure(self, config: Config) -> None:
+        """Take in a configuration; also the first one."""
+        self._config = config
+        if self._links is not None:
+            self._links.declare(config.declared, config.links.retry_max, config.links.going_wait)
+        elif config.declared or self._marker.exists():
+            self._wanted.set()
+
+    def stepped(self, state: State) -> None:
+        """The failover engine has made a step."""
+        self._state = state
+        if self._links is not None:
+            self._links.stepped(state)
+
+    def rows(self) -> Sequence[LinkStatus]:
+        """Return the status of each end, in the order of their names."""
+        return self._links.rows() if self._links is not None else ()
+
+    def resync(self, name: str = "") -> None:
+        """Look at everything again, and try at once what waits; for one end, or for all. Raises KeyError."""
+        if self._links is None:
+            if name:
+                raise KeyError(name)
+            return
+        self._links.resync(name)
+
+    def release(self, name: str) -> None:
+        """Take an end out of failoverd's care: its device stays. Raises KeyError for one that is not declared."""
+        if self._links is None:
+            raise KeyError(name)
+        self._links.release(name)
+
+    async def statistics(self) -> Mapping[str, Mapping[str, int]]:
+        """Return the counters of the devices that are there, by the ends' names."""
+        return await self._links.statistics() if self._links is not None else {}
+
+    async def run(self, is_ready: trio.Event) -> None:
+        """Wait until links are wanted and the daemon is ready, and look after them until cancelled.
+
+        A failure is logged and the engine started anew: failing over has no part in it.
+        """
+        await is_ready.wait()
+        await self._wanted.wait()
+        while True:
+            try:
+                links = await self._load()
+                await trio.to_thread.run_sync(self._mark)
+                if self._state is not None:
+                    links.stepped(self._state)
+                self._links = links
+                assert self._config is not None
+                self.configure(self._config)
+                await links.run()
+            except Exception:
+                log.exception(
+                    "declared links are looked after anew; please report this. Failing over has no part in it"
+                )
+                self._links = None
+                await trio.sleep(1)
+
+    def _mark(self) -> None:
+        try:
+            self._marker.touch()
+        except OSError as error:
+            log.warning(
+                "%s: %s; what is declared now is not found by a start without declarations", self._marker, error
+            )
+
+
+async def load_links(paths: Paths, tell: Callable[[Signal], None]) -> Links:
+    """Return the links engine. Its modules are loaded in a thread."""
+
+    def load() -> Links:
+        from failoverd.daemon.links import open_links
+
+        return open_links(paths.runtime, paths.door, HOOKS, tell)
+
+    return await trio.to_thread.run_sync(load)

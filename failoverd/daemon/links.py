@@ -1,0 +1,319 @@
+"""The links engine: the loop around links/step.py, with its looks and requests in a thread of their own.
+
+Deleting one veth pair blocks its sender for 16 ms. So nothing of this goes through the failover engine's socket or
+task: a thread sends, by sockets that are opened in the namespaces concerned and closed again, and this task only hands
+events to `step`. The failover engine knows nothing of it, and gives away only which masters are joined.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Protocol
+
+import trio
+
+from failoverd.core.state import State
+from failoverd.daemon.namespaces import NamespaceGoneError, Namespaces, OpenNamespace
+from failoverd.kinds import Place
+from failoverd.links.events import (
+    LinksAction,
+    LinksEvent,
+    Log,
+    Look,
+    Made,
+    Make,
+    MastersSeen,
+    MayGo,
+    Pictured,
+    PlaceChanged,
+    ReleaseAsked,
+    Resolved,
+    ResyncAsked,
+    Tell,
+    TimePassed,
+    WakeAt,
+    Wanted,
+    Watch,
+)
+from failoverd.links.findings import Batch
+from failoverd.links.marks import Identity
+from failoverd.links.picture import Interest, Picture
+from failoverd.links.sight import interest_in
+from failoverd.links.state import LinksState
+from failoverd.links.step import step
+from failoverd.model.declared import Declared, NamespaceRef
+from failoverd.model.linkstatus import LinkStatus
+from failoverd.model.places import HERE, Absent
+from failoverd.model.signals import LinkGoing, Signal
+from failoverd.netlink.concern import concerns
+from failoverd.netlink.exchange import Exchange
+from failoverd.netlink.fetch import InterruptedDumpError
+from failoverd.netlink.frames import NetlinkError
+from failoverd.netlink.transport import KernelSocket, is_overrun
+
+log = logging.getLogger("failoverd")
+
+GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
+"""RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE."""
+NAP = 0.02
+"""Seconds between two turns of listening: a storm of events costs fewer turns."""
+RECEIVE_BUFFER = 4 << 20
+"""Of the listening socket, in bytes."""
+
+
+FAILURES = (OSError, NamespaceGoneError, NetlinkError, InterruptedDumpError)
+"""What may come of a request to a namespace that goes, or that others change all the time."""
+
+
+class Doors(Protocol):
+    """The way into namespaces (daemon/namespaces.py)."""
+
+    async def run(self) -> None:
+        """Follow the references until cancelled."""
+
+    def changes(self) -> AsyncIterator[tuple[NamespaceRef, Place | Absent]]:
+        """Yield where each reference leads, and each change."""
+
+    def watch(self, refs: frozenset[NamespaceRef]) -> None:
+        """Tell where these references lead, from now on; all of them, and each change."""
+
+    def open(self, place: Place) -> OpenNamespace:
+        """Open a namespace; blocks. Raises NamespaceGoneError, OSError."""
+
+
+Concerned = Callable[[Place, bytes], bool]
+"""Whether a datagram that the kernel has sent about a namespace has to do with declared links."""
+
+Listen = Callable[[Callable[[Place | None], None], Concerned], Awaitable[None]]
+"""Hands on the namespaces in which something has changed, until cancelled; None where anything may have."""
+
+
+class Links:
+    """See the module. `tell` takes signals; `has_hooks` says, in a thread, whether hooks want to know of a link that is
+    going to be deleted, which waits for them then; `listen` hands on what the kernel tells.
+    """
+
+    def __init__(
+        self,
+        state: LinksState,
+        doors: Doors,
+        tell: Callable[[Signal], None],
+        has_hooks: Callable[[], bool],
+        listen: Listen,
+    ) -> None:
+        self._state, self._doors, self._tell, self._has_hooks, self._listen = state, doors, tell, has_hooks, listen
+        self._send, self._events = trio.open_memory_channel[LinksEvent](math.inf)
+        self._noted: set[Place | None] = set()
+        self._interests: dict[Place, Interest] = {}
+        self._masters: Mapping[str, int] = {}
+        self._wake_at = math.inf
+        self._one_thread = trio.CapacityLimiter(1)
+
+    def declare(self, declared: Declared, retry_max: float, going_wait: float) -> None:
+        """Take these declarations in place of the last ones, with the longest waits in seconds."""
+        self._state.retry_max, self._state.going_wait = retry_max, going_wait
+        self._send.send_nowait(Wanted(declared))
+
+    def resolved(self, ref: NamespaceRef, to: Place | Absent) -> None:
+        """Note where a reference leads now."""
+        self._send.send_nowait(Resolved(ref, to))
+
+    def changed(self, place: Place | None) -> None:
+        """Note that something has changed in a namespace; None: anything may have."""
+        if place not in self._noted:
+            self._noted.add(place)
+            self._send.send_nowait(PlaceChanged(place))
+
+    def is_concerned(self, place: Place, datagram: bytes) -> bool:
+        """Return whether a datagram about a namespace has to do with declared links."""
+        picture, interest = self._state.pictures.get(place), self._interests.get(place)
+        return picture is None or interest is None or concerns(datagram, interest, picture)
+
+    def stepped(self, state: State) -> None:
+        """Note the masters that are joined, after a step of the failover engine."""
+        masters = joined_masters(state)
+        if masters != self._masters:
+            self._masters = masters
+            self._send.send_nowait(MastersSeen(masters))
+
+    def rows(self) -> Sequence[LinkStatus]:
+        """Return the status of each end, in the order of their names."""
+        return [status for _, status in sorted(self._state.statuses.items())]
+
+    def resync(self, name: str = "") -> None:
+        """Look at everything again, and try at once what waits."""
+        self._send.send_nowait(ResyncAsked(name))
+
+    def release(self, name: str) -> None:
+        """Take an end out of failoverd's care. Raises KeyError for one that is not declared."""
+        if name not in self._state.declared:
+            raise KeyError(name)
+        self._send.send_nowait(ReleaseAsked(name))
+
+    async def statistics(self) -> Mapping[str, Mapping[str, int]]:
+        """Return the counters of the devices that are there, by the ends' names."""
+        looks = {place: interest_in(self._state.sight(), place) for place in self._state.relevant()}
+        return await trio.to_thread.run_sync(self._count, looks, limiter=self._one_thread)
+
+    def _count(self, looks: Mapping[Place, Interest]) -> dict[str, Mapping[str, int]]:
+        counted: dict[str, Mapping[str, int]] = {}
+        for place, interest in looks.items():
+            try:
+                with self._doors.open(place) as opened:
+                    rows = Exchange(opened.socket).statistics(interest)
+            except FAILURES as error:
+                log.debug("links: %s cannot be looked at: %s", place, error)
+                continue
+            for link, counters in rows.values():
+                if name := self._state.identity.marked(link.altnames):
+                    counted[name] = counters
+        return dict(sorted(counted.items()))
+
+    async def run(self) -> None:
+        """Follow the declarations until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._doors.run)
+            nursery.start_soon(self._follow)
+            nursery.start_soon(self._listen, self.changed, self.is_concerned)
+            while True:
+                event: LinksEvent = TimePassed()
+                with trio.move_on_at(self._wake_at):
+                    event = await self._events.receive()
+                if isinstance(event, PlaceChanged):
+                    self._noted.discard(event.place)
+                self._wake_at = math.inf
+                for action in step(self._state, event, trio.current_time(), time.time()):
+                    self._do(nursery, action)
+
+    async def _follow(self) -> None:
+        """Hand on where the references lead."""
+        async for ref, to in self._doors.changes():
+            self.resolved(ref, to)
+
+    def _do(self, nursery: trio.Nursery, action: LinksAction) -> None:
+        match action:
+            case Watch(refs):
+                self._doors.watch(refs)
+            case Look(at):
+                self._interests |= at
+                nursery.start_soon(self._in_thread, self._look, action)
+            case Make():
+                nursery.start_soon(self._in_thread, self._make, action)
+            case Tell(signal):
+                self._tell(signal)
+                if isinstance(signal, LinkGoing):
+                    nursery.start_soon(self._may_go, signal.name)
+            case Log(level, text):
+                log.log(logging.getLevelNamesMapping()[level.upper()], "%s", text)
+            case WakeAt(at):
+                self._wake_at = at
+
+    async def _in_thread(self, work: Callable[[Any], LinksEvent], action: Look | Make) -> None:
+        event = await trio.to_thread.run_sync(work, action, limiter=self._one_thread)
+        self._send.send_nowait(event)
+
+    async def _may_go(self, name: str) -> None:
+        """Let a link go at once where no hook is to hear of it."""
+        if not await trio.to_thread.run_sync(self._has_hooks):
+            self._send.send_nowait(MayGo(name))
+
+    def _look(self, action: Look) -> Pictured:
+        """Look at the namespaces, in the thread."""
+        pictures: dict[Place, Picture | None] = {}
+        for place, interest in action.at.items():
+            try:
+                with self._doors.open(place) as opened:
+                    pictures[place] = Exchange(opened.socket).look(interest)
+            except FAILURES as error:
+                log.debug("links: %s cannot be looked at: %s", place, error)
+                pictures[place] = None
+        return Pictured(pictures)
+
+    def _make(self, action: Make) -> Made:
+        """Send the batches, in the thread; those of one namespace by one socket."""
+        answers: dict[Batch, tuple[tuple[int, str], ...] | None] = {}
+        for place in dict.fromkeys(batch.place for batch in action.batches):
+            mine = [batch for batch in action.batches if batch.place == place]
+            try:
+                with self._doors.open(place) as opened:
+                    exchange = Exchange(opened.socket)
+                    for batch in mine:
+                        answers[batch] = self._sent(exchange, batch)
+            except FAILURES as error:
+                log.debug("links: %s cannot be reached: %s", place, error)
+        return Made(tuple((batch, answers.get(batch)) for batch in action.batches))
+
+    def _sent(self, exchange: Exchange, batch: Batch) -> tuple[tuple[int, str], ...] | None:
+        """Send one batch, with a file of the namespace in which it makes something, which is open for as long."""
+        with ExitStack() as stack:
+            files: dict[Place, int] = {}
+            if batch.makes and batch.also is not None:
+                try:
+                    files[batch.also] = stack.enter_context(self._doors.open(batch.also)).fd
+                except (OSError, NamespaceGoneError) as error:
+                    log.debug("links: %s cannot be reached: %s", batch.also, error)
+                    return None
+            return exchange.make(batch.requests, files)
+
+
+def joined_masters(state: State) -> Mapping[str, int]:
+    """Return the masters of joined pairs: their ifindexes by name and by MAC."""
+    masters: dict[str, int] = {}
+    for mac, pair in state.pairs.items():
+        master = state.link(state.judgements.pair(mac).master) if pair.joined else None
+        if master is not None:
+            masters |= {mac: master.ifindex, master.name: master.ifindex}
+    return masters
+
+
+def identity_of(runtime: Path, root: Path = Path("/")) -> Identity:
+    """Return the identity of the failoverd with this runtime directory on this machine (machine-id(5))."""
+    try:
+        machine = (root / "etc/machine-id").read_bytes().strip()
+    except OSError:
+        machine = b""
+    return Identity(blake2b(machine + os.fsencode(runtime), digest_size=4).hexdigest())
+
+
+def open_links(runtime: Path, door: Path, hooks: Path, tell: Callable[[Signal], None]) -> Links:
+    """Return the links engine of the failoverd with this runtime directory.
+
+    `door` is the socket of failoverd-netns, `hooks` the directory of administrators' hooks.
+    """
+    return Links(LinksState(identity_of(runtime)), Namespaces(door), tell, partial(any_in, hooks), listen)
+
+
+def any_in(directory: Path) -> bool:
+    """Return whether there is anything in a directory that runs."""
+    try:
+        return any(os.access(entry, os.X_OK) for entry in os.scandir(directory))
+    except OSError:
+        return False
+
+
+async def listen(changed: Callable[[Place | None], None], is_concerned: Callable[[Place, bytes], bool]) -> None:
+    """Hand on what the kernel tells of failoverd's own namespace, until cancelled."""
+    sock = await KernelSocket.open(GROUPS, RECEIVE_BUFFER)
+    try:
+        while True:
+            try:
+                datagram: bytes | None = await sock.recv()
+                while datagram is not None:
+                    if is_concerned(HERE, datagram):
+                        changed(HERE)
+                    datagram = sock.recv_nowait()
+            except OSError as error:
+                if not is_overrun(error):
+                    raise
+                changed(HERE)
+            await trio.sleep(NAP)
+    finally:
+        sock.close()
