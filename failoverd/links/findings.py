@@ -34,19 +34,27 @@ class Finding:
     batches: tuple[Batch, ...] = ()
     ifindex: int = 0
 
+    doubt: Place | None = None
+    """A namespace that has to be looked at before this can be believed, unless it was looked at last."""
+
 
 def pending(why: Absent) -> Finding:
     """Return the finding of an end that waits."""
     return Finding(LinkState.PENDING, why.reason, why.detail)
 
 
-def taken(end: End, device: Device) -> Finding:
-    """Return the finding of an end whose name another device has."""
+def taken(end: End, place: Place, device: Device, mark: str) -> Finding:
+    """Return the finding of an end whose name another device has.
+
+    One that bears the end's own mark may be its device, which is gone by now: nothing tells that a look is outdated.
+    """
     link = device.link
     kind = f"a {link.kind}" if link.kind else "hardware"
     name = f"{end.device} is the name of" if link.name == end.device else f"{end.device} is an alternative name of"
     detail = f"{name} another device (ifindex {link.ifindex}, {kind}), which is not failoverd's; "
-    return Finding(LinkState.CONFLICT, "name-taken", detail + "rename one of them, or give the link another `device`")
+    detail += "rename one of them, or give the link another `device`"
+    doubt = place if mark in link.altnames else None
+    return Finding(LinkState.CONFLICT, "name-taken", detail, doubt=doubt)
 
 
 def looking() -> Finding:

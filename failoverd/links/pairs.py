@@ -74,18 +74,23 @@ def _to_make(sight: Sight, wire: Wire, attempt: int) -> Findings:
     near, far = wire.near, wire.far
     stranger, far_stranger = sight.pictures[wire.here].named(near.device), sight.pictures[wire.there].named(far.device)
     if stranger is not None:
-        mine = taken(near, stranger)
-        return mine, taken(far, far_stranger) if far_stranger is not None else _held_up(near, mine)
+        mine = taken(near, wire.here, stranger, sight.identity.mark(near.name))
+        return mine, _far_taken(sight, wire, far_stranger) if far_stranger is not None else _held_up(near, mine)
     if far_stranger is not None:
-        its = taken(far, far_stranger)
+        its = _far_taken(sight, wire, far_stranger)
         return _held_up(far, its), its
     also = None if wire.here == wire.there else wire.there
     batch = Batch(wire.here, near.name, _made(sight, wire, attempt), makes=True, also=also)
     return Finding(LinkState.MAKING, batches=(batch,)), Finding(LinkState.MAKING)
 
 
+def _far_taken(sight: Sight, wire: Wire, stranger: Device) -> Finding:
+    return taken(wire.far, wire.there, stranger, sight.identity.mark(wire.far.name))
+
+
 def _held_up(other: End, why: Finding) -> Finding:
-    return Finding(LinkState.PENDING, "peer-conflict", f"its other end {other.name} is in conflict: {why.detail}")
+    detail = f"its other end {other.name} is in conflict: {why.detail}"
+    return Finding(LinkState.PENDING, "peer-conflict", detail, doubt=why.doubt)
 
 
 def _made(sight: Sight, wire: Wire, attempt: int) -> tuple[Request, ...]:

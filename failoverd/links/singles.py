@@ -43,7 +43,7 @@ def _to_make(sight: Sight, end: End, place: Place, below: tuple[Place, int], att
         return pending(Absent("device-absent", f"there is no device {end.device}; it is waited for"))
     stranger = sight.pictures[place].named(end.device)
     if stranger is not None:
-        return taken(end, stranger)
+        return taken(end, place, stranger, sight.identity.mark(end.name))
     batch = Batch(below[0], end.name, _made(sight, end, place, below, attempt), makes=True, also=place)
     return Finding(LinkState.MAKING, batches=(batch,))
 

@@ -27,7 +27,7 @@ from failoverd.links.events import (
     Wanted,
     Watch,
 )
-from failoverd.links.findings import Batch, Finding
+from failoverd.links.findings import Batch, Finding, looking
 from failoverd.links.judge import judge, removals
 from failoverd.links.sight import Sight, interest_in
 from failoverd.links.state import LinksState, Memory
@@ -53,7 +53,7 @@ def step(state: LinksState, event: LinksEvent, now: float, clock: float) -> list
     # What has just been looked at is judged first, also where something has changed meanwhile: where something always
     # does, nothing would be done otherwise.
     if isinstance(event, Pictured) or not state.doubtful():
-        actions += _plan(state, now, clock)
+        actions += _plan(state, frozenset(event.pictures) if isinstance(event, Pictured) else frozenset(), now, clock)
     if not state.is_busy and (doubtful := state.doubtful()):
         state.dirty.clear()
         state.is_busy = True
@@ -175,12 +175,16 @@ def _has_left(state: LinksState, end: End) -> bool:
     return picture is not None and picture.named(state.identity.mark(end.name)) is None
 
 
-def _plan(state: LinksState, now: float, clock: float) -> list[LinksAction]:
+def _plan(state: LinksState, fresh: frozenset[Place], now: float, clock: float) -> list[LinksAction]:
     sight = state.sight()
     attempts = {name: memory.making.times for name, memory in state.memories.items() if memory.making is not None}
     findings = judge(sight, attempts)
     batches: list[Batch] = []
     for name, finding in findings.items():
+        if finding.doubt is not None and finding.doubt not in fresh:
+            state.dirty.add(finding.doubt)
+            findings[name] = looking()
+            continue
         findings[name], mine = outcome.judged(state, name, finding, now)
         batches += mine
     actions, removed = _removals(state, sight, findings, now)

@@ -11,6 +11,7 @@ from failoverd.kinds import Bridge, Dummy, Ipvlan, Macvlan, Vlan, Vrf
 from failoverd.kinds.macvlan import BRIDGE, PASSTHRU, VEPA
 from failoverd.links.addresses import IFA_F_DADFAILED, IFA_F_TENTATIVE, address
 from failoverd.links.events import MastersSeen
+from failoverd.links.picture import Device, Picture
 from failoverd.model.declared import DeclaredRoute, DeviceRef, End
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet
@@ -251,3 +252,9 @@ def test_name_and_mac_are_put_right_and_a_device_that_is_to_be_down_has_no_route
     assert not device(world, "d0").up
     assert driver.status("d").repairs == 2
     assert AddRoute.__name__ not in driver.sent[-1:]
+
+
+def test_a_picture_knows_its_devices_by_number_and_by_name() -> None:
+    picture = Picture([Device(NIC)])
+    assert (2 in picture, 3 in picture) == (True, False)
+    assert picture.named("eth7") == picture.at(2) == Device(NIC)

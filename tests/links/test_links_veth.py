@@ -9,7 +9,7 @@ import pytest
 from linksworld import IDENTITY, Driver, ToyNamespaces, named
 
 from failoverd.kinds import Dummy, Veth
-from failoverd.links.events import MastersSeen, ReleaseAsked, Resolved, ResyncAsked
+from failoverd.links.events import MastersSeen, PlaceChanged, ReleaseAsked, Resolved, ResyncAsked
 from failoverd.model.declared import OWN, DeclaredRoute, End
 from failoverd.model.links import Link
 from failoverd.model.places import HERE, Absent
@@ -329,6 +329,23 @@ def test_a_stranger_with_the_name_is_a_conflict_and_is_left_alone() -> None:
     world.here.forget(9)
     driver.wait()
     assert driver.states() == {"web-ct": "ready", "web-host": "ready"}
+
+
+def test_a_look_that_is_outdated_is_taken_again_before_a_conflict_is_said() -> None:
+    driver, world = ready()
+    red = world.machines[driver.state.places[RED]]  # type: ignore[index]
+    far = only(red.links)
+    world.here.forget(only(world.here.links).ifindex)
+    red.forget(far.ifindex)
+    driver.tell(PlaceChanged(HERE))
+    assert driver.states() == {"web-ct": "ready", "web-host": "ready"}
+    assert not any("Conflict" in signal for signal in driver.signals)
+    # A device of the container's that bears the mark is no conflict that is looked at for ever.
+    far = only(red.links)
+    world.here.forget(only(world.here.links).ifindex)
+    red.put(replace(far, info=Veth(99)))
+    driver.tell(PlaceChanged(HERE))
+    assert driver.states() == {"web-ct": "conflict name-taken", "web-host": "pending peer-conflict"}
 
 
 def test_two_ends_that_claim_one_name_are_told_apart_by_what_references_lead_to() -> None:
