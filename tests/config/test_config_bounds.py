@@ -46,6 +46,18 @@ BOMBS = {
     "brackets": f"x = {'[' * 30_000}{']' * 30_000}\n",
     "brackets that are allowed": f"[pairing]\nignore = {'[' * 200}{']' * 200}\n",
     "braces": f"x = {'{a=' * 9_000}1{'}' * 9_000}\n",
+    "links": filled("[link.a{}]\n"),
+    "links of a kind": filled("[link.a{}]\nkind='dummy'\n"),
+    "links in a loop": filled("[link.a{0}]\nkind='macvlan'\nlower='link:a{0}'\n"),
+    "links on each other": "".join(
+        f"[link.a{n}]\nkind='macvlan'\nlower='link:a{(n + 1) % 1000}'\n" for n in range(1000)
+    ),
+    "ports": "[link.a]\nkind='bridge'\nports=[" + ",".join(f"'link:a{n % 4000}'" for n in range(5000)) + "]\n",
+    "routes": "[link.a]\n" + filled("[[link.a.routes]]\nto='::{}/1'\n"),
+    "routes of nothing": "[link.a]\n" + filled("[[link.a.routes]]\n"),
+    "keys of links": "[link.a]\n" + filled("k{}=1\n"),
+    "words of links": f"[link.a]\npeer={'{a=' * 9_000}1{'}' * 9_000}\n",
+    "brackets of links": f"[link.a]\nports={'[' * 200}{']' * 200}\n",
     "quotes": f"a = {chr(39) * 60_001}\n",
     "escaped quotes": 'a = "' + '\\"' * 30_000 + "\n",
     "open quotes": '"' + 'a"."' * 12_000 + "\n",

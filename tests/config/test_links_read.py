@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -337,6 +339,33 @@ def test_contradictions_across_links(text: str, problem: str) -> None:
     assert said == problem
 
 
+def test_a_long_loop_is_cut_short() -> None:
+    names = [f"v{number}" for number in range(100)]
+    ring = zip(names, [*names[1:], names[0]], strict=True)
+    (said,) = problems("".join(link(name, kind="macvlan", lower=f"link:{lower}") for name, lower in ring))
+    told = "v0 on v1 on v2 on v3 on v4 on v5 on v6 on v7 on ... on v0"
+    assert said == f"f1:300: [link.v99] lower: it would stand on itself ({told}); remove one of these"
+
+
+def test_references_of_any_characters_are_told_in_one_printable_line() -> None:
+    odd = "[link.{}]\nkind = 'dummy'\ndevice = 'x'\nnamespace.name = 'a\u202e\u00a0b'\n"
+    (said,) = problems(odd.format("a") + odd.format("b"))
+    assert said == r'f1:7: [link.b] device: "x" in "name a\u202e\u00a0b" is [link.a] (f1:1) already; change one of them'
+    long = "[link.{}]\nkind = 'dummy'\ndevice = 'x'\nnamespace.path = '/" + "x" * 4000 + "'\n"
+    assert len(problems(long.format("a") + long.format("b"))[0]) < 200
+
+
+def test_no_link_imports_nothing_of_links() -> None:
+    """A start has to be fast for users without links (docs/measured.md)."""
+    code = (
+        "import sys; from failoverd.config.load import from_texts; from failoverd.config.changes import diff;"
+        "old, new = (from_texts([('f', text)]) for text in (b'', b'[bond]\\nmiimon = 50'));"
+        "assert diff(old, new);"
+        "print(*(name for name in sys.modules if 'links' in name or 'declared' in name))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "\n"
+
+
 def test_what_may_come_to_agree_is_no_contradiction() -> None:
     ends = read(
         link("a", kind="veth", peer="b")
@@ -368,7 +397,7 @@ def test_what_is_higher_than_the_kernel_allows() -> None:
 
 def test_there_are_no_more_links_than_so_many() -> None:
     names = [f"d{number}" for number in range(MOST + 1)]
-    tree = {name: {"kind": "veth", "peer": {}, "device": name} for name in names[:MOST]}
+    tree: dict[str, dict[str, object]] = {name: {"kind": "veth", "peer": {}, "device": name} for name in names[:MOST]}
     assert len(from_mapping({"link": tree}, "f").declared) == 2 * MOST
     tree[names[MOST]] = {"kind": "dummy"}
     with pytest.raises(ConfigError, match=rf"^f: \[link\.d{MOST}\]: there are more than {MOST} links; remove some$"):

@@ -12,7 +12,7 @@ from itertools import islice
 from failoverd.config.kinds import show
 from failoverd.config.links.ends import says
 from failoverd.kinds import Vlan
-from failoverd.model.declared import Declared, DeviceRef, End
+from failoverd.model.declared import Declared, DeviceRef, End, NamespaceRef
 
 MOST = 1024
 """Most links; a veth whose peer is a table is one."""
@@ -48,11 +48,11 @@ def _one_too_many(ends: Declared) -> str | None:
 def _claims(end: End) -> Iterator[tuple[str, Hashable, str]]:
     """Yield what only one end may have: the key, what is claimed, and half a sentence for another that claims it."""
     place = (end.namespace.by, end.namespace.value)
-    yield "device", ("device", place, end.device), f"{show(end.device)} in {end.namespace} is"
+    yield "device", ("device", place, end.device), f"{show(end.device)} in {_shown(end.namespace)} is"
     for port in end.ports:
-        yield "ports", ("port", port, place if port.by == "device" else ()), f"{port} is a port of"
+        yield "ports", ("port", port, place if port.by == "device" else ()), f"{_shown(port)} is a port of"
     if isinstance(end.options, Vlan):
-        yield "id", ("vlan", end.lower, end.options), f"VLAN {end.options.id} of {end.lower} is"
+        yield "id", ("vlan", end.lower, end.options), f"VLAN {end.options.id} of {_shown(end.lower)} is"
 
 
 def _of_kinds(end: End, ends: Declared) -> Iterator[Contradiction]:
@@ -86,8 +86,9 @@ def _heights(ends: Declared) -> Iterator[Contradiction]:
             if heights.get(below, 1) <= HIGHEST:
                 yield name, key, f"it is on more than {HIGHEST - 1} devices on each other, which the kernel refuses"
             elif below in way:
-                loop = " on ".join(list(way)[list(way).index(below) :])
-                yield name, key, f"it would stand on itself ({loop} on {below}); remove one of these"
+                loop = [*way, below][list(way).index(below) :]
+                told = " on ".join(loop if len(loop) <= HIGHEST else [*loop[:HIGHEST], "...", below])
+                yield name, key, f"it would stand on itself ({told}); remove one of these"
             name = below
 
 
@@ -100,6 +101,12 @@ def _stands_on(end: End) -> dict[str, str]:
 def _stood_on(ref: DeviceRef) -> str:
     """Return the name of a link, or a text that is no name of a link."""
     return ref.value if ref.by == "link" else str(ref)
+
+
+def _shown(ref: NamespaceRef | DeviceRef | None) -> str:
+    """Return a reference in one line, whatever characters its name has."""
+    text = str(ref)
+    return text if text.isascii() and text.isprintable() and len(text) <= 60 else show(text)
 
 
 def _place(end: End) -> str:
