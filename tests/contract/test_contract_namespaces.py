@@ -75,6 +75,16 @@ def told(client: Client, *kinds: int) -> list[Message]:
     return [message for message in client.heard if message.type in kinds]
 
 
+async def answers(client: Client, *rows: Message) -> list[tuple[int, int]]:
+    """What the kernel answers to the messages of one datagram: sequence numbers and errnos."""
+    await client.sock.send(b"".join(row.pack() for row in rows))
+    found: list[tuple[int, int]] = []
+    while len(found) < len(rows):
+        heard = [m for m in wire.messages(await client.sock.recv()) if m.type == n.NLMSG_ERROR]
+        found += [(message.seq, -struct.unpack_from("=i", message.body)[0]) for message in heard]
+    return found
+
+
 async def addresses(client: Client) -> list[Addr]:
     return [addr_of(row) for row in await client.ask(n.RTM_GETADDR, n.NLM_F_DUMP, bytes(8))]
 
@@ -198,6 +208,76 @@ async def test_a_name_that_is_taken_here_may_hinder_a_device_elsewhere(stage: St
             assert "nic0" in {link.name for link in (await there.links()).values()}
 
 
+@needs("macvlan")
+@contract
+async def test_with_an_ifindex_of_its_own_its_name_may_be_taken_here(stage: Stage) -> None:
+    """A device is looked for by its ifindex where it has one, and by its name only where it has none."""
+    nic = await stage.nic("nic0")
+    async with another(stage) as (red, there):
+        attrs = [wire.string(n.IFLA_IFNAME, "nic0"), wire.u32(n.IFLA_LINK, nic), fd(red), info("macvlan")]
+        await stage.client.ask(n.RTM_NEWLINK, NEW, ifinfo(THERE), *attrs)
+        assert (await there.link(THERE)).name == "nic0"
+
+
+@needs("macvlan")
+@contract
+async def test_a_passing_name_a_mark_and_a_move_in_one_datagram(stage: Stage) -> None:
+    """How a device that stands on another one gets into its namespace, whatever names are taken here."""
+    nic = await stage.nic("nic0")
+    async with another(stage) as (red, there):
+        attrs = [wire.string(n.IFLA_IFNAME, "fo4712"), wire.u32(n.IFLA_LINK, nic), info("macvlan")]
+        names = wire.nest(PROPERTIES, wire.string(n.IFLA_ALT_IFNAME, MARK))
+        flags = n.NLM_F_REQUEST | n.NLM_F_ACK
+        rows = [
+            Message(n.RTM_NEWLINK, NEW | flags, 7, 0, ifinfo(THERE) + wire.join(attrs)),
+            Message(n.RTM_NEWLINKPROP, NEW | n.NLM_F_APPEND | flags, 8, 0, ifinfo(THERE) + names),
+            Message(n.RTM_SETLINK, flags, 9, 0, ifinfo(THERE) + fd(red) + wire.string(n.IFLA_IFNAME, "nic0")),
+        ]
+        assert await answers(stage.client, *rows) == [(7, 0), (8, 0), (9, 0)]
+        made = await there.link(THERE)
+        assert (made.name, made.altnames, made.number(n.IFLA_LINK), nsid(made)) == ("nic0", {MARK}, nic, 0)
+        assert {link.name for link in (await stage.client.links()).values()} >= {"lo", "nic0"}
+
+
+@needs("vlan")
+@contract
+async def test_a_vlan_goes_elsewhere_and_follows_its_lower_device(stage: Stage) -> None:
+    nic = await stage.nic("nic0", up=True)
+    async with another(stage) as (red, there):
+        tag = info("vlan", wire.u16(n.IFLA_VLAN_ID, 7))
+        attrs = [wire.string(n.IFLA_IFNAME, "nic0.7"), wire.u32(n.IFLA_LINK, nic), tag]
+        await stage.client.ask(n.RTM_NEWLINK, NEW, ifinfo(THERE), *attrs)
+        await stage.client.ask(n.RTM_SETLINK, 0, ifinfo(THERE), fd(red))
+        moved = await there.link(THERE)
+        assert (moved.name, moved.number(n.IFLA_LINK), nsid(moved)) == ("nic0.7", nic, 0)
+        again = stage.client.ask(n.RTM_NEWLINK, NEW, ifinfo(HERE), wire.u32(n.IFLA_LINK, nic), tag)
+        assert (await stage.client.refused(again))[0] == errno.EEXIST
+        await there.set_link(THERE, up=True)
+        await there.until_operational(THERE)
+        await stage.client.ask(n.RTM_SETLINK, 0, ifinfo(nic), wire.u32(n.IFLA_MTU, 1300))
+        assert (await there.link(THERE)).mtu == 1300
+        await stage.client.set_link(nic, up=False)
+        await there.until_link(lambda link: link.index == THERE and not link.up)
+        await stage.world.unplug(nic)
+        gone = await there.until(lambda message: message.type == n.RTM_DELLINK)
+        assert link_of(gone).index == THERE
+
+
+@needs("dummy")
+@needs("vrf")
+@needs("bond")
+@contract
+async def test_a_dummy_moves_and_masters_do_not(stage: Stage) -> None:
+    dummy, vrf = await stage.client.create("dummy", "dm0"), wire.u32(n.IFLA_VRF_TABLE, 10)
+    immovable = [await stage.client.create("vrf", "red", data=vrf), await stage.bond("fo")]
+    async with another(stage) as (red, there):
+        await stage.client.ask(n.RTM_SETLINK, 0, ifinfo(dummy), fd(red), wire.u32(n.IFLA_NEW_IFINDEX, THERE))
+        assert (await there.link(THERE)).name == "dm0"
+        for index in immovable:
+            move = stage.client.ask(n.RTM_SETLINK, 0, ifinfo(index), fd(red))
+            assert (await stage.client.refused(move))[0] == errno.EINVAL
+
+
 @contract
 async def test_addresses_and_routes_are_those_of_their_namespace(stage: Stage) -> None:
     async with another(stage) as (red, there):
@@ -267,12 +347,7 @@ async def test_what_a_message_is_refused_does_not_stop_the_next_of_its_datagram(
         names = wire.nest(PROPERTIES, wire.string(n.IFLA_ALT_IFNAME, MARK))
         flags = NEW | n.NLM_F_APPEND | n.NLM_F_REQUEST | n.NLM_F_ACK
         marked = Message(n.RTM_NEWLINKPROP, flags, 8, 0, ifinfo(HERE) + names)
-        await stage.client.sock.send(create.pack() + marked.pack())
-        answers: list[tuple[int, int]] = []
-        while len(answers) < 2:
-            heard = [m for m in wire.messages(await stage.client.sock.recv()) if m.type == n.NLMSG_ERROR]
-            answers += [(message.seq, -struct.unpack_from("=i", message.body)[0]) for message in heard]
-        assert answers == [(7, errno.EEXIST), (8, errno.ENODEV)]
+        assert await answers(stage.client, create, marked) == [(7, errno.EEXIST), (8, errno.ENODEV)]
         assert (await stage.client.link(nic)).altnames == set()
 
 
