@@ -17,7 +17,8 @@ import sys
 import trio
 
 CLONE_NEWNET, CLONE_NEWUSER = 0x40000000, 0x10000000
-SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 270, 1, 11, 12
+SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NETLINK_LISTEN_ALL_NSID = 270, 1, 8
+NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 11, 12
 SO_RCVBUFFORCE = 33
 
 
@@ -81,6 +82,7 @@ class RealSocket:
     def __init__(self, sock: socket.socket) -> None:
         sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         sock.bind((0, 0))
+        self.nsid: int | None = None
         self._raw = sock
         self._sock = trio.socket.from_stdlib_socket(sock)
 
@@ -100,9 +102,16 @@ class RealSocket:
         """Send one datagram to the kernel."""
         await self._sock.send(datagram)
 
+    def listen_all(self, on: bool = True) -> None:
+        """NETLINK_LISTEN_ALL_NSID: hear every namespace that has a number in this one."""
+        self._raw.setsockopt(SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, int(on))
+
     async def recv(self) -> bytes:
         """The next datagram. Raises OSError(ENOBUFS) where some were lost."""
-        return await self._sock.recv(1 << 18)
+        datagram, extra, _, _ = await self._sock.recvmsg(1 << 18, socket.CMSG_SPACE(4))
+        numbers = [raw for level, kind, raw in extra if (level, kind) == (SOL_NETLINK, NETLINK_LISTEN_ALL_NSID)]
+        self.nsid = int.from_bytes(numbers[0], sys.byteorder) if numbers else None
+        return datagram
 
     def close(self) -> None:
         """Close the socket."""

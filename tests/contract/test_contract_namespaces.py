@@ -7,7 +7,8 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from client import Addr, Client, Link, addr_of, gateway, ifaddr, ifinfo, link_of, oif, path_of, rtmsg
+import trio
+from client import PATIENCE, Addr, Client, Link, addr_of, gateway, ifaddr, ifinfo, link_of, oif, path_of, rtmsg
 from worlds import Elsewhere, Stage, contract, needs
 
 from failoverd_lab.simkernel import uapi as n
@@ -546,3 +547,31 @@ async def test_a_number_is_used_again(stage: Stage) -> None:
         red.close()
         await client.until(lambda message: message.type == n.RTM_DELNSID)
         await client.until(lambda message: message.type == n.RTM_DELLINK)
+
+
+async def hear(client: Client, name: str) -> int | None:
+    """Wait for what is told of a device of this name; the number of its namespace."""
+    with trio.fail_after(PATIENCE):
+        while True:
+            for message in wire.messages(await client.sock.recv()):
+                if message.type == n.RTM_NEWLINK and link_of(message).name == name:
+                    return client.sock.nsid
+                assert link_of(message).name != "silent"
+
+
+@contract
+async def test_one_socket_hears_the_namespaces_that_have_a_number(stage: Stage) -> None:
+    sock = stage.world.socket()
+    sock.listen_all()
+    ear = Client(sock, n.RTNLGRP_LINK)
+    async with another(stage) as (red, there), another(stage) as (_, unknown):
+        await stage.client.ask(
+            n.RTM_NEWNSID, 0, ask_nsid(wire.u32(n.NETNSA_FD, red.descriptor), wire.i32(n.NETNSA_NSID, 5))
+        )
+        for client, name in ((unknown, "silent"), (there, "heard"), (stage.client, "own")):
+            peer = info("veth", wire.attr(n.VETH_INFO_PEER, ifinfo()))
+            await client.ask(n.RTM_NEWLINK, NEW, ifinfo(), wire.string(n.IFLA_IFNAME, name), peer)
+        heard = [message for message in told(unknown, n.RTM_NEWLINK) if link_of(message).name == "silent"]
+        assert heard, "it is told there"
+        assert await hear(ear, "heard") == 5
+        assert await hear(ear, "own") is None

@@ -10,7 +10,7 @@ Here a story of a minute takes milliseconds, and a race can be run step by step.
 errors worth finding are in messages, their order and their loss.
 
 It has as many network namespaces as are created (namespaces.py): devices stand across them, move, and go with them.
-IFLA_TARGET_NETNSID and NETLINK_LISTEN_ALL_NSID are not there: what is asked of a namespace is asked by a socket in it.
+IFLA_TARGET_NETNSID is not there: what is asked of a namespace is asked by a socket in it.
 
 Replies are built with struct (wire.py), not with failoverd's codec: an error there must not cancel itself out.
 

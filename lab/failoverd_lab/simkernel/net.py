@@ -15,7 +15,7 @@ from typing import Protocol
 from failoverd_lab.simkernel import linkmsg
 from failoverd_lab.simkernel import uapi as n
 from failoverd_lab.simkernel.conf import DEFAULTS
-from failoverd_lab.simkernel.nsids import Nsids
+from failoverd_lab.simkernel.nsids import UNKNOWN, Nsids
 from failoverd_lab.simkernel.state import Device, Entry, Label, Refused, Route
 from failoverd_lab.simkernel.system import System
 from failoverd_lab.simkernel.tcstate import Mirred
@@ -39,9 +39,11 @@ class Listener(Protocol):
     """A socket, as far as a sender of notifications needs it."""
 
     groups: set[int]
+    hears_all: bool
+    """NETLINK_LISTEN_ALL_NSID."""
 
-    def deliver(self, message: bytes) -> None:
-        """Queue it, or note the overrun."""
+    def deliver(self, message: bytes, nsid: int | None = None) -> None:
+        """Queue it, or note the overrun. `nsid` is the number of the namespace that it is about."""
 
 
 class LinkKind:
@@ -142,11 +144,16 @@ class Net:
             notifier(self, event, device)
 
     def publish(self, group: int, *messages: Message) -> None:
-        """Send every socket in a group a datagram of one message, or of several."""
+        """Send every socket in a group a datagram of one message, or of several (do_one_broadcast).
+
+        One that hears all namespaces hears those that have a number in its own.
+        """
         packed = b"".join(message.pack() for message in messages)
-        for sock in self.sockets:
-            if group in sock.groups:
-                sock.deliver(packed)
+        for net in self.system.nets:
+            number = net.nsids.number_of(self)
+            for sock in list(net.sockets):
+                if group in sock.groups and (net is self or (sock.hears_all and number != UNKNOWN)):
+                    sock.deliver(packed, None if number == UNKNOWN else number)
 
     def announce_link(self, device: Device, change: int = 0, kind: int = n.RTM_NEWLINK) -> None:
         """rtmsg_ifinfo(): send a message to the group of links. Header pid and seq are 0 whatever its cause.

@@ -56,7 +56,9 @@ class SimSocket:
         self.limit = DEFAULT_BUFFER
         self._strict = False
         self._server = server
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[tuple[bytes, int | None]] = deque()
+        self.hears_all = False
+        self.nsid: int | None = None
         self._held = 0
         self._overrun = False
         self._congested = False
@@ -75,6 +77,14 @@ class SimSocket:
     def set_receive_buffer(self, size: int) -> None:
         """SO_RCVBUF in bytes, doubled as the kernel does it."""
         self.limit = max(2 * size, LEAST_CHARGE)
+
+    def listen_all(self, on: bool = True) -> None:
+        """NETLINK_LISTEN_ALL_NSID: hear the groups of every namespace that has a number here.
+
+        `nsid` is then the number of the namespace that the last datagram was about, as its ancillary data tell; None
+        for one that has no number.
+        """
+        self.hears_all = on
 
     async def send(self, datagram: bytes) -> None:
         """Process a datagram's messages one by one, going on after an error."""
@@ -121,22 +131,22 @@ class SimSocket:
         """Whether the kernel has told something that its reader has not read."""
         return bool(self._queue) or self._overrun
 
-    def deliver(self, message: bytes) -> None:
+    def deliver(self, message: bytes, nsid: int | None = None) -> None:
         """Queue a datagram, or note the overrun."""
         if self._congested or self._held > self.limit:
             self._overrun = self._overrun or not self._congested
             self._congested = True
         else:
-            self._push(message)
+            self._push(message, nsid)
         self._readers.unpark()
 
-    def _push(self, datagram: bytes) -> None:
-        self._queue.append(datagram)
+    def _push(self, datagram: bytes, nsid: int | None = None) -> None:
+        self._queue.append((datagram, nsid))
         self._held += _charge(datagram)
         self._readers.unpark()
 
     def _take(self) -> bytes:
-        datagram = self._queue.popleft()
+        datagram, self.nsid = self._queue.popleft()
         self._held -= _charge(datagram)
         if not self._queue:
             self._congested = False
