@@ -208,7 +208,7 @@ class Driver:
     """The engine and its surroundings. `now` is the moment that the engine is told."""
 
     namespaces: Namespaces
-    state: LinksState = field(default_factory=lambda: LinksState(IDENTITY))
+    state: LinksState = field(default_factory=lambda: LinksState(IDENTITY, renames_live=True))
     now: float = 1000.0
     signals: list[str] = field(default_factory=list)
     """The signals so far: their kind, the end, and the reason."""

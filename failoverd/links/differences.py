@@ -42,12 +42,16 @@ TENTATIVE = "address-tentative"
 
 def differences(sight: Sight, end: End, place: Place, device: Device) -> Iterator[Request]:
     """Yield the requests that this device needs, in their order."""
-    link, i = device.link, device.link.ifindex
+    link, i, is_up = device.link, device.link.ifindex, device.link.up
     if end.kind != EXISTING:
         mark = sight.identity.mark(end.name)
         if sight.pictures[place].named(mark) is None:
             yield AddAltname(i, mark)
         if link.name != end.device:
+            if is_up and not sight.renames_live:
+                # What it loses by that is found missing by the next look.
+                is_up = False
+                yield SetUp(i, up=False)
             yield Rename(i, end.device)
         if end.options is not None and link.info != end.options:
             yield ChangeLink(i, end.options)
@@ -59,7 +63,7 @@ def differences(sight: Sight, end: End, place: Place, device: Device) -> Iterato
     yield from (DropRoute(one) for one in surplus_routes(end, i, device.routes))
     yield from (DropAddress(one) for one in surplus_addresses(end, i, device.addresses))
     yield from (AddAddress(one) for one in missing_addresses(end, i, device.addresses))
-    if link.up != end.up:
+    if is_up != end.up:
         yield SetUp(i, up=end.up)
     if end.up:
         yield from (AddRoute(one) for one in missing_routes(end, i, device.routes))

@@ -32,6 +32,9 @@ class Sight:
     released: frozenset[str] = frozenset()
     """Ends that the administrator has taken out of failoverd's care."""
 
+    renames_live: bool = False
+    """Whether the kernel renames a device that is up, as from Linux 6.2 on."""
+
     def place_of(self, end: End) -> Place | Absent | None:
         """Return the namespace that an end belongs into; None while that is not known."""
         return self.places.get(end.namespace)

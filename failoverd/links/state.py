@@ -65,6 +65,8 @@ class LinksState:
     """The longest wait for another try, in seconds."""
     going_wait: float = 2.0
     """How long those have that are told before a device is deleted, in seconds."""
+    renames_live: bool = False
+    """Whether the kernel renames a device that is up, as from Linux 6.2 on."""
     declared: Declared = field(default_factory=lambda: NOTHING)
     has_spoken: bool = False
     """Whether the source of the declarations has spoken. Until then nothing is an orphan."""
@@ -88,7 +90,8 @@ class LinksState:
     def sight(self) -> Sight:
         """Return what a judgement is made from."""
         released = frozenset(self.released)
-        return Sight(self.identity, self.declared, self.places, self.pictures, self.masters, released)
+        seen = (self.declared, self.places, self.pictures, self.masters, released, self.renames_live)
+        return Sight(self.identity, *seen)
 
     def memory(self, name: str) -> Memory:
         """Return what is remembered of an end."""

@@ -40,12 +40,12 @@ def tell(state: LinksState, findings: Mapping[str, Finding], now: float, clock: 
     for name, finding in findings.items():
         end, memory = state.declared[name], state.memory(name)
         before, after = state.statuses.get(name), _status(end, finding, memory, now, clock)
+        if before is not None and before.ifindex and _device(before) != _device(after):
+            after = _not_gone_yet(before, after, memory)
         if before is not None and before.state is after.state and before.reason == after.reason:
             after = replace(after, since=before.since)
-        if before is not None and after.reason in UNKNOWN:
-            after = replace(after, ifindex=before.ifindex)
         state.statuses[name] = after
-        if before is not None and before.ifindex and before.ifindex != after.ifindex:
+        if before is not None and before.ifindex and _device(before) != _device(after):
             actions += _gone(before, memory)
         memory.was_ready |= after.state is LinkState.READY
         kind = SIGNALS.get(after.state)
@@ -53,6 +53,20 @@ def tell(state: LinksState, findings: Mapping[str, Finding], now: float, clock: 
             memory.told = after.state, after.reason
             actions.append(Tell(_signal(kind, after)))
     return actions
+
+
+def _not_gone_yet(before: LinkStatus, after: LinkStatus, memory: Memory) -> LinkStatus:
+    """Return what is to be said of an end while the device that it had is still there, or may be."""
+    if after.reason in UNKNOWN:
+        return replace(after, ifindex=before.ifindex)
+    if memory.going_until is not None:
+        return replace(before, state=LinkState.REMOVING, reason="", detail=after.detail, since=after.since)
+    return after
+
+
+def _device(status: LinkStatus) -> tuple[str, int]:
+    """Return what tells one device from another. Anew, it may get the same ifindex in another namespace."""
+    return status.namespace, status.ifindex
 
 
 def leaving(state: LinksState, names: set[str], clock: float) -> list[LinksAction]:

@@ -29,7 +29,7 @@ class LinkState(Enum):
     """The kernel refuses it; it is tried again."""
 
     REMOVING = "removing"
-    """It is no longer declared, and on its way out."""
+    """Its device is on the way out: it is no longer declared, or something that it needs is gone."""
 
     RELEASED = "released"
     """The administrator has taken it out of failoverd's care; the device stays."""

@@ -167,10 +167,10 @@ def test_the_end_of_a_namespace_takes_the_pair_and_it_waits_again() -> None:
     driver.look_again()
     assert driver.states() == {"web-ct": "pending namespace-absent", "web-host": "pending namespace-absent"}
     assert driver.signals[-4:] == [
-        "LinkGone web-host",
-        "LinkPending web-host namespace-absent",
         "LinkGone web-ct",
         "LinkPending web-ct namespace-absent",
+        "LinkGone web-host",
+        "LinkPending web-host namespace-absent",
     ]
 
 
