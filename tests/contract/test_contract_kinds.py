@@ -9,8 +9,9 @@ from worlds import Stage, contract, needs
 
 from failoverd.kinds import Bond, Bridge, Dummy, Info, Ipvlan, Macvlan, NewDevice, Veth, VethPair, Vlan, Vrf
 from failoverd.kinds.ipvlan import L2, L3
-from failoverd.kinds.macvlan import BRIDGE, VEPA
-from failoverd.model.requests import CreateLink
+from failoverd.kinds.macvlan import BRIDGE, PASSTHRU, VEPA
+from failoverd.model.declared import Options
+from failoverd.model.requests import ChangeLink, CreateLink
 from failoverd.netlink.frames import split
 from failoverd.netlink.links import read_link
 from failoverd.netlink.requests import write_request
@@ -162,6 +163,34 @@ async def test_a_macvlan(stage: Stage) -> None:
         (NewDevice("mv2", mtu=1501, lower=nic), Macvlan(BRIDGE), errno.EINVAL),
     ):
         assert (await stage.client.refused(make(stage, CreateLink(new, asked))))[0] == number
+
+
+async def change(stage: Stage, index: int, info: Options) -> None:
+    """Have the kernel change the options of one that is there."""
+    (message,) = split(write_request(ChangeLink(index, info), 0))
+    await stage.client.ask(message.type, message.flags, message.payload)
+
+
+@needs("macvlan")
+@contract
+async def test_the_mode_of_a_macvlan_is_changed_in_place(stage: Stage) -> None:
+    nic = await stage.nic("nic0")
+    made = await make(stage, CreateLink(NewDevice("mv0", lower=nic), Macvlan(BRIDGE)))
+    await change(stage, made.index, Macvlan(VEPA))
+    assert await info(stage, made.index) == Macvlan(VEPA)
+    for mode in (PASSTHRU, 3):
+        assert (await stage.client.refused(change(stage, made.index, Macvlan(mode))))[0] == errno.EINVAL
+    assert await info(stage, made.index) == Macvlan(VEPA)
+
+
+@needs("ipvlan")
+@contract
+async def test_the_mode_of_an_ipvlan_is_changed_in_place(stage: Stage) -> None:
+    nic = await stage.nic("nic0")
+    ends = [await make(stage, CreateLink(NewDevice(name, lower=nic), Ipvlan(L2))) for name in ("iv0", "iv1")]
+    await change(stage, ends[0].index, Ipvlan(L3))
+    assert [await info(stage, end.index) for end in ends] == [Ipvlan(L3)] * 2
+    assert (await stage.client.refused(change(stage, ends[0].index, Ipvlan(7))))[0] == errno.EINVAL
 
 
 @needs("macvlan")

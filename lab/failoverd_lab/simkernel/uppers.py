@@ -15,7 +15,7 @@ from failoverd_lab.simkernel.net import Event, LinkKind, Net
 from failoverd_lab.simkernel.state import Device, Refused
 
 MACVLAN_MODES = (1, 2, 4, 8, 16)
-MACVLAN_MODE_VEPA = 2
+MACVLAN_MODE_VEPA, MACVLAN_MODE_PASSTHRU = 2, 8
 IPVLAN_MODE_L3, IPVLAN_MODE_MAX = 1, 3
 IP6_MAX_MTU = 65575
 
@@ -35,6 +35,10 @@ def _lower(net: Net, kind: str, attrs: dict[int, bytes]) -> Device:
     if lower.kind == kind and lower.lower is not None:
         lower = lower.lower
     return lower
+
+
+def _numbers(data: bytes) -> dict[int, int]:
+    return {place: wire.number(value) for place, value in wire.table(data).items()}
 
 
 def _stand_on(net: Net, device: Device, lower: Device, attrs: dict[int, bytes]) -> None:
@@ -59,12 +63,25 @@ class Macvlan(LinkKind):
 
     def create(self, net: Net, device: Device, attrs: dict[int, bytes], data: bytes) -> None:
         """See LinkKind."""
-        asked = {place: wire.number(value) for place, value in wire.table(data).items()}
-        mode, flags = asked.get(n.IFLA_MACVLAN_MODE, MACVLAN_MODE_VEPA), asked.get(n.IFLA_MACVLAN_FLAGS, 0)
-        if mode not in MACVLAN_MODES or flags & ~1:
-            raise Refused(errno.EINVAL)
+        mode, flags = self._asked(data, MACVLAN_MODE_VEPA, 0)
         _stand_on(net, device, _lower(net, self.name, attrs), attrs)
         device.options = [wire.u32(n.IFLA_MACVLAN_MODE, mode), wire.u16(n.IFLA_MACVLAN_FLAGS, flags)]
+
+    def change(self, _net: Net, device: Device, data: bytes) -> None:
+        """macvlan_changelink(). A device does not become passthru, and does not cease to be it."""
+        old = _numbers(wire.join(device.options))
+        mode, flags = self._asked(data, old[n.IFLA_MACVLAN_MODE], old[n.IFLA_MACVLAN_FLAGS])
+        if (mode == MACVLAN_MODE_PASSTHRU) != (old[n.IFLA_MACVLAN_MODE] == MACVLAN_MODE_PASSTHRU):
+            raise Refused(errno.EINVAL)
+        device.options = [wire.u32(n.IFLA_MACVLAN_MODE, mode), wire.u16(n.IFLA_MACVLAN_FLAGS, flags)]
+
+    def _asked(self, data: bytes, mode: int, flags: int) -> tuple[int, int]:
+        """Return what is asked for, after macvlan_validate(); `mode` and `flags` are what it is without that."""
+        asked = _numbers(data)
+        mode, flags = asked.get(n.IFLA_MACVLAN_MODE, mode), asked.get(n.IFLA_MACVLAN_FLAGS, flags)
+        if mode not in MACVLAN_MODES or flags & ~1:
+            raise Refused(errno.EINVAL)
+        return mode, flags
 
     def set_mtu(self, _net: Net, device: Device, mtu: int) -> None:
         """macvlan_change_mtu()."""
@@ -79,14 +96,24 @@ class Ipvlan(LinkKind):
 
     def create(self, net: Net, device: Device, attrs: dict[int, bytes], data: bytes) -> None:
         """ipvlan_link_new(). It has the lower device's MAC, whatever was asked for; all on one device have one mode."""
-        asked = {place: wire.number(value) for place, value in wire.table(data).items()}
-        mode, flags = asked.get(n.IFLA_IPVLAN_MODE, IPVLAN_MODE_L3), asked.get(n.IFLA_IPVLAN_FLAGS, 0)
-        if mode >= IPVLAN_MODE_MAX or flags & ~3 or flags == 3:
-            raise Refused(errno.EINVAL)
         lower = _lower(net, self.name, attrs)
         _stand_on(net, device, lower, attrs)
         device.mac, device.assigned = lower.mac, "stolen"
-        for end in (device, *net.uppers_of(lower, self.name)):
+        self._set(device, data, IPVLAN_MODE_L3, 0)
+
+    def change(self, _net: Net, device: Device, data: bytes) -> None:
+        """ipvlan_nl_changelink()."""
+        old = _numbers(wire.join(device.options))
+        self._set(device, data, old[n.IFLA_IPVLAN_MODE], old[n.IFLA_IPVLAN_FLAGS])
+
+    def _set(self, device: Device, data: bytes, mode: int, flags: int) -> None:
+        """Set what is asked for, after ipvlan_nl_validate(), on all that stand on one device."""
+        asked = _numbers(data)
+        mode, flags = asked.get(n.IFLA_IPVLAN_MODE, mode), asked.get(n.IFLA_IPVLAN_FLAGS, flags)
+        if mode >= IPVLAN_MODE_MAX or flags & ~3 or flags == 3:
+            raise Refused(errno.EINVAL)
+        others = device.net.uppers_of(device.lower, self.name) if device.lower is not None else ()
+        for end in (device, *others):
             end.options = [wire.u16(n.IFLA_IPVLAN_MODE, mode), wire.u16(n.IFLA_IPVLAN_FLAGS, flags)]
 
     def set_mac(self, _net: Net, _device: Device, _mac: bytes) -> None:
