@@ -209,13 +209,13 @@ MUTANTS = (
         "a drained VF carries",
     ),
     Mutant(
-        "guard-sets-nothing-up", f"{CORE}/slave_guard.py",
-        "        if now < since + GRACE or pair.work.is_blocked([request], now):\n            continue\n",
-        "        continue\n",
+        "guard-sets-nothing-up", f"{CORE}/slave_repairs.py",
+        "        pair.guard.lifted(ifindex)\n        if not pair.work",
+        "        continue\n        if not pair.work",
         "a slave that is set down stays so",
     ),
     Mutant(
-        "guard-takes-nothing-off", f"{CORE}/slave_guard.py",
+        "guard-takes-nothing-off", f"{CORE}/slave_repairs.py",
         "    return undone or _let_go(state, pair, found, now)\n",
         "    return undone\n",
         "a slave whose permanent MAC is another pair's is kept",

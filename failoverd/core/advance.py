@@ -18,7 +18,7 @@ from failoverd.core.orders import rename
 from failoverd.core.paths import stand
 from failoverd.core.reasons import lost_text, settled_state
 from failoverd.core.situations import found_pair, is_wanted, situation, udev_deadline
-from failoverd.core.slave_guard import entering, lift, undo
+from failoverd.core.slave_repairs import entering, lift, undo
 from failoverd.core.state import SELDOM, PairState, State
 from failoverd.core.switch import switch, update_timers
 from failoverd.model.actions import Action, DropJournal, Emit, FetchInet, KeepLost, Remember, SaveJournal, Say
