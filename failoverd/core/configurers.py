@@ -22,7 +22,7 @@ READING = 5.0
 
 def awaited(state: State, pair: PairState, nic: Link, name: str, actions: list[Action], now: float) -> float | None:
     """Return until when to wait for the answer for this NIC, before a bond called `name` is made; None for no wait."""
-    if not pair.datapath.needs_bonding or pair.move.journal is not None or nic.ifindex in state.configurers:
+    if not pair.datapath.makes_bond or pair.move.journal is not None or nic.ifindex in state.configurers:
         return None
     if nic.ifindex not in state.reading:
         state.reading[nic.ifindex] = now + READING

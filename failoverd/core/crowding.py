@@ -102,7 +102,7 @@ def seen(pair: PairState, hanging: Mapping[int, str], now: float) -> None:
     """Take in a close look at the NIC, made for this or before a join."""
     pair.obstacles.checked |= hanging.keys()
     pair.obstacles.crowded |= {i for i, thing in hanging.items() if thing}
-    if not pair.datapath.needs_bonding:
+    if not pair.datapath.moves_configuration:
         pair.obstacles.unbondable |= {i: obstacle(thing) for i, thing in hanging.items() if thing}
     pair.obstacles.checks = tuple(at for at in pair.obstacles.checks if at > now or not hanging)
 

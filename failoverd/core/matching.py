@@ -59,7 +59,7 @@ def rejudge(state: State, macs: Iterable[str] | None = None) -> None:
         return
     nearby = neighbourhood(state, wanted)
     kept = {ifindex: mac for mac in wanted if (ifindex := kept_nic(state, mac))}
-    found = judge(nearby, state.config.pairing, lambda nic: not chosen(state, nic).needs_bonding, kept)
+    found = judge(nearby, state.config.pairing, lambda nic: not chosen(state, nic).moves_configuration, kept)
     judged = state.judgements
     for mac in wanted:
         judged.forget(mac)
@@ -104,7 +104,7 @@ def _settle(state: State, mac: str, pair: Pair) -> None:
         return
     by = joined_by(state, pair)
     known.datapath = by or chosen(state, state.links[pair.nic])
-    if not known.datapath.needs_bonding:
+    if not known.datapath.moves_configuration:
         # The bond that could not be had is gone, and nothing of it is left to undo.
         known.move.try_anew()
     if by is None and (why := left_unjoined_reason(state, known, pair)):

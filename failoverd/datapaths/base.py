@@ -29,9 +29,13 @@ class Datapath(ABC):
     name: ClassVar[str]
     """The name in the configuration and in `failoverctl`."""
     moves_configuration: ClassVar[bool] = True
-    """Whether the paravirtual NIC's configuration is moved to a master of its own, and back."""
-    needs_bonding: ClassVar[bool] = False
-    """Whether the kernel's bonding driver joins the pair. Then anything that a bond would cut off is in the way."""
+    """Whether the paravirtual NIC's configuration is moved to a master of its own, and back. Then the NIC becomes a
+    slave, and anything that a slave's traffic would not reach is in the way.
+    """
+    makes_bond: ClassVar[bool] = False
+    """Whether the master is a bond: a kernel without bonding, or a network manager that cannot follow to a bond, rules
+    this datapath out.
+    """
     chooses: ClassVar[str] = ""
     """What chooses the slave that carries, in words, where it is not failoverd."""
     names_devices: ClassVar[bool] = True

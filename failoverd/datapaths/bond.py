@@ -23,7 +23,7 @@ class BondDatapath(Datapath):
     """See failoverd.datapaths.base.Datapath."""
 
     name = "bond"
-    needs_bonding = True
+    makes_bond = True
     announces = True
 
     def has_joined(self, pair: Pair, is_touched: bool) -> bool:
