@@ -58,8 +58,8 @@ class Property:
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
-    """A signal and its arguments."""
+class BusSignal:
+    """A signal as D-Bus has it, and its arguments; what failoverd itself tells is a model.signals.Signal."""
 
     name: str
     doc: str
@@ -74,7 +74,7 @@ class Interface:
     doc: str
     methods: tuple[Method, ...] = ()
     properties: tuple[Property, ...] = ()
-    signals: tuple[Signal, ...] = ()
+    signals: tuple[BusSignal, ...] = ()
 
     def method(self, name: str) -> Method | None:
         """Return the method with this name, None for none."""
@@ -84,7 +84,7 @@ class Interface:
         """Return the property with this name, None for none."""
         return next((found for found in self.properties if found.name == name), None)
 
-    def signal(self, name: str) -> Signal:
+    def signal(self, name: str) -> BusSignal:
         """Return the signal with this name, which has to exist."""
         return next(signal for signal in self.signals if signal.name == name)
 

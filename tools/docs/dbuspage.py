@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from failoverd.bus.interfaces import Arg, Interface, Method, Signal
+from failoverd.bus.interfaces import Arg, BusSignal, Interface, Method
 from failoverd.daemon.dbus.errors import ERRORS
 from failoverd.daemon.dbus.interfaces import ERROR, INTERFACES
 
@@ -94,7 +94,7 @@ def _method(method: Method) -> Iterator[str]:
         yield from ("", "Errors: " + ", ".join(f"`{ERROR}.{name}`" for name in method.errors))
 
 
-def _signal(signal: Signal) -> Iterator[str]:
+def _signal(signal: BusSignal) -> Iterator[str]:
     yield from ("", f"### Signal {signal.name}({_args(signal.args)})", "", *textwrap.wrap(signal.doc, WIDTH))
     yield from _described(signal.args)
 

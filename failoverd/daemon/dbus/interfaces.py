@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from failoverd.bus.interfaces import Arg, Interface, Method, Property, Signal
+from failoverd.bus.interfaces import Arg, BusSignal, Interface, Method, Property
 from failoverd.core.document import DAEMON, LAST_FAILOVER, NIC
 from failoverd.core.document import MASTER as MASTER_FACTS
 from failoverd.core.document import SLAVE as SLAVE_FACTS
@@ -41,9 +41,9 @@ def _properties(table: Table[Any]) -> tuple[Property, ...]:
     return tuple(Property(camel(row.key), row.type.signature, _doc(row), row.constant) for row in table.rows)
 
 
-def _signals(interface: str) -> tuple[Signal, ...]:
+def _signals(interface: str) -> tuple[BusSignal, ...]:
     return tuple(
-        Signal(member.name, told.text, tuple(Arg(row.key, row.type.signature, _doc(row)) for row in rows))
+        BusSignal(member.name, told.text, tuple(Arg(row.key, row.type.signature, _doc(row)) for row in rows))
         for told in SIGNALS.values()
         for member, rows in members(told)
         if member.interface == interface
