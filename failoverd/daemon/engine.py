@@ -28,9 +28,9 @@ from failoverd.core.state import State, is_settled
 from failoverd.core.step import step
 from failoverd.daemon.background import Background
 from failoverd.daemon.kernel_queue import KernelQueue
+from failoverd.daemon.nic_waits import NicWaits
 from failoverd.daemon.perform import Performer
 from failoverd.daemon.ports import Ports, recall
-from failoverd.daemon.udev_wait import UdevWait
 from failoverd.model.actions import Action
 from failoverd.model.events import Ending, Event, TimePassed
 
@@ -64,7 +64,7 @@ class Engine:
         self._nap = trio.CancelScope()
         self._is_times_turn = True
         self._performer: Performer
-        self._udev_wait = UdevWait(ports)
+        self._nic_waits = NicWaits(ports)
         self.stepped = trio.Event()
         """Set when the present turn, or else the next one, is over; then a new trio.Event replaces it."""
 
@@ -86,7 +86,7 @@ class Engine:
                 ports.read_mode,
             )
             self._performer = Performer(
-                self.state, ports, self._kernel, background, self._udev_wait, self.udev_spoke, self.tell
+                self.state, ports, self._kernel, background, self._nic_waits, self.udev_spoke, self.tell
             )
             heard_of_names = trio.Event()
             nursery.start_soon(self._ask_for_names, heard_of_names)
@@ -117,7 +117,7 @@ class Engine:
         """Return whether the start has nothing left to wait for. A device that udev has given up is waited for no
         longer than the plan waits."""
         since, patience = self.state.asked, self.state.config.join.udev_wait
-        is_waiting = any(trio.current_time() < since.get(i, -math.inf) + patience for i in self._udev_wait.new)
+        is_waiting = any(trio.current_time() < since.get(i, -math.inf) + patience for i in self._nic_waits.new)
         return self._ports.is_udev_idle() and not is_waiting and is_settled(self.state)
 
     async def tell(self, what: Event | Input | Command) -> None:
@@ -147,7 +147,7 @@ class Engine:
         If the queue is full, the check happens at udev's next message, or the device's deadline passes.
         """
         with contextlib.suppress(trio.WouldBlock):
-            for event in self._udev_wait.look(self.state, trio.current_time()):
+            for event in self._nic_waits.look(self.state, trio.current_time()):
                 self._send_event.send_nowait(event)
                 self._nap.cancel()
 
@@ -180,7 +180,7 @@ class Engine:
             await self._step(event)
         for event in self._kernel.late(now, timeout) if not self._kernel.is_behind else ():
             await self._step(event)
-        if self._udev_wait.is_worth_a_look:
+        if self._nic_waits.is_worth_a_look:
             self.udev_spoke()
         await self._kernel.flush()
         self._ports.on_step(self.state)

@@ -39,6 +39,7 @@ from failoverd.daemon.hanging import hanging
 from failoverd.daemon.hooks import Hooks
 from failoverd.daemon.inventory import Inventory, load_picture, roles_of
 from failoverd.daemon.last_good_config import LastGoodConfig
+from failoverd.daemon.nic_waits import hold
 from failoverd.daemon.notify import Notifier, sentence, watchdog_period
 from failoverd.daemon.onlyone import only_one, say_who_we_are
 from failoverd.daemon.paths import Paths, StartError
@@ -47,7 +48,6 @@ from failoverd.daemon.reading import NoBond, Reading, read_in_thread
 from failoverd.daemon.records import Records
 from failoverd.daemon.reload import reload_configuration
 from failoverd.daemon.store import DiskStore
-from failoverd.daemon.udev_wait import hold
 from failoverd.model.signals import Signal
 from failoverd.netlink.announce import announce
 from failoverd.netlink.devices import Devices, read_mode

@@ -14,8 +14,8 @@ from failoverd.core.state import State
 from failoverd.daemon.background import Background, Tell
 from failoverd.daemon.keeping import JournalNotKeptError, MarksNotKeptError, keep
 from failoverd.daemon.kernel_queue import KernelQueue
+from failoverd.daemon.nic_waits import NicWaits
 from failoverd.daemon.ports import Ports
-from failoverd.daemon.udev_wait import UdevWait
 from failoverd.model.actions import (
     Action,
     Announce,
@@ -58,7 +58,7 @@ class Performer:
         ports: Ports,
         kernel: KernelQueue,
         background: Background,
-        udev_wait: UdevWait,
+        nic_waits: NicWaits,
         udev_spoke: Callable[[], None],
         tell: Tell,
     ) -> None:
@@ -66,7 +66,7 @@ class Performer:
         self._ports = ports
         self._kernel = kernel
         self._background = background
-        self._udev_wait = udev_wait
+        self._nic_waits = nic_waits
         self._udev_spoke = udev_spoke
         self._tell = tell
         self.wake = math.inf
@@ -112,7 +112,7 @@ class Performer:
             case FetchInet() | AskConfigurer() | AskMode() | Announce() | ProbePaths():
                 self._background.do(action, self._tell)
             case AskUdev() | AskLetGo():
-                self._udev_wait.ask(action)
+                self._nic_waits.ask(action)
                 self._udev_spoke()
             case (
                 SaveJournal()

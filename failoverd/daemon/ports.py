@@ -24,7 +24,7 @@ from failoverd.netlink.transport import Transport
 log = logging.getLogger("failoverd")
 
 Hold = Literal["none", "down", "firm"]
-"""The network manager has released a NIC, has recorded it as down, or manages it (udev_wait.py)."""
+"""The network manager has released a NIC, has recorded it as down, or manages it (nic_waits.py)."""
 
 
 Found = TypeVar("Found")

@@ -12,8 +12,8 @@ from test_daemon_engine import FIRST, Machine, joined, on_a_machine
 from failoverd.config.spec import Config
 from failoverd.core.state import State
 from failoverd.daemon.engine import RETIRING
+from failoverd.daemon.nic_waits import DOWN_FOR, NOTES, RUNNING, NicWaits, hold
 from failoverd.daemon.ports import Hold
-from failoverd.daemon.udev_wait import DOWN_FOR, NOTES, RUNNING, UdevWait, hold
 from failoverd.model.actions import AskLetGo
 from failoverd.model.events import LetGo
 from failoverd.netlink.udev import Udev
@@ -83,12 +83,12 @@ def test_a_note_that_cannot_be_read_says_nothing(root: Path) -> None:
     assert held(root) == "none"
 
 
-def waits(machine: Machine, *found: Hold) -> UdevWait:
+def waits(machine: Machine, *found: Hold) -> NicWaits:
     """A patience whose NIC 7 is held like that, look by look."""
     holds = iter(found)
-    udev_wait = UdevWait(replace(machine.engine._ports, hold=lambda _ifindex: next(holds)))
-    udev_wait.ask(AskLetGo(7))
-    return udev_wait
+    nic_waits = NicWaits(replace(machine.engine._ports, hold=lambda _ifindex: next(holds)))
+    nic_waits.ask(AskLetGo(7))
+    return nic_waits
 
 
 def test_one_that_is_noted_as_down_may_yet_become_unmanaged() -> None:
@@ -96,11 +96,11 @@ def test_one_that_is_noted_as_down_may_yet_become_unmanaged() -> None:
     state = State(Config(), held_on={7: 10.0})
 
     async def body(machine: Machine) -> None:
-        udev_wait = waits(machine, "down", "down", "firm", "down", "down", "down")
+        nic_waits = waits(machine, "down", "down", "firm", "down", "down", "down")
         times = (1.0, 1.4, 1.45, 1.5, 1.5 + DOWN_FOR - 0.01)
-        assert [list(udev_wait.look(state, now)) for now in times] == [[], [], [], [], []]
-        assert list(udev_wait.look(state, 1.5 + DOWN_FOR)) == [LetGo(7)]
-        assert not udev_wait.is_worth_a_look
+        assert [list(nic_waits.look(state, now)) for now in times] == [[], [], [], [], []]
+        assert list(nic_waits.look(state, 1.5 + DOWN_FOR)) == [LetGo(7)]
+        assert not nic_waits.is_worth_a_look
 
     on_a_machine(body)
 
@@ -109,11 +109,11 @@ def test_nothing_is_looked_at_when_the_time_is_over() -> None:
     state = State(Config(), held_on={7: 10.0})
 
     async def body(machine: Machine) -> None:
-        udev_wait = waits(machine, "firm")
-        assert list(udev_wait.look(state, 9.9)) == []
-        assert udev_wait.is_worth_a_look
-        assert list(udev_wait.look(state, 10.0)) == []
-        assert not udev_wait.is_worth_a_look
+        nic_waits = waits(machine, "firm")
+        assert list(nic_waits.look(state, 9.9)) == []
+        assert nic_waits.is_worth_a_look
+        assert list(nic_waits.look(state, 10.0)) == []
+        assert not nic_waits.is_worth_a_look
 
     on_a_machine(body)
 
@@ -123,9 +123,9 @@ def test_what_is_not_taken_is_found_again() -> None:
     state = State(Config(), held_on={7: 10.0})
 
     async def body(machine: Machine) -> None:
-        udev_wait = waits(machine, "none", "none")
-        assert next(udev_wait.look(state, 1.0)) == LetGo(7)
-        assert list(udev_wait.look(state, 1.0)) == [LetGo(7)]
+        nic_waits = waits(machine, "none", "none")
+        assert next(nic_waits.look(state, 1.0)) == LetGo(7)
+        assert list(nic_waits.look(state, 1.0)) == [LetGo(7)]
 
     on_a_machine(body)
 

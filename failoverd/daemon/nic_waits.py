@@ -53,7 +53,7 @@ def hold(udev: Udev, ifindex: int, root: Path = Path("/")) -> Hold:
     return "none" if "ADMIN_STATE=unmanaged" in lines else "down" if "OPER_STATE=off" in lines else "firm"
 
 
-class UdevWait:
+class NicWaits:
     """The devices that the engine waits for."""
 
     def __init__(self, ports: Ports) -> None:
