@@ -174,7 +174,14 @@ def test_a_socket_that_fails_between_two_questions_is_opened_anew(caplog: pytest
 
 
 def test_nothing_of_it_is_loaded_before_the_first_question() -> None:
-    heavy = ("failoverd.daemon.picture", "failoverd.inventory.stock", "failoverd.netlink.inventory")
+    rooms = (
+        "daemon.picture",
+        "daemon.inventory_look",
+        "daemon.inventory_answers",
+        "inventory.stock",
+        "netlink.inventory",
+    )
+    heavy = tuple(f"failoverd.{room}" for room in rooms)
     command = (
         f"import sys, failoverd.cli.daemon, failoverd.daemon.main; sys.exit(any(n in sys.modules for n in {heavy}))"
     )

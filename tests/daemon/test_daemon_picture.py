@@ -20,9 +20,7 @@ from privatenet import private_net
 from failoverd.daemon import picture as module
 from failoverd.daemon.leases import LEASES
 from failoverd.daemon.picture import Picture, open_picture
-from failoverd.inventory.facts import Interface
-from failoverd.netlink.frames import Message, NetlinkError
-from failoverd.netlink.inventory import FILTER, GROUPS, read_interface
+from failoverd.netlink.inventory import FILTER, GROUPS
 from failoverd.netlink.transport import KernelSocket
 
 OPEN = partial(KernelSocket.open, strict=True)
@@ -471,22 +469,6 @@ def test_what_cannot_be_read_is_looked_at_again() -> None:
         assert picture.stock.stale.everything
         assert [row["name"] for row in (await ask())["interfaces"]] == ["lo"]
 
-    with_picture(body)
-
-
-@private_net
-def test_one_that_cannot_be_read_is_left_out_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def body(_picture: Picture, ask: Ask) -> None:
-        def read(message: Message) -> Interface:
-            found = read_interface(message)
-            if found.name == "v0":
-                raise NetlinkError("odd")
-            return found
-
-        monkeypatch.setattr(module, "read_interface", read)
-        assert [row["name"] for row in (await ask())["interfaces"]] == ["lo", "v1"]
-
-    batch("link add v0 type veth peer name v1\n")
     with_picture(body)
 
 
