@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import TypeVar
@@ -17,7 +18,7 @@ from failoverd.inventory.facts import DefaultRoute, IpAddress
 from failoverd.inventory.gateways import resolved
 from failoverd.inventory.stock import Stale, Stock
 from failoverd.netlink.fetch import dump
-from failoverd.netlink.frames import Message, NetlinkError
+from failoverd.netlink.frames import NLMSG_ERROR, Message, NetlinkError, read_error, split
 from failoverd.netlink.inet import RTM_NEWADDR, RTM_NEWROUTE
 from failoverd.netlink.inventory import (
     FAMILIES,
@@ -32,6 +33,7 @@ from failoverd.netlink.inventory import (
     read_nexthop,
 )
 from failoverd.netlink.links import RTM_NEWLINK
+from failoverd.netlink.requests import get_link
 from failoverd.netlink.transport import Transport
 
 log = logging.getLogger("failoverd")
@@ -55,8 +57,11 @@ class Look:
 
     async def at(self, stale: Stale) -> None:
         """Look at the stale parts. Raises OSError, NetlinkError, InterruptedDumpError."""
-        if stale.everything:
+        if stale.everything or len(stale.links) > FEW:
             await self._at_links()
+        else:
+            for ifindex in sorted(stale.links):
+                await self._at_link(ifindex)
         if stale.everything or len(stale.addresses) > FEW:
             await self._at_addresses(0)
         else:
@@ -79,6 +84,24 @@ class Look:
             self._stock.see(interface)
             if number % SLICE == 0:
                 await trio.lowlevel.checkpoint()
+
+    async def _at_link(self, ifindex: int) -> None:
+        """Look at one interface. One that is gone has an event of its own."""
+        self._seq += 1
+        await self._asking.send(get_link(ifindex, self._seq))
+        while True:
+            for message in split(await self._asking.recv()):
+                if message.seq != self._seq:
+                    continue
+                if message.type == NLMSG_ERROR:
+                    number, words = read_error(message)
+                    if number and number not in NOT_THERE:
+                        raise OSError(number, words or os.strerror(number))
+                    return
+                try:
+                    self._stock.see(read_interface(message))
+                except NetlinkError as error:
+                    log.warning(UNREAD, error)
 
     async def _at_addresses(self, ifindex: int) -> None:
         """Look at the addresses of one interface, or with 0 of all."""

@@ -20,7 +20,8 @@ TUNNELS = frozenset(
     ("erspan", "gre", "gretap", "ip6erspan", "ip6gre", "ip6gretap", "ip6tnl", "ipip", "sit", "vti", "vti6")
 )
 """Kinds whose MTU the kernel may set after it has told of a new one, without telling again (net/ipv4/ip_tunnel.c,
-ip_tunnel_init_net, for the device that a tunnel's module makes).
+ip_tunnel_init_net, for each device that a tunnel's module makes: gre0, gretap0, erspan0). It tells and sets under one
+hold of the RTNL lock, which an answer about the link waits for: so it is asked for this link once more.
 """
 FAR = 8
 """How many masters on top of each other are followed: the kernel's own limit (net/core/dev.c, MAX_NEST_DEV)."""
@@ -62,6 +63,9 @@ class Stale:
     everything: bool = True
     """Links, addresses and routes."""
 
+    links: set[int] = field(default_factory=set)
+    """These interfaces themselves: what was told of them was not all."""
+
     addresses: set[int] = field(default_factory=set)
     """The addresses of these interfaces."""
 
@@ -71,7 +75,7 @@ class Stale:
     all_routes: bool = False
 
     def __bool__(self) -> bool:
-        return self.everything or self.all_routes or bool(self.addresses or self.routes)
+        return self.everything or self.all_routes or bool(self.links or self.addresses or self.routes)
 
 
 class Stock:
@@ -97,7 +101,7 @@ class Stock:
             self.stale.addresses.add(seen.ifindex)
             self._order = None
             if seen.kind in TUNNELS:
-                self.doubt_everything()
+                self.stale.links.add(seen.ifindex)
         elif entry.seen == seen:
             return
         before, entry.seen = entry.seen, seen
@@ -123,6 +127,7 @@ class Stock:
         self._doubt_routes(ifindex)
         self._forget_made(entry.seen, is_renamed=True)
         self._unlink(entry.seen)
+        self.stale.links.discard(ifindex)
         self.stale.addresses.discard(ifindex)
 
     def keep_only(self, ifindexes: Iterable[int]) -> None:
@@ -199,7 +204,7 @@ class Stock:
                 self.generation += 1
 
     def doubt_everything(self) -> None:
-        """Look at everything again, as events were lost, or have not told all."""
+        """Look at everything again, as events were lost."""
         self.stale.everything = True
 
     def take_stale(self) -> Stale:

@@ -242,13 +242,20 @@ def test_what_was_lost_puts_everything_in_doubt() -> None:
     assert not stock.stale
 
 
-def test_a_new_tunnel_has_everything_looked_at_once_more() -> None:
+def test_a_new_tunnel_is_looked_at_once_more_and_nothing_else() -> None:
     """The kernel sets the MTU of the one that a module makes after it has told of it."""
     stock = Stock()
     stock.take_stale()
     stock.see(link(7, "d0", kind="dummy"))
-    assert not stock.stale.everything
+    assert stock.take_stale() == Stale(everything=False, addresses={7})
     stock.see(link(8, "gre0", kind="gre", mtu=1472))
-    assert stock.take_stale().everything
+    stock.see(link(9, "gretap0", kind="gretap", mtu=1462))
+    assert stock.take_stale() == Stale(everything=False, links={8, 9}, addresses={8, 9})
     stock.see(link(8, "gre0", kind="gre", mtu=1476))
-    assert not stock.stale.everything
+    assert not stock.stale
+    stock.see(link(10, "erspan0", kind="erspan"))
+    stock.take_stale()
+    stock.stale.links.add(10)
+    assert stock.stale
+    stock.lose(10)
+    assert not stock.stale
