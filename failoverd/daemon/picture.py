@@ -28,8 +28,6 @@ from failoverd.netlink.fetch import InterruptedDumpError
 from failoverd.netlink.frames import Message, NetlinkError, split
 from failoverd.netlink.inet import RTM_NEWADDR, RTM_NEWROUTE
 from failoverd.netlink.inventory import (
-    FILTER,
-    GROUPS,
     RTM_NEWNEXTHOP,
     read_default,
     read_interface,
@@ -37,6 +35,7 @@ from failoverd.netlink.inventory import (
     read_nexthop,
     read_prefix,
 )
+from failoverd.netlink.inventory_filter import FILTER, GROUPS
 from failoverd.netlink.links import AF_UNSPEC, RTM_DELLINK, RTM_NEWLINK, head
 from failoverd.netlink.transport import KernelSocket, Transport, is_overrun
 

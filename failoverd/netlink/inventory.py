@@ -2,10 +2,6 @@
 
 Apart from the engine's own reader (links.py): the inventory needs other attributes, and of every link, and decoding
 those must not slow the engine's path.
-
-A router's table has a million routes, and each change of one is an event. So the listening socket has a filter in the
-kernel that lets only default routes pass (`FILTER`). It sees a datagram's first message, and an event is a datagram of
-its own; a dump, with many messages in one, is requested on another socket.
 """
 
 from __future__ import annotations
@@ -43,9 +39,6 @@ from failoverd.netlink.links import IFF_LOWER_UP, IFF_UP, INFO, RTM_GETLINK, hea
 RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_GETNEXTHOP = 104, 105, 106
 IFF_RUNNING = 0x40
 
-GROUPS = sum(1 << (group - 1) for group in (1, 5, 7, 9, 11, 32))
-"""RTNLGRP_LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE, NEXTHOP (linux/rtnetlink.h)."""
-
 ADDRESS, IFNAME, MTU, LINK, MASTER, OPERSTATE, LINKINFO, LINK_NETNSID = 1, 3, 4, 5, 10, 16, 18, 37
 PROP_LIST, PERM_ADDRESS, ALT_IFNAME = 52, 54, 53
 WANTED = frozenset((ADDRESS, IFNAME, MTU, LINK, MASTER, OPERSTATE, LINKINFO, LINK_NETNSID, PROP_LIST, PERM_ADDRESS))
@@ -74,36 +67,6 @@ LENGTHS = {4: socket.AF_INET, 16: socket.AF_INET6}
 BOND_MODES = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
 ARP_VALIDATE = ("none", "active", "backup", "all")
 NUMBERS = {1: struct.Struct("=B"), 2: struct.Struct("=H"), 4: struct.Struct("=I")}
-
-BPF_LDH, BPF_LDB, BPF_JEQ, BPF_RET = 0x28, 0x30, 0x15, 0x06
-EVERYTHING = 0xFFFFFFFF
-
-
-def _instruction(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
-    """struct sock_filter (linux/filter.h)."""
-    return struct.pack("=HBBI", code, yes, no, value)
-
-
-FILTER = b"".join(
-    (
-        _instruction(BPF_LDH, 4),
-        _instruction(BPF_JEQ, socket.htons(24), yes=1),
-        _instruction(BPF_JEQ, socket.htons(25), yes=0, no=8),
-        _instruction(BPF_LDB, HEADER.size + 4),
-        _instruction(BPF_JEQ, RT_TABLE_MAIN, yes=0, no=7),
-        _instruction(BPF_LDB, HEADER.size + 1),
-        _instruction(BPF_JEQ, 0, yes=4),
-        _instruction(BPF_LDB, HEADER.size),
-        _instruction(BPF_JEQ, socket.AF_INET6, yes=0, no=3),
-        _instruction(BPF_LDB, HEADER.size + 5),
-        _instruction(BPF_JEQ, RTPROT_KERNEL, yes=0, no=1),
-        _instruction(BPF_RET, EVERYTHING),
-        _instruction(BPF_RET, 0),
-    )
-)
-"""Passes RTM_NEWROUTE and RTM_DELROUTE only of table main, and there only default routes (rtm_dst_len 0) and the IPv6
-routes that the kernel makes by itself for an address. An address is reported when its duplicate address detection is
-over, but exists before (net/ipv6/addrconf.c, addrconf_dad_completed). All other messages pass. Loads are big-endian."""
 
 
 def read_interface(message: Message) -> Interface:

@@ -20,7 +20,7 @@ from privatenet import private_net
 from failoverd.daemon import picture as module
 from failoverd.daemon.leases import LEASES
 from failoverd.daemon.picture import Picture, open_picture
-from failoverd.netlink.inventory import FILTER, GROUPS
+from failoverd.netlink.inventory_filter import FILTER, GROUPS
 from failoverd.netlink.transport import KernelSocket
 
 OPEN = partial(KernelSocket.open, strict=True)
