@@ -38,9 +38,9 @@ _U32 = 0xFFFF_FFFF
 class Namespace:
     """A network namespace: exactly one of name, pid, path and container. The link waits until there is one."""
 
-    name: Annotated[
-        str | None, Key(NamespaceName(), "The namespace that `ip netns` has under this name: /run/netns/NAME.")
-    ] = None
+    name: Annotated[str | None, Key(NamespaceName(), "The namespace of this name in `ip netns`: /run/netns/NAME.")] = (
+        None
+    )
     pid: Annotated[
         int | None,
         Key(
@@ -56,12 +56,12 @@ class Namespace:
         str | None,
         Key(
             Container(),
-            "The namespace of this container. Those of a pod share one; where several that do not are found, the link "
-            "waits until one is left.",
+            "The namespace of this container. The containers of a pod share one. Where containers in several "
+            "namespaces match, the link waits until one is left.",
         ),
     ] = None
     create: Annotated[
-        bool, Key(Flag(), "Whether the namespace is made where there is none of this name. By name only.")
+        bool, Key(Flag(), "Whether failoverd makes the namespace if there is none of this name. By name only.")
     ] = False
 
 
@@ -69,10 +69,10 @@ class Namespace:
 class Route:
     """A route through the link."""
 
-    to: Annotated[str | None, Key(Prefix(), "Where it leads to. Needed.")] = None
-    via: Annotated[str | None, Key(Gateway(), "The gateway. Without it what it leads to is on the link.")] = None
+    to: Annotated[str | None, Key(Prefix(), "The destination. Needed.")] = None
+    via: Annotated[str | None, Key(Gateway(), "The gateway. Without it, the destination is on the link.")] = None
     metric: Annotated[
-        int, Key(Whole(0, _U32), "The lower it is, the rather the route is taken. 0 leaves it to the kernel.")
+        int, Key(Whole(0, _U32), "The route with the lowest metric is taken. 0 leaves it to the kernel.")
     ] = 0
     table: Annotated[int, Key(Whole(1, _U32), "The routing table; 254 is the main one.")] = 254
 
@@ -88,19 +88,21 @@ def _route(given: Mapping[str, Any]) -> DeclaredRoute:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A device that is declared, and made, kept and removed as declared, in any network namespace; it waits for what
-    it needs. NAME is what it is called on this machine; one with a dot is written in quotes. A veth is two such tables
-    that name each other, which may be in files of two authors, or one with the other end as its `peer`.
+    """A network device that failoverd makes, configures, keeps and removes as declared here, in any network namespace.
+    It waits for what it needs: its other end, its namespace, its lower device. NAME identifies it on this machine; a
+    NAME with a dot is written in quotes. A veth is two such tables that name each other, which may be in files of two
+    authors, or one table with the other end as its `peer`.
     """
 
     enabled: Annotated[
-        bool, Key(Flag(), "Whether it is declared. With false it is removed, as if its tables were not in the files.")
+        bool,
+        Key(Flag(), "With false the link is withdrawn, as if no file had it: what failoverd made for it is removed."),
     ] = True
     kind: Annotated[
         str | None,
         Key(
             Choice(KINDS),
-            'What it is. Needed. "existing" is a device that another program makes, and that is only configured.',
+            'The kind of device. Needed. "existing" is one that another program makes, and failoverd only configures.',
         ),
     ] = None
     peer: Annotated[
@@ -117,41 +119,43 @@ class Link:
         str | None,
         Key(
             DeviceName(),
-            "What the device is called in its namespace. Without it, as the link is; needed where that is no name of a "
-            "device.",
+            "The name of the device in its namespace. Without it, the NAME of the link; needed where that cannot be "
+            "the name of a device.",
         ),
     ] = None
     namespace: Annotated[
         NamespaceRef | None,
         Key(
             Table(Namespace, reference, "a table with exactly one of name, pid, path and container"),
-            "The network namespace that it is in. Without it, failoverd's own. A later file replaces the whole table.",
+            "The network namespace of the device. Without it, failoverd's own. A later file replaces the whole table.",
         ),
     ] = None
     lower: Annotated[
         DeviceRef | None,
         Key(
             Reference(),
-            "The device that it stands on. Needed. On a master it is made when the pair is joined, and follows it. A "
-            "device by its own name is one in failoverd's own namespace.",
+            "The lower device. Needed. On a master the link is made when the pair has been joined, and follows the "
+            'master. A "device:" is one in failoverd\'s own namespace.',
             of=STACKED,
         ),
     ] = None
-    id: Annotated[int | None, Key(Whole(1, 4094), "The VLAN. Needed.", of=("vlan",))] = None
+    id: Annotated[int | None, Key(Whole(1, 4094), "The VLAN ID. Needed.", of=("vlan",))] = None
     protocol: Annotated[
-        str, Key(Choice(("802.1Q", "802.1ad")), "How its frames are tagged; 802.1ad is for an outer tag.", of=("vlan",))
+        str, Key(Choice(("802.1Q", "802.1ad")), "The protocol of the tag; 802.1ad is for an outer one.", of=("vlan",))
     ] = "802.1Q"
     mode: Annotated[
         str | None,
         Key(
             Choice(tuple(mode for modes in MODES.values() for mode in modes)),
-            "How those on one lower device reach each other; for an ipvlan, on which layer. Without it, "
-            '"bridge" for a macvlan and "l2" for an ipvlan. All ipvlans of a device have one mode.',
+            "How devices on one lower device reach each other; for an ipvlan, on which layer. Without it, "
+            '"bridge" for a macvlan and "l2" for an ipvlan. All ipvlans of a lower device have one mode.',
             of=tuple(MODES),
         ),
     ] = None
-    table: Annotated[int | None, Key(Whole(1, _U32), "The routing table of what is in it. Needed.", of=("vrf",))] = None
-    stp: Annotated[bool, Key(Flag(), "Whether it speaks the spanning tree protocol.", of=("bridge",))] = False
+    table: Annotated[
+        int | None, Key(Whole(1, _U32), "The routing table of the devices in it. Needed.", of=("vrf",))
+    ] = None
+    stp: Annotated[bool, Key(Flag(), "Whether the bridge runs the spanning tree protocol.", of=("bridge",))] = False
     forward_delay: Annotated[
         float,
         Key(
@@ -165,33 +169,33 @@ class Link:
         tuple[DeviceRef, ...],
         Key(
             References(),
-            "The ports of a bridge, the devices of a VRF. A device by its own name is one in the same namespace.",
+            'The ports of a bridge, or the devices of a VRF. A "device:" is one in the same namespace.',
             of=("bridge", "vrf"),
         ),
     ] = ()
-    up: Annotated[bool, Key(Flag(), "Whether it is set up, or set down.")] = True
+    up: Annotated[bool, Key(Flag(), "Whether the device is set up.")] = True
     mac: Annotated[
         str | None,
         Key(
             Mac(),
-            "Its MAC. Without it, one that is derived from the machine's identity and the link's name, so that it is "
-            "the same whenever it is made; an existing device keeps its own.",
+            "The MAC. Without it, one derived from the machine's identity and the link's NAME, so that it is the same "
+            "whenever the device is made; an existing device keeps its own.",
             of=tuple(kind for kind in KINDS if kind != "ipvlan"),
         ),
     ] = None
-    mtu: Annotated[int, Key(Mtu(), "Its MTU. 0 leaves it as it is.")] = 0
-    addresses: Annotated[tuple[str, ...], Key(Addresses(), "Its addresses.")] = ()
+    mtu: Annotated[int, Key(Mtu(), "The MTU. 0 leaves it as it is.")] = 0
+    addresses: Annotated[tuple[str, ...], Key(Addresses(), "The addresses of the device.")] = ()
     routes: Annotated[
         tuple[DeclaredRoute, ...],
         Key(
             Tables(Table(Route, _route, "a table with `to`, and a `via` of the same family if any")),
-            "Routes through it.",
+            "Routes through the device.",
         ),
     ] = ()
     foreign_addresses: Annotated[
         str,
         Key(
             Choice(("keep", "remove")),
-            "What becomes of addresses that are not declared here and were put on it by other programs.",
+            "Whether addresses that other programs gave the device stay on it.",
         ),
     ] = "keep"
