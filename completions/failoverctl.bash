@@ -12,6 +12,10 @@ _failoverctl_interfaces() { # PROGRAM
     timeout 2 "$1" interfaces 2>/dev/null | awk 'NR > 2 && $1 ~ /^[A-Za-z0-9_.:+-]+$/ { print $1 }' 2>/dev/null
 }
 
+_failoverctl_links() { # PROGRAM
+    timeout 2 "$1" links --json 2>/dev/null | sed -n 's/^      "name": "\([a-z0-9._-]*\)",$/\1/p' 2>/dev/null
+}
+
 _failoverctl() {
     local program=$1 current=$2 previous=$3 command="" words="" i
     local -a arguments=()
@@ -39,6 +43,11 @@ _failoverctl() {
     interface-xml) options+=" --all" ;;
     install-service) options+=" --root --remove" ;;
     history) options+=" --master --since --last --strip --svg" ;;
+    links)
+        case ${arguments[0]} in
+        wait) options+=" --timeout" ;;
+        graph) options+=" --svg" ;;
+        esac ;;
     esac
 
     case $previous in
@@ -53,9 +62,16 @@ _failoverctl() {
         if [[ $current == -* ]]; then
             words=$options
         elif [[ ! $command ]]; then
-            words="status list show explain interfaces interface-xml watch history drain undrain reset-damping switch rename release adopt reload check-config install-service"
+            words="status list show explain interfaces interface-xml watch history drain undrain reset-damping switch rename release adopt links reload check-config install-service"
         else
             case $command:${#arguments[@]} in
+            links:0)
+                words="list show explain watch wait resync release stats graph" ;;
+            links:*)
+                case ${arguments[0]}:${#arguments[@]} in
+                list:* | wait:* | show:1 | explain:1 | resync:1 | release:1 | stats:1)
+                    words=$(_failoverctl_links "$program") ;;
+                esac ;;
             interface-xml:*)
                 words=$(_failoverctl_interfaces "$program") ;;
             status:0 | drain:0 | undrain:0 | reset-damping:0 | switch:0 | release:0 | adopt:0)

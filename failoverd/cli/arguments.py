@@ -45,9 +45,10 @@ class Option:
 class Command:
     """A command. `takes` are its arguments as usage shows them: in square brackets if they may be left out, with ... at
     the end if they may be repeated. `about` is what --help says beyond the summary; `examples` are pairs of words and
-    their effect. `changes`: it requires root. `codes`: exit codes of its own."""
+    their effect. `changes`: it requires root. `codes`: exit codes of its own. `is_program`: it has commands of its own,
+    in a table that is loaded only for it, so `parse` leaves the words behind it alone."""
 
-    __slots__ = ("about", "changes", "codes", "examples", "options", "summary", "takes")
+    __slots__ = ("about", "changes", "codes", "examples", "is_program", "options", "summary", "takes")
 
     def __init__(
         self,
@@ -58,8 +59,9 @@ class Command:
         options: Sequence[Option] = (),
         changes: bool = False,
         codes: Mapping[int, str] | None = None,
+        is_program: bool = False,
     ) -> None:
-        self.takes, self.summary, self.about = takes.split(), summary, about
+        self.takes, self.summary, self.about, self.is_program = takes.split(), summary, about, is_program
         self.examples, self.options, self.changes, self.codes = examples, options, changes, codes or {}
 
 
@@ -117,6 +119,8 @@ def parse(program: Program, words: Sequence[str]) -> Wanted:
             arguments.append(word)
         else:
             command = _known(program, word)
+            if program.commands[command].is_program:
+                arguments, rest = rest, []
     wanted = Wanted(command or program.usual, bool(command), arguments, options)
     if not options.keys() & {"--help", "--version"}:
         _check(program, wanted)

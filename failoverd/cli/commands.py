@@ -213,6 +213,18 @@ COMMANDS: Mapping[str, Command] = {
         [("adopt ens3", "take it back after a release")],
         changes=True,
     ),
+    "links": Command(
+        "[COMMAND] [ARGUMENT]...",
+        "the links that the configuration declares: where they stand, and why",
+        "Its commands are list (done without one), show, explain, watch, wait, resync, release, stats and graph; "
+        "failoverctl links COMMAND --help says more about one.",
+        [
+            ("links list", "where each link stands"),
+            ("links explain web-host", "why it is not ready"),
+            ("links wait web-host --timeout 30", "wait until it is ready"),
+        ],
+        is_program=True,
+    ),
     "reload": Command(
         "",
         "have failoverd read its configuration anew",

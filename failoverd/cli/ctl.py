@@ -225,6 +225,12 @@ def _interface_xml(wanted: Wanted) -> int:
     return interface_xml(wanted)
 
 
+def _links(wanted: Wanted) -> int:
+    from failoverd.cli.links.run import links
+
+    return links(wanted)
+
+
 RUN: Mapping[str, Callable[[Wanted], Outcome]] = {
     "status": _status,
     "list": _list,
@@ -246,6 +252,7 @@ RUN: Mapping[str, Callable[[Wanted], Outcome]] = {
 ASIDE: Mapping[str, Callable[[Wanted], int]] = {
     "interfaces": _interfaces,
     "interface-xml": _interface_xml,
+    "links": _links,
     "watch": _watch,
     "history": _history,
 }

@@ -155,7 +155,7 @@ def _last(last: Any) -> str:
         return ""
     silence, at = last.get("silence_seconds"), _moment(last.get("monotonic"))
     parts = [
-        f"{_span(time.monotonic() - at)} ago" if at is not None else "",
+        f"{span(time.monotonic() - at)} ago" if at is not None else "",
         f"{text(last, 'from') or 'nothing'} -> {text(last, 'to') or 'nothing'}",
         text(last, "reason"),
         f"no slave carried for {silence * 1000:.1f} ms" if isinstance(silence, float) and silence else "",
@@ -163,7 +163,8 @@ def _last(last: Any) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """Return a length of time in words."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

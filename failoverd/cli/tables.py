@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 COLOURS = {
     "accelerated": "32",
     "active": "32",
+    "ready": "32",
+    "pending": "33",
+    "making": "36",
+    "removing": "36",
+    "conflict": "1;31",
+    "failed": "1;31",
     "on-standby": "33",
     "joining": "36",
     "releasing": "36",

@@ -62,8 +62,8 @@ def _adopt(state: State, arguments: Sequence[str], _now: float) -> Answer:
     return Answer({"mac": pair.mac}, (AdoptAsked(pair.mac),))
 
 
-def _reload(_state: State, _arguments: Sequence[str], _now: float) -> Answer:
-    raise CallError("the configuration is read by the daemon, not by its engine")
+def _elsewhere(_state: State, _arguments: Sequence[str], _now: float) -> Answer:
+    raise CallError("the daemon does this beside its engine")
 
 
 CALLS: Mapping[str, Call] = {
@@ -76,7 +76,11 @@ CALLS: Mapping[str, Call] = {
     "reset-damping": Call("forget how often the VF has failed", ("nic",), changes=True, run=ordercalls.reset_damping),
     "switch": Call("let this slave carry", ("nic", "slave"), changes=True, run=ordercalls.switch),
     "rename": Call("give a device of a pair another name", ("nic", "name"), changes=True, run=ordercalls.rename),
-    "reload": Call("read the configuration anew", (), changes=True, run=_reload),
+    "reload": Call("read the configuration anew", (), changes=True, run=_elsewhere),
+    "links": Call("the declared links", ("name?", "generation?"), changes=False, run=_elsewhere),
+    "links-resync": Call("look at declared links again", ("name?",), changes=True, run=_elsewhere),
+    "links-release": Call("let go of a declared link", ("name",), changes=True, run=_elsewhere),
+    "links-stats": Call("the counters of declared links", ("name?",), changes=False, run=_elsewhere),
 }
 
 

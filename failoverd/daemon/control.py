@@ -20,7 +20,7 @@ import select
 import socket
 import stat
 import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,6 +50,9 @@ PACE = 0.001
 seventh of that, and any user can connect without end and say nothing."""
 QUEUE = 128
 """The listen backlog: how many clients may wait to be accepted."""
+
+SLICE = 100
+"""Rows of a list that are encoded at a stretch."""
 
 UCRED = struct.Struct("=iII")
 
@@ -182,7 +185,23 @@ class ControlServer(trio.abc.Listener[trio.SocketStream]):
     async def _document(self, call: str, arguments: list[str]) -> list[bytes]:
         if call in QUESTIONS:
             return await self._ask(call, arguments)
-        return [json.dumps(await self._carry_out(call, *arguments)).encode()]
+        return await encoded(await self._carry_out(call, *arguments))
+
+
+async def encoded(document: Mapping[str, Any]) -> list[bytes]:
+    """Return a document as JSON, in pieces. Other tasks run between the slices of a long list."""
+    pieces: list[bytes] = []
+    for key, value in document.items():
+        pieces.append(f"{', ' if pieces else '{'}{json.dumps(key)}: ".encode())
+        if not isinstance(value, list) or len(value) <= SLICE:
+            pieces.append(json.dumps(value).encode())
+            continue
+        for begin in range(0, len(value), SLICE):
+            slice_ = json.dumps(value[begin : begin + SLICE])[1:-1]
+            pieces.append(f"{', ' if begin else '['}{slice_}".encode())
+            await trio.lowlevel.checkpoint()
+        pieces.append(b"]")
+    return [*pieces, b"}" if pieces else b"{}"]
 
 
 async def serve(door: trio.SocketListener, carry_out: Serve, ask: Ask = no_inventory) -> None:

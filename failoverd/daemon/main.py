@@ -39,6 +39,7 @@ from failoverd.daemon.hanging import hanging
 from failoverd.daemon.hooks import Hooks
 from failoverd.daemon.inventory import Inventory, load_picture, roles_of
 from failoverd.daemon.last_good_config import LastGoodConfig
+from failoverd.daemon.linkcalls import CALLED, LinkCalls
 from failoverd.daemon.nic_waits import hold
 from failoverd.daemon.notify import Notifier, sentence, watchdog_period
 from failoverd.daemon.onlyone import only_one, say_who_we_are
@@ -114,6 +115,7 @@ async def _live(
     fanout = Fanout((notifier, *records.receivers, Hooks(udev.recorded, paths.hooks)))
     listeners: list[Fanout | Presence] = [fanout]
 
+    link_calls = LinkCalls(lambda: None)
     one_at_a_time = trio.Lock()
 
     async def reload() -> list[str]:
@@ -126,6 +128,8 @@ async def _live(
     async def serve(call: str, *arguments: str) -> dict[str, Any]:
         if call == "reload":
             return {"changes": await reload()}
+        if call in CALLED:
+            return await link_calls.serve(call, *arguments)
         return await carry_out(engine, call, *arguments)
 
     def on_step(state: State) -> None:

@@ -8,12 +8,15 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from controlfake import Fake, master, status
+from controlfake import Fake, master, ok, status
+from linksfake import CONTAINER, HOST, document
 
 from failoverd.cli.commands import COMMANDS, CTL
+from failoverd.cli.links.table import COMMANDS as LINKS
 
 FOLDER = Path(__file__).parents[2] / "completions"
 BASH, ZSH = FOLDER / "failoverctl.bash", FOLDER / "_failoverctl"
@@ -79,7 +82,9 @@ def daemon(path: Path) -> Iterator[Fake]:
     odd = [{"name": name, "ifindex": i} for i, name in enumerate(("\x1b]0;x", "$(>harm)", "`>harm`", "a;b"), 100)]
     lone = {"name": "ens9", "ifindex": 9, "verdict": "alone"}
     lan = master(name="lan0", ifindex=7, active="lan0nsby", primary=None, standby={"name": "lan0nsby", "ifindex": 6})
-    with Fake(path, status(master(), lan, nics=[*odd, lone])) as fake:
+    masters = status(master(), lan, nics=[*odd, lone])
+    links = ok(document(HOST, CONTAINER, replace(HOST, name="$(>harm)")))
+    with Fake(path, lambda asked: links if asked["call"] == "links" else masters) as fake:
         yield fake
 
 
@@ -120,6 +125,15 @@ def test_commands_and_options_are_those_of_the_table(path: Path) -> None:
         (["--color", "="], ["always", "auto", "never"]),
         (["--color", "=", "n"], ["never"]),
         (["list", ""], []),
+        (["links", ""], sorted(LINKS)),
+        (["links", "re"], ["release", "resync"]),
+        (["links", "show", ""], ["web-ct", "web-host"]),
+        (["links", "show", "web-ct", ""], []),
+        (["links", "wait", "web-ct", "web-h"], ["web-host"]),
+        (["links", "watch", ""], []),
+        (["links", "wait", "--t"], ["--timeout"]),
+        (["links", "wait", "--timeout", ""], []),
+        (["links", "graph", "--svg", "b"], ["bin"]),
         (["history", "--master", ""], ["ens3", "lan0"]),
         (["history", "--last", "5", "--master", "=", "l"], ["lan0"]),
         (["history", "--svg", "b"], ["bin"]),
@@ -134,6 +148,15 @@ def test_what_is_offered(daemon: Fake, words: list[str], offered: list[str]) -> 
 def test_without_a_daemon_there_are_no_names(path: Path) -> None:
     assert complete("drain", "") == []
     assert set(complete("")) == set(COMMANDS)
+
+
+def test_links_have_the_same_words_in_both() -> None:
+    zsh, bash = ZSH.read_text(), BASH.read_text()
+    for name, command in LINKS.items():
+        assert f"'{name}:{command.summary}'" in zsh
+        assert all(option.flag in zsh and option.flag in bash for option in command.options)
+    block = zsh.partition("actions=(\n")[2].partition("\n            )")[0]
+    assert [line.strip().split(":")[0].strip("'") for line in block.splitlines()] == list(LINKS)
 
 
 def test_zsh_has_the_same_words() -> None:
@@ -182,6 +205,12 @@ def test_what_zsh_offers(daemon: Fake) -> None:
         "failoverctl history --master ": ["ens3", "lan0"],
         "failoverctl check-config bi": ["bin"],
         "failoverctl list ": sorted(GLOBAL),
+        "failoverctl links ": sorted(LINKS),
+        "failoverctl links re": ["release", "resync"],
+        "failoverctl links show ": ["web-ct", "web-host"],
+        "failoverctl links wait web-ct web-h": ["web-host"],
+        "failoverctl links graph --svg b": ["bin"],
+        "failoverctl links watch ": sorted(GLOBAL),
     }
     expected |= {
         f"failoverctl {name} --": sorted(

@@ -11,9 +11,11 @@ import controlfake
 import pytest
 
 from failoverd.cli import client, commands, daemon, historyfile, hooks, libvirt, libvirtsource
+from failoverd.cli.links.table import COMMANDS as LINKS
 from failoverd.config.keys import table
 from failoverd.config.spec import Config
 from failoverd.core import document
+from failoverd.core.link_facts import COUNTERS, LINK
 from failoverd.daemon import hooks as daemon_hooks
 from failoverd.libvirt import rows
 from failoverd.model.signals import FailedOver, Joined, LinkRenamed, Moment, Released
@@ -34,6 +36,13 @@ def test_failoverctl_is_told_in_full() -> None:
         assert f".TP\n{' '.join([name, *command.takes])}\n" in text
         for said, _ in command.examples:
             assert f"failoverctl {said}" in text
+    for name, command in LINKS.items():
+        assert f".TP\n{' '.join([name, *command.takes])}\n" in text
+        for said, _ in command.examples:
+            assert f"failoverctl links {said}" in text
+        for code in command.codes:
+            assert f".TP\n.B {code}\n" in text
+            assert f"links {name}: {command.codes[code]}" in " ".join(text.split())
     for option in (*commands.CTL.options, *(one for known in commands.COMMANDS.values() for one in known.options)):
         assert re.search(rf"\n.*{option.flag}", text)
     for code in (*commands.EXIT_CODES, *commands.STATUS_CODES):
@@ -42,7 +51,8 @@ def test_failoverctl_is_told_in_full() -> None:
 
 def test_every_key_of_the_documents_is_told() -> None:
     told = words("failoverctl.8").partition(".SH JSON")[2].partition(".SH EXAMPLES")[0]
-    keys = {*controlfake.master(), *controlfake.VF, *historyfile.KEYS, "time", "event", "next"}
+    links = {*COUNTERS, *(row.key for row in LINK.rows), "generation", "needs"}
+    keys = {*links, *controlfake.master(), *controlfake.VF, *historyfile.KEYS, "time", "event", "next"}
     assert [key for key in sorted({*keys, *document.STATES}) if not re.search(rf"\b{key}\b", told)] == []
 
 

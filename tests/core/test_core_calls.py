@@ -44,8 +44,8 @@ def names(state: State, argument: str) -> list[str]:
     return [row["name"] for row in answer.document["nics"]]
 
 
-def test_only_status_and_explain_change_nothing() -> None:
-    assert {name for name, call in CALLS.items() if not call.changes} == {"status", "explain"}
+def test_what_changes_nothing() -> None:
+    assert {name for name, call in CALLS.items() if not call.changes} == {"status", "explain", "links", "links-stats"}
     assert all(call.summary for call in CALLS.values())
 
 

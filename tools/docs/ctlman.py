@@ -7,10 +7,12 @@ from typing import Any
 
 from roff import roff, title
 
-from failoverd.cli.arguments import Command, Option
+from failoverd.cli.arguments import Command, Option, Program
 from failoverd.cli.commands import CTL
+from failoverd.cli.links.table import LINKS
 from failoverd.cli.usage import exit_codes, more_of, sentence
 from failoverd.core.document import DAEMON, LAST_FAILOVER, MASTER, NIC, SLAVE
+from failoverd.core.link_facts import COUNTERS, LINK
 from failoverd.core.signal_facts import event, keys
 from failoverd.inventory.rows import INTERFACE
 from failoverd.model import facts
@@ -45,6 +47,7 @@ _KEYS: tuple[tuple[str, str, Iterable[Row[Any]]], ...] = (
     ("Keys of last_failover", "Of a master.", LAST_FAILOVER),
     ("Keys of a NIC", "Of nics, which status and explain print.", NIC.rows),
     ("Keys of an interface", "Of interfaces, which interfaces prints.", INTERFACE.rows),
+    ("Keys of a link", "Of links, which links list prints; links show prints one.", LINK.rows),
     ("Keys of an event", "Of each in the list that history prints, the oldest first, as far as they apply.", EVENT),
 )
 
@@ -101,6 +104,39 @@ too;
 .B reload
 .IR changes ,
 a list of texts.
+.B links list
+prints, beside its list, the
+.I generation
+(a number that is another one after every change);
+.B links explain
+a list of
+.I links
+with
+.I needs
+(the names of those that each waits for);
+.B links wait
+.I ready
+(true or false) and
+.IR links ;
+.B links watch
+objects like those of
+.BR watch ,
+with
+.I link
+in place of
+.IR master ;
+.B links resync
+.IR names ;
+.B links release
+.IR name ", " device " and " namespace ;
+.B links graph
+.IR namespaces ", " wires ", " stands_on " and " waits ;
+.B links stats
+.IR statistics ,
+a list of objects with
+.IR name ", " device ", " namespace
+and counters:
+COUNTERS.
 .B check\\-config
 prints
 .I problems
@@ -142,6 +178,9 @@ or not set, as well.
 """
 
 
+_JSON = _JSON.replace("COUNTERS", ",\n".join(f"\\fI{roff(key)}\\fR" for key in COUNTERS))
+
+
 def page() -> str:
     """The page, in the macros of man(7)."""
     own = [_HEAD, *_commands(), *_options(), *_exits(), *_json(), _JSON, *_examples(), _TAIL]
@@ -166,7 +205,13 @@ def _json() -> Iterator[str]:
 
 def _commands() -> Iterator[str]:
     yield ".SH COMMANDS"
-    for name, command in CTL.commands.items():
+    yield from _described(CTL)
+    yield f".SS Commands of {roff(LINKS.name.partition(' ')[2])}"
+    yield from _described(LINKS)
+
+
+def _described(program: Program) -> Iterator[str]:
+    for name, command in program.commands.items():
         yield f".TP\n{_call(name, command)}"
         yield roff(f"{sentence(command.summary)} {more_of(command)}")
         if command.options:
@@ -200,12 +245,19 @@ def _option(option: Option) -> Iterator[str]:
 
 def _exits() -> Iterator[str]:
     yield ".SH EXIT STATUS"
-    for code, what in exit_codes(CTL).items():
+    codes = exit_codes(CTL)
+    for name, command in LINKS.commands.items():
+        for code, what in command.codes.items():
+            own = f"links {name}: {what}"
+            codes[code] = f"{codes[code]}; {own}" if code in codes else own
+    for code, what in sorted(codes.items()):
         yield f".TP\n.B {code}\n{roff(what)}"
 
 
 def _examples() -> Iterator[str]:
     yield ".SH EXAMPLES"
-    for command in CTL.commands.values():
-        for words, what in command.examples:
-            yield f".TP\n\\fBfailoverctl {roff(words)}\\fR\n{roff(what)}"
+    plain = [command for command in CTL.commands.values() if not command.is_program]
+    for program, commands in ((CTL, plain), (LINKS, LINKS.commands.values())):
+        for command in commands:
+            for words, what in command.examples:
+                yield f".TP\n\\fB{program.name} {roff(words)}\\fR\n{roff(what)}"

@@ -1,0 +1,1 @@
+"""`failoverctl links`: declared links. Loaded for these commands only."""

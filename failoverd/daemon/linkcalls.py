@@ -1,0 +1,125 @@
+"""Carry out the calls about declared links: what is there, look again, let go, count.
+
+A machine may have two thousand ends, so rows are made in slices, and a client that follows them gives the generation it
+knows: if nothing has changed, that is the whole answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import trio
+
+from failoverd.core.call_answers import CallError
+from failoverd.core.calls import check
+from failoverd.core.document import Document
+from failoverd.core.link_facts import LINK
+from failoverd.model.linkstatus import LinkStatus
+
+SLICE = 100
+"""Rows that are made at a stretch."""
+
+
+class DeclaredLinks(Protocol):
+    """The links engine, as far as clients have to do with it."""
+
+    def rows(self) -> Sequence[LinkStatus]:
+        """Return the status of every end, in the order of their names."""
+
+    def resync(self, name: str = "") -> None:
+        """Look at everything again, or at one end; forget refusals and waits."""
+
+    def release(self, name: str) -> None:
+        """Take an end out of failoverd's care; its device stays. Raises KeyError for one that is not declared."""
+
+    async def statistics(self) -> Mapping[str, Mapping[str, int]]:
+        """Return the counters of the devices that are there (core/link_facts.py, COUNTERS), by the ends' names."""
+
+
+class LinkCalls:
+    """`links` returns the engine, None while this daemon has none, as nothing is declared."""
+
+    def __init__(self, links: Callable[[], DeclaredLinks | None]) -> None:
+        self._links = links
+        self._known: tuple[LinkStatus, ...] = ()
+        # A client may have followed an earlier daemon.
+        self._generation = time.time_ns() // 1000
+
+    async def serve(self, call: str, *arguments: str) -> Document:
+        """Return the call's document. Raises CallError."""
+        check(call, arguments)
+        return await CALLED[call](self, *arguments)
+
+    def rows(self) -> tuple[LinkStatus, ...]:
+        """Return the status of every end."""
+        links = self._links()
+        rows = () if links is None else tuple(links.rows())
+        if rows != self._known:
+            self._known = rows
+            self._generation += 1
+        return self._known
+
+    async def list(self, name: str = "", generation: str = "") -> Document:
+        """Return the rows, or only the generation where it is the one given."""
+        rows = self.rows()
+        told: Document = {"generation": self._generation}
+        if generation == str(self._generation):
+            return told
+        if name:
+            rows = (self._row(name),)
+        found: list[dict[str, Any]] = []
+        for begin in range(0, len(rows), SLICE):
+            found += map(LINK.of, rows[begin : begin + SLICE])
+            await trio.lowlevel.checkpoint()
+        return told | {"links": found}
+
+    async def resync(self, name: str = "") -> Document:
+        """Have the engine look again at one end, or at all."""
+        names = [self._row(name).name] if name else [row.name for row in self.rows()]
+        if (links := self._links()) is not None:
+            links.resync(name)
+        return {"names": names}
+
+    async def release(self, name: str) -> Document:
+        """Have the engine let go of an end."""
+        row, links = self._row(name), self._links()
+        if links is not None:
+            try:
+                links.release(name)
+            except KeyError:
+                raise _no_such(name) from None
+        return {"name": name, "device": row.device, "namespace": row.namespace}
+
+    async def statistics(self, name: str = "") -> Document:
+        """Return the counters of one end, or of all; of those alone whose device is there."""
+        rows, links = ((self._row(name),) if name else self.rows()), self._links()
+        counted = {} if links is None else await links.statistics()
+        return {
+            "statistics": [
+                {"name": row.name, "device": row.device, "namespace": row.namespace, **counted[row.name]}
+                for row in rows
+                if row.name in counted
+            ]
+        }
+
+    def _row(self, name: str) -> LinkStatus:
+        """Raises CallError."""
+        row = next((row for row in self.rows() if row.name == name), None)
+        if row is None:
+            raise _no_such(name)
+        return row
+
+
+CALLED: Mapping[str, Callable[..., Awaitable[Document]]] = {
+    "links": LinkCalls.list,
+    "links-resync": LinkCalls.resync,
+    "links-release": LinkCalls.release,
+    "links-stats": LinkCalls.statistics,
+}
+
+
+def _no_such(name: str) -> CallError:
+    text = f"no link {name!r} is declared; failoverctl links lists them, and [link.{name}] would declare it"
+    return CallError(text, "NoSuchLink")

@@ -1,0 +1,158 @@
+"""The calls about declared links, by what the daemon answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from linksfake import ABSENT, CONTAINER, HOST, STORAGE, FakeLinks, counters
+
+from failoverd.core.call_answers import CallError
+from failoverd.core.calls import CALLS
+from failoverd.core.link_facts import LINK
+from failoverd.daemon import control
+from failoverd.daemon.linkcalls import CALLED, LinkCalls
+from failoverd.model.linkstatus import LinkStatus
+
+
+def asked(calls: LinkCalls, *words: str) -> dict[str, Any]:
+    call, *arguments = words
+    return trio.run(calls.serve, call, *arguments)
+
+
+def test_every_call_is_in_the_table_of_calls() -> None:
+    assert [name for name in CALLS if name.startswith("links")] == list(CALLED)
+    assert [name for name in CALLED if CALLS[name].changes] == ["links-resync", "links-release"]
+
+
+def test_the_rows_have_every_field_of_a_status_under_its_name() -> None:
+    assert [row.key for row in LINK.rows] == [field.name for field in fields(LinkStatus)]
+    assert LINK.of(STORAGE)["state"] == "failed"
+
+
+def test_rows_and_their_generation() -> None:
+    links = FakeLinks(HOST, CONTAINER)
+    calls = LinkCalls(lambda: links)
+    first = asked(calls, "links")
+    assert [row["name"] for row in first["links"]] == ["web-ct", "web-host"]
+    known = str(first["generation"])
+    assert asked(calls, "links", "", known) == {"generation": first["generation"]}
+    links.told[1] = replace(CONTAINER, repairs=1)
+    second = asked(calls, "links", "web-ct", known)
+    assert second["generation"] == first["generation"] + 1
+    assert [(row["name"], row["repairs"]) for row in second["links"]] == [("web-ct", 1)]
+
+
+def test_a_client_of_an_earlier_daemon_is_told_everything() -> None:
+    links = FakeLinks(HOST)
+    known = asked(LinkCalls(lambda: links), "links")["generation"]
+    assert "links" in asked(LinkCalls(lambda: links), "links", "", str(known))
+
+
+def test_many_rows_leave_turns_to_others() -> None:
+    links = FakeLinks(*(replace(HOST, name=f"l{number:04}") for number in range(2000)))
+    turns = 0
+
+    async def main() -> None:
+        nonlocal turns
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count)
+            document = await LinkCalls(lambda: links).serve("links")
+            pieces = await control.encoded(document)
+            nursery.cancel_scope.cancel()
+        assert json.loads(b"".join(pieces)) == document
+        assert len(document["links"]) == 2000
+
+    trio.run(main)
+    assert turns > 30
+
+
+def test_resync_and_release_reach_the_engine() -> None:
+    links = FakeLinks(HOST, CONTAINER)
+    calls = LinkCalls(lambda: links)
+    assert asked(calls, "links-resync") == {"names": ["web-ct", "web-host"]}
+    assert asked(calls, "links-resync", "web-ct") == {"names": ["web-ct"]}
+    released = asked(calls, "links-release", "web-host")
+    assert released == {"name": "web-host", "device": "web0", "namespace": "own"}
+    assert links.asked == [("resync", ""), ("resync", "web-ct"), ("release", "web-host")]
+
+
+def test_counters_are_of_the_devices_that_are_there() -> None:
+    links = FakeLinks(HOST, ABSENT)
+    calls = LinkCalls(lambda: links)
+    (counted,) = asked(calls, "links-stats")["statistics"]
+    assert counted == {"name": "web-host", "device": "web0", "namespace": "own", **counters(17)}
+    assert asked(calls, "links-stats", "web-ct") == {"statistics": []}
+
+
+@pytest.mark.parametrize("call", [["links", "nine"], ["links-resync", "nine"], ["links-release", "nine"]])
+@pytest.mark.parametrize("engine", [None, FakeLinks(HOST)])
+def test_a_name_that_is_not_declared(call: list[str], engine: FakeLinks | None) -> None:
+    with pytest.raises(CallError, match="no link 'nine' is declared") as caught:
+        asked(LinkCalls(lambda: engine), *call)
+    assert caught.value.kind == "NoSuchLink"
+
+
+def test_one_that_went_while_it_was_asked_for() -> None:
+    with pytest.raises(CallError, match="no link 'gone' is declared"):
+        asked(LinkCalls(lambda: FakeLinks(replace(HOST, name="gone"))), "links-release", "gone")
+
+
+def test_wrong_arguments() -> None:
+    with pytest.raises(CallError, match="links-release takes name; given were 0"):
+        asked(LinkCalls(lambda: None), "links-release")
+
+
+def test_where_nothing_is_declared() -> None:
+    calls = LinkCalls(lambda: None)
+    assert asked(calls, "links")["links"] == []
+    assert asked(calls, "links-resync") == {"names": []}
+    assert asked(calls, "links-stats") == {"statistics": []}
+
+
+def test_what_changes_links_is_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    links = FakeLinks(HOST)
+    calls = LinkCalls(lambda: links)
+    monkeypatch.setattr(control, "_peer_uid", lambda _stream: 1000)
+    answers = served(tmp_path, calls.serve, ["links"], ["links-stats"], ["links-resync"], ["links-release", "web-host"])
+    assert answers[0]["ok"]["links"][0]["device"] == "web0"
+    assert "statistics" in answers[1]["ok"]
+    assert [answer["error"]["kind"] for answer in answers[2:]] == ["AccessDenied", "AccessDenied"]
+    assert links.asked == []
+
+
+def served(where: Path, serve: Callable[..., Awaitable[dict[str, Any]]], *calls: list[str]) -> list[Any]:
+    """What the control socket answers to these calls."""
+    answers = []
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(control.serve, control.listen(where / "control"), serve)
+            for call, *arguments in calls:
+                async with await trio.open_unix_socket(where / "control") as stream:
+                    await stream.send_all(json.dumps({"call": call, "arguments": arguments}).encode() + b"\n")
+                    answers.append(json.loads(b"".join([part async for part in stream])))
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    return answers
+
+
+@pytest.mark.parametrize(
+    "document", [{}, {"a": 1}, {"a": [], "b": [1] * 100, "c": [{"x": "ü\udcff"}] * 101, "d": None}, {"e": [[]] * 300}]
+)
+def test_a_document_in_pieces_is_the_same_document(document: dict[str, Any]) -> None:
+    assert json.loads(b"".join(trio.run(control.encoded, document))) == document
