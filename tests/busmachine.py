@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from linksfake import FakeLinks
 from privatebus import PrivateBus
 
 from failoverd.config.spec import Config
@@ -22,6 +23,7 @@ from failoverd.daemon.control import Ask, no_inventory
 from failoverd.daemon.dbus.interfaces import ERROR, INTERFACES, NAME, ROOT
 from failoverd.daemon.dbus.presence import Presence
 from failoverd.daemon.engine import Engine
+from failoverd.daemon.linkcalls import CALLED, LinkCalls
 from failoverd.daemon.ports import Ports
 from failoverd.daemon.speeds import Speeds
 from failoverd.daemon.store import MemoryStore
@@ -48,7 +50,9 @@ class Machine:
         self.kernel.plug("ens3", MAC, "virtio", "virtio_net", "virtio0", up=True)
         self.kernel.plug("ens13", MAC, "pci", "vmxnet3", "0000:00")
         self.ask: Ask = no_inventory
-        self.presence = Presence(self._serve, Speeds(lambda _name: 10_000), self._answer)
+        self.links = FakeLinks()
+        self.link_calls = LinkCalls(lambda: self.links)
+        self.presence = Presence(self._serve, Speeds(lambda _name: 10_000), self._answer, self.link_calls.names)
         ports = Ports(
             self.kernel.open(LINK_EVENTS, receive_buffer=1 << 20),
             self._open_inet,
@@ -107,6 +111,8 @@ class Machine:
             if self.problems:
                 raise CallError("; ".join(self.problems), "ConfigurationInvalid")
             return {"changes": ["[failback] hold_down: 2.0 -> 3.0"]}
+        if call in CALLED:
+            return await self.link_calls.serve(call, *arguments)
         return await carry_out(self.engine, call, *arguments)
 
     async def _answer(self, question: str, arguments: Sequence[str]) -> list[bytes]:

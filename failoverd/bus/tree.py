@@ -36,6 +36,8 @@ class Tree:
             added = {name: values for name, values in interfaces.items() if name not in before}
             if added and path != self.root:
                 messages.append(self._added(path, added))
+            if interfaces is before:
+                continue
             for name in interfaces.keys() & before.keys():
                 messages += self._changed(path, name, before[name], interfaces[name])
         return messages

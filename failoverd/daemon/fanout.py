@@ -84,6 +84,9 @@ class Fanout:
             self.lost += 1
             return
         self._signals.append((signal, moment_of(signal)))
+        if isinstance(signal, LinkEvent):
+            # The engine's steps have no part in it, and receivers show the links, too, when they are given a state.
+            self._state = self._last
         self._woken.set()
 
     def stepped(self, state: State) -> None:

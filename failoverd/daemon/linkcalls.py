@@ -22,7 +22,7 @@ SLICE = 100
 """Rows that are made at a stretch."""
 
 
-class DeclaredLinks(Protocol):
+class LinksPort(Protocol):
     """The links engine, as far as clients have to do with it."""
 
     def rows(self) -> Sequence[LinkStatus]:
@@ -39,9 +39,9 @@ class DeclaredLinks(Protocol):
 
 
 class LinkCalls:
-    """`links` returns the engine, None while this daemon has none, as nothing is declared."""
+    """`links` returns the engine's port."""
 
-    def __init__(self, links: Callable[[], DeclaredLinks | None]) -> None:
+    def __init__(self, links: Callable[[], LinksPort]) -> None:
         self._links = links
         self._known: tuple[LinkStatus, ...] = ()
         # A client may have followed an earlier daemon.
@@ -54,12 +54,15 @@ class LinkCalls:
 
     def rows(self) -> tuple[LinkStatus, ...]:
         """Return the status of every end."""
-        links = self._links()
-        rows = () if links is None else tuple(links.rows())
+        rows = tuple(self._links().rows())
         if rows != self._known:
             self._known = rows
             self._generation += 1
         return self._known
+
+    def names(self) -> list[str]:
+        """Return the name of every end."""
+        return [row.name for row in self.rows()]
 
     async def list(self, name: str = "", generation: str = "") -> Document:
         """Return the rows, or only the generation where it is the one given."""
@@ -78,24 +81,22 @@ class LinkCalls:
     async def resync(self, name: str = "") -> Document:
         """Have the engine look again at one end, or at all."""
         names = [self._row(name).name] if name else [row.name for row in self.rows()]
-        if (links := self._links()) is not None:
-            links.resync(name)
+        self._links().resync(name)
         return {"names": names}
 
     async def release(self, name: str) -> Document:
         """Have the engine let go of an end."""
-        row, links = self._row(name), self._links()
-        if links is not None:
-            try:
-                links.release(name)
-            except KeyError:
-                raise _no_such(name) from None
+        row = self._row(name)
+        try:
+            self._links().release(name)
+        except KeyError:
+            raise _no_such(name) from None
         return {"name": name, "device": row.device, "namespace": row.namespace}
 
     async def statistics(self, name: str = "") -> Document:
         """Return the counters of one end, or of all; of those alone whose device is there."""
-        rows, links = ((self._row(name),) if name else self.rows()), self._links()
-        counted = {} if links is None else await links.statistics()
+        rows = (self._row(name),) if name else self.rows()
+        counted = await self._links().statistics()
         return {
             "statistics": [
                 {"name": row.name, "device": row.device, "namespace": row.namespace, **counted[row.name]}

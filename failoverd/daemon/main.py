@@ -15,7 +15,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,11 +111,11 @@ async def _live(
     disk_writer = DiskWriter()
     notifier.trouble = last_good_config.trouble
     last_good_config.keep(disk_writer)
-    records = Records(paths, lambda: fanout.lost, disk_writer)
+    link_calls = LinkCalls(lambda: links)
+    records = Records(paths, lambda: fanout.lost, disk_writer, link_calls.rows)
     fanout = Fanout((notifier, *records.receivers, Hooks(udev.recorded, paths.hooks)))
     listeners: list[Fanout | Presence] = [fanout]
 
-    link_calls = LinkCalls(lambda: None)
     one_at_a_time = trio.Lock()
 
     async def reload() -> list[str]:
@@ -185,7 +185,7 @@ async def _live(
             nursery.start_soon(say_who_we_are, our_name)
             nursery.start_soon(fanout.run)
             if config.dbus.enabled:
-                nursery.start_soon(_be_on_the_bus, is_ready, engine, serve, inventory.ask, listeners)
+                nursery.start_soon(_be_on_the_bus, is_ready, engine, serve, inventory.ask, link_calls.names, listeners)
             nursery.start_soon(_keep_stepping, engine, period)
             why = await _obey(signals, reload)
             notifier.stopping()
@@ -210,6 +210,7 @@ async def _be_on_the_bus(
     engine: Engine,
     serve: control.Serve,
     ask: control.Ask,
+    link_names: Callable[[], Iterable[str]],
     listeners: list[Fanout | Presence],
 ) -> None:
     """Load D-Bus and stay on the bus. Its modules take a while to load, and neither READY nor a step waits for that."""
@@ -227,7 +228,7 @@ async def _be_on_the_bus(
         log.warning("not on D-Bus, as it cannot be loaded (%r); traffic has no part in it", error)
         return
     _settle_memory()
-    presence = kind(serve, ask=ask)
+    presence = kind(serve, ask=ask, link_names=link_names)
     listeners.append(presence)
     presence.stepped(engine.state)
     await presence.run()

@@ -8,7 +8,8 @@ out, as receivers get the state once more when it has settled.
 
 Counters count from the daemon's start, as Prometheus expects: it detects a reset by a value that falls. They are kept
 by MAC, which stays, and shown under the master's present name. Labels have few values: masters, slaves and fixed words.
-Events of declared links, of which there may be a thousand, are counted for all links together.
+Events of declared links, of which there may be a thousand, are counted for all links together; and the lines of a link
+whose status is the same object as before are those of before.
 An orderly end removes the file; after a kill it stays until the next daemon writes.
 """
 
@@ -18,17 +19,20 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from failoverd.core import document as tables
 from failoverd.core.document import Document
+from failoverd.core.link_facts import LINK
 from failoverd.core.signal_facts import told
 from failoverd.core.signal_table import SIGNALS
 from failoverd.core.told import Told
 from failoverd.daemon.exposition import Family, render
 from failoverd.daemon.files import put
 from failoverd.model.facts import Row, Table, Type, metric_name, sentence
+from failoverd.model.linkstatus import LinkStatus
 from failoverd.model.signals import Moment, Signal
 
 PAUSE = 1.0
@@ -69,9 +73,19 @@ class Histogram:
 
 
 class Metrics:
-    """A receiver; see the module. `dropped` returns how many signals were dropped before reaching any receiver."""
+    """A receiver; see the module. `dropped` returns how many signals were dropped before reaching any receiver, `links`
+    the status of each end of a declared link."""
 
-    def __init__(self, path: Path, dropped: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: Path,
+        dropped: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+        links: Callable[[], Iterable[LinkStatus]] = tuple,
+    ) -> None:
+        self._links = links
+        self._told: dict[str, tuple[LinkStatus, list[Family]]] = {}
+        """By the end's name: its status, and its families."""
         self._path = path
         self._dropped = dropped
         self._clock = clock
@@ -114,12 +128,27 @@ class Metrics:
         yield from _samples(tables.DAEMON, [(document, {})])
         yield from _samples(tables.MASTER, [(master, {"master": master["name"]}) for master in masters])
         yield from _samples(tables.SLAVE, [(slave, _labels_of(slave)) for slave in slaves])
+        yield from self._linked()
         for kind in SIGNALS.values():
             yield self._counted(kind, masters)
             yield from self._spread(kind, masters)
         for row in OWN:
             family = Family(metric_name(row), "counter", sentence(row))
             family.add(row.value(self._dropped()))
+            yield family
+
+    def _linked(self) -> Iterator[Family]:
+        """Yield the families of the declared links."""
+        before, self._told = self._told, {}
+        for status in self._links():
+            known, families = before.get(status.name, (None, []))
+            if known is not status:
+                labels = {"link": status.name, "kind": status.kind}
+                families = list(_samples(LINK, [(LINK.of(status), labels)]))
+            self._told[status.name] = status, families
+        for together in zip(*(families for _, families in self._told.values()), strict=True):
+            family = Family(together[0].name, together[0].kind, together[0].words)
+            family.lines = list(chain.from_iterable(one.lines for one in together))
             yield family
 
     def _counted(self, kind: Told, masters: list[Document]) -> Family:

@@ -7,7 +7,7 @@ end, and an orderly end removes the metrics.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from failoverd.daemon import journald
 from failoverd.daemon.disk_writer import DiskWriter
@@ -15,17 +15,25 @@ from failoverd.daemon.fanout import Receiver
 from failoverd.daemon.history import History
 from failoverd.daemon.metrics import Metrics
 from failoverd.daemon.paths import Paths
+from failoverd.model.linkstatus import LinkStatus
 
 log = logging.getLogger("failoverd")
 
 
 class Records:
-    """The receivers that keep records; `dropped` returns how many signals reached no receiver."""
+    """The receivers that keep records; `dropped` returns how many signals reached no receiver, `links` the status of
+    each end of a declared link."""
 
-    def __init__(self, paths: Paths, dropped: Callable[[], int], disk_writer: DiskWriter) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        dropped: Callable[[], int],
+        disk_writer: DiskWriter,
+        links: Callable[[], Iterable[LinkStatus]] = tuple,
+    ) -> None:
         self._journald = journald.Journald(journald.find())
         self._history = History(paths.history, disk_writer)
-        self._metrics = Metrics(paths.metrics, dropped)
+        self._metrics = Metrics(paths.metrics, dropped, links=links)
         self.receivers: Sequence[Receiver] = (self._journald, self._history, self._metrics)
         self._history.started()
 

@@ -162,6 +162,24 @@ def test_many_links_leave_room_for_a_failover() -> None:
     run(test)
 
 
+def test_a_link_that_changes_shows_the_state_again() -> None:
+    """What shows links beside the state is given it again."""
+
+    async def test() -> None:
+        book = Book()
+        fanout = Fanout([book])
+        fanout.signalled(READY)
+        await fanout.tell()
+        assert len(book.told) == 1, "there is no state yet"
+        fanout.stepped(State(Config()))
+        await fanout.tell()
+        fanout.signalled(READY)
+        await fanout.tell()
+        assert len(book.told) == 4
+
+    run(test)
+
+
 def test_what_does_not_fit_is_dropped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         book = Book()

@@ -99,8 +99,8 @@ def test_counters_are_of_the_devices_that_are_there() -> None:
 
 
 @pytest.mark.parametrize("call", [["links", "nine"], ["links-resync", "nine"], ["links-release", "nine"]])
-@pytest.mark.parametrize("engine", [None, FakeLinks(HOST)])
-def test_a_name_that_is_not_declared(call: list[str], engine: FakeLinks | None) -> None:
+@pytest.mark.parametrize("engine", [FakeLinks(), FakeLinks(HOST)])
+def test_a_name_that_is_not_declared(call: list[str], engine: FakeLinks) -> None:
     with pytest.raises(CallError, match="no link 'nine' is declared") as caught:
         asked(LinkCalls(lambda: engine), *call)
     assert caught.value.kind == "NoSuchLink"
@@ -113,11 +113,11 @@ def test_one_that_went_while_it_was_asked_for() -> None:
 
 def test_wrong_arguments() -> None:
     with pytest.raises(CallError, match="links-release takes name; given were 0"):
-        asked(LinkCalls(lambda: None), "links-release")
+        asked(LinkCalls(FakeLinks), "links-release")
 
 
 def test_where_nothing_is_declared() -> None:
-    calls = LinkCalls(lambda: None)
+    calls = LinkCalls(FakeLinks)
     assert asked(calls, "links")["links"] == []
     assert asked(calls, "links-resync") == {"names": []}
     assert asked(calls, "links-stats") == {"statistics": []}

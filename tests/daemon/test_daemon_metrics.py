@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from linksfake import CONTAINER, HOST
 from signals import BACK, JOINED, LINKS, LOST, MAC, MOMENT, NO_MAC, PENDING, RENAMED
 
 from failoverd.daemon.exposition import Family, render
 from failoverd.daemon.metrics import BUCKETS, Metrics
+from failoverd.model.linkstatus import LinkState
 
 SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
 LABEL = re.compile(r'(?P<name>[a-zA-Z_][a-zA-Z0-9_]*)="(?P<value>(?:[^"\\\n]|\\["\\n])*)"(?:,(?=.)|$)')
@@ -162,6 +164,36 @@ def test_a_machine_without_pairs(tmp_path: Path, clock: Clock) -> None:
         "failoverd_signals_dropped_total",
         *(f"failoverd_link_{what}_total" for what in LINK_EVENTS),
     }
+
+
+def test_declared_links(tmp_path: Path, clock: Clock) -> None:
+    links = [HOST, CONTAINER]
+    metrics = Metrics(tmp_path / "metrics.prom", lambda: 0, clock, lambda: links)
+    metrics.stepped(document(master()))
+    host = {"link": "web-host", "kind": "veth"}
+    assert told(tmp_path, "failoverd_link_state", **host, state="ready") == 1
+    assert told(tmp_path, "failoverd_link_state", **host, state="pending") == 0
+    assert told(tmp_path, "failoverd_link_made_total", link="web-ct", kind="veth") == 2
+    links[:] = [replace(HOST, state=LinkState.FAILED, repairs=3)]
+    clock.now += 5
+    metrics.stepped(document(master()))
+    found = parse((tmp_path / "metrics.prom").read_text())
+    states = {dict(key)["state"]: value for key, value in found["failoverd_link_state"].items()}
+    assert [state for state, value in states.items() if value] == ["failed"]
+    assert len(states) == len(LinkState)
+    assert found["failoverd_link_repairs_total"] == {frozenset(host.items()): 3}
+
+
+def test_a_link_that_stays_as_it_is_costs_no_new_lines(tmp_path: Path, clock: Clock) -> None:
+    links = [HOST, CONTAINER]
+    metrics = Metrics(tmp_path / "metrics.prom", lambda: 0, clock, lambda: links)
+    metrics.stepped(document())
+    before = metrics._told["web-host"]
+    links[1] = replace(CONTAINER, made=3)
+    clock.now += 5
+    metrics.stepped(document())
+    assert metrics._told["web-host"][1] is before[1]
+    assert told(tmp_path, "failoverd_link_made_total", link="web-ct", kind="veth") == 3
 
 
 def test_events_of_links_are_counted_for_all_links_together(tmp_path: Path, clock: Clock) -> None:

@@ -24,6 +24,7 @@ failoverd is on the system bus ($DBUS_SYSTEM_BUS_ADDRESS, or `/run/dbus/system_b
 | `/org/failoverd1` | `org.failoverd1.Manager`, `org.failoverd1.Inventory`, and ObjectManager for the others |
 | `/org/failoverd1/master/<MAC with _ for :>` | `org.failoverd1.Master` |
 | `/org/failoverd1/slave/<ifindex>` | `org.failoverd1.Slave` |
+| `/org/failoverd1/link/<name, escaped>` | `org.failoverd1.Link` |
 
 A fact has the same name and the same unit here as in `failoverctl --json`, in the journal, the history and the metrics:
 `drain_ends` there is `DrainEnds` here. Times are seconds. A device is named by its object's path.

@@ -12,6 +12,7 @@ ERRORS: dict[str, str] = {
     "NoDocument": "The interface's name cannot be in XML; Describe tells of it.",
     "NoSuchPair": "The device belongs to no pair; Explain says why.",
     "NoSuchSlave": "The pair has no such slave; Primary and Standby are those it has.",
+    "NoSuchLink": "No link of this name is declared, or not any more.",
     "AlreadyReleased": "The pair is released already; Adopt joins it again.",
     "JoinedByKernel": "The kernel holds the pair itself (net_failover, hv_netvsc), and does not let this be done.",
     "NotJoined": "The pair is not joined, or not yet; State and Reason say more.",

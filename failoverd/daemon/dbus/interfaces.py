@@ -14,6 +14,8 @@ from failoverd.bus.interfaces import Arg, BusSignal, Interface, Method, Property
 from failoverd.core.document import DAEMON, LAST_FAILOVER, NIC
 from failoverd.core.document import MASTER as MASTER_FACTS
 from failoverd.core.document import SLAVE as SLAVE_FACTS
+from failoverd.core.link_facts import COUNTERS
+from failoverd.core.link_facts import LINK as LINK_FACTS
 from failoverd.core.signal_table import SIGNALS, WHEN
 from failoverd.core.told import Member, Told
 from failoverd.model.facts import Row, Table, Type, camel, sentence
@@ -37,8 +39,10 @@ def members(told: Told) -> Iterator[tuple[Member, tuple[Row[Any], ...]]]:
         yield member, (*(row for row in told.fields if row.key not in member.known), *WHEN)
 
 
-def _properties(table: Table[Any]) -> tuple[Property, ...]:
-    return tuple(Property(camel(row.key), row.type.signature, _doc(row), row.constant) for row in table.rows)
+def _properties(table: Table[Any], asked: bool = False) -> tuple[Property, ...]:
+    return tuple(
+        Property(camel(row.key), row.type.signature, _doc(row), row.constant and not asked, asked) for row in table.rows
+    )
 
 
 def _signals(interface: str) -> tuple[BusSignal, ...]:
@@ -162,8 +166,31 @@ SLAVE = Interface(
 
 LINK = Interface(
     f"{NAME}.Link",
-    "An end of a declared link. Its path ends in its name, escaped as sd_bus_path_encode(3) does: what is no letter or "
-    "digit, and a digit at the beginning, as _ and two hexadecimal digits. So web-host is web_2dhost.",
+    f"{LINK_FACTS.text} No PropertiesChanged tells of its properties, and GetManagedObjects has none of their values: "
+    "read them when a signal has come, which says the most of it. Its path ends in its name, escaped as "
+    "sd_bus_path_encode(3) does: what is no letter or digit, and a digit at the beginning, as _ and two hexadecimal "
+    "digits. So web-host is web_2dhost.",
+    methods=(
+        Method(
+            "GetStatistics",
+            "The counters of its device, as the kernel has them now. Empty while there is no device.",
+            gives=(Arg("counters", "a{st}", f"{', '.join(map(camel, COUNTERS))}, from the device's own side."),),
+            errors=("NoSuchLink", *EVER),
+        ),
+        Method(
+            "Resync",
+            "Look at it again, and try at once what was refused or waits. Returns when this has begun.",
+            changes=True,
+            errors=("NoSuchLink", *EVER),
+        ),
+        Method(
+            "Release",
+            "Take it out of failoverd's care, and leave its device as it is. Returns when this has begun.",
+            changes=True,
+            errors=("NoSuchLink", *EVER),
+        ),
+    ),
+    properties=_properties(LINK_FACTS, asked=True),
     signals=_signals("Link"),
 )
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import trio
@@ -36,7 +37,8 @@ from failoverd.core.state import State
 from failoverd.core.status import masters
 from failoverd.daemon.control import Ask, Serve, no_inventory
 from failoverd.daemon.dbus.calls import DOINGS
-from failoverd.daemon.dbus.interfaces import ERROR, INTERFACES, INVENTORY, NAME, ROOT
+from failoverd.daemon.dbus.interfaces import ERROR, INTERFACES, INVENTORY, LINK, NAME, ROOT
+from failoverd.daemon.dbus.links import LinkObjects, answer
 from failoverd.daemon.dbus.objects import messages, objects, words
 from failoverd.daemon.fanout import moment_of
 from failoverd.daemon.speeds import Speeds
@@ -60,8 +62,15 @@ class Presence:
     """failoverd on the bus; see the module. Give `stepped` and `signalled` to the engine's Ports, and run `run` beside
     it."""
 
-    def __init__(self, serve: Serve, speeds: Speeds | None = None, ask: Ask = no_inventory) -> None:
+    def __init__(
+        self,
+        serve: Serve,
+        speeds: Speeds | None = None,
+        ask: Ask = no_inventory,
+        link_names: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self._serve, self._ask = serve, ask
+        self._links = LinkObjects(link_names)
         self._speeds = speeds or Speeds()
         self._state: State | None = None
         self._is_new = False
@@ -142,10 +151,17 @@ class Presence:
 
     def _refresh(self) -> None:
         """Bring the objects up to the state, and tell clients the difference."""
-        if self._state is None or not self._is_new:
+        if self._state is None:
             return
-        self._document = masters(self._state)
-        for message in self.service.tree.replace(objects(self._document, {"speed": self._speeds.of})):
+        are_new, is_more = self._links.follow()
+        if is_more:
+            self._woken.set()
+        if not (self._is_new or are_new):
+            return
+        if self._is_new:
+            self._document = masters(self._state)
+        found = {**objects(self._document, {"speed": self._speeds.of}), **self._links.objects}
+        for message in self.service.tree.replace(found):
             self.service.emit(message)
         self._is_new = False
 
@@ -153,16 +169,24 @@ class Presence:
         try:
             if asked.interface == INVENTORY.name:
                 return await self._tell_inventory(asked)
+            if asked.interface == LINK.name:
+                found = await answer(asked, self._links.by_path[asked.path], self._serve)
+                self._note(asked, uid)
+                return found
             doing = DOINGS[asked.method.name]
             document = await self._serve(doing.call, *doing.arguments(asked))
         except CallError as error:
             raise BusError(
                 f"{ERROR}.{error.kind}", f"{asked.method.name} at {asked.path}: {words(str(error))}"
             ) from error
+        self._note(asked, uid)
+        return doing.answer(document)
+
+    def _note(self, asked: Asked, uid: int | None) -> None:
+        """Log a change and its caller."""
         if asked.method.changes:
             who = "a client that has gone" if uid is None else f"uid {uid}"
             log.info("%s of %s: done, for %s on D-Bus", asked.method.name, asked.path, who)
-        return doing.answer(document)
 
     async def _tell_inventory(self, asked: Asked) -> list[Any] | bytes:
         # Loaded by the first question, as the inventory is.

@@ -10,9 +10,11 @@ import pytest
 import trio
 from busmachine import MAC, MASTER, Machine, heard, listener, on_a_machine
 from dbus_next import introspection as intr
+from linksfake import HOST, FakeLinks
 from privatebus import PrivateBus
 
-from failoverd.daemon.dbus.interfaces import INTERFACES, LINK, NAME, ROOT
+from failoverd.daemon.dbus.interfaces import INTERFACES, NAME, ROOT
+from failoverd.daemon.dbus.objects import link_path
 
 
 def test_the_objects_say_what_the_status_says(bus: PrivateBus) -> None:
@@ -89,9 +91,9 @@ def test_a_rename_is_told_by_manager_and_slave(bus: PrivateBus) -> None:
 
 def test_introspection_is_what_other_tools_understand(bus: PrivateBus) -> None:
     async def body(machine: Machine) -> None:
-        paths = [ROOT, MASTER, f"{ROOT}/slave/3", ROOT]
-        interfaces = [one for one in INTERFACES if one is not LINK]
-        for path, interface in zip(paths, interfaces, strict=True):
+        machine.links = FakeLinks(HOST)
+        paths = [ROOT, MASTER, f"{ROOT}/slave/3", link_path(HOST.name), ROOT]
+        for path, interface in zip(paths, INTERFACES, strict=True):
             xml = (await machine.call(path, "org.freedesktop.DBus.Introspectable", "Introspect"))["body"][0]
             found = next(one for one in intr.Node.parse(xml).interfaces if one.name == interface.name)
             assert [one.name for one in found.methods] == [one.name for one in interface.methods]
