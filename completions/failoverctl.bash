@@ -66,11 +66,15 @@ _failoverctl() {
         else
             case $command:${#arguments[@]} in
             links:0)
-                words="list show explain watch wait resync release stats graph" ;;
+                words="list show explain watch wait resync release stats check graph" ;;
             links:*)
                 case ${arguments[0]}:${#arguments[@]} in
                 list:* | wait:* | show:1 | explain:1 | resync:1 | release:1 | stats:1)
                     words=$(_failoverctl_links "$program") ;;
+                check:1)
+                    compopt -o filenames 2>/dev/null
+                    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                    return ;;
                 esac ;;
             interface-xml:*)
                 words=$(_failoverctl_interfaces "$program") ;;

@@ -216,8 +216,8 @@ COMMANDS: Mapping[str, Command] = {
     "links": Command(
         "[COMMAND] [ARGUMENT]...",
         "the links that the configuration declares: where they stand, and why",
-        "Its commands are list (done without one), show, explain, watch, wait, resync, release, stats and graph; "
-        "failoverctl links COMMAND --help says more about one.",
+        "Its commands are list (done without one), show, explain, watch, wait, resync, release, stats, check and "
+        "graph; failoverctl links COMMAND --help says more about one.",
         [
             ("links list", "where each link stands"),
             ("links explain web-host", "why it is not ready"),

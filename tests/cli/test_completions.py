@@ -134,6 +134,7 @@ def test_commands_and_options_are_those_of_the_table(path: Path) -> None:
         (["links", "wait", "--t"], ["--timeout"]),
         (["links", "wait", "--timeout", ""], []),
         (["links", "graph", "--svg", "b"], ["bin"]),
+        (["links", "check", "b"], ["bin"]),
         (["history", "--master", ""], ["ens3", "lan0"]),
         (["history", "--last", "5", "--master", "=", "l"], ["lan0"]),
         (["history", "--svg", "b"], ["bin"]),
@@ -210,6 +211,7 @@ def test_what_zsh_offers(daemon: Fake) -> None:
         "failoverctl links show ": ["web-ct", "web-host"],
         "failoverctl links wait web-ct web-h": ["web-host"],
         "failoverctl links graph --svg b": ["bin"],
+        "failoverctl links check b": ["bin"],
         "failoverctl links watch ": sorted(GLOBAL),
     }
     expected |= {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -474,6 +475,49 @@ def test_a_picture_that_cannot_be_written(daemon: Start, tmp_path: Path, capsys:
     daemon(telling(HOST))
     assert main(["links", "graph", "--svg", str(tmp_path / "no" / "links.svg")]) == 1
     assert "the picture was not written" in capsys.readouterr().err
+
+
+DECLARED = """\
+[link.web-host]
+kind = "veth"
+peer = "web-ct"
+device = "web0"
+
+[link.storage]
+kind = "vlan"
+lower = "master:ens3"
+id = 120
+namespace = { name = "storage" }
+"""
+
+
+def test_check_needs_no_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "links.toml"
+    file.write_text(DECLARED)
+    assert main(["links", "check", str(file)]) == 0
+    head, storage, host, missing = capsys.readouterr().out.splitlines()
+    assert head.startswith("LINK ")
+    assert re.split(r"\s{2,}", storage) == ["storage", "vlan", "storage", "name storage", "master:ens3", f"{file}:6"]
+    assert re.split(r"\s{2,}", host) == ["web-host", "veth", "web0", "own", "web-ct", f"{file}:1"]
+    assert missing == "[link.web-ct] is not in it; its other end waits for it"
+    assert main(["links", "check", str(file), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["problems"], found["missing"]) == ([], ["web-ct"])
+    assert found["links"][0]["namespace"] == "name storage"
+
+
+def test_check_names_every_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "links.toml"
+    file.write_text(DECLARED.replace("id = 120", "id = 5000").replace('peer = "web-ct"', 'peeer = "web-ct"'))
+    assert main(["links", "check", str(file)]) == 1
+    err = capsys.readouterr().err
+    assert f"{file}:3" in err
+    assert f"{file}:9" in err
+    assert main(["links", "check", str(file), "--json"]) == 1
+    assert [problem["line"] for problem in json.loads(capsys.readouterr().out)["problems"]] == [3, 9]
+    file.write_text("")
+    assert main(["links", "check", str(file)]) == 0
+    assert capsys.readouterr().out == "the file is in order, and declares no link\n"
 
 
 @pytest.mark.parametrize(

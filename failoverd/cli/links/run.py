@@ -120,6 +120,12 @@ def _graph(wanted: Wanted) -> int:
     return graph(wanted)
 
 
+def _check(wanted: Wanted) -> Outcome:
+    from failoverd.cli.links.check import check
+
+    return check(wanted.arguments[0], "--json" in wanted.options)
+
+
 RUN: Mapping[str, Callable[[Wanted], Outcome]] = {
     "list": _list,
     "show": _show,
@@ -127,6 +133,7 @@ RUN: Mapping[str, Callable[[Wanted], Outcome]] = {
     "resync": _resync,
     "release": _release,
     "stats": _stats,
+    "check": _check,
 }
 
 ASIDE: Mapping[str, Callable[[Wanted], int]] = {"watch": _watch, "wait": _wait, "graph": _graph}

@@ -85,6 +85,13 @@ COMMANDS = {
         "there are printed.",
         [("stats", "all of them"), ("stats web-ct --json", "one, for a program")],
     ),
+    "check": Command(
+        "FILE",
+        "check the links that a file declares; needs no daemon",
+        "Reads FILE (and FILE.d/*.toml) as a whole configuration, names every mistake with its line, and lists the "
+        "ends that it declares. A veth whose other end is not in it would wait for that; it is no mistake.",
+        [("check 60-links.toml", "before it is put into /etc/failoverd/failoverd.toml.d")],
+    ),
     "graph": Command(
         "",
         "draw what is declared, where it stands, and what waits for what",
