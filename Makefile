@@ -60,7 +60,7 @@ bench-inventory: setup ## Measure the inventory while devices and routes come an
 bench-start: setup ## Measure how long failoverd takes from its start to READY, beside the import of trio
 	@$(BIN)/python bench/start.py
 
-deb: ## Build the Debian package into build/, for Debian 12 and later
+deb: ## Build the Debian packages into build/, for Debian 12 and later
 	@tools/setup.sh deb
 	@tools/deb.sh
 
@@ -74,7 +74,7 @@ docs: setup ## Write the reference pages that are made from the code
 	@$(BIN)/python tools/docs/write.py
 
 clean: ## Remove what the other commands made in this folder
-	rm -rf .venv build *.egg-info lab/build lab/*.egg-info .coverage .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv build *.egg-info lab/build lab/*.egg-info cni/build cni/*.egg-info .coverage .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 setup:

@@ -1,4 +1,4 @@
-"""The two wheels, as pip makes them, from a copy: a build leaves its own files in the tree it is made from."""
+"""The wheels, as pip makes them, from a copy: a build leaves its own files in the tree it is made from."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("bin", "completions", "docs/man", "failoverd", "neighbours", "units", "udev-rules")
 SOURCES = (*FOLDERS, "pyproject.toml", "README.md", "LICENSE")
 LAB = ("lab",)
+CNI = ("cni",)
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 
@@ -23,6 +24,11 @@ def build(where: Path) -> Path:
 def build_lab(where: Path) -> Path:
     """The lab's."""
     return _build(where, LAB, "lab")
+
+
+def build_cni(where: Path) -> Path:
+    """The CNI plugin's."""
+    return _build(where, CNI, "cni")
 
 
 def _build(where: Path, sources: Sequence[str], folder: str) -> Path:

@@ -25,6 +25,7 @@ has dbus-daemon dbus-daemon
 has zsh zsh
 has virsh libvirt-clients
 /usr/bin/python3 -c 'import libvirt' 2>/dev/null || guest+=(python3-libvirt)
+[ -x /usr/lib/cni/host-local ] || guest+=(containernetworking-plugins)
 [ "$(id -u)" = 0 ] || has newuidmap uidmap
 deb=()
 for package in debhelper dh-python dpkg-dev lintian pybuild-plugin-pyproject python3-setuptools; do
@@ -71,7 +72,7 @@ if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
 fi
 
 # The stamp is written last, so a set-up that was cut short is done again.
-stamp=$({ python3 -VV; pwd; cat pyproject.toml lab/pyproject.toml; } | sha256sum)
+stamp=$({ python3 -VV; pwd; cat pyproject.toml lab/pyproject.toml cni/pyproject.toml; } | sha256sum)
 if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
     # A .venv that was moved, or made by another Python, still calls the old one.
     if ! grep -qsF "$PWD/.venv/bin/" .venv/bin/pip || [ "$(.venv/bin/python -VV)" != "$(python3 -VV)" ]; then
@@ -79,7 +80,7 @@ if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
         logged venv python3 -m venv --clear .venv
     fi
     say "installing the Python packages into .venv"
-    logged pip .venv/bin/python -m pip install --disable-pip-version-check --use-pep517 --editable '.[dev]' --editable ./lab
+    logged pip .venv/bin/python -m pip install --disable-pip-version-check --use-pep517 --editable '.[dev]' --editable ./lab --editable ./cni
     printf '%s\n' "$stamp" >.venv/stamp
 fi
 

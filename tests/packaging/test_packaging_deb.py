@@ -1,4 +1,4 @@
-"""The Debian package: what is in it, and what lintian says. Built on Debian only."""
+"""The Debian packages: what is in them, and what lintian says. Built on Debian only."""
 
 from __future__ import annotations
 
@@ -36,10 +36,16 @@ def paths(package: str) -> set[str]:
     return {line.split()[5].removeprefix(".") for line in run("dpkg-deb", "--contents", package).splitlines()}
 
 
+@pytest.fixture(scope="module")
+def cni() -> str:
+    """The CNI plugin's package; its path."""
+    return run("tools/deb.sh").splitlines()[-2]
+
+
 @needs_debian
-def test_lintian_finds_nothing_but_what_is_meant(package: str) -> None:
+def test_lintian_finds_nothing_but_what_is_meant(package: str, cni: str) -> None:
     """Info and pedantry included. There are no scripts for other init systems; the hooks' service has a socket."""
-    said = run("lintian", "--allow-root", "--display-info", "--pedantic", package)
+    said = run("lintian", "--allow-root", "--display-info", "--pedantic", package, cni)
     meant = {"package-supports-alternative-init-but-no-init.d-script", "systemd-service-file-missing-install-key"}
     found = [line for line in said.splitlines() if not line.startswith(("N:", "O:"))]
     assert [line for line in found if line.split()[2] not in meant] == []
@@ -72,6 +78,27 @@ def test_everything_has_its_place(paths: set[str]) -> None:
     assert found == ours
     assert not {path for path in paths if re.search(r"failoverd[-_]lab|/lab[/.]|scenarios", path)}
     assert {path.split("/")[1] for path in paths} == {"", "etc", "usr"}, "Debian 13 wants no file in /lib"
+
+
+@needs_debian
+def test_the_cni_plugin_is_a_package_of_its_own(package: str, cni: str, paths: set[str], tmp_path: Path) -> None:
+    """It needs Python and nothing else, not even the other package; and that has nothing of it."""
+    told = [line.split()[5].removeprefix(".") for line in run("dpkg-deb", "--contents", cni).splitlines()]
+    modules = "/usr/lib/python3/dist-packages/failoverd_cni/"
+    documents = "/usr/share/doc/failoverd-cni/"
+    assert {path for path in told if not path.endswith("/")} == {
+        "/usr/lib/cni/failoverd-cni",
+        "/usr/share/man/man7/failoverd-cni.7.gz",
+        *(f"{documents}{name}" for name in ("changelog.gz", "copyright", "cni.md", "how-to-cni.md.gz")),
+        *(f"{modules}{path.name}" for path in (ROOT / "cni" / "failoverd_cni").iterdir() if path.is_file()),
+    }
+    depends = run("dpkg-deb", "--field", cni, "Depends").strip().split(", ")
+    assert {re.split(r"[ :]", word)[0] for word in depends} == {"python3"}
+    assert not {path for path in paths if "cni" in path}
+    run("dpkg-deb", "--extract", cni, str(tmp_path))
+    program = tmp_path / "usr" / "lib" / "cni" / "failoverd-cni"
+    assert program.read_text() == (ROOT / "cni" / "bin" / "failoverd-cni").read_text()
+    assert program.stat().st_mode & 0o777 == 0o755
 
 
 @needs_debian

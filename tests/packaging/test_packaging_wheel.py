@@ -95,7 +95,17 @@ def test_the_lab_is_a_wheel_of_its_own(lab: Path) -> None:
     assert programs(lab) == {"failoverd-lab": "failoverd_lab.cli:main"}
 
 
+def test_the_cni_plugin_is_a_wheel_of_its_own(tmp_path: Path) -> None:
+    cni = unpacked(wheelbuild.build_cni(tmp_path), tmp_path)
+    assert {path.name for path in cni.iterdir() if path.suffix not in (".dist-info", ".data")} == {"failoverd_cni"}
+    assert modules(cni) == modules(ROOT / "cni")
+    assert "Requires-Dist" not in next(cni.glob("*.dist-info/METADATA")).read_text()
+    assert next(cni.glob("*.data/scripts/*")).name == "failoverd-cni"
+
+
 def test_the_lab_has_the_version_that_it_was_made_for() -> None:
     product, lab = (tomllib.loads((ROOT / path / "pyproject.toml").read_text())["project"] for path in ("", "lab"))
     assert lab["version"] == product["version"]
+    cni = tomllib.loads((ROOT / "cni" / "pyproject.toml").read_text())["project"]
+    assert cni["version"] == product["version"]
     assert f"failoverd=={product['version']}" in lab["dependencies"]

@@ -1,0 +1,17 @@
+"""failoverd-cni: a CNI plugin that makes VLANs in a pod, on the interface that the plugin before it made.
+
+    main            one command: variables and network configuration in, a result or an error object out
+    add | delete | check | delegated
+                    the commands; `delegated` is what only IPAM plugins answer (GC, STATUS)
+    result          the previous result, extended
+    pod | ipam      the pod's network namespace; the IPAM executables
+    netconf | variables
+                    what the runtime passes, validated
+    netlink | inet | fastjson | versions | errors
+                    bytes of rtnetlink, addresses, JSON, the versions of the specification, error objects
+
+A runtime starts the plugin for each pod and each command, thirty at a time, and importing is most of a small Python
+program's time. So no module imports anything of the standard library that is not built in, except `struct`.
+"""
+
+__version__ = "0.1.0"
