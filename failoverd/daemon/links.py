@@ -50,6 +50,7 @@ from failoverd.links.sight import interest_in
 from failoverd.links.state import LinksState
 from failoverd.links.step import step
 from failoverd.model.declared import Declared, NamespaceRef
+from failoverd.model.links import Link
 from failoverd.model.linkstatus import LinkStatus
 from failoverd.model.places import HERE, Absent
 from failoverd.model.signals import LinkGoing, Signal
@@ -113,6 +114,7 @@ class Links:
         self._send, self._events = trio.open_memory_channel[LinksEvent](math.inf)
         self._noted: set[Place | None] = set()
         self._interests: dict[Place, Interest] = {}
+        self._known: dict[Place, dict[bytes, Link]] = {}
         self._masters: Mapping[str, int] = {}
         self._wake_at = math.inf
         self._one_thread = trio.CapacityLimiter(1)
@@ -228,10 +230,11 @@ class Links:
     def _look(self, action: Look) -> Pictured:
         """Look at the namespaces, in the thread."""
         pictures: dict[Place, Picture | None] = {}
+        self._known = {place: known for place, known in self._known.items() if place in self._state.relevant()}
         for place, interest in action.at.items():
             try:
                 with self._doors.open(place) as opened:
-                    pictures[place] = Exchange(opened.socket).look(interest)
+                    pictures[place] = Exchange(opened.socket, self._known.setdefault(place, {})).look(interest)
             except FAILURES as error:
                 log.debug("links: %s cannot be looked at: %s", place, error)
                 pictures[place] = None

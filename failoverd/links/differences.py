@@ -20,6 +20,7 @@ from failoverd.links.findings import Batch, Finding
 from failoverd.links.picture import Device
 from failoverd.links.sight import Sight
 from failoverd.model.declared import EXISTING, End
+from failoverd.model.links import Link
 from failoverd.model.linkstatus import LinkState
 from failoverd.model.places import Absent, Place
 from failoverd.model.requests import (
@@ -81,6 +82,14 @@ def as_it_is(sight: Sight, end: End, place: Place, device: Device, peer: End | N
     reason, detail = _shortcoming(sight, end, place, device, needs_carrier)
     state = LinkState.MAKING if reason == TENTATIVE else LinkState.DEGRADED if reason else LinkState.READY
     return Finding(state, reason, detail, ifindex=ifindex)
+
+
+def at_once(sight: Sight, end: End, place: Place, ifindex: int) -> Iterator[Request]:
+    """Yield what a device needs that is made in the same datagram, with this ifindex, its name, MAC, MTU and mark."""
+    mark = frozenset({sight.identity.mark(end.name)})
+    made = Link(ifindex, end.device, mac_of(sight, end), mtu=end.mtu, altnames=mark, info=end.options)
+    yield AddAltname(ifindex, sight.identity.mark(end.name))
+    yield from (one for one in differences(sight, end, place, Device(made)) if not isinstance(one, AddAltname))
 
 
 def mac_of(sight: Sight, end: End) -> str:

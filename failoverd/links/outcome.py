@@ -10,7 +10,7 @@ from failoverd.links.findings import Batch, Finding
 from failoverd.links.state import FOUGHT, LATELY, LinksState, Memory, Refusal
 from failoverd.model.linkstatus import LinkState
 from failoverd.model.places import HERE
-from failoverd.model.requests import AddAddress, AddRoute, CreateLink, Request, SetMtu
+from failoverd.model.requests import AddAddress, AddRoute, CreateLink, MoveLink, Request, SetMtu
 from failoverd.model.requests.base import answer
 
 Answers = tuple[tuple[int, str], ...] | None
@@ -30,9 +30,12 @@ def take(state: LinksState, answers: tuple[tuple[Batch, Answers], ...], now: flo
             for request, (number, text) in zip(batch.requests, said, strict=True)
             if (number or text == GONE) and number not in request.harmless
         ]
-        if batch.makes:
-            actions += _of_making(state, batch, memory, refused, now)
+        if batch.makes and (failure := _failure(batch, refused)) is not None:
+            actions += _of_making(state, batch, memory, failure, now)
             continue
+        if batch.makes:
+            memory.making = None
+            memory.made += 1
         for request, number, text in refused:
             last = memory.refusals.get(request)
             memory.refusals[request] = state.refused(last, batch.name, number, text, now)
@@ -41,15 +44,16 @@ def take(state: LinksState, answers: tuple[tuple[Batch, Answers], ...], now: flo
     return actions
 
 
+def _failure(batch: Batch, refused: list[tuple[Request, int, str]]) -> tuple[Request, int, str] | None:
+    """Return the refusal because of which there is no device, or none where it belongs."""
+    decisive = (one for one in refused if one[0] is batch.requests[0] or isinstance(one[0], MoveLink))
+    return next(decisive, None)
+
+
 def _of_making(
-    state: LinksState, batch: Batch, memory: Memory, refused: list[tuple[Request, int, str]], now: float
+    state: LinksState, batch: Batch, memory: Memory, refused: tuple[Request, int, str], now: float
 ) -> list[LinksAction]:
-    if not refused:
-        memory.making = None
-        memory.made += 1
-        return []
-    # The later ones are about the device that the first one should have made.
-    request, number, text = refused[0]
+    request, number, text = refused
     last, memory.making = memory.making, state.refused(memory.making, batch.name, number, text, now)
     is_new = last is None or last.number != number
     return _line(batch.name, request, number, text) if is_new else []

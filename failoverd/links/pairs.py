@@ -10,9 +10,11 @@ device; so a far end counts only if it is the other end of a marked near one.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from failoverd.dataclass import dataclass
 from failoverd.kinds import NewDevice, Veth, VethPair
-from failoverd.links.differences import as_it_is, mac_of
+from failoverd.links.differences import as_it_is, at_once, mac_of
 from failoverd.links.findings import Batch, Finding, looking, pending, taken
 from failoverd.links.marks import ifindex_for
 from failoverd.links.picture import Device
@@ -20,7 +22,7 @@ from failoverd.links.sight import Sight
 from failoverd.model.declared import End
 from failoverd.model.linkstatus import LinkState
 from failoverd.model.places import Absent, Place
-from failoverd.model.requests import AddAltname, CreateLink, DeleteMarked, Request
+from failoverd.model.requests import CreateLink, DeleteMarked, Request
 
 Findings = tuple[Finding, Finding]
 """Of the nearer end and of the far one."""
@@ -54,7 +56,14 @@ def judge_pair(sight: Sight, near: End, far: End, attempt: int) -> Findings:
         removal = Batch(here, near.name, (DeleteMarked(sight.identity.mark(near.name)),), also=there)
         gone = "its other end is not where it was declared; the pair is made anew"
         return Finding(LinkState.MAKING, "", gone, (removal,)), Finding(LinkState.MAKING, "", gone)
-    return as_it_is(sight, near, here, device, peer=far), as_it_is(sight, far, there, other, peer=near)
+    first, second = as_it_is(sight, near, here, device, peer=far), as_it_is(sight, far, there, other, peer=near)
+    return _with(first, second), _with(second, first)
+
+
+def _with(one: Finding, other: Finding) -> Finding:
+    """Return the finding of one end: it cannot have a carrier while the other one is on its way."""
+    is_waiting = one.reason == "no-carrier" and other.state is LinkState.MAKING
+    return replace(one, state=LinkState.MAKING) if is_waiting else one
 
 
 def far_device(sight: Sight, place: Place, near: Device) -> Device | None:
@@ -100,4 +109,4 @@ def _made(sight: Sight, wire: Wire, attempt: int) -> tuple[Request, ...]:
     device = NewDevice(near.device, mac_of(sight, near), near.mtu, index)
     place = None if wire.here == wire.there else wire.there
     peer = NewDevice(far.device, mac_of(sight, far), far.mtu, ifindex_for(far_mark, attempt), place=place)
-    return CreateLink(device, VethPair(peer)), AddAltname(index, mark)
+    return CreateLink(device, VethPair(peer)), *at_once(sight, near, wire.here, index)

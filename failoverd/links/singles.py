@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from failoverd.kinds import Bridge, Ipvlan, Macvlan, NewDevice
 from failoverd.kinds.macvlan import PASSTHRU
-from failoverd.links.differences import as_it_is, mac_of
+from failoverd.links.differences import as_it_is, at_once, mac_of
 from failoverd.links.findings import Batch, Finding, looking, pending, taken
 from failoverd.links.marks import ifindex_for
 from failoverd.links.picture import Device
@@ -56,8 +56,10 @@ def _made(sight: Sight, end: End, place: Place, below: tuple[Place, int], attemp
     # Under a passing name: in this namespace, another device may have the one that it shall have there.
     name = f"fo{index:x}" if moves else end.device
     device = NewDevice(name, mac_of(sight, end), end.mtu, index, lower=below[1])
-    made: tuple[Request, ...] = (CreateLink(device, end.options), AddAltname(index, mark))
-    return (*made, MoveLink(index, place, name=end.device)) if moves else made
+    made = CreateLink(device, end.options)
+    if moves:
+        return made, AddAltname(index, mark), MoveLink(index, place, name=end.device)
+    return made, *at_once(sight, end, place, index)
 
 
 def _has_to_be_made_anew(end: End, place: Place, device: Device, below: tuple[Place, int]) -> bool:

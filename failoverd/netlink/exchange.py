@@ -41,7 +41,7 @@ from failoverd.netlink.inet import (
     read_route,
 )
 from failoverd.netlink.links import INFO, RTM_NEWLINK, head, read_link
-from failoverd.netlink.requests import Descriptors, dump_links, write_request
+from failoverd.netlink.requests import Descriptors, dump_links, dump_links_plainly, write_request
 
 IFLA_IFNAME, IFLA_STATS64 = frozenset({3}), frozenset({23})
 STATS64 = struct.Struct("=8Q")
@@ -72,8 +72,10 @@ class BlockingSocket(Protocol):
 class Exchange:
     """See the module. All methods raise OSError, and NetlinkError for an answer that is no netlink message."""
 
-    def __init__(self, sock: BlockingSocket) -> None:
+    def __init__(self, sock: BlockingSocket, known: dict[bytes, Link] | None = None) -> None:
+        """`known` are devices that were read before, by their messages. A look reads only others, and updates it."""
         self._sock = sock
+        self._known = known if known is not None else {}
         self._numbers = count(1)
 
     def make(self, requests: Sequence[Request], descriptors: Descriptors) -> tuple[tuple[int, str], ...]:
@@ -111,7 +113,12 @@ class Exchange:
         }
 
     def _look(self, interest: Interest) -> Picture:
-        found = {link.ifindex: link for link in map(read_link, self._rows(interest))}
+        read = {
+            message.payload: self._known.get(message.payload) or read_link(message) for message in self._rows(interest)
+        }
+        self._known.clear()
+        self._known.update(read)
+        found = {link.ifindex: link for link in read.values()}
         if not found:
             return Picture()
         addresses: dict[int, list[Address]] = {ifindex: [] for ifindex in found}
@@ -130,11 +137,15 @@ class Exchange:
             Device(link, tuple(addresses[ifindex]), tuple(routes[ifindex])) for ifindex, link in found.items()
         )
 
-    def _rows(self, interest: Interest) -> Iterator[Message]:
-        """Yield the messages of the devices of interest. The others are not decoded."""
+    def _rows(self, interest: Interest, with_statistics: bool = False) -> Iterator[Message]:
+        """Yield the messages of the devices of interest. The others are not decoded.
+
+        Without statistics, the message of a device is the same until the device changes.
+        """
         prefix = interest.prefix.encode()
         names = {name.encode("utf-8", "surrogateescape") + b"\0" for name in interest.names}
-        for message in self._messages(dump_links(seq := next(self._numbers)), seq):
+        ask = dump_links if with_statistics else dump_links_plainly
+        for message in self._messages(ask(seq := next(self._numbers)), seq):
             if message.type != RTM_NEWLINK or head(message)[0] != 0:
                 continue
             name = pick(message.payload[INFO.size :], IFLA_IFNAME).get(3, b"")

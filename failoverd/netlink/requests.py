@@ -90,6 +90,8 @@ IFLA_AF_SPEC, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_NEW_IFINDEX, IFLA_ALT_IFNAME =
 RTEXT_FILTER_SKIP_STATS = 8
 IN6_ADDR_GEN_MODE_EUI64 = 0
 
+_WITHOUT_STATISTICS = attribute(IFLA_EXT_MASK, struct.pack("=I", RTEXT_FILTER_SKIP_STATS))
+
 NEW = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
 
 Attrs = list[tuple[str, Any]]
@@ -115,6 +117,11 @@ def dump_links(seq: int) -> bytes:
     return build(RTM_GETLINK, NLM_F_DUMP, seq, INFO.pack(0, 0, 0, 0, 0))
 
 
+def dump_links_plainly(seq: int) -> bytes:
+    """Build the dump request for every device, without statistics: a message changes only when its device does."""
+    return build(RTM_GETLINK, NLM_F_DUMP, seq, INFO.pack(0, 0, 0, 0, 0) + _WITHOUT_STATISTICS)
+
+
 def get_link(ifindex: int, seq: int) -> bytes:
     """Build the request for one device; the answer is its RTM_NEWLINK and an acknowledgement."""
     return build(RTM_GETLINK, NLM_F_ACK, seq, INFO.pack(0, 0, ifindex, 0, 0))
@@ -122,8 +129,7 @@ def get_link(ifindex: int, seq: int) -> bytes:
 
 def peek_link(ifindex: int, seq: int) -> bytes:
     """Build the request for one device without its statistics, so that the answer changes only when the device does."""
-    mask = attribute(IFLA_EXT_MASK, struct.pack("=I", RTEXT_FILTER_SKIP_STATS))
-    return build(RTM_GETLINK, 0, seq, INFO.pack(0, 0, ifindex, 0, 0) + mask)
+    return build(RTM_GETLINK, 0, seq, INFO.pack(0, 0, ifindex, 0, 0) + _WITHOUT_STATISTICS)
 
 
 def _link(kind: int, flags: int, seq: int, ifindex: int, attrs: Attrs, up: bool | None = None) -> bytes:

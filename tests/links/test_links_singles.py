@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,7 @@ from failoverd.links.picture import Device, Picture
 from failoverd.model.declared import DeclaredRoute, DeviceRef, End
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet
-from failoverd.model.requests import AddAddress, AddRoute, Rename, SetMac
+from failoverd.model.requests import AddAddress, AddRoute, MoveLink, Rename, SetMac
 from failoverd.plan.predict import predict
 
 RED = named("red")
@@ -76,6 +77,19 @@ def test_a_device_may_be_made_below_and_moved_into_its_namespace() -> None:
     driver.declare()
     assert not red.links
     assert driver.states() == {}
+
+
+def test_a_device_that_cannot_be_moved_is_tried_again_later_and_leaves_nothing() -> None:
+    driver, world = world_with(NIC)
+    red = world.add(RED)
+    driver.refuse = lambda request: errno.EBUSY if isinstance(request, MoveLink) else 0
+    driver.declare(replace(STORAGE, namespace=RED))
+    assert driver.states() == {"storage": "failed kernel-refused"}
+    assert list(world.here.links) == [2]
+    driver.refuse = lambda _: 0
+    driver.wait()
+    assert driver.states() == {"storage": "ready"}
+    assert [link.name for link in red.links.values()] == ["stor0"]
 
 
 def test_a_device_waits_for_its_namespace_and_a_look_at_it() -> None:

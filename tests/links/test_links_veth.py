@@ -76,6 +76,20 @@ def test_a_pair_is_made_across_namespaces_with_all_that_was_declared() -> None:
     assert (status.peer, status.ifindex, status.source, status.made) == ("web-ct", near.ifindex, "f.toml:1", 1)
 
 
+def test_an_end_without_a_carrier_waits_for_the_other_one() -> None:
+    driver, world = ready()
+    red = world.machines[driver.state.places[RED]]  # type: ignore[index]
+    near, far = only(world.here.links), only(red.links)
+    driver.refuse = lambda request: errno.ENOMEM if isinstance(request, SetUp) else 0
+    predict(red, SetUp(far.ifindex, up=False))
+    world.here.wires[near.ifindex] = False
+    world.here.put(near)
+    signals = len(driver.signals)
+    driver.look_again()
+    assert driver.states() == {"web-ct": "degraded kernel-refused", "web-host": "making no-carrier"}
+    assert driver.signals[signals:] == ["LinkDegraded web-ct kernel-refused"]
+
+
 def test_a_pair_that_is_there_is_left_alone() -> None:
     driver, _ = ready()
     before = list(driver.sent)
