@@ -11,12 +11,11 @@ import logging
 import math
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import trio
 
@@ -241,30 +240,41 @@ class Links:
         return Pictured(pictures)
 
     def _make(self, action: Make) -> Made:
-        """Send the batches, in the thread; those of one namespace by one socket."""
+        """Send the batches, in the thread: those of one namespace by one socket, and those that make something in
+        another one together, so that each is opened once."""
         answers: dict[Batch, tuple[tuple[int, str], ...] | None] = {}
-        for place in dict.fromkeys(batch.place for batch in action.batches):
-            mine = [batch for batch in action.batches if batch.place == place]
+        for place, mine in _grouped(action.batches, lambda batch: batch.place).items():
             try:
                 with self._doors.open(place) as opened:
                     exchange = Exchange(opened.socket)
-                    for batch in mine:
-                        answers[batch] = self._sent(exchange, batch)
+                    for target, batches in _grouped(mine, lambda batch: batch.also if batch.makes else None).items():
+                        answers |= self._sent(exchange, target, batches)
             except FAILURES as error:
                 log.debug("links: %s cannot be reached: %s", place, error)
         return Made(tuple((batch, answers.get(batch)) for batch in action.batches))
 
-    def _sent(self, exchange: Exchange, batch: Batch) -> tuple[tuple[int, str], ...] | None:
-        """Send one batch, with a file of the namespace in which it makes something, which is open for as long."""
-        with ExitStack() as stack:
-            files: dict[Place, int] = {}
-            if batch.makes and batch.also is not None:
-                try:
-                    files[batch.also] = stack.enter_context(self._doors.open(batch.also)).fd
-                except (OSError, NamespaceGoneError) as error:
-                    log.debug("links: %s cannot be reached: %s", batch.also, error)
-                    return None
-            return exchange.make(batch.requests, files)
+    def _sent(
+        self, exchange: Exchange, target: Place | None, batches: Sequence[Batch]
+    ) -> dict[Batch, tuple[tuple[int, str], ...]]:
+        """Send batches, with a file of the namespace in which they make something, which is open for as long."""
+        if target is None:
+            return {batch: exchange.make(batch.requests, {}) for batch in batches}
+        try:
+            with self._doors.open(target) as opened:
+                return {batch: exchange.make(batch.requests, {target: opened.fd}) for batch in batches}
+        except NamespaceGoneError as error:
+            log.debug("links: %s cannot be reached: %s", target, error)
+            return {}
+
+
+Key = TypeVar("Key")
+
+
+def _grouped(batches: Iterable[Batch], key: Callable[[Batch], Key]) -> dict[Key, list[Batch]]:
+    groups: dict[Key, list[Batch]] = {}
+    for batch in batches:
+        groups.setdefault(key(batch), []).append(batch)
+    return groups
 
 
 def joined_masters(state: State) -> Mapping[str, int]:
