@@ -18,19 +18,21 @@ pytestmark = [pytest.mark.vm, pytest.mark.more]
 VLAN, HOST = 5, "10.111.5.2"
 PATIENCE = 120.0
 """Seconds for a join in an emulated guest."""
-CONFIG = {
-    "master": {"datapath": "bond"},
-    "link": {
-        "storage": {
-            "kind": "vlan",
-            "id": VLAN,
-            "lower": f"master:{MAC}",
-            "device": "stor0",
-            "addresses": [f"{HOST}/24"],
-        },
-        "guest": {"kind": "macvlan", "mode": "bridge", "lower": f"master:{MAC}", "device": "mv0"},
-    },
-}
+DECLARED = f"""
+mkdir -p /etc/failoverd/failoverd.toml.d
+cat >/etc/failoverd/failoverd.toml.d/60-links.toml <<EOF
+[link.storage]
+kind = "vlan"
+id = {VLAN}
+lower = "master:{MAC}"
+device = "stor0"
+addresses = ["{HOST}/24"]
+[link.guest]
+kind = "macvlan"
+lower = "master:{MAC}"
+device = "mv0"
+EOF
+"""
 SEEN = """
 for device in stor0 mv0; do until ip link show $device up | grep -q LOWER_UP; do sleep 0.1; done; done
 until ip address show stor0 | grep -q 10.111.5.2/24; do sleep 0.1; done
@@ -47,10 +49,11 @@ async def answers(pair: PairGuest, peer: Peer, vlans: Vlans, nic: str) -> None:
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_they_are_made_with_the_join_and_carry_on(suite: str) -> None:
     async def test() -> None:
-        async with pair_guest(nics=(STANDBY,), suite=suite, config=CONFIG) as pair:
+        async with pair_guest(nics=(STANDBY,), suite=suite, config={"master": {"datapath": "bond"}}) as pair:
             vlans = Vlans({0: hosts(mac(PEER_MAC), PEER), VLAN: hosts(mac(PEER_MAC), ("10.111.5.1",))})
             peer = Peer(pair.switch, name="peer", mac_address=PEER_MAC, addresses=PEER, services=(vlans.answer,))
             try:
+                await pair.shell(DECLARED)
                 await install.start(pair.guest)
                 await pair.shell("! ip link show stor0")
                 await pair.guest.plug(VF)
