@@ -198,25 +198,6 @@ class Words:
         return f"a list of {self.of}"
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """A list of absolute paths, each of at most `longest` bytes: 107 for a socket (sockaddr_un, unix(7))."""
-
-    longest: int
-
-    def take(self, value: object) -> tuple[str, ...]:
-        paths = Words("").take(value)
-        for path in paths:
-            if not path.startswith("/"):
-                raise InvalidValueError(f"{show(path)} does not begin with a slash")
-            if len(size := path.encode(errors="surrogatepass")) > self.longest:
-                raise InvalidValueError(f"{show(path)} has {len(size)} bytes")
-        return paths
-
-    def describe(self) -> str:
-        return f"a list of absolute paths of at most {self.longest} bytes each"
-
-
 def _within(value: float, low: float, high: float) -> None:
     if value < low:
         raise InvalidValueError(f"{show(value)} is too small")

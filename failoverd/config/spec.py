@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 from failoverd.config.keys import Key
-from failoverd.config.kinds import Choice, Flag, Paths, Seconds, Suffix, Whole, Words
+from failoverd.config.kinds import Choice, Flag, Seconds, Suffix, Whole, Words
 from failoverd.config.patterns import Pattern
 from failoverd.dataclass import dataclass
 
@@ -378,14 +378,6 @@ class Links:
             "How long hooks may take to let go of a link's device before it is removed.",
         ),
     ] = 2.0
-    runtimes: Annotated[
-        tuple[str, ...],
-        Key(
-            Paths(107),
-            "The sockets on which runtimes are asked for containers, in Docker's, Podman's or the CRI's language. "
-            "Those that are not there are passed over.",
-        ),
-    ] = ("/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock")
 
 
 @dataclass(frozen=True, slots=True)
