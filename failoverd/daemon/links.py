@@ -21,6 +21,7 @@ import trio
 
 from failoverd.core.state import State
 from failoverd.daemon.namespaces import NamespaceGoneError, Namespaces, OpenNamespace
+from failoverd.daemon.ports import can_rename_live
 from failoverd.kinds import Place
 from failoverd.links.events import (
     LinksAction,
@@ -301,7 +302,8 @@ def open_links(runtime: Path, door: Path, hooks: Path, tell: Callable[[Signal], 
 
     `door` is the socket of failoverd-netns, `hooks` the directory of administrators' hooks.
     """
-    return Links(LinksState(identity_of(runtime)), Namespaces(door), tell, partial(any_in, hooks), listen)
+    state = LinksState(identity_of(runtime), renames_live=can_rename_live(os.uname().release))
+    return Links(state, Namespaces(door), tell, partial(any_in, hooks), listen)
 
 
 def any_in(directory: Path) -> bool:
