@@ -48,11 +48,12 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at a world: the daemon's status document (None: not running) and the kernel's links."""
+    """One look at a world: the daemon's status document (None: not running), the kernel's links, the declared ones."""
 
     status: Mapping[str, Any] | None
     links: Links
     memory: Memory
+    declared: Links = ()
 
     @property
     def masters(self) -> Links:
@@ -196,6 +197,19 @@ def _reason(want: Mapping[str, str], look: Look) -> Verdict:
     return _of_nics(want, look, "reason", lambda value, seen: value.lower() in seen.lower())
 
 
+def _link(want: Mapping[str, str], look: Look) -> Verdict:
+    if look.status is None:
+        return False, look.missing_master()
+    told = {row["name"]: row for row in look.declared}
+    parts, ok = [], True
+    for name, value in want.items():
+        row = told.get(name)
+        state, _, reason = value.partition(" ")
+        ok = ok and row is not None and row["state"] == state and reason in ("", row["reason"])
+        parts.append(f"{name} {row['state']} {row['reason']}".strip() if row else f"{name} is not declared")
+    return ok, "; ".join(parts)
+
+
 def _daemon(want: str, look: Look) -> Verdict:
     seen = "stopped" if look.status is None else "running"
     return seen == want, seen
@@ -212,5 +226,6 @@ SEE: Mapping[str, Callable[[Any, Look], Verdict]] = {
     "same_ifindexes": _same_ifindexes,
     "verdict": _verdict,
     "reason": _reason,
+    "link": _link,
     "daemon": _daemon,
 }

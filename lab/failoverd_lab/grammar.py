@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from failoverd.config.kinds import Choice, Flag, Seconds, Suffix, Whole
-from failoverd_lab.kinds import Anything, Cidr, EachWay, OneOf, Several, Table, Text
+from failoverd.model.linkstatus import LinkState
+from failoverd_lab.kinds import Anything, Cidr, EachOf, EachWay, OneOf, Several, Table, Text
 from failoverd_lab.story import DATAPATHS
 
 STATES = ("accelerated", "on-standby", "joining", "releasing", "degraded")
@@ -18,6 +19,12 @@ VERDICTS = ("paired", "alone", "refused", "ignored", "left-alone")
 RESERVED = ("master", "none")
 MTU = Whole(68, 65535, "bytes")
 TIME = Seconds(0, 3600)
+NAMESPACE = Text(r"[A-Za-z0-9][A-Za-z0-9._-]*", 'a name below /run/netns, such as "red"')
+LINK_STATES = tuple(state.value for state in LinkState)
+LINK = Text(
+    rf"({'|'.join(LINK_STATES)})( [a-z][a-z-]*)?",
+    f'a state and perhaps a reason, such as "pending no-peer"; states are {", ".join(LINK_STATES)}',
+)
 
 TOP = Table(
     required={
@@ -66,6 +73,8 @@ def actions(ids: Sequence[str]) -> Mapping[str, Table]:
         "kill-daemon": Table(),
         "stop-daemon": Table(),
         "start-daemon": Table(),
+        "namespace": Table({"name": NAMESPACE}, {"present": Flag()}),
+        "configure": Table({"config": Anything()}),
     }
 
 
@@ -84,6 +93,7 @@ def see(ids: Sequence[str]) -> Table:
             "same_ifindexes": Several((*ids, "master")),
             "verdict": Table(optional=dict.fromkeys(ids, Choice(VERDICTS))),
             "reason": Table(optional=dict.fromkeys(ids, reason)),
+            "link": EachOf(LINK),
             "daemon": Choice(("running", "stopped")),
         }
     )

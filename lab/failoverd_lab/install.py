@@ -37,7 +37,12 @@ async def install(guest: Guest, config: Mapping[str, Any]) -> None:
     await guest.unpack(_archive(), PLACE)
     (await guest.run(["sh", "-c", COMMANDS, "commands", PLACE])).check()
     if config:
-        await guest.put(CONFIG, toml(config).encode())
+        await configure(guest, config)
+
+
+async def configure(guest: Guest, config: Mapping[str, Any]) -> None:
+    """Write the configuration's file."""
+    await guest.put(CONFIG, toml(config).encode())
 
 
 async def start(guest: Guest) -> None:
@@ -77,13 +82,21 @@ async def log(guest: Guest) -> str:
 
 
 def toml(config: Mapping[str, Any]) -> str:
-    """Return a document of sections with plain values as TOML. JSON's texts, numbers, booleans and lists are TOML's
-    too."""
+    """Return a document of sections as TOML; what is nested more deeply is written inline."""
     lines = []
     for section, keys in config.items():
         lines.append(f"[{section}]")
-        lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+        lines += [f"{json.dumps(key)} = {_toml_value(value)}" for key, value in keys.items()]
     return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: object) -> str:
+    """JSON's texts, numbers and booleans are TOML's, too."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml_value(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
+    return json.dumps(value)
 
 
 def _archive() -> bytes:

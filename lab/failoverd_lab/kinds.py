@@ -104,6 +104,13 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class EachOf:
+    """A table whose keys are names of the story's own; all its values are of one kind. An empty one is refused."""
+
+    kind: ValueKind
+
+
+@dataclass(frozen=True, slots=True)
 class Anything:
     """A table that is passed on unchecked."""
 
@@ -114,9 +121,11 @@ def take(kind: Any, value: Any, path: Path) -> Any:
         if isinstance(value, dict):
             return take(Table(optional=dict.fromkeys(DIRECTIONS, kind.bound)), value, path)
         return dict.fromkeys(DIRECTIONS, take(kind.bound, value, path))
-    if isinstance(kind, (Table, Anything)):
+    if isinstance(kind, (Table, EachOf, Anything)):
         if not isinstance(value, dict):
             raise WrongError(path, f"{show(value)} is not a table; give {path[-1]} = {{...}} or [{path[-1]}]")
+        if isinstance(kind, EachOf):
+            kind = Table(optional=dict.fromkeys(value or ("NAME",), kind.kind))
         return value if isinstance(kind, Anything) else _table(kind, value, path)
     try:
         return kind.take(value)

@@ -59,6 +59,7 @@ class NetnsWorld:
         if why := unsupported_reason(scenario):
             raise CannotTell(why)
         self._nics = {nic.id: nic for nic in scenario.nics}
+        self.config = scenario.config
         self._ended = trio.Event()
         opened = trio.Event()
         nursery.start_soon(self._hold, scenario, opened)
@@ -93,6 +94,10 @@ class NetnsWorld:
     async def links(self) -> Sequence[Mapping[str, Any]]:
         """See World."""
         return await self.stage.links()
+
+    async def declared(self) -> Sequence[Mapping[str, Any]]:
+        """See World."""
+        raise CannotTell("the netns world does not look at declared links; tell this story with --in sim")
 
     def carrier(self) -> str:
         """See World."""

@@ -39,7 +39,11 @@ class NetnsDaemon:
         self._bus = bus
         self._logs: list[Path] = []
         self._process: subprocess.Popen[bytes] | None = None
-        (directory / netnsdaemon.CONFIG).write_text(toml(config), encoding="utf-8")
+        self.configure(config)
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Write the configuration's file."""
+        (self.directory / netnsdaemon.CONFIG).write_text(toml(config), encoding="utf-8")
 
     @property
     def pid(self) -> int:

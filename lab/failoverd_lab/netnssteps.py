@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -14,7 +14,7 @@ from failoverd.model.requests import Rename, SetMaster, SetMtu, SetUp
 from failoverd_lab import rtnl
 from failoverd_lab.host import LabError
 from failoverd_lab.rtnl import KernelRefusedError
-from failoverd_lab.story import Scenario, Step
+from failoverd_lab.story import Scenario, Step, overlay
 from failoverd_lab.world import CannotTell
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def unsupported_reason(scenario: Scenario) -> str:
         if not isinstance(item, Step):
             continue
         why = ""
-        if item.do not in STEPS:
+        if item.do == "namespace":
+            why = "only the simulated world has namespaces that come and go; tell this story with --in sim"
+        elif item.do not in STEPS:
             why = f"the netns world cannot do {item.do!r}, it needs a guest; tell this story with --in sim or --in vm"
         elif item.args.get("mtu", 0) > smallest[0]:
             why = f"{smallest[1]} takes at most {smallest[0]}, and a veth takes any MTU; tell this story with --in sim"
@@ -139,6 +141,12 @@ async def _start_daemon(world: NetnsWorld) -> None:
     await world.stage.daemon.start()
 
 
+async def _configure(world: NetnsWorld, config: Mapping[str, Any]) -> None:
+    world.config = overlay(world.config, config)
+    world.stage.daemon.configure(world.config)
+    await world.stage.daemon.ask("reload")
+
+
 STEPS: dict[str, Callable[..., Awaitable[None]]] = {
     "plug": _plug,
     "unplug": _unplug,
@@ -156,4 +164,5 @@ STEPS: dict[str, Callable[..., Awaitable[None]]] = {
     "kill-daemon": _kill_daemon,
     "stop-daemon": _stop_daemon,
     "start-daemon": _start_daemon,
+    "configure": _configure,
 }

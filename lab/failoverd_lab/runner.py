@@ -101,7 +101,7 @@ class _Telling:
         self.progress(f"{self.scenario.name}: {self.world.now():.1f} s: waiting for {wanted}")
         while True:
             asked = self.world.now()
-            answers = checks.see(item.what, await self._look())
+            answers = checks.see(item.what, await self._look(with_declared="link" in item.what))
             if asked >= deadline or all(answer.ok for answer in answers):
                 break
             await self.world.sleep_until(min(self.world.now() + self.world.poll, max(deadline, self.world.now())))
@@ -117,8 +117,9 @@ class _Telling:
         line = self.scenario.then[-1].line
         return [Finding(line, self.world.now(), f"{name}, in the end", False, text) for name, text in found]
 
-    async def _look(self) -> checks.Look:
-        look = checks.Look(await self.world.status(), await self.world.links(), self.memory)
+    async def _look(self, with_declared: bool = False) -> checks.Look:
+        declared = await self.world.declared() if with_declared else ()
+        look = checks.Look(await self.world.status(), await self.world.links(), self.memory, declared)
         self.memory.note(look)
         return look
 

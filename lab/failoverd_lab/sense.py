@@ -7,15 +7,16 @@ it, and late.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from failoverd.config.errors import ConfigError
 from failoverd.config.kinds import show
 from failoverd.config.load import from_mapping
 from failoverd_lab.grammar import RESERVED
-from failoverd_lab.kinds import WrongError
-from failoverd_lab.story import Heard, Scenario, See, Step
+from failoverd_lab.kinds import Path, WrongError
+from failoverd_lab.story import Heard, Scenario, See, Step, overlay
 
 _A_LOOK = 1e-6
 MOST_PROBES = 1_000_000
@@ -30,6 +31,8 @@ class _Stage:
     plugged: set[str]
     vfs: set[str]
     mtus: dict[str, int]
+    namespaces: set[str] = field(default_factory=set)
+    config: Mapping[str, Any] = field(default_factory=dict)
     daemon: bool = True
     clock: float = 0.0
     moments: dict[str, float] = field(default_factory=lambda: {"start": 0.0})
@@ -39,7 +42,7 @@ def nonsense(scenario: Scenario) -> Iterator[WrongError]:
     """Yield everything in the story that makes no sense."""
     yield from _bad_ids(scenario)
     yield from _bad_names(scenario)
-    yield from _bad_config(scenario)
+    yield from _bad_config(scenario.config, ())
     if scenario.length * scenario.rate > MOST_PROBES:
         why = f"{scenario.length:.0f} s of story at {scenario.rate} probes a second are more than {MOST_PROBES} probes"
         yield WrongError(("rate",), f"{why}; give a lower rate or shorter waits")
@@ -47,6 +50,7 @@ def nonsense(scenario: Scenario) -> Iterator[WrongError]:
         plugged={nic.id for nic in scenario.nics if nic.plugged},
         vfs={nic.id for nic in scenario.nics if nic.bus == "pci"},
         mtus={nic.id: nic.max_mtu for nic in scenario.nics},
+        config=scenario.config,
     )
     for number, item in enumerate(scenario.then):
         stage.clock += item.wait
@@ -56,6 +60,9 @@ def nonsense(scenario: Scenario) -> Iterator[WrongError]:
             if why := _unheard(item, stage):
                 yield WrongError(("then", number, "since"), why)
         else:
+            if item.do == "configure":
+                stage.config = overlay(stage.config, item.args["config"])
+                yield from _bad_config(stage.config, ("then", number))
             key, why = _impossible(item, stage)
             if why:
                 yield WrongError(("then", number, key), why)
@@ -88,13 +95,13 @@ def _bad_names(scenario: Scenario) -> Iterator[WrongError]:
         yield WrongError(("nic", number, "plugged"), f"{why}, so it must be plugged in; leave plugged out")
 
 
-def _bad_config(scenario: Scenario) -> Iterator[WrongError]:
+def _bad_config(config: Mapping[str, Any], path: Path) -> Iterator[WrongError]:
     try:
-        from_mapping(scenario.config, "")
+        from_mapping(config, "")
     except ConfigError as error:
         for problem in error.problems:
             words = [word.strip("[]") for word in problem.subject.split()]
-            yield WrongError(("config", *words), problem.text)
+            yield WrongError((*path, "config", *words), problem.text)
 
 
 def _impossible(step: Step, stage: _Stage) -> tuple[str, str]:
@@ -109,6 +116,9 @@ def _impossible(step: Step, stage: _Stage) -> tuple[str, str]:
     if step.do == "migrate" and stage.plugged & stage.vfs:
         here = ", ".join(sorted(stage.plugged & stage.vfs))
         return "do", f"a VF cannot migrate, and {here} is plugged in; unplug it first, as a host does"
+    if step.do == "namespace" and (step.args["name"] in stage.namespaces) == step.args.get("present", True):
+        is_there = step.args["name"] in stage.namespaces
+        return "name", f"{step.args['name']} is {'there already' if is_there else 'not there; it has to come first'}"
     return "nic", _misplaced(step, stage)
 
 
@@ -132,6 +142,8 @@ def _follow(step: Step, stage: _Stage) -> None:
         stage.plugged.discard(step.args["nic"])
     elif step.do.endswith("-daemon"):
         stage.daemon = step.do == "start-daemon"
+    elif step.do == "namespace":
+        stage.namespaces ^= {step.args["name"]}
     stage.moments["step"] = stage.clock
     if step.called:
         stage.moments[step.called] = stage.clock

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import trio
 from trio.testing import MockClock
@@ -19,6 +20,8 @@ from trio.testing import MockClock
 from failoverd.config.load import from_mapping
 from failoverd.config.spec import Config
 from failoverd.core.call_answers import CallError
+from failoverd.core.inputs import Configured
+from failoverd.core.state import State
 from failoverd.core.status import status
 from failoverd.daemon.calls import carry_out
 from failoverd.daemon.engine import Engine
@@ -28,11 +31,12 @@ from failoverd.model.links import Link
 from failoverd.model.requests import SetSysctl
 from failoverd.netlink.transport import EVENTS
 from failoverd_lab.lanes import Lanes
-from failoverd_lab.simkernel import SimKernel, SimSocket, run_timers
+from failoverd_lab.simkernel import Namespaces, SimKernel, SimSocket, run_timers
 from failoverd_lab.simkernel.kernel import Bus
 from failoverd_lab.simkernel.state import Refused
+from failoverd_lab.simlinks import SimDoors, SimLinks
 from failoverd_lab.simsteps import STEPS
-from failoverd_lab.story import DIRECTIONS, Nic, Scenario, Step
+from failoverd_lab.story import DIRECTIONS, Nic, Scenario, Step, overlay
 from failoverd_lab.world import Announcement, CannotTell, Probe, Recording
 
 RELEASE = (6, 1)
@@ -57,8 +61,12 @@ class SimWorld:
         self.nics: dict[str, Nic] = {}
         self.ifindexes: dict[str, int] = {}
         self.engine: Engine | None = None
+        self._links: SimLinks | None = None
+        self._had_links = False
+        self._inside: trio.Nursery | None = None
         self._progress = progress
         self._config = Config()
+        self._tree: Mapping[str, Any] = {}
         self._store = MemoryStore()
         self._nursery: trio.Nursery | None = None
         self._daemon = trio.CancelScope()
@@ -79,7 +87,10 @@ class SimWorld:
     async def start(self, scenario: Scenario, nursery: trio.Nursery) -> None:
         """See World. The paravirtual NIC has addresses and a route before the daemon starts, as after a boot."""
         self._start = trio.current_time()
-        self._config = from_mapping(scenario.config, f"{scenario.file}: config")
+        self.namespaces = Namespaces(self.kernel)
+        self._doors = SimDoors(self.namespaces)
+        self._tree = scenario.config
+        self._config = from_mapping(self._tree, f"{scenario.file}: config")
         self._rate = scenario.rate
         self.nics = {nic.id: nic for nic in scenario.nics}
         self.kernel.on_change(self._note)
@@ -117,6 +128,11 @@ class SimWorld:
     async def links(self) -> Sequence[Mapping[str, object]]:
         """See World."""
         return [{**asdict(seen), "nic": self._ids.get(seen.ifindex, "")} for seen in self.kernel.links()]
+
+    async def declared(self) -> Sequence[Mapping[str, object]]:
+        """See World."""
+        rows = self._links.rows() if self._links is not None else ()
+        return [{"name": row.name, "state": row.state.value, "reason": row.reason} for row in rows]
 
     def carrier(self) -> str:
         """See World."""
@@ -167,6 +183,7 @@ class SimWorld:
             store=self._store,
             announce=self._announce,
             write_sysctl=self._write_sysctl,
+            on_step=self._stepped,
         )
         self.engine = self.make_engine(self._config, ports)
         self._daemon = trio.CancelScope()
@@ -178,10 +195,32 @@ class SimWorld:
         """Return the daemon's engine; a subclass may inject faults into it."""
         return Engine(config, ports)
 
+    async def configure(self, config: Mapping[str, Any]) -> None:
+        """Lay these keys over the configuration; a running daemon takes the new one."""
+        self._tree = overlay(self._tree, config)
+        self._config = from_mapping(self._tree, "configure")
+        if self.engine is not None:
+            await self.engine.tell(Configured(self._config))
+            self._declare()
+
+    def _declare(self) -> None:
+        """Start the links engine with the first declaration, and after a restart where it has made some before."""
+        self._had_links = self._had_links or bool(self._config.declared)
+        if self._had_links and self._links is None and self._inside is not None:
+            self._links = SimLinks(self._doors, lambda _signal: None, RELEASE >= (6, 2))
+            self._inside.start_soon(self._links.run)
+        if self._links is not None:
+            self._links.declare(self._config.declared, self._config.links.retry_max, self._config.links.going_wait)
+
+    def _stepped(self, state: State) -> None:
+        if self._links is not None:
+            self._links.stepped(state)
+
     async def kill_daemon(self) -> None:
         """Kill the engine where it stands; none of its tasks runs any more when this returns."""
         self._daemon.cancel()
-        self.engine = None
+        self._doors.forget()
+        self.engine = self._links = self._inside = None
         await trio.testing.wait_all_tasks_blocked()
 
     async def tell_daemon(self, call: str, *arguments: str) -> None:
@@ -192,7 +231,9 @@ class SimWorld:
 
     async def _run(self, engine: Engine, ready: trio.Event) -> None:
         with self._daemon:
-            await engine.run(ready.set)
+            async with trio.open_nursery() as self._inside:
+                self._declare()
+                await engine.run(ready.set)
 
     async def _open(self) -> SimSocket:
         return self.kernel.open(strict=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -96,6 +96,14 @@ async def _start_daemon(world: SimWorld) -> None:
     await world.start_daemon()
 
 
+async def _namespace(world: SimWorld, name: str, present: bool = True) -> None:
+    (world.namespaces.create if present else world.namespaces.delete)(name)
+
+
+async def _configure(world: SimWorld, config: Mapping[str, Any]) -> None:
+    await world.configure(config)
+
+
 def _device(world: SimWorld, nic: str) -> int:
     """Return the ifindex of a NIC of the story, or of the one master."""
     if nic != "master":
@@ -124,4 +132,6 @@ STEPS: dict[str, Callable[..., Awaitable[None]]] = {
     "kill-daemon": _kill_daemon,
     "stop-daemon": _kill_daemon,
     "start-daemon": _start_daemon,
+    "namespace": _namespace,
+    "configure": _configure,
 }

@@ -49,9 +49,13 @@ class Step:
     line: int = 0
 
     def __str__(self) -> str:
-        """The step in a few words, for marks and error texts: `unplug vf`, `carrier vf down`, `mtu master 9500`."""
+        """The step in a few words, for marks and error texts: `unplug vf`, `carrier vf down`, `configure link.web`."""
         flags = {("up", True): "up", ("up", False): "down", ("present", True): "added", ("present", False): "removed"}
-        return " ".join([self.do, *(flags.get((key, value), str(value)) for key, value in self.args.items())])
+
+        def word(key: str, value: Any) -> str:
+            return _keys(value) if isinstance(value, Mapping) else flags.get((key, value), str(value))
+
+        return " ".join([self.do, *(word(key, value) for key, value in self.args.items())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +120,18 @@ class Scenario:
         """Return the longest time that the story can take, in seconds, beside the time that the world needs for the
         steps."""
         return sum(item.wait + (item.within if isinstance(item, See) else 0.0) for item in self.then)
+
+
+def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one table over another, as a drop-in is laid over the file."""
+    laid = dict(below)
+    for key, value in above.items():
+        under = laid.get(key)
+        laid[key] = overlay(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return laid
+
+
+def _keys(config: Mapping[str, Any]) -> str:
+    """Return the tables of a configuration: link.web, join."""
+    names = {key: [f"{key}.{name}" for name in inner] if key == "link" else [key] for key, inner in config.items()}
+    return ", ".join(name for group in names.values() for name in group)

@@ -79,6 +79,7 @@ class VmWorld:
         nursery.start_soon(self._hold, [nic.id for nic in scenario.nics if nic.plugged], opened)
         await opened.wait()
         self._progress("installing failoverd in the guest")
+        self.config = scenario.config
         await install.install(self.guest, scenario.config)
         first = next(nic.id for nic in scenario.nics if nic.bus == "virtio")
         await self._connect(first, scenario.rate, nursery)
@@ -112,6 +113,10 @@ class VmWorld:
         rows, _, paths = done.partition("\n")
         by_name = dict(line.split(" ", 1) for line in paths.splitlines() if " " in line)
         return [self._link(row, by_name.get(row["ifname"], "")) for row in json.loads(rows) if row]
+
+    async def declared(self) -> Sequence[Mapping[str, Any]]:
+        """See World."""
+        raise CannotTell("the guest world does not look at declared links; tell this story with --in sim")
 
     def carrier(self) -> str:
         """See World."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from failoverd_lab import install
+from failoverd_lab.story import overlay
 from failoverd_lab.world import CannotTell
 
 if TYPE_CHECKING:
@@ -102,6 +103,12 @@ async def _start_daemon(world: VmWorld) -> None:
     await install.start(world.guest)
 
 
+async def _configure(world: VmWorld, config: Mapping[str, Any]) -> None:
+    world.config = overlay(world.config, config)
+    await install.configure(world.guest, world.config)
+    await install.ask(world.guest, "reload")
+
+
 STEPS: dict[str, Callable[..., Awaitable[None]]] = {
     "plug": _plug,
     "unplug": _unplug,
@@ -120,4 +127,5 @@ STEPS: dict[str, Callable[..., Awaitable[None]]] = {
     "kill-daemon": _kill_daemon,
     "stop-daemon": _stop_daemon,
     "start-daemon": _start_daemon,
+    "configure": _configure,
 }

@@ -109,6 +109,10 @@ class World(Protocol):
         """Return the kernel's devices, each with name, ifindex, mac, master (a name or ""), up, carrier, mtu, addresses
         (CIDR texts), nic (the story's id, "" if it is none of them), kind (rtnetlink's, "" for hardware), altnames."""
 
+    async def declared(self) -> Sequence[Mapping[str, Any]]:
+        """Return the ends of the declared links as the daemon tells of them (`failoverctl links --json`); none while it
+        is not running."""
+
     def carrier(self) -> str:
         """Return the story's id of the NIC by which the guest's frames come in now, "" for none. Seen from outside."""
 

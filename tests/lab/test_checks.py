@@ -42,11 +42,17 @@ def status(**changed: Any) -> Mapping[str, Any]:
     return {"masters": [{**MASTER, **changed}], "nics": NICS}
 
 
+DECLARED = [
+    {"name": "web", "state": "ready", "reason": ""},
+    {"name": "db", "state": "pending", "reason": "no-peer"},
+]
+
+
 def ask(what: Mapping[str, Any], told: Mapping[str, Any] | None = STATUS, links: Any = LINKS) -> tuple[bool, str]:
     memory = Memory()
     memory.note(Look({"masters": [], "nics": []}, ALONE, memory))
     memory.note(Look(STATUS, LINKS, memory))
-    (answer,) = see(what, Look(told, links, memory))
+    (answer,) = see(what, Look(told, links, memory, DECLARED))
     return answer.ok, answer.seen
 
 
@@ -64,6 +70,8 @@ def ask(what: Mapping[str, Any], told: Mapping[str, Any] | None = STATUS, links:
         ({"same_ifindexes": ("master", "pv", "vf")}, "master 10; pv 2; vf 3"),
         ({"verdict": {"pv": "paired", "vf": "refused"}}, None),
         ({"reason": {"vf": "mtu"}}, "vf refused (its MTU is too small)"),
+        ({"link": {"web": "ready", "db": "pending no-peer"}}, "web ready; db pending no-peer"),
+        ({"link": {"db": "pending"}}, "db pending no-peer"),
         ({"daemon": "running"}, "running"),
     ],
 )
@@ -108,6 +116,10 @@ def test_what_is_so_holds(what: Mapping[str, Any], seen: str | None) -> None:
         ({"verdict": {"pv": "paired", "vf": "paired"}}, STATUS, LINKS[:2], "vf not there"),
         ({"reason": {"third": "x"}}, STATUS, [link("e", 9, "third")], "third not known to the daemon"),
         ({"reason": {"vf": "x"}}, None, LINKS, "the daemon is not running"),
+        ({"link": {"web": "pending"}}, STATUS, LINKS, "web ready"),
+        ({"link": {"db": "pending namespace-absent"}}, STATUS, LINKS, "db pending no-peer"),
+        ({"link": {"web": "ready", "mail": "ready"}}, STATUS, LINKS, "mail is not declared"),
+        ({"link": {"web": "ready"}}, None, LINKS, "the daemon is not running"),
         ({"daemon": "stopped"}, STATUS, LINKS, "running"),
         ({"daemon": "running"}, None, LINKS, "stopped"),
     ],

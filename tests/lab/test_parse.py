@@ -96,6 +96,14 @@ def test_every_kind_of_item_is_read() -> None:
             f'{NICS}[[then]]\nsee = {{active = "xx"}}\n',
             's.toml:12: then.see.active: "xx" is not known; give "pv" or "vf"',
         ),
+        (
+            f"{NICS}[[then]]\nsee = {{link = {{web = 'gone'}}}}\n",
+            's.toml:12: then.see.link.web: "gone" is not one; give',
+        ),
+        (
+            f"{NICS}[[then]]\nsee = {{link = {{}}}}\n",
+            "s.toml:12: then.see.link: it is empty; give at least one of NAME",
+        ),
         (f"{NICS}{SEEN}within = -1\n", "s.toml:13: then.within: -1 is too small; give a number from 0 to 3600"),
         (f"{NICS}{SEEN}since = 'step'\n", "s.toml:13: then.since: unknown key; known here are see, within, wait"),
         (f"{NICS}[[then]]\nsee = {{same_ifindexes = []}}", "s.toml:12: then.see.same_ifindexes: [] is no list"),
@@ -132,6 +140,9 @@ def then(*items: str) -> str:
         (["do='migrate'"], "12: then.do: a VF cannot migrate, and vf is plugged in; unplug it first"),
         (["do='start-daemon'"], "12: then.do: the daemon is running already"),
         (["do='kill-daemon'", "do='stop-daemon'"], "14: then.do: the daemon is not running"),
+        (["do='namespace'\nname='red'\npresent=false"], "13: then.name: red is not there; it has to come first"),
+        (["do='namespace'\nname='red'", "do='namespace'\nname='red'"], "16: then.name: red is there already"),
+        (["do='configure'\nconfig.failback.hold_down=-1"], "13: then.config.failback.hold_down: -1 is too small"),
         (["do='release'\ncalled='a'", "do='release'\ncalled='a'"], '16: then.called: "a" is taken already'),
         (["do='release'\ncalled='step'"], '13: then.called: "step" is taken already'),
         (["wait=1\nheard={switches=0}"], "11: then.since: there is no step above; write since = \"start\""),
@@ -149,6 +160,8 @@ def test_what_cannot_happen_or_cannot_fail_is_refused(items: list[str], expected
     [
         ["do='unplug'\nnic='vf'", "do='migrate'", "do='plug'\nnic='vf'"],
         ["do='kill-daemon'", "do='start-daemon'", "do='overrun'\nnic='vf'"],
+        ["do='namespace'\nname='red'", "do='namespace'\nname='red'\npresent=false", "do='namespace'\nname='red'"],
+        ["do='configure'\nconfig.failback.hold_down=1", "see={link={web='pending no-peer'}}"],
         ["do='release'", "see={daemon='running'}", "heard={switches=0}"],
         ["do='mtu'\nnic='master'\nmtu=1400", "wait=1\nheard={switches=0}\nsince='start'"],
     ],
@@ -194,6 +207,8 @@ def test_the_projects_own_scenarios_are_good(path: Path) -> None:
 def test_each_step_in_a_few_words() -> None:
     assert str(Step("carrier", {"nic": "vf", "up": False})) == "carrier vf down"
     assert str(Step("address", {"address": "192.0.2.1/24", "present": True})) == "address 192.0.2.1/24 added"
+    config = {"link": {"web": {"kind": "dummy"}, "db": {}}, "failback": {"hold_down": 1}}
+    assert str(Step("configure", {"config": config})) == "configure link.web, link.db, failback"
     assert str(Step("mtu", {"nic": "master", "mtu": 9500})) == "mtu master 9500"
 
 

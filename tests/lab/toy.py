@@ -90,6 +90,10 @@ class ToyWorld:
         nics = [link(nic, nic + "0", self.indexes[nic], "ens3") for nic in sorted(self.here)]
         return [link("", "ens3", 10, ""), *nics]
 
+    async def declared(self) -> Sequence[Mapping[str, Any]]:
+        state = "ready" if self._paired else "pending"
+        return [{"name": "lan", "state": state, "reason": "" if self._paired else "master-absent"}]
+
     @property
     def _paired(self) -> bool:
         return len(self.first) > 1 or self.active != "pv"

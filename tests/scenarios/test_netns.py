@@ -45,6 +45,7 @@ def test_a_story_comes_out_as_told(story: Scenario, datapath: str) -> None:
     ("step", "why"),
     [
         ('do = "migrate"', "migrate: the netns world cannot do 'migrate', it needs a guest; "),
+        ('do = "namespace"\nname = "red"', "namespace red: only the simulated world has namespaces that come and go; "),
         ('do = "mtu"\nnic = "master"\nmtu = 9500', "mtu master 9500: pv takes at most 9190, and a veth takes any "),
     ],
 )

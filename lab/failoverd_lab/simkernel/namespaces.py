@@ -32,6 +32,7 @@ class Namespaces:
             raise FileExistsError(name)
         self._kernels[name] = kernel = SimKernel.beside(self.own)
         self._system.names[name] = kernel.net
+        kernel.settle()
         return kernel
 
     def delete(self, name: str) -> None:
