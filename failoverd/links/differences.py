@@ -118,7 +118,8 @@ def _shortcoming(sight: Sight, end: End, place: Place, device: Device, needs_car
     for one in waits:
         if is_duplicate(one):
             return "address-refused", f"another machine has {one}; change one of them, then failoverctl links resync"
-    if waits:
+    # Without a carrier the kernel does not begin to find out.
+    if waits and device.link.carrier:
         return TENTATIVE, f"the kernel is finding out whether {waits[0]} is unique"
     for ref in end.ports:
         found = sight.lookup(ref, place)

@@ -145,6 +145,23 @@ def test_a_device_gets_another_name(release: tuple[int, int]) -> None:
     assert sim.devices()["web1"].addresses[:2] == ("192.0.2.1/24", "2001:db8::1/64")
 
 
+def test_an_address_does_not_keep_an_end_from_being_ready_that_is_to_have_no_carrier() -> None:
+    """Duplicate address detection waits for the link, and so for ever."""
+    sim = stage()
+    driver = begin(sim)
+    driver.declare(replace(HOST, up=False), POD)
+    driver.let_pass(5)
+    assert driver.states() == {"host": "ready", "pod": "ready"}
+    driver.declare(HOST, replace(POD, up=False))
+    driver.let_pass(5)
+    assert driver.states() == {"host": "ready", "pod": "ready"}
+    driver.declare(HOST, POD)
+    driver.let_pass(0.1)
+    assert driver.states() == {"host": "making address-tentative", "pod": "ready"}
+    driver.let_pass(5)
+    assert driver.states() == {"host": "ready", "pod": "ready"}
+
+
 class Witness(SimDriver):
     """Looks at the kernel whenever a device is said to be gone. `gone`: the end, and whether the device is there."""
 
