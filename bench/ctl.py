@@ -125,13 +125,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     command.add_options(parser, 100)
     options = parser.parse_args()
+    if options.rows and not shutil.which("nmcli"):
+        print(
+            "bench/ctl.py: there is no nmcli, which failoverctl is measured beside; apt install network-manager",
+            file=sys.stderr,
+        )
+        return CANNOT
     bench = Bench()
     namespaces.enter()
     times = trio.run(measure, options.runs)
     print(f"{table(times)}\n\n{options.runs} rounds, {PYTHON}\n")
     nmcli = times.get("nmcli device")
     if nmcli is None:
-        print("bench/ctl.py: no nmcli here, or no NetworkManager that answers it: no row", file=sys.stderr)
+        print("bench/ctl.py: no nmcli, or no NetworkManager that answers it: no row", file=sys.stderr)
         return CANNOT
     ours, theirs = ([took * 1e3 for took in taken] for taken in (times["failoverctl status"], nmcli))
     command.tell([bench.row(BY_NAME["status"], "ms", ours, theirs)], options)

@@ -7,7 +7,7 @@ the first question and after the last, and the CPU time that another task of its
 anew from a dump and again from what is kept. virsh (libvirt-clients) asks failoverd-libvirt.
 
 The rows are those of failoverctl interfaces as a whole process, and of List on D-Bus, the call alone over a private
-dbus-daemon on an open connection, beside `ip -j -d link` (1,000 and 5,000 links).
+dbus-daemon on an open connection, beside `ip -j -d link` (1,000 and 5,000 links); with --rows nothing else is measured.
 
     python bench/interfaces.py [--links 300 1000 5000] [--runs 7]
 """
@@ -45,7 +45,7 @@ ACTIVATE = shutil.which("systemd-socket-activate") or "/usr/bin/systemd-socket-a
 SERVE = "from failoverd.cli.libvirt import main; raise SystemExit(main(['--idle', '600']))"
 PATIENCE = 120.0
 SHIPPED = (ROOT / "bin" / "failoverctl").read_text()
-BASE, LIST = "ip -j -d link", "List on D-Bus, the call alone"
+BASE, WHOLE, LIST = "ip -j -d link", "failoverctl interfaces", "List on D-Bus, the call alone"
 QUESTIONS = (("interfaces", "table"), ("interfaces", "json"), ("every-interface-xml",))
 
 
@@ -94,7 +94,7 @@ def commands_of(ctl: str, where: Path) -> dict[str, list[str]]:
         "ip -br link": [IP, "-br", "link"],
         BASE: [IP, "-j", "-d", "link"],
         "ip -j -d addr": [IP, "-j", "-d", "addr"],
-        "failoverctl interfaces": [ctl, "interfaces"],
+        WHOLE: [ctl, "interfaces"],
         "failoverctl interfaces --json": [ctl, "interfaces", "--json"],
         "failoverctl interface-xml p7": [ctl, "interface-xml", "p7"],
         "failoverctl interface-xml --all": [ctl, "interface-xml", "--all"],
@@ -130,6 +130,8 @@ def measure(links: int, options: argparse.Namespace) -> None:
             before = resident(daemon.pid)
             first = took([str(ctl), "interfaces"], environment)
             commands = commands_of(str(ctl), where)
+            if options.rows:
+                commands = {name: commands[name] for name in (BASE, WHOLE)}
             connection = connected(where / "bus")
 
             async def once(name: str) -> float:
@@ -139,9 +141,19 @@ def measure(links: int, options: argparse.Namespace) -> None:
             times = trio.run(turns.alternate, sides, options.runs)
             connection.close()
             after, serving = resident(daemon.pid), resident(libvirt.pid)
-    medians = {name: turns.median(row) for name, row in times.items()}
     memory = f"RSS {before:.1f} MB before, {after:.1f} MB after, of failoverd-libvirt {serving:.1f} MB"
     print(f"\n{links} links: first answer {first * 1e3:.0f} ms; {memory}")
+    if not options.rows:
+        tell(times)
+    names = {f"interfaces, {links:,}": WHOLE, f"interfaces, {links:,}, D-Bus": LIST}
+    millis = {name: [one * 1e3 for one in taken] for name, taken in times.items()}
+    rows = [bench.row(BY_NAME[row], "ms", millis[side], millis[BASE]) for row, side in names.items() if row in BY_NAME]
+    command.tell(rows, options)
+
+
+def tell(times: dict[str, list[float]]) -> None:
+    """Print what each command took, and how long another task waits."""
+    medians = {name: turns.median(row) for name, row in times.items()}
     print("| command | median, ms | least, ms | / ip -br link | / python3 -c pass |\n|---|---|---|---|---|")
     for name, row in times.items():
         ratios = [medians[name] / medians[base] for base in ("ip -br link", "python3 -c pass")]
@@ -150,10 +162,6 @@ def measure(links: int, options: argparse.Namespace) -> None:
         waits = sorted(trio.run(waits_of, is_anew))
         said = ", ".join(f"{part} % {turns.percentile(waits, part) * 1e3:.2f}" for part in (50, 99))
         print(f"waits of another task, {what}: {len(waits)}; {said}, longest {waits[-1] * 1e3:.2f} ms of CPU")
-    names = {f"interfaces, {links:,}": "failoverctl interfaces", f"interfaces, {links:,}, D-Bus": LIST}
-    millis = {name: [one * 1e3 for one in taken] for name, taken in times.items()}
-    rows = [bench.row(BY_NAME[row], "ms", millis[side], millis[BASE]) for row, side in names.items() if row in BY_NAME]
-    command.tell(rows, options)
 
 
 def connected(path: Path) -> dbuscall.Connection:

@@ -11,7 +11,7 @@ way from the kernel to the process, a task's wake-up, is the same for all and in
 
 Questions that failoverd asks before its first change (what addresses has the VF?) are within its time.
 
-    python bench/reaction.py [join] [switch] [--runs 7] [--events 30]
+    python bench/reaction.py [join] [switch] [--runs 7] [--events 20]
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def main() -> int:
     """Measure, and tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", metavar="join|switch", help="what is measured (both)")
-    parser.add_argument("--events", type=int, default=30, help="events of each in a run (30)")
+    parser.add_argument("--events", type=int, default=20, help="events of each in a run, of joins a half (20)")
     command.add_options(parser)
     options = parser.parse_args()
     if wrong := set(options.what) - {"join", "switch"}:
@@ -176,7 +176,8 @@ def main() -> int:
         for what in options.what or ("join", "switch"):
             bench = Bench()
             with tempfile.TemporaryDirectory(prefix="failoverd-bench-") as directory:
-                made += rows(bench, what, trio.run(measure, Path(directory), what, options.runs, options.events))
+                events = options.events // 2 if what == "join" else options.events
+                made += rows(bench, what, trio.run(measure, Path(directory), what, options.runs, events))
     except (CannotMeasureError, CannotTell) as error:
         print(f"bench/reaction.py: {error}", file=sys.stderr)
         return CANNOT

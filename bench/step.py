@@ -15,7 +15,8 @@ import argparse
 import gc
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -24,13 +25,19 @@ from frame import command, turns
 from frame.goals import BY_NAME
 from frame.row import Bench, Row
 
+from failoverd.config.spec import Damping
 from failoverd.core.step import step
-from failoverd.model.events import Event, LinkSeen
+from failoverd.kinds import Bond
+from failoverd.model.actions import Action, Send
+from failoverd.model.events import Answered, Event, LinkSeen, TimePassed
+from failoverd.model.requests import SetActive
 from failoverd_lab.crowd import Machine, carrier, machine, unrelated, virtual
 
 LINKS, PAIRS = (10, 100, 1000, 5000), (1, 8, 64, 256)
 SIZES = {"links": [(links, 1) for links in LINKS], "pairs": [(3 * pairs + 10, pairs) for pairs in PAIRS]}
 """What grows, and the machines: (links, pairs)."""
+LATER = 2.0
+"""Seconds after which a VF has been steady for long enough to carry."""
 EVENTS: dict[str, Callable[[Machine], list[Event]]] = {
     "unrelated NIC": unrelated,
     "virtual link": virtual,
@@ -39,24 +46,49 @@ EVENTS: dict[str, Callable[[Machine], list[Event]]] = {
 
 
 def microseconds(one: Machine, make: Callable[[Machine], list[Event]], times: int) -> float:
-    """Return the median of so many events of a kind; what happened is undone between them."""
+    """Return the median of so many events of a kind, in CPU time.
+
+    What happened is undone between them: the kernel does what was asked, and the devices are as before.
+    """
     events = make(one)
     links = {event.link.ifindex: event.link for event in events if isinstance(event, LinkSeen)}
-    before = {ifindex: one.state.links[ifindex] for ifindex in links if ifindex in one.state.links}
+    before = [one.state.links[ifindex] for ifindex in links if ifindex in one.state.links]
     taken = []
     for _ in range(times):
         begun = time.thread_time_ns()
-        for event in events:
-            step(one.state, event, one.now)
+        actions = [action for event in events for action in step(one.state, event, one.now)]
         taken.append(time.thread_time_ns() - begun)
-        for link in before.values():
-            one.tell(LinkSeen(replace(link)))
+        obey(one, actions)
+        for link in before:
+            obey(one, step(one.state, LinkSeen(replace(link)), one.now))
+        if any(isinstance(action, Send) for action in actions):
+            one.now += LATER
+            obey(one, step(one.state, TimePassed(), one.now))
     return turns.median(taken) / 1e3
+
+
+def obey(one: Machine, actions: Iterable[Action]) -> None:
+    """Have the kernel switch as it is asked: it tells of the master's change, and then answers."""
+    todo = deque(actions)
+    while todo:
+        match todo.popleft():
+            case Send(ticket, requests):
+                for request in requests:
+                    if isinstance(request, SetActive):
+                        master = one.state.links[request.ifindex]
+                        assert isinstance(master.info, Bond)
+                        told = replace(master, info=replace(master.info, active=request.slave))
+                        todo.extend(step(one.state, LinkSeen(told), one.now))
+                answers = ((0, ""),) * len(requests)
+                todo.extend(step(one.state, Answered(ticket, requests, answers), one.now))
 
 
 async def measure(sizes: Sequence[tuple[int, int]], runs: int, times: int) -> dict[str, list[list[float]]]:
     """Return, by kind of event, the microseconds on each machine, run by run."""
     machines = [machine(*size) for size in sizes]
+    for each in machines:
+        # The same VF is cut again and again, and is not to be taken for one that flaps.
+        each.state.config = replace(each.state.config, damping=Damping(enabled=False))
 
     async def one(make: Callable[[Machine], list[Event]]) -> list[float]:
         return [microseconds(each, make, times) for each in machines]

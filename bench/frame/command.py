@@ -19,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser, runs: int = turns.LEAST) -> Non
 
 
 def tell(rows: Sequence[Row], options: argparse.Namespace) -> None:
-    """Print the rows, and write them where --rows says so. Rows of too few runs are printed and not written."""
+    """Print the rows, and add them to the file that --rows names. Rows of too few runs are printed and not written."""
     print(results.table(rows))
     if rows:
         load = f"load average {rows[0].load[0]:g} before, {rows[-1].load[1]:g} after"
@@ -30,4 +30,5 @@ def tell(rows: Sequence[Row], options: argparse.Namespace) -> None:
     if options.runs < turns.LEAST:
         print(f"{options.runs} runs are too few for results.json; give --runs {turns.LEAST}", file=sys.stderr)
         return
-    options.rows.write_text(json.dumps([to_json(row) for row in rows]), encoding="utf-8")
+    before = json.loads(options.rows.read_text(encoding="utf-8")) if options.rows.exists() else []
+    options.rows.write_text(json.dumps([*before, *(to_json(row) for row in rows)]), encoding="utf-8")

@@ -43,9 +43,10 @@ CONFIG: Mapping[str, Any] = {
 class Site:
     """The guest's namespace and the host's ends of its wires (see the module). `first` is its first ifindex."""
 
-    def __init__(self, tap: Tap, folder: Path, first: int) -> None:
+    def __init__(self, tap: Tap, folder: Path, first: int, config: Mapping[str, Any] = CONFIG) -> None:
         self.tap = tap
         self.folder = folder
+        self._config = config
         self.host = rtnl.Rtnl()
         self.namespace = Namespace.new()
         with self.namespace.inside():
@@ -87,7 +88,7 @@ class Site:
     @asynccontextmanager
     async def failoverd(self) -> AsyncIterator[NetnsDaemon]:
         """Run failoverd, tapped, in the guest."""
-        daemon = NetnsDaemon(self.namespace, self.folder, CONFIG)
+        daemon = NetnsDaemon(self.namespace, self.folder, self._config)
         with _environment(self.tap.environment):
             await daemon.start()
         try:

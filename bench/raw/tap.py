@@ -46,14 +46,12 @@ class Tap:
         """Return how many messages were noted since `clear`."""
         return int(COUNTER.unpack_from(self._map)[0])
 
-    def noted(self) -> Iterator[Noted]:
-        """Yield all that was noted since `clear`, in the order of the records. Raises ValueError where some did not
-        fit."""
+    def noted(self, first: int = 0) -> Iterator[Noted]:
+        """Yield what was noted since `clear` from this record on, in the order of the records. Raises ValueError where
+        some did not fit."""
         used = self.used()
         if used > ROOM:
             raise ValueError(f"{used} messages, and the tap has room for {ROOM}; measure fewer events")
-        for number in range(used):
-            at, pid, is_received, kind, ifindex, flags = RECORD.unpack_from(
-                self._map, COUNTER.size + number * RECORD.size
-            )
+        raw = self._map[COUNTER.size + first * RECORD.size : COUNTER.size + used * RECORD.size]
+        for at, pid, is_received, kind, ifindex, flags in RECORD.iter_unpack(raw):
             yield Noted(at / 1e9, pid, bool(is_received), kind, ifindex, flags)
