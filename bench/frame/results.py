@@ -53,7 +53,7 @@ def table(rows: Sequence[Row]) -> str:
     lines = ["| row | ratio | spread | goal | met | medians | runs |", "|---|---|---|---|---|---|---|"]
     for row in rows:
         sides = ", ".join(f"{side} {value:g}" for side, value in row.median.items())
-        cells = [row.name, f"{row.ratio:.3g}", f"{row.spread[0]:.3g} to {row.spread[1]:.3g}"]
+        cells = [row.name, f"{row.ratio:.4g}", f"{row.spread[0]:.3g} to {row.spread[1]:.3g}"]
         cells += [f"{row.sense} {row.goal:g}", "yes" if row.met else "MISSED", f"{sides} {row.unit}", str(row.runs)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

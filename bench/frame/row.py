@@ -81,10 +81,10 @@ class Bench:
         self, goal: Goal, unit: str, found: list[float], medians: Mapping[str, float], against: str = ""
     ) -> Row:
         """Return the row of the ratios of all runs."""
-        ratio = turns.median(found)
+        ratio = _short(turns.median(found))
         return Row(
             goal.name,
-            _short(ratio),
+            ratio,
             goal.goal,
             goal.sense,
             is_met(ratio, goal),

@@ -69,6 +69,12 @@ def test_a_row_has_median_and_spread_of_the_ratios() -> None:
     assert not row(ours=5.0).met
 
 
+def test_a_goal_is_judged_by_the_ratio_that_is_written() -> None:
+    made = Bench().of_ratios(MOST, "ms", [2.00001] * 7, {})
+    assert (made.ratio, made.met) == (2.0, True)
+    assert from_json(to_json(made) | {"spread": [2.0, 2.0], "load": [0.0, 0.0]}).met
+
+
 def test_at_least_is_met_from_the_goal_on() -> None:
     assert not row(LEAST, 39.9).met
     assert row(LEAST, 40.0).met
