@@ -116,7 +116,7 @@ class VmWorld:
 
     async def declared(self) -> Sequence[Mapping[str, Any]]:
         """See World."""
-        raise CannotTell("the guest world does not look at declared links; tell this story with --in sim")
+        raise CannotTell("the guest world does not look at declared links; tell this story with --in sim or --in netns")
 
     def carrier(self) -> str:
         """See World."""

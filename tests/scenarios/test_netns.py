@@ -41,6 +41,59 @@ def test_a_story_comes_out_as_told(story: Scenario, datapath: str) -> None:
     assert told.returncode == 0, told.stdout + told.stderr
 
 
+PAIR = """\
+name = "pair"
+story = "Both ends of a veth in one namespace; the second is declared later, and withdrawn."
+
+[[nic]]
+id = "pv"
+bus = "virtio"
+mac = "52:54:00:fa:11:01"
+
+[config.link.one]
+kind = "veth"
+peer = "other"
+device = "one0"
+addresses = ["192.0.2.1/24"]
+
+[[then]]
+see = {link = {one = "pending no-peer"}}
+
+[[then]]
+do = "configure"
+config.link.other = {kind = "veth", peer = "one", device = "two0"}
+
+[[then]]
+see = {link = {one = "ready", other = "ready"}}
+
+[[then]]
+do = "kill-daemon"
+
+[[then]]
+do = "start-daemon"
+
+[[then]]
+see = {link = {one = "ready", other = "ready"}}
+
+[[then]]
+do = "configure"
+config.link.other.enabled = false
+
+[[then]]
+see = {link = {one = "pending no-peer"}}
+"""
+
+
+def test_a_story_of_declared_links_comes_out_as_told(tmp_path: Path) -> None:
+    """The daemon makes the links on this kernel, and finds them again after a kill."""
+    (tmp_path / "pair.toml").write_text(PAIR)
+    command = [sys.executable, "-m", "failoverd_lab.cli", "run", str(tmp_path / "pair.toml"), "--in", "netns"]
+    told = subprocess.run([*command, "--quiet"], capture_output=True, text=True, timeout=120)
+    if told.returncode == CANNOT_TELL:
+        pytest.skip(told.stderr.strip())
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
 @pytest.mark.parametrize(
     ("step", "why"),
     [
