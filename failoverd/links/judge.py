@@ -29,9 +29,8 @@ def judge(sight: Sight, attempts: Mapping[str, int]) -> dict[str, Finding]:
         if name in findings:
             continue
         if name in sight.released:
-            findings[name] = Finding(
-                LinkState.RELEASED, "", "it is left as it is; failoverctl links resync takes it up"
-            )
+            detail = "it is left as it is; take it out of the configuration, or delete its device, then links resync"
+            findings[name] = Finding(LinkState.RELEASED, "", detail)
         elif claimant := claims.get(name):
             why = f"the link {claimant} is to have the name {end.device} in the same network namespace"
             findings[name] = Finding(LinkState.CONFLICT, "name-claimed", f"{why}; give one of them another `device`")
