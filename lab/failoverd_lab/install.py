@@ -28,6 +28,9 @@ done
 python3 -m compileall -q "$1"
 """
 
+COMPILING = 240.0
+"""Seconds that the compilation of the source may take on an emulated CPU, beside another guest."""
+
 SERVICE = ["--quiet", "--unit=failoverd", "--property=Type=notify", "--property=Nice=-10"]
 """Not the unit of units/: that one restarts a killed daemon, and stories test what happens without it."""
 
@@ -35,7 +38,7 @@ SERVICE = ["--quiet", "--unit=failoverd", "--property=Type=notify", "--property=
 async def install(guest: Guest, config: Mapping[str, Any]) -> None:
     """Install failoverd in the guest, with this configuration. Raises LabError."""
     await guest.unpack(_archive(), PLACE)
-    (await guest.run(["sh", "-c", COMMANDS, "commands", PLACE])).check()
+    (await guest.run(["sh", "-c", COMMANDS, "commands", PLACE], timeout=COMPILING)).check()
     if config:
         await configure(guest, config)
 
