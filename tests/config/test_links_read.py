@@ -185,7 +185,7 @@ def test_ports_are_sorted() -> None:
         ("link = 5", "f1:1: [link]: 5 is no link; write [link.NAME], then its keys"),
         ("[[link]]", "f1:1: [link]: [a table] is no link; write [link.NAME], then its keys"),
         ("[lnk.a]\nkind = 'veth'", "f1:1: [lnk]: no such section; did you mean [link.NAME]?"),
-        ("[links.a]\nkind = 'veth'", "f1:1: [links] a: no such key; the keys of [links] are retry_max, going_wait; a link"),
+        ("[links.a]\nkind = 'veth'", "f1:1: [links] a: no such key; the keys of [links] are retry_max, going_wait"),
         ("[link]\nkind = 'veth'", 'f1:2: [link.kind]: "veth" is no link; write [link.kind], then its keys'),
         ("[link.Web]\n", 'f1:1: [link.Web]: "Web" is no name of a link; give lower-case letters, digits, '),
         ('[link.a.b]\nkind = "veth"', "f1:1: [link.a] b: no such key; the name of a link that has a dot is written in"),
