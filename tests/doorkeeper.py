@@ -9,6 +9,7 @@ import ctypes
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from failoverd.daemon.namespaces import Namespaces
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.places import Absent, Place
 
+THREADS = 2
+"""Of a doorkeeper that watches names: the loop's, and the one that waits for mounts."""
 CLONE_NEWNS = 0x20000
 START = """
 import os, sys
@@ -118,6 +121,9 @@ def open_files(pid: int) -> dict[str, str]:
     return {path.name: str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
 
 
-def threads(pid: int) -> int:
-    """How many threads a process has."""
-    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+def wait_for_threads(pid: int, number: int) -> None:
+    """Wait until a process has so many threads: one that ends is in the kernel's list for a moment longer."""
+    end = time.monotonic() + 1
+    while len(list(Path(f"/proc/{pid}/task").iterdir())) != number:
+        assert time.monotonic() < end, f"not {number} threads, but others: {list(Path(f'/proc/{pid}/task').iterdir())}"
+        time.sleep(0.01)

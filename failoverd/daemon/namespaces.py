@@ -111,6 +111,10 @@ class Namespaces:
         self._find_ways()
         self._has_wanted.set()
 
+    def place_of(self, nsid: int) -> Place | None:
+        """Return the place with this number, None where no reference leads to it. For `namespace_events`."""
+        return next((place for place in self._ways if place.nsid == nsid), None)
+
     def now(self, reference: NamespaceRef) -> Place | Absent:
         """Return what a reference leads to as far as is known."""
         if reference.by == "own":

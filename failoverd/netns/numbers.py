@@ -25,6 +25,44 @@ NETLINK_ADD_MEMBERSHIP = 1
 Gone = Callable[[int | None], None]
 
 
+class Asking:
+    """A socket in our own namespace that asks for the numbers of others. `close` closes it."""
+
+    def __init__(self) -> None:
+        self._socket = open_netlink()
+
+    def close(self) -> None:
+        """Close the socket; safe to call twice."""
+        self._socket.close()
+
+    def nsid(self, fd: int) -> int:
+        """Return the number of an open namespace, -1 where it has none. Raises OSError."""
+        answer = self._request(build(RTM_GETNSID, 0, 1, GENERAL + attribute(NETNSA_FD, _packed(fd))))
+        return read_nsid(answer) if answer.type == RTM_NEWNSID else -1
+
+    def assigned(self, fd: int) -> int:
+        """Return the number of an open namespace, which gets one if it has none. Raises OSError."""
+        if (nsid := self.nsid(fd)) >= 0:
+            return nsid
+        payload = GENERAL + attribute(NETNSA_NSID, struct.pack("=i", -1)) + attribute(NETNSA_FD, _packed(fd))
+        # Another process may be faster.
+        with suppress(FileExistsError):
+            self._request(build(RTM_NEWNSID, NLM_F_ACK, 1, payload))
+        return self.nsid(fd)
+
+    def _request(self, datagram: bytes) -> Message:
+        """Send a request and return its answer, which the kernel queues before `send` is over. Raises OSError."""
+        self._socket.sendto(datagram, (0, 0))
+        while True:
+            data, sender = self._socket.recvfrom(LARGEST)
+            if sender[0] == 0:
+                break
+        message = next(split(data))
+        if message.type == NLMSG_ERROR and (number := read_error(message)[0]):
+            raise OSError(number, os.strerror(number))
+        return message
+
+
 class Numbers:
     """Tells places. `gone` is called with each number that the kernel has taken back, None when it may have been any.
 
@@ -34,30 +72,23 @@ class Numbers:
     def __init__(self, gone: Gone) -> None:
         self._gone = gone
         self._cookies: dict[int, int] = {}
-        self._asking = open_netlink()
+        self._asking = Asking()
         try:
             self.hearing = open_netlink()
-            self.hearing.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, RTNLGRP_NSID)
-            self.hearing.setblocking(False)
         except BaseException:
-            self.close()
+            self._asking.close()
             raise
+        self.hearing.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, RTNLGRP_NSID)
+        self.hearing.setblocking(False)
 
     def close(self) -> None:
         """Close the sockets; safe to call twice."""
         self._asking.close()
-        if hasattr(self, "hearing"):
-            self.hearing.close()
+        self.hearing.close()
 
     def place(self, fd: int) -> Place:
         """Return the place of an open namespace, which gets a number if it has none. Raises OSError."""
-        nsid = self.nsid(fd)
-        if nsid < 0:
-            payload = GENERAL + attribute(NETNSA_NSID, struct.pack("=i", -1)) + attribute(NETNSA_FD, _packed(fd))
-            # Another process may be faster.
-            with suppress(FileExistsError):
-                self._request(build(RTM_NEWNSID, NLM_F_ACK, 1, payload))
-            nsid = self.nsid(fd)
+        nsid = self._asking.assigned(fd)
         # The kernel has queued the end of the number's last owner before it could give the number away.
         self.hear()
         if nsid not in self._cookies:
@@ -83,23 +114,6 @@ class Numbers:
                         nsid = read_nsid(message)
                         self._cookies.pop(nsid, None)
                         self._gone(nsid)
-
-    def nsid(self, fd: int) -> int:
-        """Return the number of an open namespace, -1 where it has none. Raises OSError."""
-        answer = self._request(build(RTM_GETNSID, 0, 1, GENERAL + attribute(NETNSA_FD, _packed(fd))))
-        return read_nsid(answer) if answer.type == RTM_NEWNSID else -1
-
-    def _request(self, datagram: bytes) -> Message:
-        """Send a request and return its answer, which the kernel queues before `send` is over. Raises OSError."""
-        self._asking.sendto(datagram, (0, 0))
-        while True:
-            data, sender = self._asking.recvfrom(LARGEST)
-            if sender[0] == 0:
-                break
-        message = next(split(data))
-        if message.type == NLMSG_ERROR and (number := read_error(message)[0]):
-            raise OSError(number, os.strerror(number))
-        return message
 
 
 def read_nsid(message: Message) -> int:

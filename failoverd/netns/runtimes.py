@@ -11,7 +11,7 @@ found that control groups tell of, by id and by environment.
 
 from __future__ import annotations
 
-import logging
+import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +21,6 @@ import trio
 from failoverd.netns.containers import Container, Wanted, group_of, is_meant, read_container, read_event, read_list
 from failoverd.netns.http import LONGEST, Body, HttpError, Lines, NotFoundError, document, request
 from failoverd.netns.processes import PROC, AbsentError, Process, start_time
-
-log = logging.getLogger("failoverd")
 
 SOCKETS = ("/run/docker.sock", "/run/podman/podman.sock")
 PATIENCE = 5.0
@@ -36,6 +34,7 @@ ANYWAY = 30.0
 GROUPS = 2.0
 """Seconds between two looks at control groups, of which nothing tells."""
 CHUNK = 65536
+NOT_YET = "not asked yet"
 Tell = Callable[[], None]
 
 
@@ -45,7 +44,7 @@ class Runtime:
     def __init__(self, path: str, tell: Tell) -> None:
         self.path = path
         self.containers: dict[str, Container] = {}
-        self.trouble = "not asked yet"
+        self.trouble = NOT_YET
         """Why it does not answer, "" while it does. What was known of its containers is kept: they may live on."""
         self._tell = tell
 
@@ -88,12 +87,14 @@ class Runtime:
 
     async def _list(self, *, anew: bool) -> None:
         """Look at containers that are new, or have another process; at all, where nothing was heard for a while."""
-        running = read_list(await self._get("/containers/json"))
-        for gone in self.containers.keys() - set(running):
-            del self.containers[gone]
-        for known in running:
-            if anew or not _lives(self.containers.get(known)):
-                await self._look_at(known)
+        running: dict[str, Container] = {}
+        for known in read_list(await self._get("/containers/json")):
+            before = self.containers.get(known)
+            container = before if _lives(before) and not anew else await self._container(known)
+            if container:
+                running[known] = container
+        # All at once: what the first of them alone is meant by may be ambiguous.
+        self.containers = running
         self._tell()
 
     async def _look_at(self, known: str) -> None:
@@ -141,21 +142,39 @@ class Runtimes:
     def __init__(self, paths: Collection[str], tell: Tell) -> None:
         self._runtimes = [Runtime(path, tell) for path in paths]
         self._groups: dict[str, Container] = {}
+        self._wants_groups = False
+        self._settled_at = math.inf
         self._tell = tell
+
+    def want_groups(self, wanted: bool) -> None:
+        """Say whether control groups are looked at in any case: no runtime tells of machines."""
+        self._wants_groups = wanted
 
     async def run(self) -> None:
         """Follow all of them until cancelled."""
+        self._settled_at = trio.current_time() + SETTLED
         async with trio.open_nursery() as nursery:
             for runtime in self._runtimes:
                 nursery.start_soon(runtime.run)
             while True:
-                self._groups, before = by_groups(), self._groups
+                before, needed = self._groups, self._wants_groups or not self._answer()
+                self._groups = by_groups() if needed else {}
                 if self._groups != before:
                     self._tell()
                 await trio.sleep(GROUPS)
 
+    def _answer(self) -> bool:
+        """Return whether any of them does."""
+        return any(not runtime.trouble for runtime in self._runtimes)
+
     def meant(self, wanted: Wanted) -> list[Container]:
-        """Return the running containers that a reference means."""
+        """Return the running containers that a reference means. Raises AbsentError until all runtimes were asked.
+
+        One that does not answer is not waited for longer than others take.
+        """
+        is_settled = all(runtime.trouble != NOT_YET for runtime in self._runtimes)
+        if not is_settled and trio.current_time() < self._settled_at:
+            raise AbsentError("runtime-unreachable", "the container runtimes have not been asked yet")
         known: dict[str, Container] = dict(self._groups)
         for runtime in self._runtimes:
             known.update(runtime.containers)
@@ -164,7 +183,7 @@ class Runtimes:
     def why_none(self, wanted: Wanted) -> AbsentError:
         """Return why a reference means none."""
         text = f"no running container has {wanted.by} {wanted.key}{'=' if wanted.key else ''}{wanted.value}"
-        if wanted.by == "machine" or any(not runtime.trouble for runtime in self._runtimes):
+        if wanted.by == "machine" or self._answer():
             return AbsentError("container-absent", f"{text}; taken as soon as one has")
         troubles = "; ".join(f"{runtime.path}: {runtime.trouble}" for runtime in self._runtimes)
         return AbsentError("runtime-unreachable", f"no container runtime answers: {troubles or 'none is configured'}")

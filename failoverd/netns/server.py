@@ -6,22 +6,18 @@ may take to read an answer; the clients in their number.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
-import os
 import pwd
 import socket
 import struct
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 
 import trio
 
 from failoverd.model.declared import NamespaceRef
-from failoverd.model.places import Absent
-from failoverd.netns.kernel import cookie_of, open_netlink, run_inside
-from failoverd.netns.numbers import Numbers
-from failoverd.netns.processes import AbsentError, Process
+from failoverd.netns.opening import Bound, answer_open
 from failoverd.netns.protocol import (
     LARGEST,
     REFERENCES,
@@ -30,11 +26,8 @@ from failoverd.netns.protocol import (
     ProtocolError,
     Watch,
     pack_findings,
-    pack_opened,
-    pack_refused,
     read_request,
 )
-from failoverd.netns.references import open_of_process, open_path, path_of, pid_of
 from failoverd.netns.watching import Watching
 
 log = logging.getLogger("failoverd")
@@ -46,8 +39,6 @@ PATIENCE = 5.0
 """Seconds a client may take to ask, and to read an answer."""
 PAUSE = 0.1
 """Seconds until the next try when a client could not be accepted."""
-Bound = tuple[int, int] | None
-"""A pid and a start time."""
 UCRED = struct.Struct("=iII")
 
 
@@ -60,7 +51,7 @@ class Server:
         self._clients = 0
         self._end_at = math.inf
         self._served = {0}
-        with suppress(KeyError):
+        with contextlib.suppress(KeyError):
             self._served.add(pwd.getpwnam(USER).pw_uid)
 
     async def run(self, listener: socket.socket) -> None:
@@ -165,63 +156,11 @@ async def _take_sets(sock: socket.socket, watching: Watching, piece: Watch) -> N
         piece = request
 
 
-def answer_open(sock: socket.socket, request: Open, bound: Bound) -> None:
-    """Send a socket and the namespace, or why not; both are closed here before this returns. Raises OSError.
-
-    `bound` is the process that the reference is bound to where it is watched.
-    """
-    try:
-        fd = _open(request.reference, bound)
-    except AbsentError as error:
-        sock.send(pack_refused(error.absent))
-        return
-    try:
-        inside = run_inside(fd, open_netlink)
-        with inside:
-            if _is(fd, inside, request):
-                socket.send_fds(sock, [pack_opened()], [inside.fileno(), fd])
-                return
-        text = f"{request.reference} leads to another namespace by now"
-        sock.send(pack_refused(Absent("namespace-absent", text)))
-    except OSError as error:
-        text = f"the namespace of {request.reference} cannot be entered: {error.strerror}"
-        sock.send(pack_refused(Absent("namespace-absent", text)))
-    finally:
-        os.close(fd)
-
-
-def _open(reference: NamespaceRef, bound: Bound) -> int:
-    """Open what a reference leads to. Raises AbsentError."""
-    path = None if reference.by == "container" else path_of(reference)
-    if pid := pid_of(reference):
-        bound = bound or (pid, 0)
-    if bound:
-        process = Process(*bound)
-        try:
-            return open_of_process(process, path)
-        finally:
-            process.close()
-    if path is None:
-        raise AbsentError("container-absent", f"{reference} is bound to no container at present")
-    return open_path(path)
-
-
-def _is(fd: int, inside: socket.socket, request: Open) -> bool:
-    """Return whether this is the namespace that the client means. Raises OSError."""
-    if cookie_of(inside) != request.place.epoch:
-        return False
-    numbers = Numbers(lambda _nsid: None)
-    try:
-        return numbers.nsid(fd) == request.place.nsid
-    finally:
-        numbers.close()
-
-
 async def _received(sock: socket.socket) -> bytes:
     """Return the next message, b"" if the client has gone. Raises OSError."""
     while True:
         await trio.lowlevel.wait_readable(sock)
-        with suppress(BlockingIOError):
+        with contextlib.suppress(BlockingIOError):
             data, _, flags, _ = sock.recvmsg(LARGEST)
             if flags & socket.MSG_TRUNC:
                 raise ProtocolError(f"a message of more than {LARGEST} bytes")
@@ -232,7 +171,7 @@ async def _send(sock: socket.socket, data: bytes) -> None:
     """Send a message. Raises OSError, also if the client does not read it in time."""
     with trio.move_on_after(PATIENCE):
         while True:
-            with suppress(BlockingIOError):
+            with contextlib.suppress(BlockingIOError):
                 sock.send(data)
                 return
             await trio.lowlevel.wait_writable(sock)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import math
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -20,7 +19,8 @@ import trio
 from failoverd.dataclass import dataclass
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.places import Absent
-from failoverd.netns.containers import Container, Wanted, parse
+from failoverd.netns.choosing import choose
+from failoverd.netns.containers import parse
 from failoverd.netns.folders import Folders, Mounts
 from failoverd.netns.kernel import create_named
 from failoverd.netns.numbers import Numbers
@@ -28,8 +28,6 @@ from failoverd.netns.processes import AbsentError, Process
 from failoverd.netns.protocol import Finding, Found, Started
 from failoverd.netns.references import file_of, open_of_process, open_path, path_of, pid_of
 from failoverd.netns.runtimes import Runtimes
-
-log = logging.getLogger("failoverd")
 
 QUICK, QUICK_FOR = 0.05, 2.0
 """Seconds between two looks at a process that is new, and how long it is that: a container's process is in its
@@ -96,6 +94,7 @@ class Watching:
             if reference not in self._watched:
                 self._watched[reference] = Watched(reference, started.get(reference, 0))
         self._folders.want({path.parent for path in map(file_of, self._watched) if path})
+        self._runtimes.want_groups(any(one.value.startswith("machine:") for one in self._watched))
         self._wake.set()
 
     async def run(self) -> None:
@@ -187,30 +186,12 @@ class Watching:
                 wanted = parse(one.reference.value)
             except ValueError as error:
                 raise AbsentError("container-absent", str(error)) from error
-            one.process = self._container(wanted)
+            one.process = choose(self._runtimes, wanted)
             one.started = one.process.started
             one.quick_until = now + QUICK_FOR
             self._watch_process(one)
         one.look_at = now + (QUICK if now < one.quick_until else SLOW)
         return open_of_process(one.process)
-
-    def _container(self, wanted: Wanted) -> Process:
-        """Return a process of the containers that are meant, which have to be in one namespace. Raises AbsentError."""
-        containers = self._runtimes.meant(wanted)
-        apart = [container for container in containers if not container.on_host_network]
-        if containers and not apart:
-            text = f"container {containers[0].id[:12]} is on the host's network, and has no namespace"
-            raise AbsentError("container-on-host-network", text)
-        with contextlib.ExitStack() as stack:
-            found = _by_namespace(apart, stack)
-            if not found:
-                raise self._runtimes.why_none(wanted)
-            if len(found) > 1:
-                ids = ", ".join(sorted(container.id[:12] for container, _ in found.values()))
-                text = f"containers {ids} are meant alike, and in namespaces of their own"
-                raise AbsentError("container-ambiguous", text)
-            ((_, process),) = found.values()
-            return Process(process.pid, process.started)
 
     def bound_process(self, reference: NamespaceRef) -> tuple[int, int] | None:
         """Return the pid and the start time of the process that a reference is bound to."""
@@ -270,28 +251,6 @@ class Watching:
 async def _run(source: Source, scope: trio.CancelScope) -> None:
     with scope:
         await source()
-
-
-def _by_namespace(
-    containers: Iterable[Container], stack: contextlib.ExitStack
-) -> dict[tuple[int, int], tuple[Container, Process]]:
-    """Return one container of each namespace; those that are in ours as yet only where there is no other."""
-    found: dict[tuple[int, int], tuple[Container, Process]] = {}
-    early: tuple[Container, Process] | None = None
-    for container in containers:
-        try:
-            process = Process(container.pid, container.started)
-            stack.callback(process.close)
-            fd = open_of_process(process)
-        except AbsentError as error:
-            if error.absent.reason == "namespace-is-own":
-                early = container, process
-            continue
-        # Kept open until all are compared: the number of one that has gone is another one's.
-        stack.callback(os.close, fd)
-        status = os.fstat(fd)
-        found.setdefault((status.st_dev, status.st_ino), (container, process))
-    return found or ({(0, 0): early} if early else {})
 
 
 def _nsid(told: Finding | None) -> int | None:

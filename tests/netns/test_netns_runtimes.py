@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import trio
-from doorkeeper import Client, client, doorkeeper, own_run
+from doorkeeper import Client, client, doorkeeper, own_run, run
 from fakeruntime import FakeRuntime, listening
 from privatenet import container, private_net
 
 from failoverd.daemon.namespaces import NamespaceGoneError
 from failoverd.model.declared import NamespaceRef
+from failoverd.netns.runtimes import by_groups
 
 WEB = NamespaceRef("container", "label:role=web")
 LABELS = {"role": "web", "also": "this"}
@@ -189,3 +190,48 @@ def test_one_on_the_hosts_network_has_no_namespace(tmp_path: Path) -> None:
             await one.absent(WEB, "namespace-is-own")
 
     trio.run(told)
+
+
+@private_net
+def test_a_runtime_that_answers_nothing_is_no_reason_to_hang(tmp_path: Path) -> None:
+    """Another one beside it is asked all the same, and so is a name."""
+    own_run()
+    red = NamespaceRef("name", "red")
+
+    async def told() -> None:
+        deaf, runtime = FakeRuntime(), FakeRuntime()
+        deaf.is_deaf = True
+        paths = tmp_path / "deaf.sock", tmp_path / "docker.sock"
+        async with listening(deaf, paths[0]), listening(runtime, paths[1]):
+            with container() as pid, doorkeeper(tmp_path / "door", runtimes=f"{paths[0]},{paths[1]}"):
+                async with client(tmp_path / "door", [WEB, red]) as one:
+                    await one.absent(WEB, "container-absent")
+                    await runtime.start(A, pid, labels=LABELS)
+                    await one.place(WEB, within=1)
+                    await trio.to_thread.run_sync(run, "ip", "netns", "add", "red")
+                    await one.place(red, within=1)
+                    assert "/events" in deaf.questions
+
+    trio.run(told)
+
+
+def test_control_groups_tell_of_containers_where_nothing_else_does(tmp_path: Path) -> None:
+    """The process that was started first stands for all of a container's."""
+    stat = "{} (sh) S " + " ".join(["0"] * 18) + " {} 0\n"
+    rows = [
+        (12, 900, f"0::/system.slice/docker-{A}.scope", "ROLE=child"),
+        (11, 800, f"0::/system.slice/docker-{A}.scope", "ROLE=web"),
+        (13, 950, "0::/machine.slice/systemd-nspawn@m.service/payload", ""),
+        (14, 960, "0::/user.slice", ""),
+    ]
+    for pid, started, group, environment in rows:
+        place = tmp_path / str(pid)
+        place.mkdir()
+        (place / "cgroup").write_text(group)
+        (place / "stat").write_text(stat.format(pid, started))
+        (place / "environ").write_text(environment + "\0")
+    (tmp_path / "15").mkdir()
+    (tmp_path / "self").symlink_to("11")
+    found = by_groups(tmp_path)
+    assert {known: (one.pid, one.started) for known, one in found.items()} == {A: (11, 800), "machine:m": (13, 950)}
+    assert "ROLE=web" in found[A].environment
