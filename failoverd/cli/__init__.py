@@ -1,1 +1,1 @@
-"""The commands: failoverd, failoverctl, failoverd-hooks, failoverd-libvirt."""
+"""The commands: failoverd, failoverctl, failoverd-hooks, failoverd-libvirt, failoverd-netns."""

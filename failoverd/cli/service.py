@@ -49,23 +49,26 @@ EMPTY = ("etc/failoverd/failoverd.toml.d", "etc/failoverd/hooks.d")
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - named, not used
 """Directories that the service's sandbox hides from it: ProtectHome= and PrivateTmp=."""
 
-UNITS = "failoverd-hooks.socket failoverd.service"
+SOCKETS = "failoverd-hooks.socket failoverd-netns.socket"
+UNITS = f"{SOCKETS} failoverd.service"
 NOTICE = (
     *("systemctl daemon-reload", "udevadm control --reload", "journalctl --update-catalog", "systemctl reload dbus"),
     "systemctl --quiet is-active systemd-networkd && networkctl reload",
 )
 """Commands that make every reader of the files read them anew."""
 START = (
-    *("systemd-sysusers", *NOTICE, f"systemctl enable {UNITS}", "systemctl start failoverd-hooks.socket"),
+    *("systemd-sysusers", *NOTICE, f"systemctl enable {UNITS}", f"systemctl start {SOCKETS}"),
     "systemctl restart failoverd.service",
 )
 """Commands that start the service. A restart disturbs no traffic, and takes a new release into use."""
 START_IN_IMAGE = ("systemd-sysusers --root={root}", f"systemctl --root={{root}} enable {UNITS}")
 FOR_LIBVIRT = "failoverd-libvirt.socket failoverd-libvirt-ro.socket"
 """Sockets that are off until an administrator turns them on."""
-STOP = f"systemctl disable --now {UNITS} {FOR_LIBVIRT} failoverd-hooks.service failoverd-libvirt.service"
+SERVICES = "failoverd-hooks.service failoverd-libvirt.service failoverd-netns.service"
+STOP = f"systemctl disable --now {UNITS} {FOR_LIBVIRT} {SERVICES}"
 STOP_IN_IMAGE = f"systemctl --root={{root}} disable {UNITS} {FOR_LIBVIRT}"
-AFTER = (*NOTICE, "userdel failoverd", "rm -rf /run/failoverd /run/failoverd-hooks /var/lib/failoverd")
+LEFT = ("/run/failoverd", "/run/failoverd-hooks", "/run/failoverd-netns", "/var/lib/failoverd")
+AFTER = (*NOTICE, "userdel failoverd", f"rm -rf {' '.join(LEFT)}")
 
 
 def install(root: Path, programs: Path) -> list[str]:

@@ -178,7 +178,7 @@ def test_the_command_prints_what_to_run_next(
     root = tmp_path / "image"
     root.mkdir()
     assert main(["install-service", "--root", str(root)]) == 0
-    enable = f"systemctl --root={root} enable failoverd-hooks.socket failoverd.service"
+    enable = f"systemctl --root={root} enable failoverd-hooks.socket failoverd-netns.socket failoverd.service"
     assert capsys.readouterr().out.splitlines() == ["# next, as root:", f"systemd-sysusers --root={root}", enable]
     assert main(["--json", "install-service", "--root", str(root)]) == 0
     assert json.loads(capsys.readouterr().out) == {"next": [f"systemd-sysusers --root={root}", enable]}
@@ -187,10 +187,10 @@ def test_the_command_prints_what_to_run_next(
 
 
 def test_on_this_system_the_commands_start_it_and_end_it() -> None:
-    enabled = "failoverd-hooks.socket failoverd.service"
+    enabled = "failoverd-hooks.socket failoverd-netns.socket failoverd.service"
     assert [line for line in service.START if "failoverd" in line] == [
         f"systemctl enable {enabled}",
-        "systemctl start failoverd-hooks.socket",
+        "systemctl start failoverd-hooks.socket failoverd-netns.socket",
         "systemctl restart failoverd.service",
     ]
     assert service.STOP.startswith(f"systemctl disable --now {enabled}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import controlfake
 import pytest
 
-from failoverd.cli import client, commands, daemon, historyfile, hooks, libvirt, libvirtsource
+from failoverd.cli import client, commands, daemon, historyfile, hooks, libvirt, libvirtsource, netns
 from failoverd.cli.links.table import COMMANDS as LINKS
 from failoverd.config.keys import table
 from failoverd.config.spec import Config
@@ -19,6 +19,7 @@ from failoverd.core.link_facts import COUNTERS, LINK
 from failoverd.daemon import hooks as daemon_hooks
 from failoverd.libvirt import rows
 from failoverd.model.signals import FailedOver, Joined, LinkRenamed, Moment, Released
+from failoverd.netns import protocol
 
 PAGES = Path(__file__).parents[2] / "docs" / "man"
 CHECKS = [["groff", "-man", "-ww", "-z", "-Tutf8"], ["mandoc", "-Tlint", "-Wwarning"]]
@@ -104,6 +105,27 @@ def test_failoverd_libvirt_is_told_in_full() -> None:
         unit = (PAGES.parents[1] / "units" / name).read_text()
         path = unit.partition("ListenStream=")[2].partition("\n")[0]
         assert f".I {path}\n" in text
+
+
+def test_failoverd_netns_is_told_in_full() -> None:
+    text = words("failoverd-netns.8")
+    options = text.partition(".SH OPTIONS")[2].partition(".SH EXIT")[0]
+    assert [option.flag for option in netns.PROGRAM.options if option.flag not in options] == ["--version"]
+    assert f": {netns.IDLE:g} without it" in options
+    assert f": {netns.USUAL} without it" in options
+    assert f"at most {hooks.LONGEST:.0f}" in options
+    unit = (PAGES.parents[1] / "units" / "failoverd-netns.socket").read_text()
+    assert f".I {unit.partition('ListenSequentialPacket=')[2].partition(chr(10))[0]}\n" in text
+    codes = (
+        (PAGES.parents[1] / "failoverd" / "model" / "places.py")
+        .read_text()
+        .partition("A code: ")[2]
+        .partition(".\n")[0]
+    )
+    told = text.partition(".SH REASONS")[2].partition(".SH OPTIONS")[0]
+    assert re.findall(r"^\.B ([a-z-]+)$", told, re.MULTILINE) == re.findall("[a-z-]+", codes)
+    for by in protocol.BY:
+        assert f".BI {by} " in text
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_lintian_finds_nothing_but_what_is_meant(package: str, cni: str) -> None
 @needs_debian
 def test_everything_has_its_place(paths: set[str]) -> None:
     modules = "/usr/lib/python3/dist-packages/failoverd"
-    programs = ("failoverd", "failoverctl", "failoverd-hooks", "failoverd-libvirt")
+    programs = ("failoverd", "failoverctl", "failoverd-hooks", "failoverd-libvirt", "failoverd-netns")
     assert {f"/usr/lib/systemd/system/{name}" for name in UNITS} <= paths
     drop_ins = {path.split("/")[5] for path in paths if path.endswith(".service.d/failoverd.conf")}
     assert drop_ins == {f"cloud-init{part}.service.d" for part in ("", "-local", "-main", "-network")}
@@ -106,7 +106,7 @@ def test_units_are_started_and_stopped_from_where_they_are(package: str, tmp_pat
     """debhelper passes over a unit that it does not find, and says nothing."""
     run("dpkg-deb", "--control", package, str(tmp_path))
     after, before = (tmp_path / "postinst").read_text(), (tmp_path / "prerm").read_text()
-    for name in ("failoverd.service", "failoverd-hooks.socket"):
+    for name in ("failoverd.service", "failoverd-hooks.socket", "failoverd-netns.socket"):
         assert f"deb-systemd-helper enable '{name}'" in after
         assert re.search(rf"deb-systemd-invoke (start|restart|\$_dh_action) .*'{name}'", after)
         assert re.search(rf"deb-systemd-invoke stop .*'{name}'", before)
@@ -124,8 +124,9 @@ def test_programs_obey_no_environment_of_pythons(package: str, tmp_path: Path) -
     first = (ROOT / "bin" / "failoverctl").read_text().splitlines()[0]
     assert first == "#!/usr/bin/python3 -IS"
     programs = sorted((tmp_path / "usr" / "bin").iterdir())
-    assert [path.name for path in programs] == ["failoverctl", "failoverd", "failoverd-hooks", "failoverd-libvirt"]
-    expected = [first, *["#!/usr/bin/python3 -I"] * 3]
+    others = ["failoverd", "failoverd-hooks", "failoverd-libvirt", "failoverd-netns"]
+    assert [path.name for path in programs] == ["failoverctl", *others]
+    expected = [first, *["#!/usr/bin/python3 -I"] * len(others)]
     assert [path.read_text().splitlines()[0] for path in programs] == expected
 
 

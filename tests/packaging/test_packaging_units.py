@@ -35,12 +35,25 @@ def test_systemd_verifies_the_units(tmp_path: Path) -> None:
     assert [line for line in said.splitlines() if "failover" in line] == []
 
 
-@pytest.mark.parametrize(("name", "most"), [("failoverd", DEAREST), ("failoverd-libvirt", 0.5)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("failoverd", DEAREST), ("failoverd-libvirt", 0.5), ("failoverd-netns", 3.6)]
+)
 def test_a_process_is_shut_in(name: str, most: float) -> None:
     said = analyze("security", "--offline=true", "--no-pager", str(ROOT / "units" / f"{name}.service"))
     found = re.search(rf"Overall exposure level for {name}.service: ([0-9.]+)", said)
     assert found, said
     assert float(found[1]) <= most, said
+
+
+def test_the_doorkeeper_is_started_by_its_socket_alone() -> None:
+    """And sees what is mounted: a setting that gives it a mount namespace would hide what it makes from all others."""
+    units = {path.name: path.read_text() for path in UNITS}
+    service = units["failoverd-netns.service"]
+    assert "[Install]" not in service
+    mounting = "Protect(System|Home|Kernel\\w+|Proc|ControlGroups)|Private(Mounts|Devices|Tmp)|ReadWritePaths"
+    assert not re.search(f"^({mounting})=", service, re.MULTILINE)
+    for name in ("failoverd.service", "failoverd-hooks.service"):
+        assert "failoverd-netns.service" not in re.sub("^#.*", "", units[name], flags=re.MULTILINE)
 
 
 def test_libvirts_sockets_are_off_and_exclude_virtinterfaceds() -> None:

@@ -71,7 +71,7 @@ def test_every_file_of_the_tree_has_its_place(contents: Path) -> None:
 
 
 def test_the_wheel_has_all_programs(contents: Path) -> None:
-    modules = {"failoverd": "daemon", "failoverd-hooks": "hooks", "failoverd-libvirt": "libvirt"}
+    modules = {"failoverd": "daemon", **{f"failoverd-{name}": name for name in ("hooks", "libvirt", "netns")}}
     mains = {program: f"failoverd.cli.{module}:main" for program, module in modules.items()}
     assert programs(contents) == mains
     script = next(contents.glob("*.data/scripts/failoverctl")).read_text()

@@ -51,7 +51,7 @@ def unit(name: str) -> str:
 def test_what_it_says_of_the_units() -> None:
     daemon, hooks, socket = unit("failoverd.service"), unit("failoverd-hooks.service"), unit("failoverd-hooks.socket")
     assert "\nUser=failoverd\n" in daemon
-    assert "\nCapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW\n" in daemon
+    assert "\nCapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BROADCAST\n" in daemon
     assert "\nRestrictAddressFamilies=AF_NETLINK AF_PACKET AF_UNIX\n" in daemon
     assert "\nUMask=0077\n" in daemon
     assert "DirectoryMode" not in daemon, "0755 is what systemd takes without it"
@@ -59,6 +59,10 @@ def test_what_it_says_of_the_units() -> None:
     assert "\nProtectSystem=full\n" in hooks
     assert "--timeout 30\n" in hooks
     assert "\nSocketUser=failoverd\nSocketGroup=root\nSocketMode=0660\n" in socket
+    netns, door = unit("failoverd-netns.service"), unit("failoverd-netns.socket")
+    assert "\nCapabilityBoundingSet=CAP_SYS_ADMIN CAP_SYS_PTRACE CAP_NET_ADMIN\n" in netns
+    assert "\nRestrictAddressFamilies=AF_NETLINK AF_UNIX\n" in netns
+    assert "\nSocketUser=failoverd\nSocketGroup=root\nSocketMode=0660\n" in door
     libvirt = unit("failoverd-libvirt.service")
     assert "\nDynamicUser=yes\n" in libvirt
     assert "\nCapabilityBoundingSet=\n" in libvirt
@@ -69,7 +73,7 @@ def test_what_it_says_of_the_units() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
-@pytest.mark.parametrize("name", ["failoverd.service", "failoverd-hooks.service", "failoverd-libvirt.service"])
+@pytest.mark.parametrize("name", [f"failoverd{part}.service" for part in ("", "-hooks", "-libvirt", "-netns")])
 def test_what_it_says_of_the_sandbox(name: str) -> None:
     told = re.search(rf"{re.escape(name)} ([0-9.]+)", PAGE)
     command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(ROOT / "units" / name)]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.vm
 ENVIRONMENT = """
 python3 -m venv --without-pip --system-site-packages /opt/failoverd
 cp -r /run/wheel/* "$(/opt/failoverd/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
-for name in daemon:failoverd ctl:failoverctl hooks:failoverd-hooks libvirt:failoverd-libvirt; do
+for name in daemon:failoverd ctl:failoverctl hooks:failoverd-hooks libvirt:failoverd-libvirt netns:failoverd-netns; do
     file=/opt/failoverd/bin/${name#*:}
     printf '#!/opt/failoverd/bin/python\\nimport sys\\n' >"$file"
     printf 'from failoverd.cli.%s import main\\nsys.exit(main())\\n' "${name%:*}" >>"$file"
