@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 import trio
 
 from failoverd.core.state import State
+from failoverd.daemon.namespace_events import Ended, NamespaceEvents, Overrun, Told
 from failoverd.daemon.namespaces import NamespaceGoneError, Namespaces, OpenNamespace
 from failoverd.daemon.ports import can_rename_live
 from failoverd.kinds import Place
@@ -52,23 +54,14 @@ from failoverd.links.step import step
 from failoverd.model.declared import Declared, NamespaceRef
 from failoverd.model.links import Link
 from failoverd.model.linkstatus import LinkStatus
-from failoverd.model.places import HERE, Absent
+from failoverd.model.places import Absent
 from failoverd.model.signals import LinkGoing, Signal
 from failoverd.netlink.concern import concerns
 from failoverd.netlink.exchange import Exchange
 from failoverd.netlink.fetch import InterruptedDumpError
 from failoverd.netlink.frames import NetlinkError
-from failoverd.netlink.transport import KernelSocket, is_overrun
 
 log = logging.getLogger("failoverd")
-
-GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
-"""RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE."""
-NAP = 0.02
-"""Seconds between two turns of listening: a storm of events costs fewer turns."""
-RECEIVE_BUFFER = 4 << 20
-"""Of the listening socket, in bytes."""
-
 
 FAILURES = (OSError, NamespaceGoneError, NetlinkError, InterruptedDumpError)
 """What may come of a request to a namespace that goes, or that others change all the time."""
@@ -303,7 +296,9 @@ def open_links(runtime: Path, door: Path, hooks: Path, tell: Callable[[Signal], 
     `door` is the socket of failoverd-netns, `hooks` the directory of administrators' hooks.
     """
     state = LinksState(identity_of(runtime), renames_live=can_rename_live(os.uname().release))
-    return Links(state, Namespaces(door), tell, partial(any_in, hooks), listen)
+    namespaces = Namespaces(door)
+    heard = partial(listen, namespaces.place_of)
+    return Links(state, namespaces, tell, partial(any_in, hooks), heard)
 
 
 def any_in(directory: Path) -> bool:
@@ -314,21 +309,17 @@ def any_in(directory: Path) -> bool:
         return False
 
 
-async def listen(changed: Callable[[Place | None], None], is_concerned: Callable[[Place, bytes], bool]) -> None:
-    """Hand on what the kernel tells of failoverd's own namespace, until cancelled."""
-    sock = await KernelSocket.open(GROUPS, RECEIVE_BUFFER)
-    try:
-        while True:
-            try:
-                datagram: bytes | None = await sock.recv()
-                while datagram is not None:
-                    if is_concerned(HERE, datagram):
-                        changed(HERE)
-                    datagram = sock.recv_nowait()
-            except OSError as error:
-                if not is_overrun(error):
-                    raise
-                changed(HERE)
-            await trio.sleep(NAP)
-    finally:
-        sock.close()
+async def listen(
+    place_of: Callable[[int], Place | None], changed: Callable[[Place | None], None], is_concerned: Concerned
+) -> None:
+    """Hand on what the kernel tells of failoverd's own namespace and of those that are referred to, until cancelled."""
+    with closing(NamespaceEvents(place_of)) as heard:
+        async for event in heard.events():
+            match event:
+                case Told(place, datagram):
+                    if is_concerned(place, datagram):
+                        changed(place)
+                case Ended(place):
+                    changed(place)
+                case Overrun():
+                    changed(None)

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 import trio
 
-from failoverd.daemon.links import GROUPS, Concerned, Links
+from failoverd.daemon.links import Concerned, Links
+from failoverd.daemon.namespace_events import GROUPS
 from failoverd.daemon.namespaces import NamespaceGoneError, OpenNamespace
 from failoverd.links.events import LinksEvent, Look, Make, MayGo
 from failoverd.links.marks import Identity
@@ -85,7 +86,7 @@ class SimDoors:
 
     async def listen(self, changed: Callable[[Place | None], None], is_concerned: Concerned) -> None:
         """Hand on the namespaces in which something has changed: all that have a number, by one socket."""
-        sock = self._namespaces.own.open(GROUPS)
+        sock = self._namespaces.own.open(sum(1 << group - 1 for group in GROUPS))
         sock.listen_all()
         try:
             while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -13,31 +14,40 @@ import trio
 from doorkeeper import client, doorkeeper, own_run, run
 from privatenet import private_net
 
-from failoverd.daemon.namespace_events import Event, NamespaceEvents, NumberGone, Overrun, PlaceChanged
+from failoverd.daemon.namespace_events import Ended, Event, NamespaceEvents, Overrun, Told
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.places import HERE, Place
+from failoverd.netlink.frames import split
+from failoverd.netlink.inet import RTM_NEWADDR, RTM_NEWROUTE
+from failoverd.netlink.links import RTM_NEWLINK
 
 RED, BLUE = NamespaceRef("name", "red"), NamespaceRef("name", "blue")
 LO = 1
+INDEX = struct.Struct("=4xI")
+"""Of struct ifinfomsg and struct ifaddrmsg."""
 PR_CAPBSET_DROP, CAP_NET_BROADCAST = 24, 11
 
 
 class Heard:
-    """All events so far."""
+    """All events so far, and of what the kernel tells the place and the first message."""
 
     def __init__(self, heard: NamespaceEvents) -> None:
         self.events: list[Event] = []
+        self.told: list[tuple[Place, int, int]] = []
         self._heard, self._more = heard, trio.Event()
 
     async def listen(self) -> None:
         async for event in self._heard.events():
             self.events.append(event)
+            if isinstance(event, Told):
+                message = next(split(event.datagram))
+                self.told.append((event.place, message.type, int(INDEX.unpack_from(message.payload)[0])))
             self._more.set()
             self._more = trio.Event()
 
-    async def until(self, event: Event) -> None:
+    async def until(self, event: Event | tuple[Place, int, int]) -> None:
         with trio.fail_after(2):
-            while event not in self.events:
+            while event not in (*self.events, *self.told):
                 await self._more.wait()
 
 
@@ -60,24 +70,26 @@ def test_changes_in_every_referenced_namespace_are_heard(tmp_path: Path) -> None
     async def told() -> None:
         async with client(tmp_path / "door", [RED, BLUE]) as one:
             red, blue = await one.place(RED), await one.place(BLUE)
-            async with listening(one.namespaces.place_of) as (events, heard):
+            async with listening({place.nsid: place for place in (red, blue)}.get) as (events, heard):
                 assert events.hears_all
                 run("ip", "netns", "set", "grey", "77")
                 run("ip", "-n", "grey", "link", "set", "lo", "up")
                 run("ip", "-n", "red", "link", "set", "lo", "up")
-                await heard.until(PlaceChanged(red, LO))
-                assert {event.place for event in heard.events if isinstance(event, PlaceChanged)} == {red}
+                await heard.until((red, RTM_NEWLINK, LO))
+                assert {place for place, _, _ in heard.told} == {red}
                 run("ip", "link", "set", "lo", "up")
-                await heard.until(PlaceChanged(HERE, LO))
+                await heard.until((HERE, RTM_NEWLINK, LO))
                 run("ip", "-n", "blue", "addr", "add", "10.9.0.1/32", "dev", "lo")
-                await heard.until(PlaceChanged(blue, LO))
+                await heard.until((blue, RTM_NEWADDR, LO))
                 run("ip", "-n", "red", "link", "add", "v0", "index", "42", "type", "veth", "peer", "name", "v1")
-                await heard.until(PlaceChanged(red, 42))
-                heard.events.clear()
+                await heard.until((red, RTM_NEWLINK, 42))
+                before = len(heard.told)
                 run("ip", "-n", "red", "route", "add", "unreachable", "10.7.0.0/16")
-                await heard.until(PlaceChanged(red, 0))
+                with trio.fail_after(2):
+                    while (red, RTM_NEWROUTE) not in {told[:2] for told in heard.told[before:]}:
+                        await trio.sleep(0.01)
                 run("ip", "netns", "del", "blue")
-                await heard.until(NumberGone(blue.nsid))
+                await heard.until(Ended(blue))
                 await one.absent(BLUE, "namespace-absent")
                 assert Overrun() not in heard.events
 
@@ -100,10 +112,10 @@ def test_without_the_capability_it_says_so(caplog: pytest.LogCaptureFixture) -> 
             run("ip", "netns", "set", "red", "5")
             run("ip", "-n", "red", "link", "set", "lo", "up")
             run("ip", "link", "set", "lo", "up")
-            await heard.until(PlaceChanged(HERE, LO))
+            await heard.until((HERE, RTM_NEWLINK, LO))
             run("ip", "netns", "del", "red")
-            await heard.until(NumberGone(5))
-            assert PlaceChanged(Place(5, 1), LO) not in heard.events
+            await heard.until(Ended(Place(5, 1)))
+            assert {place for place, _, _ in heard.told} == {HERE}
 
     with caplog.at_level(logging.WARNING):
         trio.run(told)

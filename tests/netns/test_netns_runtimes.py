@@ -16,6 +16,7 @@ from privatenet import container, private_net
 
 from failoverd.daemon.namespaces import NamespaceGoneError
 from failoverd.model.declared import NamespaceRef
+from failoverd.model.places import Absent
 from failoverd.netns.runtimes import by_groups
 
 WEB = NamespaceRef("container", "label:role=web")
@@ -90,22 +91,25 @@ def test_a_second_one_with_the_label(tmp_path: Path) -> None:
     own_run()
 
     async def told() -> None:
+        second_of_them, third_of_them = (NamespaceRef("container", f"id:{known[:12]}") for known in (B, A))
         with container() as first, container() as second:
             async with machine(tmp_path, WEB) as (runtime, one):
                 await runtime.start(A, first, labels=LABELS)
                 place = await one.place(WEB)
                 await runtime.start(B, second, labels=LABELS)
                 await runtime.start("c" * 64, second, labels=LABELS)
-                await trio.sleep(0.3)
+                one.watch(WEB, second_of_them)
+                await one.place(second_of_them)
                 assert one.namespaces.now(WEB) == place
                 end(first)
                 await runtime.die(A)
                 await one.until(WEB, lambda what: what != place, within=1)
                 await one.place(WEB, within=1)
                 with container() as third:
-                    one.watch()
+                    one.watch(third_of_them)
                     await runtime.start(A, third, labels=LABELS)
-                    one.watch(WEB)
+                    await one.place(third_of_them)
+                    one.watch(third_of_them, WEB)
                     detail = (await one.absent(WEB, "container-ambiguous")).detail
                     assert "aaaaaaaaaaaa" in detail
                     end(third)
@@ -140,7 +144,8 @@ def test_a_runtime_that_ends_leaves_what_runs(tmp_path: Path) -> None:
         path, runtime = tmp_path / "docker.sock", FakeRuntime()
         with container() as pid, doorkeeper(tmp_path / "door", runtimes=str(path)):
             async with client(tmp_path / "door", [WEB, other]) as one:
-                assert str(path) in (await one.absent(WEB, "runtime-unreachable")).detail
+                await one.until(WEB, lambda what: isinstance(what, Absent) and str(path) in what.detail)
+                await one.absent(WEB, "runtime-unreachable")
                 async with listening(runtime, path):
                     await one.absent(WEB, "container-absent", within=2)
                     await runtime.start(A, pid, labels=LABELS)
