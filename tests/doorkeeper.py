@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import trio
 
@@ -47,14 +48,16 @@ def run(*command: str) -> str:
 
 
 @contextmanager
-def doorkeeper(door: Path, *options: str, runtimes: str = "") -> Iterator[subprocess.Popen[bytes]]:
-    """A doorkeeper that listens there."""
+def doorkeeper(
+    door: Path, *options: str, runtimes: str = "", said: IO[bytes] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A doorkeeper that listens there; what it says goes to `said`."""
     door.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(str(door))
         listener.listen(64)
         command = [sys.executable, "-c", START, str(listener.fileno()), "--runtimes", runtimes, *options]
-        with subprocess.Popen(command, pass_fds=[listener.fileno()]) as process:
+        with subprocess.Popen(command, pass_fds=[listener.fileno()], stderr=said) as process:
             try:
                 yield process
             finally:
@@ -118,12 +121,17 @@ async def client(door: Path, references: Collection[NamespaceRef] = ()) -> Async
 
 def open_files(pid: int) -> dict[str, str]:
     """The open files of a process: number and target."""
-    return {path.name: str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    found = {}
+    for path in list(Path(f"/proc/{pid}/fd").iterdir()):
+        with suppress(FileNotFoundError):
+            found[path.name] = str(path.readlink())
+    return found
 
 
-def wait_for_threads(pid: int, number: int) -> None:
-    """Wait until a process has so many threads: one that ends is in the kernel's list for a moment longer."""
+def comes_to_rest(pid: int, files: dict[str, str]) -> None:
+    """A doorkeeper has these files and its threads again. An answer may be read before it has closed what it sent, and
+    a thread that ends is in the kernel's list for a moment longer."""
     end = time.monotonic() + 1
-    while len(list(Path(f"/proc/{pid}/task").iterdir())) != number:
-        assert time.monotonic() < end, f"not {number} threads, but others: {list(Path(f'/proc/{pid}/task').iterdir())}"
+    while (open_files(pid), len(list(Path(f"/proc/{pid}/task").iterdir()))) != (files, THREADS):
+        assert time.monotonic() < end, open_files(pid)
         time.sleep(0.01)

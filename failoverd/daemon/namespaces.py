@@ -14,7 +14,7 @@ from __future__ import annotations
 import array
 import os
 import socket
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
@@ -43,6 +43,7 @@ PATIENCE = 5.0
 """Seconds for the doorkeeper to open a namespace; systemd may have to start it."""
 FILES = 2
 """A netlink socket, and a namespace."""
+Side = Callable[[trio.socket.SocketType], Awaitable[None]]
 UNKNOWN = Absent("door-closed", "failoverd-netns has not answered yet")
 
 
@@ -94,6 +95,7 @@ class Namespaces:
         self._changed: dict[NamespaceRef, Place | Absent] = {}
         self._has_changed = trio.Event()
         self._has_wanted = trio.Event()
+        self._has_answered = False
 
     def watch(self, references: Collection[NamespaceRef]) -> None:
         """Want to know of these from now on, and of no others. `changes` tells of each that is new."""
@@ -173,21 +175,27 @@ class Namespaces:
 
     async def _converse(self) -> None:
         """Watch until nothing is wanted any more, or the doorkeeper has ended. Raises OSError, ProtocolError."""
-        has_answered = False
+        self._has_answered, trouble = False, Trouble()
         with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
             await door.connect(str(self._door))
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._ask, door, nursery.cancel_scope)
-                while data := await door.recv(LARGEST):
-                    self._take(read_answer(data))
-                    has_answered = True
-                nursery.cancel_scope.cancel()
+                for task in (self._ask, self._hear):
+                    nursery.start_soon(trouble.run, task, door, nursery.cancel_scope)
+        # One that was killed may have left something unread, which is a reset and no end.
+        if trouble.error and not (self._has_answered and isinstance(trouble.error, OSError)):
+            raise trouble.error
         if self._elsewhere():
-            if not has_answered:
+            if not self._has_answered:
                 raise ProtocolError("it has closed the connection")
             await trio.sleep(SOON)
 
-    async def _ask(self, door: trio.socket.SocketType, done: trio.CancelScope) -> None:
+    async def _hear(self, door: trio.socket.SocketType) -> None:
+        """Take in what the doorkeeper tells, until it has ended."""
+        while data := await door.recv(LARGEST):
+            self._take(read_answer(data))
+            self._has_answered = True
+
+    async def _ask(self, door: trio.socket.SocketType) -> None:
         """Say what is wanted, now and whenever it changes; with nothing left the conversation is over."""
         said: frozenset[NamespaceRef] = frozenset()
         while wanted := self._elsewhere():
@@ -200,7 +208,6 @@ class Namespaces:
                     for datagram in pack_watch(said, self._started):
                         await door.send(datagram)
             await self._has_wanted.wait()
-        done.cancel()
 
     def _take(self, answer: object) -> None:
         if not isinstance(answer, Findings):
@@ -226,6 +233,26 @@ class Namespaces:
         """Note by which reference a place is entered; replaced as a whole, as another thread reads it."""
         ways = {what: reference for reference, what in self._known.items() if isinstance(what, Place)}
         self._ways = MappingProxyType(ways)
+
+
+class Trouble:
+    """What has ended a conversation: trio's nurseries of later releases wrap what is raised in them, others do not."""
+
+    def __init__(self) -> None:
+        self.error: OSError | ProtocolError | None = None
+
+    async def run(
+        self,
+        task: Callable[[trio.socket.SocketType], Awaitable[None]],
+        door: trio.socket.SocketType,
+        done: trio.CancelScope,
+    ) -> None:
+        """Run one side of it; with its end the conversation is over."""
+        try:
+            await task(door)
+        except (OSError, ProtocolError) as error:
+            self.error = error
+        done.cancel()
 
 
 def _closed(error: Exception) -> Absent:

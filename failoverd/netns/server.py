@@ -115,20 +115,34 @@ class Server:
             await self._watch(sock, request)
 
     async def _watch(self, sock: socket.socket, first: Watch) -> None:
+        """Tell a client what has changed until it goes. Raises ProtocolError, OSError."""
+        done = trio.CancelScope()
+        trouble: list[OSError | ProtocolError] = []
+
         async def send(findings: Mapping[NamespaceRef, Finding]) -> None:
-            for datagram in pack_findings(findings):
-                await _send(sock, datagram)
+            try:
+                for datagram in pack_findings(findings):
+                    await _send(sock, datagram)
+            except OSError:
+                done.cancel()
 
         watching = Watching(send, self._sockets)
         self._watching.add(watching)
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(watching.run)
-                await _take_sets(sock, watching, first)
-                nursery.cancel_scope.cancel()
+            with done:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(watching.run)
+                    # Not through the nursery: those of later releases of trio wrap what is raised in them.
+                    try:
+                        await _take_sets(sock, watching, first)
+                    except (OSError, ProtocolError) as error:
+                        trouble.append(error)
+                    done.cancel()
         finally:
             self._watching.remove(watching)
             watching.close()
+        if trouble:
+            raise trouble[0]
 
     def _bound_process(self, reference: NamespaceRef) -> Bound:
         bound = (watching.bound_process(reference) for watching in self._watching)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from doorkeeper import THREADS, client, doorkeeper, open_files, own_run, run, wait_for_threads
+from doorkeeper import client, comes_to_rest, doorkeeper, open_files, own_run, run
 from privatenet import private_net
 
 from failoverd.daemon.namespaces import NamespaceGoneError
@@ -98,8 +98,7 @@ def test_fifty_times_with_random_pauses(tmp_path: Path) -> None:
                 await one.absent(RED, "namespace-absent", within=WITHIN)
                 await trio.sleep(dice.uniform(0, 0.2))
             assert len(seen) == ROUNDS, "each was another namespace"
-            assert open_files(pid) == before
-            wait_for_threads(pid, THREADS)
+            comes_to_rest(pid, before)
 
     with doorkeeper(door) as process:
         trio.run(told, process.pid)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from doorkeeper import THREADS, Client, client, doorkeeper, open_files, own_run, run, wait_for_threads
+from doorkeeper import Client, client, comes_to_rest, doorkeeper, open_files, own_run, run
 from privatenet import container, private_net
 
 from failoverd.daemon.namespaces import NamespaceGoneError, Namespaces
@@ -47,7 +47,7 @@ def resident(pid: int) -> int:
 def test_garbage_ends_the_connection_and_nothing_else(tmp_path: Path) -> None:
     door = tmp_path / "door"
     own_run()
-    with doorkeeper(door):
+    with (tmp_path / "log").open("wb") as said, doorkeeper(door, said=said):
         many = [NamespaceRef("name", f"n{number}") for number in range(REFERENCES + 1)]
         first = pack_watch([RED], {})[0]
         bad = [
@@ -66,6 +66,9 @@ def test_garbage_ends_the_connection_and_nothing_else(tmp_path: Path) -> None:
         with connected(door) as sock:
             sock.send(first)
             read_answer(sock.recv(LARGEST))
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert len(lines) == len(bad), "one line each, and no traceback"
+    assert all(line.startswith("a client of the namespaces' socket is closed: it sent ") for line in lines)
 
 
 @private_net
@@ -145,14 +148,15 @@ def test_nothing_is_held_open_after_many_requests(tmp_path: Path) -> None:
                 for _ in range(times):
                     one.namespaces.open(place).close()
 
+            files = open_files(pid)
             await trio.to_thread.run_sync(open_and_close, 20)
-            before = open_files(pid), resident(pid)
+            comes_to_rest(pid, files)
+            before = resident(pid)
             await trio.to_thread.run_sync(open_and_close, 500)
             with pytest.raises(NamespaceGoneError):
                 Namespaces(door).open(Place(place.nsid, place.epoch))
-            assert open_files(pid) == before[0]
-            assert resident(pid) <= before[1] + SPARE
-            wait_for_threads(pid, THREADS)
+            comes_to_rest(pid, files)
+            assert resident(pid) <= before + SPARE
             assert not [target for target in open_files(pid).values() if target.startswith("net:")]
 
     with doorkeeper(door) as process:
