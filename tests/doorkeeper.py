@@ -25,7 +25,10 @@ THREADS = 2
 """Of a doorkeeper that watches names: the loop's, and the one that waits for mounts."""
 CLONE_NEWNS = 0x20000
 START = """
-import os, sys
+import ctypes, os, sys
+# The unit's CapabilityBoundingSet=: CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SYS_ADMIN. PR_CAPBSET_DROP is 24.
+for capability in {*range(64)} - {12, 19, 21}:
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
 os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"] = str(os.getpid()), "1"
 os.dup2(int(sys.argv[1]), 3)
 code = "import sys; from failoverd.cli.netns import main; sys.exit(main())"
