@@ -1,7 +1,7 @@
 # failoverd's commands; `make` alone lists them. All of them set up what they need first.
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-guest test test-guest-more test-guest-matrix lint fuzz bench bench-guest bench-netns bench-storm bench-links bench-ctl bench-interfaces bench-inventory bench-start bench-renames bench-events
+.PHONY: help demo demo-guest test test-guest-more test-guest-matrix lint fuzz bench bench-guest bench-netns bench-storm bench-links bench-ctl bench-interfaces bench-inventory bench-start bench-cni bench-renames bench-events
 .PHONY: chaos deb docs clean setup setup-guest
 
 help: ## List these commands
@@ -56,6 +56,9 @@ bench-interfaces: setup ## Measure failoverctl interfaces and interface-xml with
 
 bench-inventory: setup ## Measure the inventory while devices and routes come and go, and how long the loop waits beside four clients
 	@$(BIN)/python bench/inventoryload.py
+
+bench-cni: setup ## Measure how long failoverd-cni takes, beside an empty Python and the plugins in Go
+	@$(BIN)/python bench/cni.py
 
 bench-start: setup ## Measure how long failoverd takes from its start to READY, beside the import of trio
 	@$(BIN)/python bench/start.py

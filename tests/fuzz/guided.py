@@ -32,7 +32,7 @@ HUNG = 20
 """Seconds of an input that has hung; what is only slow is told by the harness (fuzzing.LONGEST)."""
 GRACE = 120
 """Seconds beyond its time that a harness may take to begin and end on a busy machine."""
-ROOMS = ["failoverd", "failoverd_lab", "dbus_next", "pyroute2", "tomllib"]
+ROOMS = ["failoverd", "failoverd_cni", "failoverd_lab", "dbus_next", "pyroute2", "tomllib"]
 
 
 @dataclass(frozen=True)

@@ -58,13 +58,23 @@ def places(text: str) -> set[str]:
 
 
 @cache
-def package() -> Path:
-    """The package, built from the tree as it is (tools/deb.sh builds nothing anew where nothing has changed)."""
+def packages() -> list[Path]:
+    """All of them, built from the tree as it is (tools/deb.sh builds nothing anew where nothing has changed)."""
     if not shutil.which("dh_python3") or not shutil.which("dpkg-buildpackage"):
         pytest.skip("debhelper, dh-python or dpkg-dev are not installed")
     done = subprocess.run([ROOT / "tools" / "deb.sh"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return Path(done.stdout.splitlines()[-1])
+    return [Path(line) for line in done.stdout.splitlines()]
+
+
+def package() -> Path:
+    """The daemon's package."""
+    return packages()[-1]
+
+
+def cni_package() -> Path:
+    """The CNI plugin's package."""
+    return next(path for path in packages() if path.name.startswith("failoverd-cni_"))
 
 
 class DebGuest(PairGuest):
