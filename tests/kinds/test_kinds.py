@@ -43,6 +43,10 @@ BOND = {1: b"\1", 2: number(7), 3: number(100), 11: number(8), 13: b"\1", 16: b"
         (Data({}, 12), Veth(12)),
         (Data({}, 12, 3), Veth(12, 3)),
         (Data({1: struct.pack("=H", 7), 5: b"\x88\xa8"}, 2), Vlan(7, 0x88A8)),
+        (
+            Data({1: struct.pack("=H", 7), 2: struct.pack("=II", 5, 0xFFFFFFFF), 3: b"out", 4: b"in", 5: b"\x81\0"}, 2),
+            Vlan(7, flags=5, egress=b"out", ingress=b"in"),
+        ),
         (Data({1: number(1500), 5: number(2), 7: b"\1"}), Bridge(1500, stp=True, vlan_filtering=True)),
         (Data({1: number(0), 5: number(0), 7: b"\0"}), Bridge(0)),
         (Data({}), Dummy()),
@@ -72,6 +76,10 @@ def test_an_option_that_is_too_short_is_an_error(kind: type[Info]) -> None:
         ),
         (VethPair(PEER), ((1, PEER),)),
         (Vlan(7), ((1, struct.pack("=H", 7)), (5, b"\x81\0"))),
+        (
+            Vlan(7, flags=4, egress=b"out", ingress=b"in"),
+            ((1, struct.pack("=H", 7)), (5, b"\x81\0"), (2, struct.pack("=II", 4, 5)), (3, b"out"), (4, b"in")),
+        ),
         (Bridge(200, stp=True), ((1, number(200)), (5, number(1)))),
         (Bridge(0, vlan_filtering=True), ((1, number(0)), (5, number(0)), (7, b"\1"))),
         (Dummy(), ()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from failoverd.kinds import Bond, Ipvlan
+from failoverd.kinds import Bond, Ipvlan, Vlan
 from failoverd.model.requests import (
     AddAltname,
     ChangeLink,
@@ -65,6 +65,8 @@ def set_mtu(machine: Machine, ifindex: int, mtu: int) -> None:
         raise RefusedError(errno.EINVAL)
     for link in reversed(group):
         machine.put(replace(link, mtu=mtu))
+        for vlan in [x for x in machine.links.values() if x.link == link.ifindex and isinstance(x.info, Vlan)]:
+            machine.put(replace(vlan, mtu=min(vlan.mtu, mtu)))
 
 
 def set_mac(machine: Machine, request: SetMac) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 
 from failoverd.dataclass import dataclass
-from failoverd.kinds import Bond, Veth
+from failoverd.kinds import Bond, Veth, Vlan
 from failoverd.model.events import Event, LinkGone, LinkSeen
 from failoverd.model.links import Filter, Link, Tc
 from failoverd.model.pairs import Inet
@@ -89,6 +89,9 @@ class Machine:
         other = self.links.get(link.info.peer) if isinstance(link.info, Veth) else None
         if other is not None and known is not None and known.up != link.up:
             self.put(other)
+        if known is not None and known.carrier != link.carrier:
+            for vlan in [x for x in self.links.values() if x.link == link.ifindex and isinstance(x.info, Vlan)]:
+                self.put(vlan)
 
     def put_tc(self, ifindex: int, tc: Tc) -> None:
         """Set a device's traffic control."""
@@ -121,6 +124,8 @@ class Machine:
                 return slave is not None and slave.carrier
             case Veth(peer, None) if peer in self.links:
                 return self.links[peer].up
+            case Vlan() if link.link in self.links:
+                return self.links[link.link].carrier
             case _:
                 return self.wires.get(link.ifindex, True)
 

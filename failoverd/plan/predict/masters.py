@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from failoverd.kinds import Bond, Veth
+from failoverd.kinds import Bond, Veth, Vlan
 from failoverd.kinds.bond import HEARING, SIGNATURE
 from failoverd.model.links import Link
 from failoverd.model.requests import DeleteLink, DeleteMarked, HearAll, MoveLink, SetActive
@@ -28,6 +28,8 @@ def set_up(machine: Machine, ifindex: int, up: bool) -> None:
     link = machine.link(ifindex)
     if link.up == up:
         return
+    if up and isinstance(link.info, Vlan) and not (link.info.is_loose or machine.link(link.link).up):
+        raise RefusedError(errno.ENETDOWN)
     machine.put(replace(link, up=up))
     if up:
         come_up(machine, ifindex, is_slave=link.slave_kind == "bond")
@@ -36,6 +38,14 @@ def set_up(machine: Machine, ifindex: int, up: bool) -> None:
     watch(machine, link.master)
     if up:
         watch(machine, ifindex)
+    _follow(machine, ifindex)
+
+
+def _follow(machine: Machine, ifindex: int) -> None:
+    """vlan_device_event(): VLANs go up and down with their device."""
+    for vlan in [x for x in machine.links.values() if x.link == ifindex]:
+        if isinstance(vlan.info, Vlan) and not vlan.info.is_loose:
+            set_up(machine, vlan.ifindex, machine.links[ifindex].up)
 
 
 def watch(machine: Machine, master: int) -> None:
@@ -79,6 +89,7 @@ def _enslave(machine: Machine, link: Link, above: Link) -> None:
     machine.mtus[link.ifindex] = link.mtu
     machine.put(replace(machine.links[link.ifindex], up=True))
     come_up(machine, link.ifindex, is_slave=True)
+    _follow(machine, link.ifindex)
     taken = machine.links[link.ifindex]
     machine.put(replace(taken, master=above.ifindex, slave_kind=above.kind, mii_up=taken.carrier))
     _reselect(machine, above.ifindex)
@@ -96,6 +107,7 @@ def release(machine: Machine, ifindex: int) -> None:
         machine.put(replace(machine.links[ifindex], up=False, mtu=machine.mtus.pop(ifindex, link.mtu)))
         if link.up:
             go_down(machine, ifindex)
+            _follow(machine, ifindex)
 
 
 def delete(machine: Machine, request: DeleteLink) -> None:

@@ -66,10 +66,14 @@ def _other_end(machine: Machine, new: NewDevice, link: Link) -> Veth:
 def _create_vlan(machine: Machine, new: NewDevice, info: Vlan) -> None:
     """vlan_newlink(). Unless it is given others, it has its lower device's MAC and MTU."""
     lower = machine.link(new.lower)
-    if any(x.link == lower.ifindex and x.info == info for x in machine.links.values()):
+    if any(x.link == lower.ifindex and _is_same(x.info, info) for x in machine.links.values()):
         raise RefusedError(errno.EEXIST)
     like = replace(new, mac=new.mac or lower.mac, mtu=new.mtu or lower.mtu)
     _put(machine, new, replace(_link(machine, like, info), link=lower.ifindex))
+
+
+def _is_same(there: Info | None, info: Vlan) -> bool:
+    return isinstance(there, Vlan) and (there.protocol, there.id) == (info.protocol, info.id)
 
 
 def _create_on(machine: Machine, new: NewDevice, info: Macvlan | Ipvlan) -> None:
