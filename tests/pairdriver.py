@@ -298,7 +298,8 @@ class Driver:
     def written(self, begun: bool = False) -> frozenset[str]:
         """What is in a journal on disk, or only in those of moves that may have begun."""
         journals = [journal for journal in self.journals.values() if journal.cut or not begun]
-        moving = (inet for journal in journals for inet in (journal.inet, journal.extra))
+        moving = [inet for journal in journals for inet in (journal.inet, journal.extra)]
+        moving += [vlan.inet for journal in journals for vlan in journal.vlans]
         return words([*moving, *self.lost.values()])
 
     def on(self, name: str) -> frozenset[str]:

@@ -109,8 +109,8 @@ class ToyKernel(Machine):
         self.put(self.links[ifindex])
         watch(self, self.links[ifindex].master)
 
-    def closely(self, ifindex: int) -> dict[int, str]:
-        return {ifindex: self.hanging.get(ifindex, "")}
+    def closely(self, ifindexes: tuple[int, ...]) -> dict[int, str]:
+        return {ifindex: self.hanging.get(ifindex, "") for ifindex in ifindexes}
 
     # What is asked of it
 

@@ -115,7 +115,8 @@ class Recorder:
             case SaveJournal(journal):
                 self.say(f"journal {journal.mac} toward {journal.toward.value}, cut {journal.cut}")
             case FetchInet(owner, ifindexes, closely):
-                self.say(f"FetchInet({owner}, {_value(ifindexes)}{f', closely={closely}' if closely else ''})")
+                near = f", closely={', '.join(map(str, closely))}" if closely else ""
+                self.say(f"FetchInet({owner}, {_value(ifindexes)}{near})")
             case AskConfigurer(nic, name):
                 self.say(f"ask what configures {nic.name}, for a bond called {name}")
             case Announce(owner, devices, times, ports):

@@ -126,7 +126,7 @@ def look(state: State, pair: PairState, found: Pair, now: float) -> list[Action]
     if not pair.obstacles.checks or now < pair.obstacles.checks[0] or pair.obstacles.checking:
         return []
     pair.obstacles.checking = True
-    return [FetchInet(pair.work.owner, (), found.nic)]
+    return [FetchInet(pair.work.owner, (), (found.nic,))]
 
 
 def next_look(pair: PairState, now: float) -> float | None:

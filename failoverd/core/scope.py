@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from failoverd.core.state import State
+from failoverd.kinds import Vlan
 from failoverd.model.links import PEERS, Link
 from failoverd.model.linktable import WITH_MAC
 from failoverd.policy.exclusion import NO_MAC
@@ -19,10 +20,13 @@ from failoverd.policy.naming import mark, marked_mac, unmarked_mac
 def concerned(state: State, link: Link) -> set[str]:
     """Return the MACs whose pairs may be others because of this device."""
     lower = 0 if link.kind in PEERS else link.link
+    below = state.links.get(lower)
+    # What stands on a VLAN decides whether that one can go along with the NIC below.
+    lowest = below.link if below is not None and below.kind == Vlan.kind else 0
     near = [link, *state.links.nics_of(link.ifindex)]
-    near += [other for ifindex in (link.master, lower) if (other := state.links.get(ifindex)) is not None]
+    near += [other for ifindex in (link.master, lower, lowest) if (other := state.links.get(ifindex)) is not None]
     found = {mac for one in near for mac in _macs(one)}
-    found |= {state.judgements.members.get(ifindex, "") for ifindex in (link.ifindex, link.master, lower)}
+    found |= {state.judgements.members.get(ifindex, "") for ifindex in (link.ifindex, link.master, lower, lowest)}
     return found - {*NO_MAC}
 
 
@@ -51,7 +55,9 @@ def neighbourhood(state: State, macs: Iterable[str]) -> dict[int, Link]:
     links, found = state.links, dict[int, Link]()
     for mac in macs:
         for link in _candidates(state, mac):
-            near = [link, *links.slaves(link.ifindex), *links.uppers(link.ifindex)]
+            uppers = list(links.uppers(link.ifindex))
+            near = [link, *links.slaves(link.ifindex), *uppers]
+            near += [above for vlan in uppers if vlan.kind == Vlan.kind for above in links.uppers(vlan.ifindex)]
             if (above := links.get(link.master)) is not None:
                 near += [above, *(() if above.kind else links.slaves(above.ifindex))]
             found |= {one.ifindex: one for one in near}

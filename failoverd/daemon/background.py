@@ -85,7 +85,7 @@ class Background:
         owner = str(action.owner)
         while True:
             try:
-                hanging = {i: await self._hanging(owner, i) for i in (action.closely,) if i}
+                hanging = {i: await self._hanging(owner, i) for i in action.closely}
                 inet = await fetch_inet(self._open_inet, action.ifindexes)
             except (OSError, NetlinkError, InterruptedDumpError) as error:
                 log.warning("%s: cannot read the addresses and routes: %s; trying again", owner, error)

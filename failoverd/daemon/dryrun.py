@@ -17,8 +17,10 @@ from failoverd.daemon.background import Closely, unseen
 from failoverd.daemon.ports import can_rename_live, recall
 from failoverd.daemon.reading import NoBond
 from failoverd.daemon.store import Store
+from failoverd.kinds import Vlan
 from failoverd.model.actions import Action, AskLetGo, AskUdev, FetchInet, Say, Send
 from failoverd.model.events import Answered, Event, InetSeen, LetGo, Synced, UdevDone
+from failoverd.model.links import Link
 from failoverd.netlink.fetch import Opener, fetch_inet
 from failoverd.netlink.known_devices import Complete
 from failoverd.netlink.listing import list_links
@@ -41,13 +43,13 @@ async def dry_run(
     closely: Closely = unseen,
 ) -> list[str]:
     """Return the lines to print: every NIC with its verdict, then the actions in order. `now` is the engine's clock;
-    `closely` finds what hangs on a NIC.
+    `closely` finds what hangs on a NIC, or on a VLAN that goes along with it.
 
     Raises OSError, NetlinkError, InterruptedDumpError.
     """
     links = await list_links(transport, complete)
     inet = await fetch_inet(open_inet, [link.ifindex for link in links])
-    hanging = {link.ifindex: await closely(link.ifindex) for link in links if link.perm_mac and not link.kind}
+    hanging = {link.ifindex: await closely(link.ifindex) for link in links if _may_move(link)}
     live = can_rename_live(os.uname().release)
     machine = machine_of(links, inet, live)
     state = State(config, renames_live=live)
@@ -57,6 +59,10 @@ async def dry_run(
     first = step(state, Synced(links), now)
     verdicts = [f"{row['name']}: {row['verdict']}: {row['reason']}" for row in nics(state)]
     return [*verdicts, "", *(list(_plan(state, machine, hanging, first, now)) or ["nothing to do"])]
+
+
+def _may_move(link: Link) -> bool:
+    return link.kind == Vlan.kind or (bool(link.perm_mac) and not link.kind)
 
 
 def _plan(
@@ -85,7 +91,7 @@ def _take(
             machine.news.clear()
             events.append(Answered(ticket, requests, tuple(answers)))
         case FetchInet(owner, ifindexes, closely):
-            events.append(InetSeen(owner, machine.look(ifindexes), {closely: hanging.get(closely, "")}))
+            events.append(InetSeen(owner, machine.look(ifindexes), {i: hanging.get(i, "") for i in closely}))
         case AskUdev(ifindex, _):
             events.append(UdevDone(ifindex))
         case AskLetGo(ifindex):

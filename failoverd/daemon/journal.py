@@ -10,8 +10,9 @@ import json
 import struct
 from typing import Any
 
+from failoverd.kinds import Vlan
 from failoverd.model.inet import Address, Attr, Hop, Label, Neighbour, Route
-from failoverd.model.pairs import Goal, Inet, Journal
+from failoverd.model.pairs import Goal, Inet, Journal, StackedVlan
 from failoverd.model.settings import ATTRIBUTES, SYSCTLS
 from failoverd.netlink.inet import write_address, write_route
 from failoverd.netlink.links import raw_name
@@ -44,6 +45,7 @@ def dumps(journal: Journal) -> str:
         "nic": journal.nic,
         "inet": _inet_out(journal.inet),
         "extra": _inet_out(journal.extra),
+        "vlans": [_vlan_out(vlan) for vlan in journal.vlans],
     }
     return json.dumps(document, indent=1) + "\n"
 
@@ -65,6 +67,7 @@ def loads(text: str) -> Journal:
             nic=_whole(raw.get("nic", 0), 0x7FFFFFFF),
             inet=_inet_in(raw["inet"]),
             extra=_inet_in(raw["extra"]),
+            vlans=tuple(_vlan_in(row) for row in _rows(raw.get("vlans", []))),
         )
         _try(journal)
     except UNREADABLE as error:
@@ -116,11 +119,15 @@ def loads_inet(text: str) -> Inet:
 
 def _try(journal: Journal) -> None:
     """Check that all of it can be restored, now and not in the middle of a move. Raises what UNREADABLE names."""
-    for name, longest in ((journal.name, NAME), *((name, ALTNAME) for name in journal.altnames)):
-        if not 0 < len(raw_name(name)) - 1 < longest:
-            raise ValueError(f"no device is called {name[:longest]!r}")
-    _try_inet(journal.inet)
+    devices: tuple[Journal | StackedVlan, ...] = (journal, *journal.vlans)
+    for device in devices:
+        for name, longest in ((device.name, NAME), *((name, ALTNAME) for name in device.altnames)):
+            if not 0 < len(raw_name(name)) - 1 < longest:
+                raise ValueError(f"no device is called {name[:longest]!r}")
+        _try_inet(device.inet)
     _try_inet(journal.extra)
+    for vlan in journal.vlans:
+        vlan.info.write()
 
 
 def _try_inet(inet: Inet) -> None:
@@ -149,6 +156,30 @@ def _inet_out(inet: Inet) -> dict[str, Any]:
         "labels": [{**_fields(label), "prefix": label.prefix.hex()} for label in inet.labels],
         "settings": dict(inet.settings),
     }
+
+
+def _vlan_out(vlan: StackedVlan) -> dict[str, Any]:
+    info = vlan.info
+    return {
+        "name": vlan.name,
+        "id": info.id,
+        "protocol": info.protocol,
+        "flags": info.flags,
+        "egress": info.egress.hex(),
+        "ingress": info.ingress.hex(),
+        "up": vlan.up,
+        "mtu": vlan.mtu,
+        "altnames": list(vlan.altnames),
+        "inet": _inet_out(vlan.inet),
+    }
+
+
+def _vlan_in(row: dict[str, Any]) -> StackedVlan:
+    maps = bytes.fromhex(row["egress"]), bytes.fromhex(row["ingress"])
+    info = Vlan(_whole(row["id"], 0xFFFF), _whole(row["protocol"], 0xFFFF), _whole(row["flags"], 0xFFFFFFFF), *maps)
+    altnames = tuple(_text(name) for name in _rows(row["altnames"]))
+    up, mtu = _flag(row["up"]), _whole(row["mtu"], 0xFFFFFFFF)
+    return StackedVlan(_text(row["name"]), info, up, mtu, altnames, _inet_in(row["inet"]))
 
 
 def _fields(item: Address | Route | Hop | Neighbour | Label) -> dict[str, Any]:

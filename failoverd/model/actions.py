@@ -35,13 +35,13 @@ class Send:
 class FetchInet:
     """Dump the IP configuration of these devices. It comes back as InetSeen.
 
-    `closely` is the device, 0 for none, for which things that hang on it are looked up as well, where no device of this
+    `closely` are the devices for which things that hang on them are looked up as well, where no device of this
     namespace shows them.
     """
 
     owner: Owner
     ifindexes: tuple[int, ...]
-    closely: int = 0
+    closely: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Synced:
 class InetSeen:
     """The IP configuration that FetchInet asked for, by ifindex.
 
-    `hanging` describes the things that hang on the device that was looked at closely, "" for nothing.
+    `hanging` describes, by ifindex, what hangs on the devices that were looked at closely, "" for nothing.
     """
 
     owner: Owner

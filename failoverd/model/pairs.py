@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from failoverd.dataclass import dataclass
+from failoverd.kinds import Vlan
 from failoverd.model.inet import Address, Label, Neighbour, Route, Setting
 
 
@@ -59,13 +60,33 @@ class Inet:
 
 
 @dataclass(frozen=True, slots=True)
+class StackedVlan:
+    """A VLAN on the device whose configuration moves, which is made anew on the other device.
+
+    It has that device's MAC. `up`, `mtu` and `altnames` as in `Journal`.
+    """
+
+    name: str
+    info: Vlan
+    up: bool
+    mtu: int
+    altnames: tuple[str, ...] = ()
+    inet: Inet = Inet()
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What the kernel lets no two VLANs on one device have in common: the protocol and the number."""
+        return (self.info.protocol, self.info.id)
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """The configuration that is on its way to another device, so that it survives a crash in the middle.
 
     `name`, `up`, `mtu` and `altnames` are those of the device that the rest of the machine deals with. `extra` is the
     VF's own configuration. With `cut` set, the move may have begun, and the journal is the truth; before, the devices
     are. `toward` says which way the configuration goes. `nic` is the ifindex of the paravirtual NIC that had the name,
-    0 for unknown.
+    0 for unknown. `vlans` are those on the device that go along.
     """
 
     mac: str
@@ -78,3 +99,4 @@ class Journal:
     extra: Inet = Inet()
     cut: bool = False
     nic: int = 0
+    vlans: tuple[StackedVlan, ...] = ()

@@ -21,7 +21,7 @@ from dataclasses import replace
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet, Journal
 from failoverd.model.requests import AddAltname, AddRoute, DropAltname, Rename, Request, SetMtu, SetUp, TryMaster
-from failoverd.plan import inet_sets, likeness, names, transfer
+from failoverd.plan import inet_sets, likeness, names, transfer, vlans
 from failoverd.plan.situation import Do, Finish, GiveUp, Next, Situation, Wait, Write
 from failoverd.policy.naming import PREFIX, is_new, new_mark, spare_name
 from failoverd.policy.stacking import obstacle
@@ -39,15 +39,16 @@ def is_vf_in_use(journal: Journal) -> bool:
 
 def handover(s: Situation, master: Link, journal: Journal) -> Next:
     """Name the next step, with the journal written: exchange the names and put the configuration on the master."""
-    nic, shape, vfs = s.nic, list[Request](), list[Request]()
+    nic, shape, vfs, tagged = s.nic, list[Request](), list[Request](), vlans.Exchange()
     if s.is_passing(master):
-        if step := (_try(s, master) or _last_look(s, master, journal) or equip(s, master, journal.inet, journal.name)):
+        if step := _get_ready(s, master, journal):
             return step
         along = _take_along(s, master, journal)
         if isinstance(along, Do):
             return along
         vfs += along
-        shape += _exchange_names(s, master, journal)
+        tagged = vlans.exchange(s, nic, master, journal.vlans)
+        shape += [*_exchange_names(s, master, journal), *tagged.names]
     elif master.name != journal.name:
         # Another program has renamed it since it was moved.
         return Write(replace(journal, name=master.name))
@@ -65,22 +66,35 @@ def handover(s: Situation, master: Link, journal: Journal) -> Next:
     wanted = transfer.to_device(inet_sets.union(journal.inet, journal.extra), master.ifindex)
     there = s.seen(master)
     addresses = (*transfer.add_links_local(wanted, there), *up, *transfer.add_others(wanted, there, journal.up))
-    left = transfer.drop_all(s.seen(nic))
+    left = [*tagged.configuration, *transfer.drop_all(s.seen(nic))]
     if vfs:
         # The VF receives for the master until it is down. Only then are its IPv6 routes free, each of which exists
         # once.
         its = transfer.to_device(journal.extra, master.ifindex).routes
         again = [AddRoute(route) for route in its if inet_sets.is_own_route6(route)]
         left += [*transfer.drop_all(s.seen(s.vf)), *vfs, *again]
-    return Do((*shape, *addresses, *left), f"move {journal.name} to its master")
+    return Do((*shape, *addresses, *left, *tagged.end), f"move {journal.name} to its master")
+
+
+def _get_ready(s: Situation, master: Link, journal: Journal) -> Next | None:
+    """Name the next step before anything moves, with the journal written."""
+    step = _try(s, master) or _last_look(s, master, journal) or equip(s, master, journal.inet, journal.name)
+    return step or _make_vlans(s, master, journal)
 
 
 def look_closely(s: Situation, nic: Link, *links: Link | None) -> Next | None:
-    """Look for things that hang on the NIC and would be cut off if it became a slave, before anything is moved."""
-    if look := s.look_closely(nic, *links):
+    """Look for things that hang on the NIC and would be cut off if it became a slave, before anything is moved.
+
+    So would those on its VLANs, which are made anew.
+    """
+    near = [nic, *vlans.on(s, nic)]
+    if look := s.look_closely(near, *links):
         return look
     thing = s.hanging[nic.ifindex]
-    return _give_up(nic, obstacle(thing)) if thing else None
+    if thing:
+        return _give_up(nic, obstacle(thing))
+    found = next(((link, s.hanging[link.ifindex]) for link in near if s.hanging[link.ifindex]), None)
+    return _give_up(nic, f"of its {found[0].name}, {obstacle(found[1])}") if found else None
 
 
 def refused_standby(s: Situation, nic: Link, master: Link) -> GiveUp | None:
@@ -132,8 +146,10 @@ def _last_look(s: Situation, master: Link, journal: Journal) -> Next | None:
     if nic is not None and (name := _other_name(s, nic, journal)):
         return Write(replace(journal, name=name, altnames=names.others(s, nic, name)))
     vf = s.vf if not s.is_in(s.vf) and is_vf_in_use(journal) else None
-    if step := look_closely(s, nic, vf, master) if nic is not None else s.look_at(vf, master):
+    others = (vf, master, *vlans.involved(s, journal, nic, master))
+    if step := look_closely(s, nic, *others) if nic is not None else s.look_at(*others):
         return step
+    tagged = vlans.described(s, nic, journal.vlans) if nic is not None else journal.vlans
     inet, extra = (
         inet_sets.renewed(journal.inet, s.seen(nic)),
         inet_sets.own(inet_sets.union(journal.extra, s.seen(vf))),
@@ -142,9 +158,23 @@ def _last_look(s: Situation, master: Link, journal: Journal) -> Next | None:
     is_masters = inet_sets.is_in(given, inet_sets.union(whole, transfer.to_device(whole, master.ifindex)))
     inet = inet if is_masters else inet_sets.union(inet, given)
     is_known = is_masters and inet_sets.is_in(s.seen(nic), journal.inet) and inet_sets.is_in(s.seen(vf), journal.extra)
+    is_known = is_known and vlans.is_known(journal.vlans, tagged)
     if is_known and dict(inet.settings) == dict(journal.inet.settings):
         return None
-    return Write(replace(journal, inet=inet, extra=extra))
+    return Write(replace(journal, inet=inet, extra=extra, vlans=tagged))
+
+
+def _make_vlans(s: Situation, master: Link, journal: Journal) -> Next | None:
+    """Make the NIC's VLANs on a master that is not in use yet, and like the NIC's."""
+    todo = vlans.create(s, master, journal.vlans)
+    if refusal := s.refusal(todo):
+        return GiveUp(f"{journal.name} could not be moved to a master: {refusal}", unbondable=True, obstacle=refusal)
+    if todo:
+        return Do(tuple(todo), f"make the VLANs of {journal.name} on {master.name}")
+    todo = vlans.unlike(s, master, journal.vlans)
+    if reason := likeness.bond_mismatch(s, todo, f"the VLANs of {journal.name}"):
+        return GiveUp(reason, unbondable=True)
+    return likeness.write(todo, f"make the VLANs on {master.name} like those of {journal.name}") if todo else None
 
 
 def equip(s: Situation, master: Link, wanted: Inet, name: str) -> Next | None:
@@ -192,14 +222,16 @@ def _check(s: Situation, master: Link, journal: Journal) -> Next:
     whole = inet_sets.union(journal.inet, journal.extra)
     if reason := likeness.unsettled_reason(s, whole, master):
         return Wait(reason)
-    if look := s.look_at(master, nic, s.vf):
+    if look := s.look_at(master, nic, s.vf, *vlans.involved(s, journal, nic, master)):
         return look
     if not inet_sets.is_in(s.seen(nic), whole):
         # It came to the NIC between the last look at it and the move.
         return Write(replace(journal, inet=inet_sets.union(journal.inet, inet_sets.own(s.seen(nic)))))
     wanted = transfer.to_device(whole, master.ifindex)
     there = s.seen(master)
-    if step := s.rest(likeness.forgotten(wanted, there, master.ifindex), f"make {master.name} like its NIC again"):
+    forgotten = likeness.forgotten(wanted, there, master.ifindex)
+    forgotten += likeness.files(vlans.unlike(s, master, journal.vlans))
+    if step := s.rest(forgotten, f"make {master.name} like its NIC again"):
         return step
     # Up and not joined, it would keep routes that are the master's now; each IPv6 route exists only once.
     todo: list[Request] = [SetUp(nic.ifindex, up=False)] if nic is not None and nic.up and not s.is_in(nic) else []
@@ -207,6 +239,7 @@ def _check(s: Situation, master: Link, journal: Journal) -> Next:
     todo += [*transfer.add_links_local(wanted, there), *transfer.add_others(wanted, there, master.up)]
     for slave in (nic, s.vf):
         todo += transfer.drop_all(s.seen(slave)) if s.is_in(slave) else []
+    todo += vlans.rest(s, nic, master, journal.vlans)
     return s.rest(todo, f"put the rest on {master.name}") or _end(s, master, journal, wanted)
 
 
@@ -216,7 +249,8 @@ def _end(s: Situation, master: Link, journal: Journal, wanted: Inet) -> Next:
     The NIC would take, in its old place, what the kernel refuses on a master: so such a join is undone, if it can be.
     """
     lost = inet_sets.missing(wanted, s.seen(master))
-    if (refusal := s.refused_for_good(transfer.additions(lost))) and s.nic is not None and not s.upper(master):
+    left = [*transfer.additions(lost), *vlans.rest(s, s.nic, master, journal.vlans)]
+    if (refusal := s.refused_for_good(left)) and s.nic is not None and not s.upper(master):
         return GiveUp(f"{journal.name} could not be moved to a master, and was given back: {refusal}", unbondable=True)
     return Finish(lost)
 

@@ -62,7 +62,7 @@ def _attach(s: Situation, vf: Link, master: Link) -> Next:
     requests = s.datapath.attach(vf, master)
     if s.refusal(requests):
         return Rest()
-    if look := s.look_closely(master, vf):
+    if look := s.look_closely([master], vf):
         return look
     return _move(s, vf, master) or _silence(s, vf, master) or Do(tuple(requests), f"join {vf.name} to {master.name}")
 

@@ -2,7 +2,8 @@
 
     bond made, down, under a passing name (fo<mac>) -> marked by alternative names -> made like the NIC (likeness.py)
     -> VF enslaved, its carrier awaited -> what hangs on the NIC looked for -> journal written
-    -> the kernel asked whether it would take the NIC (TryMaster) -> ONE datagram: see handover.py
+    -> the kernel asked whether it would take the NIC (TryMaster) -> the NIC's VLANs made on the bond (vlans.py)
+    -> ONE datagram: see handover.py
     -> NIC enslaved as standby -> look again, put right what is missing -> journal dropped
 
 The order keeps it quiet. The paravirtual NIC goes on carrying until the VF shows its carrier, or its time is over. The
@@ -24,7 +25,7 @@ from failoverd.model.links import Link
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import AddAltname
-from failoverd.plan import inet_sets, likeness, names, transfer
+from failoverd.plan import inet_sets, likeness, names, transfer, vlans
 from failoverd.plan.boot_names import take_name
 from failoverd.plan.enslave import enslave
 from failoverd.plan.handover import equip, handover, is_vf_in_use, look_closely, refused_standby
@@ -112,7 +113,9 @@ def _prepare(s: Situation, master: Link) -> Next:
         return step
     if step := names.remember_nic(s, nic) or look_closely(s, nic):
         return step
-    return Write(replace(_describe(s, nic, journal), cut=True))
+    if reason := vlans.unmovable_reason(s, vlans.on(s, nic)):
+        return GiveUp(reason, unbondable=True)
+    return Write(replace(_describe(s, nic, journal), cut=True, vlans=vlans.described(s, nic)))
 
 
 def _await_carrier(s: Situation) -> Wait | None:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import AddAltname, DropAltname, Rename, Request, SetAttribute, SetMtu, SetUp
-from failoverd.plan import inet_sets, likeness, names, transfer
+from failoverd.plan import inet_sets, likeness, names, transfer, vlans
 from failoverd.plan.enslave import enslave
 from failoverd.plan.inplace import release_in_place
 from failoverd.plan.leftovers import regain
@@ -81,10 +81,12 @@ def _prepare(s: Situation, master: Link, nic: Link) -> Next:
         return _wait(s, f"{upper} is on top of {master.name} and would go with it; take it away first")
     if s.is_in(nic) and s.can_carry(s.vf) and (requests := s.may(s.datapath.detach(nic))):
         return Do(requests, f"take {nic.name} out of {master.name} while the VF carries")
-    if look := s.look_at(master, nic):
+    if look := s.look_at(master, nic, *vlans.involved(s, s.under_way(Goal.JOINED), master, nic)):
         return look
     if reason := inet_sets.unmovable_reason(s.seen(master)):
         return Wait(f"{master.name}: {reason}; take that route away or write it without the object")
+    if reason := vlans.unmovable_reason(s, vlans.on(s, master)):
+        return Wait(reason)
     return Write(_describe(s, master, nic))
 
 
@@ -97,19 +99,24 @@ def _describe(s: Situation, master: Link, nic: Link) -> Journal:
     if begun is not None:
         whole = inet_sets.union(inet_sets.union(begun.inet, begun.extra), inet_sets.own(seen))
         name = names.released_name(s, begun.name, nic)
-        return replace(begun, toward=Goal.RELEASED, name=name, inet=whole, extra=Inet())
+        tagged = vlans.described(s, master, vlans.described(s, nic, begun.vlans))
+        return replace(begun, toward=Goal.RELEASED, name=name, inet=whole, extra=Inet(), vlans=tagged)
     name, altnames = names.released_name(s, master.name, nic), own_altnames(master)
-    return Journal(s.mac, Goal.RELEASED, name, master.up, master.mtu, altnames, seen, cut=True, nic=nic.ifindex)
+    up, tagged = master.up, vlans.described(s, master)
+    return Journal(s.mac, Goal.RELEASED, name, up, master.mtu, altnames, seen, cut=True, nic=nic.ifindex, vlans=tagged)
 
 
 def _give_back(s: Situation, master: Link, nic: Link, journal: Journal) -> Next:
     """With the journal written, give back everything in one datagram: the NIC is as it was, and the master is gone."""
-    if look := s.look_at(master, nic):
+    if look := s.look_at(master, nic, *vlans.involved(s, journal, master, nic)):
         return look
     # A NIC that is up on its own goes down for its name, and the kernel then takes its IPv6 addresses and all routes.
     there = s.seen(master) if nic.master or not nic.up else inet_sets.union(s.seen(master), s.seen(nic))
-    if not inet_sets.is_in(there, journal.inet):
-        return Write(replace(journal, inet=inet_sets.union(journal.inet, there)))
+    tagged = vlans.described(s, master, journal.vlans)
+    if not inet_sets.is_in(there, journal.inet) or not vlans.is_known(journal.vlans, tagged):
+        return Write(replace(journal, inet=inet_sets.union(journal.inet, there), vlans=tagged))
+    if step := _make_vlans(s, nic, journal):
+        return step
     if todo := [request for request in _unlike(s, nic, journal) if request not in s.blocked]:
         return likeness.write(todo, f"make {nic.name} like {journal.name}")
     remove = s.may(s.datapath.remove(master))
@@ -122,9 +129,21 @@ def _give_back(s: Situation, master: Link, nic: Link, journal: Journal) -> Next:
     if nic.name != journal.name:
         requests += [SetUp(nic.ifindex, up=False)] if nic.up and not nic.master else []
         requests.append(Rename(nic.ifindex, journal.name))
-    requests += [*names.forget_roles(s, master.name), *_configure(s, nic, journal)]
+    exchange = vlans.exchange(s, master, nic, journal.vlans)
+    requests += [*names.forget_roles(s, master.name), *exchange.names, *_configure(s, nic, journal)]
+    requests += exchange.configuration
     requests = [request for request in requests if request not in s.blocked]
     return Do((*requests, *remove), f"give {journal.name} back to its NIC")
+
+
+def _make_vlans(s: Situation, nic: Link, journal: Journal) -> Next | None:
+    """Make the master's VLANs on the NIC, and like the master's. A setting that is refused holds up nothing."""
+    if todo := vlans.create(s, nic, journal.vlans):
+        refusal = s.refusal(todo)
+        return Wait(refusal) if refusal else Do(tuple(todo), f"make the VLANs of {journal.name} on {nic.name}")
+    unlike = vlans.unlike(s, nic, journal.vlans)
+    todo = [request for request in unlike if request not in s.hopeless and request not in s.blocked]
+    return likeness.write(todo, f"make the VLANs on {nic.name} like those of {journal.name}") if todo else None
 
 
 def _unlike(s: Situation, nic: Link, journal: Journal) -> list[Request]:
@@ -155,16 +174,19 @@ def afterwards(s: Situation, journal: Journal) -> Next:
     name = names.released_name(s, journal.name, nic)
     rename: list[Request] = [Rename(nic.ifindex, name)] if journal.cut and nic.name != name else []
     if rename and rename[0] not in s.hopeless and s.may(rename):
-        if nic.up and (look := s.look_at(nic)):
+        if nic.up and (look := s.look_at(nic, *vlans.involved(s, journal, nic))):
             return look
-        if not inet_sets.is_in(s.seen(nic), journal.inet):
+        tagged = vlans.described(s, nic, journal.vlans)
+        if not inet_sets.is_in(s.seen(nic), journal.inet) or not vlans.is_known(journal.vlans, tagged):
             # What has come since is in no journal yet, and some of it goes when the NIC goes down for its name.
-            return Write(replace(journal, inet=inet_sets.union(journal.inet, inet_sets.own(s.seen(nic)))))
+            whole = inet_sets.union(journal.inet, inet_sets.own(s.seen(nic)))
+            return Write(replace(journal, inet=whole, vlans=tagged))
         down: list[Request] = [SetUp(nic.ifindex, up=False)] if nic.up else []
         return Do((*down, *rename), f"give {nic.name} its name back")
-    if look := s.look_at(nic):
+    if look := s.look_at(nic, *vlans.involved(s, journal, nic)):
         return look
-    step = s.rest(likeness.files(_unlike(s, nic, journal)), f"give {nic.name} the settings its master had")
+    unlike = [*_unlike(s, nic, journal), *(vlans.unlike(s, nic, journal.vlans) if journal.cut else [])]
+    step = s.rest(likeness.files(unlike), f"give {nic.name} the settings its master had")
     step = step or s.rest([*rename, *_missing(s, nic, journal)], f"put the rest on {nic.name}")
     return step or Finish(inet_sets.missing(_wanted(nic, journal), s.seen(nic)))
 
@@ -185,4 +207,5 @@ def _missing(s: Situation, nic: Link, journal: Journal) -> list[Request]:
     requests += [request for request in _unlike(s, nic, journal) if isinstance(request, SetAttribute)]
     if journal.cut:
         requests += [AddAltname(nic.ifindex, name) for name in journal.altnames if name not in nic.altnames]
+        requests += vlans.rest(s, None, nic, journal.vlans)
     return requests

@@ -86,16 +86,17 @@ class Situation:
         wanted = tuple(link.ifindex for link in links if link is not None)
         return None if all(ifindex in self.inet for ifindex in wanted) else Look(wanted)
 
-    def look_closely(self, nic: Link, *links: Link | None) -> Look | None:
-        """Like look_at, but look also for things on the NIC that would be cut off if it became a slave.
+    def look_closely(self, closely: Iterable[Link], *links: Link | None) -> Look | None:
+        """Like look_at, but look also for things on these NICs that would be cut off if they became slaves.
 
         Devices that were looked at before are looked at again, or another step would ask for them alone, and so on.
         """
-        look = self.look_at(nic, *links)
-        if look is None and nic.ifindex in self.hanging:
+        near = list(closely)
+        look = self.look_at(*near, *links)
+        if look is None and all(link.ifindex in self.hanging for link in near):
             return None
-        wanted = (nic.ifindex, *(link.ifindex for link in links if link is not None), *self.inet)
-        return Look(tuple(dict.fromkeys(wanted)), nic.ifindex)
+        wanted = (*(link.ifindex for link in (*near, *links) if link is not None), *self.inet)
+        return Look(tuple(dict.fromkeys(wanted)), tuple(link.ifindex for link in near))
 
     def rest(self, requests: Iterable[Request], why: str) -> Do | Wait | None:
         """Do these without the hopeless ones, or wait until those that the kernel refused lately may be tried again."""
@@ -153,7 +154,10 @@ class Situation:
         return ""
 
     def upper(self, master: Link) -> str:
-        """Return the name of a device that is stacked on the master or has it as its slave, "" for none."""
+        """Return the name of a device that keeps the master from going: stacked on it, or with it as its slave; or "".
+
+        VLANs that can be made anew on the NIC are none.
+        """
         return upper_of(master, self.links)
 
 
@@ -167,10 +171,10 @@ class Do:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Look at the IP configuration of these devices first; of `closely` also at the things that hang on it."""
+    """Look at the IP configuration of these devices first; of `closely` also at the things that hang on them."""
 
     ifindexes: tuple[int, ...]
-    closely: int = 0
+    closely: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from failoverd.kinds import Bond
+from failoverd.kinds import Bond, Vlan
 from failoverd.kinds.bond import HEARING, SIGNATURE
+from failoverd.kinds.vlan import ETH_P_8021Q
 from failoverd.model.links import IFNAMSIZ, Link
 
 FORBIDDEN = frozenset(b"/:%")
@@ -45,6 +46,14 @@ def passing_name(mac: str) -> str:
     device.
     """
     return f"fo{flat(mac)}"
+
+
+def passing_vlan(lower: int, vlan: Vlan) -> str:
+    """Return the name that a VLAN on this device has while another one is made of it, or it of another one.
+
+    The kernel has no two VLANs of one protocol and number on one device. At most 14 bytes.
+    """
+    return f"fo{lower:x}{'.' if vlan.protocol == ETH_P_8021Q else 's'}{vlan.id:x}"
 
 
 def mark(mac: str) -> str:

@@ -54,7 +54,7 @@ def judge(
     masters = _masters(links)
     verdicts: dict[int, Judgement] = {}
     groups: dict[str, list[Link]] = defaultdict(list)
-    uppers = standing_on(links)
+    uppers, staying = standing_on(links), standing_on(links, staying=True)
     above = {link.master for link in links.values() if link.master}
     for link in links.values():
         if reason := exclusion(link, links, link.ifindex in above, config, link.ifindex in kept):
@@ -77,7 +77,10 @@ def judge(
         # that.
         bearers = paravirtual if is_in_use(master, mac) else stays
         held = {
-            link.ifindex: unavailable_reason(link, master, links, {} if link in bearers else uppers) for link in group
+            link.ifindex: unavailable_reason(
+                link, master, links, {} if link in bearers else staying if link in paravirtual else uppers
+            )
+            for link in group
         }
         held |= {link.ifindex: "" for link in stays if _stays_in_master(link)}
         verdicts |= {ifindex: Judgement(Verdict.REFUSED, why) for ifindex, why in held.items() if why}

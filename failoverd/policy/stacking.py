@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from failoverd.model.links import PEERS, Link
+from failoverd.kinds import Vlan
+from failoverd.model.links import NO_TC, PEERS, Link
 from failoverd.model.linktable import LinkTable
 
 BRIDGE = "bridge"
@@ -19,23 +20,47 @@ OF_ITS_OWN = frozenset({"vlan", "macvlan", "macvtap"})
 """Kinds of stacked devices that need frames which the lower device's own MAC, without a VLAN, would not bring."""
 
 
-def standing_on(links: Mapping[int, Link]) -> dict[int, str]:
+def standing_on(links: Mapping[int, Link], staying: bool = False) -> dict[int, str]:
     """Return the name of a device that is stacked on another one, by the ifindex of the lower one.
 
-    That is a VLAN, a macvlan, a tunnel, any device with a lower device. As `ip link` shows it, `gre1@ens3`.
+    That is a VLAN, a macvlan, a tunnel, any device with a lower device. As `ip link` shows it, `gre1@ens3`. `staying`:
+    without the VLANs that go along where the configuration of the lower one goes (goes_along).
     """
     found = {}
+    table = LinkTable.of(links)
     for link in links.values():
-        if link.link not in (0, link.ifindex) and link.kind not in PEERS:
-            below = links.get(link.link)
-            found[link.link] = f"{link.name}@{below.name}" if below is not None else link.name
+        if link.link in (0, link.ifindex) or link.kind in PEERS or (staying and goes_along(link, table)):
+            continue
+        below = links.get(link.link)
+        found[link.link] = f"{link.name}@{below.name}" if below is not None else link.name
     return found
 
 
-def upper_on(link: Link, links: Mapping[int, Link]) -> str:
+def upper_on(link: Link, links: Mapping[int, Link], staying: bool = False) -> str:
     """Return the entry of `standing_on` for one device, or ""."""
-    names = [upper.name for upper in LinkTable.of(links).uppers(link.ifindex)]
+    table = LinkTable.of(links)
+    names = [one.name for one in table.uppers(link.ifindex) if not (staying and goes_along(one, table))]
     return f"{names[-1]}@{link.name}" if names else ""
+
+
+def goes_along(vlan: Link, links: Mapping[int, Link]) -> bool:
+    """Whether this is a plain VLAN, of which failoverd can make another one elsewhere that is like it.
+
+    It has the MAC of its lower device, is in no master, and nothing is stacked on it. What failoverd would not make
+    anew keeps it where it is: traffic control, an XDP program, an administrator's wish for other frames.
+    """
+    table = LinkTable.of(links)
+    below = table.get(vlan.link)
+    if not isinstance(vlan.info, Vlan) or below is None or vlan.mac != below.mac or vlan.master:
+        return False
+    is_special = vlan.promiscuous or vlan.all_multicast or vlan.xdp or vlan.tc != NO_TC
+    return not is_special and not any(table.uppers(vlan.ifindex))
+
+
+def vlans_on(lower: Link, links: Mapping[int, Link]) -> list[Link]:
+    """Return the VLANs on this device that go along where its configuration goes."""
+    table = LinkTable.of(links)
+    return [upper for upper in table.uppers(lower.ifindex) if goes_along(upper, table)]
 
 
 def stacked_on(link: Link, links: Mapping[int, Link]) -> list[int]:
@@ -101,6 +126,6 @@ def enslaving_obstacle(nic: Link, links: Mapping[int, Link]) -> str:
 
 
 def upper_of(master: Link, links: Mapping[int, Link]) -> str:
-    """Return the name of a device that is stacked on this master or has it as its slave, "" for none."""
+    """Return the name of a device that is stacked on this master and stays there, or has it as its slave, or ""."""
     above = links.get(master.master)
-    return upper_on(master, links) or (above.name if above else "")
+    return upper_on(master, links, staying=True) or (above.name if above else "")

@@ -35,7 +35,7 @@ class Machine:
                     case AskUdev(ifindex):
                         todo.append(UdevDone(ifindex))
                     case FetchInet(owner, ifindexes, closely):
-                        todo.append(InetSeen(owner, dict.fromkeys(ifindexes, Inet()), {closely: ""} if closely else {}))
+                        todo.append(InetSeen(owner, dict.fromkeys(ifindexes, Inet()), dict.fromkeys(closely, "")))
                     case Send():
                         raise AssertionError(f"asked of a pair that is joined: {action}")
 

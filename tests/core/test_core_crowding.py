@@ -87,9 +87,10 @@ def looks(driver: Driver) -> list[float]:
     """When the NIC is looked at from now on, in seconds."""
     began, closely, seen = driver.now, driver.kernel.closely, list[float]()
 
-    def look(ifindex: int) -> dict[int, str]:
-        seen.append(driver.now - began)
-        return closely(ifindex)
+    def look(ifindexes: tuple[int, ...]) -> dict[int, str]:
+        if ifindexes:
+            seen.append(driver.now - began)
+        return closely(ifindexes)
 
     driver.kernel.closely = look  # type: ignore[method-assign]
     return seen
@@ -124,13 +125,13 @@ def test_a_look_that_is_under_way_is_not_the_one_that_counts() -> None:
     driver.settle(driver.now + 100)
     stale = driver.kernel.closely
 
-    def late(ifindex: int) -> dict[int, str]:
+    def late(ifindexes: tuple[int, ...]) -> dict[int, str]:
         driver.kernel.closely = stale  # type: ignore[method-assign]
         driver.kernel.hanging[NIC] = HANGING
         driver.kernel.forget(MACVLAN.ifindex)
         driver.events.extendleft(reversed(driver.kernel.news))
         driver.kernel.news.clear()
-        return {ifindex: ""}
+        return dict.fromkeys(ifindexes, "")
 
     driver.kernel.closely = late  # type: ignore[method-assign]
     link_upper(driver)
@@ -194,7 +195,7 @@ def test_a_look_under_way_holds_up_nothing_and_is_not_taken_for_another() -> Non
     driver.kernel.hanging[NIC] = HANGING
     driver.now += LOOKS[0]
     (fetch,) = [action for action in step(driver.state, TimePassed(), driver.now) if isinstance(action, FetchInet)]
-    assert (fetch.ifindexes, fetch.closely) == ((), NIC)
+    assert (fetch.ifindexes, fetch.closely) == ((), (NIC,))
     driver.kernel.wire(VF, False)
     driver.tell()
     assert driver.sent == [(DropRedirect(NIC, "egress"),)]

@@ -358,7 +358,7 @@ def test_lost_answers_stop_the_plan_until_all_devices_were_seen_again() -> None:
     actions = step(state, Answered(send.ticket, send.requests, None), 0.1)
     assert [type(action) for action in actions] == [Say]
     assert step(state, TimePassed(), 0.2) == []
-    assert FetchInet(TICKET.owner, (NIC,), NIC) in step(state, Synced(links), 0.3)
+    assert FetchInet(TICKET.owner, (NIC,), (NIC,)) in step(state, Synced(links), 0.3)
     again = [action for action in step(state, seen, 0.4) if isinstance(action, Send)]
     assert [action.requests for action in again] == [send.requests]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from failoverd.daemon.journal import JournalError, dumps, dumps_inet, loads, loads_inet
+from failoverd.kinds import Vlan
 from failoverd.model.inet import Address, Hop, Label, Neighbour, Route
-from failoverd.model.pairs import Goal, Inet, Journal
+from failoverd.model.pairs import Goal, Inet, Journal, StackedVlan
 
 U8, U32, IFINDEX = st.integers(0, 0xFF), st.integers(0, 0xFFFFFFFF), st.integers(1, 0x7FFFFFFF)
 ATTRS = st.lists(st.tuples(st.integers(0, 0x3FFF), st.binary(max_size=40)), max_size=4).map(tuple)
@@ -30,6 +32,9 @@ SETTINGS = st.dictionaries(st.sampled_from(["ipv6/accept_ra", "group"]), st.inte
 )
 PARTS = (ADDRESSES, ROUTES, NEIGHBOURS, LABELS)
 INETS = st.builds(Inet, *(st.lists(part, max_size=2).map(tuple) for part in PARTS), SETTINGS)
+QOS = st.binary(max_size=24)
+VLANS = st.builds(Vlan, st.integers(0, 4095), st.sampled_from([0x8100, 0x88A8]), st.integers(0, 31), QOS, QOS)
+STACKED = st.builds(StackedVlan, NAMES, VLANS, st.booleans(), U32, st.lists(NAMES, max_size=2).map(tuple), INETS)
 JOURNALS = st.builds(
     Journal,
     st.just("52:54:00:aa:bb:cc"),
@@ -41,6 +46,8 @@ JOURNALS = st.builds(
     INETS,
     INETS,
     st.booleans(),
+    IFINDEX,
+    st.lists(STACKED, max_size=2).map(tuple),
 )
 
 WHOLE = Journal(
@@ -55,6 +62,7 @@ WHOLE = Journal(
         (Route(2, 2, 0, 0, 0, 254, 3, 0, 1, 0, ((5, b"\n\0\0\1"),), (Hop(2, 0, 1, ((5, b"\n\0\0\1"),)),)),),
     ),
     cut=True,
+    vlans=(StackedVlan("storage", Vlan(5), True, 1500, ("disks",)),),
 )
 
 
@@ -69,11 +77,12 @@ def test_what_is_lost_goes_there_and_back(inet: Inet) -> None:
 
 
 def test_a_journal_of_an_older_failoverd_is_read() -> None:
-    """It knew of no neighbours, labels and settings."""
-    raw = json.loads(dumps(WHOLE))
+    """It knew of no VLANs, neighbours, labels and settings."""
+    raw = json.loads(dumps(replace(WHOLE, vlans=())))
+    del raw["vlans"]
     for name in ("neighbours", "labels", "settings"):
         del raw["inet"][name], raw["extra"][name]
-    assert loads(json.dumps(raw)) == WHOLE
+    assert loads(json.dumps(raw)) == replace(WHOLE, vlans=())
 
 
 @pytest.mark.parametrize("settings", [{"ipv6/accept_ra": "x"}, {"ipv6/nonsense": "1"}, {"group": "x"}, ["a"]])

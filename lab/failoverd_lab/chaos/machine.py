@@ -307,6 +307,8 @@ class ChaosMachine:
     def _is_its_business(self, device: Device) -> bool:
         if device.kind == "":
             return wire.mac_text(device.perm) in MACS
+        if device.kind == "vlan" and device.lower is not None:
+            return self._is_its_business(device.lower)
         return device.kind == "bond" and device.index not in self.foreign.values()
 
     @contextlib.contextmanager
