@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import field
 from typing import ClassVar
 
 from failoverd.dataclass import dataclass
@@ -19,7 +20,7 @@ _FLAGS = struct.Struct("=II")
 
 @dataclass(frozen=True, slots=True)
 class Vlan:
-    """A VLAN's options."""
+    """A VLAN's options. Two are equal if number and protocol are: the rest may be set by programs that use the VLAN."""
 
     kind: ClassVar = "vlan"
     wanted: ClassVar = frozenset((ID, FLAGS, EGRESS, INGRESS, PROTOCOL))
@@ -29,13 +30,13 @@ class Vlan:
     protocol: int = ETH_P_8021Q
     """The EtherType of its tag: 802.1Q, or 802.1ad (0x88a8)."""
 
-    flags: int = REORDER_HDR
+    flags: int = field(default=REORDER_HDR, compare=False)
     """VLAN_FLAG_* (linux/if_vlan.h)."""
 
-    egress: bytes = b""
+    egress: bytes = field(default=b"", compare=False)
     """The content of IFLA_VLAN_EGRESS_QOS, which priority is written into a tag, as the kernel has it."""
 
-    ingress: bytes = b""
+    ingress: bytes = field(default=b"", compare=False)
     """Likewise IFLA_VLAN_INGRESS_QOS, which priority a tag's becomes."""
 
     @property

@@ -43,10 +43,6 @@ BOND = {1: b"\1", 2: number(7), 3: number(100), 11: number(8), 13: b"\1", 16: b"
         (Data({}, 12), Veth(12)),
         (Data({}, 12, 3), Veth(12, 3)),
         (Data({1: struct.pack("=H", 7), 5: b"\x88\xa8"}, 2), Vlan(7, 0x88A8)),
-        (
-            Data({1: struct.pack("=H", 7), 2: struct.pack("=II", 5, 0xFFFFFFFF), 3: b"out", 4: b"in", 5: b"\x81\0"}, 2),
-            Vlan(7, flags=5, egress=b"out", ingress=b"in"),
-        ),
         (Data({1: number(1500), 5: number(2), 7: b"\1"}), Bridge(1500, stp=True, vlan_filtering=True)),
         (Data({1: number(0), 5: number(0), 7: b"\0"}), Bridge(0)),
         (Data({}), Dummy()),
@@ -59,6 +55,14 @@ def test_what_the_kernel_says_of_one(data: Data, info: Info) -> None:
     kind = KINDS[info.kind]
     picked = {place: raw for place, raw in data.options.items() if place in kind.wanted}
     assert kind.read(replace(data, options=picked)) == info
+
+
+def test_the_flags_and_maps_of_a_vlan_are_read_and_make_it_no_other() -> None:
+    flags = struct.pack("=II", 5, 0xFFFFFFFF)
+    vlan = Vlan.read(Data({1: struct.pack("=H", 7), 2: flags, 3: b"out", 4: b"in", 5: b"\x81\0"}, 2))
+    assert (vlan.flags, vlan.egress, vlan.ingress, vlan.is_loose) == (5, b"out", b"in", True)
+    assert vlan == Vlan(7)
+    assert (Vlan.read(Data({1: struct.pack("=H", 7), 5: b"\x81\0"})).flags, Vlan(7).is_loose) == (1, False)
 
 
 @pytest.mark.parametrize("kind", [Bond, Vlan, Bridge, Macvlan, Ipvlan, Vrf])
