@@ -100,6 +100,8 @@ class Mounts:
             poll = select.poll()
             poll.register(mounts, select.POLLPRI)
             poll.register(stop, select.POLLIN)
+            # What was mounted before the file was open is not told.
+            token.run_sync_soon(self._tell, idempotent=True)
             while stop not in dict(poll.poll()):
                 token.run_sync_soon(self._tell, idempotent=True)
                 # A pause that also ends with the pipe.
