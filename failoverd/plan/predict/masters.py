@@ -28,7 +28,9 @@ def set_up(machine: Machine, ifindex: int, up: bool) -> None:
     link = machine.link(ifindex)
     if link.up == up:
         return
-    if up and isinstance(link.info, Vlan) and not (link.info.is_loose or machine.link(link.link).up):
+    lower = machine.links.get(link.link)
+    if up and isinstance(link.info, Vlan) and lower is not None and not (link.info.is_loose or lower.up):
+        # A lower device that is in another namespace is not known here.
         raise RefusedError(errno.ENETDOWN)
     machine.put(replace(link, up=up))
     if up:
