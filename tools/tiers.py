@@ -87,8 +87,10 @@ class Tier:
     """What it asserts depends on a real kernel's and a real clock's time, and so on how busy the machine is."""
 
 
-COVERED = ["--cov", "--cov-report=", "--cov-fail-under=0", "-n", "2"]
-"""Measured in two workers at once, and judged when both are done."""
+COVERED = ["--cov", "--cov-report=", "--cov-fail-under=0", "-n", "2", "--maxschedchunk", "8"]
+"""Measured in two workers at once, and judged when both are done. Neither takes many tests ahead, so that the one that
+has the longest (tests/conftest.py) leaves the others to the other.
+"""
 NETNS = "tests/scenarios/test_netns.py"
 ALONE = [NETNS, "tests/lab/test_netnsstage.py", "tests/daemon/test_daemon_names.py"]
 """What counts every probe of a thousand a second, and so has the machine to itself."""
