@@ -156,10 +156,22 @@ def test_coverage_that_falls_short_fails_the_unit_tier(project: Path) -> None:
 
 
 def test_only_the_quick_tier_tells_its_tests_to_be_quick(project: Path) -> None:
-    for folder in ("lint", "model", "kinds", "config", "policy", "inventory", "libvirt", "datapaths", "plan", "core"):
+    for folder in (
+        "lint",
+        "model",
+        "kinds",
+        "config",
+        "policy",
+        "inventory",
+        "libvirt",
+        "datapaths",
+        "links",
+        "plan",
+        "core",
+    ):
         write(project, folder, "import os\n\ndef test_quick(): assert os.environ['FAILOVERD_QUICK'] == '1'\n")
     status, _, last = tiers(project, "quick")
-    assert (status, last) == (0, "10 passed, 0 failed, 0 skipped")
+    assert (status, last) == (0, "11 passed, 0 failed, 0 skipped")
     status, _, last = tiers(project, "lint", FAILOVERD_QUICK="1")
     assert (status, last) == (1, "0 passed, 1 failed, 0 skipped")
 
