@@ -178,7 +178,8 @@ def test_only_the_quick_tier_tells_its_tests_to_be_quick(project: Path) -> None:
 
 def test_the_quick_tier_has_every_room_that_must_be_covered() -> None:
     covered = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["run"]["source"]
-    rooms = [f"tests/{Path(source).name}" for source in covered]
+    # What has a dot is a module of a room that is not pure as a whole.
+    rooms = [f"tests/{Path(source).name}" for source in covered if "/" in source]
     assert sorted(runpy.run_path(str(ROOT / "tools" / "tiers.py"))["PURE"]) == sorted(rooms)
 
 
