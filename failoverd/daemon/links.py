@@ -198,7 +198,8 @@ class Links:
             case Watch(refs):
                 self._doors.watch(refs)
             case Look(at):
-                self._interests |= at
+                relevant = self._state.relevant()
+                self._interests = {place: one for place, one in self._interests.items() if place in relevant} | {**at}
                 nursery.start_soon(self._in_thread, self._look, action)
             case Make():
                 nursery.start_soon(self._in_thread, self._make, action)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import everycut
 import pytest
-from everycut import cuts, examples
+from everycut import cuts, examples, share
 
 
 def cuts_of(monkeypatch: pytest.MonkeyPatch, test: str, *limits: int) -> list[int]:
@@ -27,6 +27,12 @@ def test_the_quick_one_has_every_eighth_the_same_each_time(monkeypatch: pytest.M
     assert 30 <= chosen[0] < 38
     assert chosen == cuts_of(monkeypatch, "test_a", 30, 130)
     assert examples(150) == 18
+
+
+def test_a_variant_has_every_eighth_in_the_whole_test_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = cuts_of(monkeypatch, "test_a", 30, 130)
+    monkeypatch.setattr(everycut, "QUICK", False)
+    assert list(share(30, 130)) == chosen
 
 
 @pytest.mark.parametrize("count", [1, 3, 8, 9])
