@@ -105,7 +105,7 @@ PURE = [f"tests/{room}" for room in ROOMS]
 """The pure rooms, beside the style and the types: what is worth passing after each change."""
 TIERS = [
     Tier("lint", ["tests/lint"]),
-    Tier("unit", ["tests"], [*UNIT, "-m", NO_GUEST, "-q"], covered=True, real=True),
+    Tier("unit", ["tests"], [*UNIT, "-m", NO_GUEST, "-q"], covered=True, minutes=40, real=True),
     Tier("simulated", ["tests/scenarios"], ["-m", NO_GUEST, "-q", f"--ignore={NETNS}"]),
     Tier("netns", ALONE, needs=namespace_needs, real=True),
     Tier("contract", ["tests/contract"], real=True),

@@ -29,7 +29,9 @@ def test_whose_a_method_is_and_its_errors() -> None:
 
 
 def test_of_ours_every_one_is_told() -> None:
-    found = told(INTERFACES)
-    for method in (method for interface in INTERFACES for method in interface.methods):
-        assert ("Requires root" if method.changes else "Any user may call it.") in found[method.name]
-        assert found[method.name].endswith(f" Errors, below {ERROR}: {', '.join(method.errors)}.")
+    # Two interfaces may have a method of one name.
+    for interface in INTERFACES:
+        found = told((interface,))
+        for method in interface.methods:
+            assert ("Requires root" if method.changes else "Any user may call it.") in found[method.name]
+            assert found[method.name].endswith(f" Errors, below {ERROR}: {', '.join(method.errors)}.")
