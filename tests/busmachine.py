@@ -88,9 +88,9 @@ class Machine:
         lines = await self.client("call", NAME, path, interface, member, *more, **how)
         answer: dict[str, Any] = json.loads(lines)
         error = str(answer.get("error", ""))
-        documented = {method.name: method.errors for interface in INTERFACES for method in interface.methods}
+        documented = {(face.name, method.name): method.errors for face in INTERFACES for method in face.methods}
         prefix, _, own = error.rpartition(".")
-        assert prefix != ERROR or own in documented.get(member, ()), answer
+        assert prefix != ERROR or own in documented.get((interface, member), ()), answer
         return answer
 
     async def client(self, *words: str, **how: Any) -> str:

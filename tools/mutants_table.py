@@ -91,7 +91,8 @@ MUTANTS = (
     ),
     Mutant(
         "handover-leaves-the-nics", f"{PLAN}/handover.py",
-        "    left = transfer.drop_all(s.seen(nic))\n", "    left = transfer.drop_all(s.seen(None))\n",
+        "    left = [*tagged.configuration, *transfer.drop_all(s.seen(nic))]\n",
+        "    left = [*tagged.configuration, *transfer.drop_all(s.seen(None))]\n",
         "the NIC keeps the addresses that the master has",
     ),
     Mutant(
@@ -125,7 +126,8 @@ MUTANTS = (
     ),
     Mutant(
         "release-looks-at-the-master-only", f"{PLAN}/release.py",
-        "    if not inet_sets.is_in(there, journal.inet):\n", "    if False:\n",
+        "    if not inet_sets.is_in(there, journal.inet) or not vlans.is_known(journal.vlans, tagged):\n",
+        "    if False:\n",
         "what came to the master after the journal was written is lost in a release",
     ),
     Mutant(
