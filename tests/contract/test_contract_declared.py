@@ -5,6 +5,7 @@ This is what the small kernel of tests/links stands for.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,12 +13,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from linksworld import Driver, RealNamespaces, named
+from linksworld import IDENTITY, Driver, RealNamespaces, named
 from privatenet import private_net
 
+from failoverd.daemon.ports import can_rename_live
 from failoverd.kinds import Bridge, Dummy, Ipvlan, Macvlan, Vlan, Vrf
 from failoverd.kinds.macvlan import BRIDGE
 from failoverd.links.events import ReleaseAsked
+from failoverd.links.state import LinksState
 from failoverd.model.declared import DeclaredRoute, DeviceRef, End, NamespaceRef, Options
 
 RED, BLUE = named("red"), named("blue")
@@ -42,9 +45,14 @@ def world() -> Iterator[tuple[Driver, RealNamespaces]]:
     """Namespaces and an engine. There is no duplicate address detection in a namespace whose default says so."""
     namespaces = RealNamespaces()
     try:
-        yield Driver(namespaces), namespaces
+        yield driver_of(namespaces), namespaces
     finally:
         namespaces.close()
+
+
+def driver_of(namespaces: RealNamespaces) -> Driver:
+    """An engine that knows what this kernel can."""
+    return Driver(namespaces, LinksState(IDENTITY, renames_live=can_rename_live(os.uname().release)))
 
 
 def until(driver: Driver, states: dict[str, str]) -> None:
@@ -83,7 +91,7 @@ def test_what_is_there_is_left_alone_by_a_restart_and_by_resync() -> None:
         namespaces.add("red")
         driver.declare(HOST, POD)
         until(driver, READY)
-        again = Driver(namespaces)
+        again = driver_of(namespaces)
         again.declare(HOST, POD)
         until(again, READY)
         assert again.sent == []

@@ -26,7 +26,8 @@ def archive() -> bytes:
     """The package and its lab, and the tests the guest can run."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as tar:
-        for pattern in ("failoverd/**/*.py", "lab/failoverd_lab/**/*.py", "tests/contract/*.py", "tests/toykernel.py"):
+        helpers = [f"tests/{name}.py" for name in ("linksworld", "privatenet", "toykernel")]
+        for pattern in ("failoverd/**/*.py", "lab/failoverd_lab/**/*.py", "tests/contract/*.py", *helpers):
             for path in sorted(ROOT.glob(pattern)):
                 tar.add(path, path.relative_to(ROOT))
     return stream.getvalue()
