@@ -716,7 +716,7 @@ def test_a_rename_waits_until_the_other_slave_carries() -> None:
 
 
 def test_what_is_the_daemons_is_not_the_engines() -> None:
-    with pytest.raises(CallError, match="read by the daemon"):
+    with pytest.raises(CallError, match="the daemon does this beside its engine"):
         CALLS["reload"].run(joined().state, (), 0.0)
     with pytest.raises(CallError, match="there is no call 'fly'"):
         check("fly", ())
