@@ -118,13 +118,13 @@ def test_an_upgrade_by_tc(suite: str) -> None:
 
 
 async def runs_in_its_sandbox(pair: DebGuest) -> None:
-    """As its own user, with two capabilities and no way to more; what it keeps for others they can read; it is enabled,
+    """As its own user, with three capabilities and no way to more; what it keeps for others they can read; it is enabled,
     and has nothing to complain of."""
     *lines, uid = (await pair.shell(STATUS)).splitlines()
     status = dict(line.split(":\t", 1) for line in lines)
     assert status["Uid"].split() == [uid] * 4
     assert uid != "0"
-    assert int(status["CapEff"], 16) == 1 << 12 | 1 << 13
+    assert int(status["CapEff"], 16) == 1 << 11 | 1 << 12 | 1 << 13
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
     assert await pair.show("failoverd.service", "UnitFileState") == "enabled"
     boot = (await pair.shell("tr --delete - </proc/sys/kernel/random/boot_id")).strip()
