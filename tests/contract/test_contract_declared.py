@@ -151,7 +151,10 @@ def test_root_in_a_container_can_only_harm_its_own_end() -> None:
         driver.declare(HOST, POD)
         until(driver, READY)
         with red.inside():
+            # Kernels before 6.2 rename no device that is up.
+            ip("link", "set", "eth1", "down")
             ip("link", "set", "eth1", "name", "mine")
+            ip("link", "set", "mine", "up")
             driver_mark = "failoverd-link-0badcafe-other"
             ip("link", "add", "br7", "type", "bridge")
             ip("link", "property", "add", "dev", "br7", "altname", driver_mark)
