@@ -118,8 +118,8 @@ def test_an_upgrade_by_tc(suite: str) -> None:
 
 
 async def runs_in_its_sandbox(pair: DebGuest) -> None:
-    """As its own user, with three capabilities and no way to more; what it keeps for others they can read; it is enabled,
-    and has nothing to complain of."""
+    """As its own user, with three capabilities and no way to more; what it keeps for others they can read; it is
+    enabled, and has nothing to complain of."""
     *lines, uid = (await pair.shell(STATUS)).splitlines()
     status = dict(line.split(":\t", 1) for line in lines)
     assert status["Uid"].split() == [uid] * 4
