@@ -82,7 +82,7 @@ class DebGuest(PairGuest):
 
     async def install(self) -> str:
         """Install the package, or the one that `make_newer` made. What apt said."""
-        return await self.shell(INSTALL)
+        return await self.shell(INSTALL, seconds=900)
 
     async def make_newer(self) -> None:
         """The next `install` is an upgrade."""
