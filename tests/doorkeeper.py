@@ -131,10 +131,21 @@ def open_files(pid: int) -> dict[str, str]:
     return found
 
 
+def files_at_rest(pid: int) -> dict[str, str]:
+    """The open files of a process once twenty looks in a row agree: what it opens to answer is closed by then."""
+    seen: list[dict[str, str]] = []
+    end = time.monotonic() + 5
+    while seen.count(now := open_files(pid)) < 20:
+        seen = [*seen, now] if now in seen else [now]
+        assert time.monotonic() < end, seen
+        time.sleep(0.01)
+    return now
+
+
 def comes_to_rest(pid: int, files: dict[str, str]) -> None:
     """A doorkeeper has these files and its threads again. An answer may be read before it has closed what it sent, and
     a thread that ends is in the kernel's list for a moment longer."""
-    end = time.monotonic() + 1
+    end = time.monotonic() + 5
     while (open_files(pid), len(list(Path(f"/proc/{pid}/task").iterdir()))) != (files, THREADS):
         assert time.monotonic() < end, open_files(pid)
         time.sleep(0.01)

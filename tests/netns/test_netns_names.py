@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from doorkeeper import client, comes_to_rest, doorkeeper, open_files, own_run, run
+from doorkeeper import client, comes_to_rest, doorkeeper, files_at_rest, own_run, run
 from privatenet import private_net
 
 from failoverd.daemon.namespaces import NamespaceGoneError
@@ -98,7 +98,7 @@ def test_fifty_times_with_random_pauses(tmp_path: Path) -> None:
                 await trio.to_thread.run_sync(delete, "red")
                 await one.absent(RED, "namespace-absent", within=WITHIN)
                 # From the first round on all that it listens to is open.
-                before = before or open_files(pid)
+                before = before or files_at_rest(pid)
                 await trio.sleep(dice.uniform(0, 0.2))
             assert len(seen) == ROUNDS, "each was another namespace"
             comes_to_rest(pid, before)

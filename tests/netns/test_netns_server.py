@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from doorkeeper import Client, client, comes_to_rest, doorkeeper, open_files, own_run, run
+from doorkeeper import Client, client, comes_to_rest, doorkeeper, files_at_rest, open_files, own_run, run
 from privatenet import container, private_net
 
 from failoverd.daemon.namespaces import NamespaceGoneError, Namespaces
@@ -148,7 +148,7 @@ def test_nothing_is_held_open_after_many_requests(tmp_path: Path) -> None:
                 for _ in range(times):
                     one.namespaces.open(place).close()
 
-            files = open_files(pid)
+            files = files_at_rest(pid)
             await trio.to_thread.run_sync(open_and_close, 20)
             comes_to_rest(pid, files)
             before = resident(pid)
