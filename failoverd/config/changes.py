@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from failoverd.config.keys import table
+from failoverd.config.keys import header, table
 from failoverd.config.kinds import show
 from failoverd.config.spec import Config
 from failoverd.dataclass import dataclass
@@ -21,7 +21,7 @@ class Change:
     new: Any
 
     def __str__(self) -> str:
-        return f"[{self.section}] {self.key}: {show(self.old)} -> {show(self.new)}"
+        return f"[{'.'.join(header(self.section))}] {self.key}: {show(self.old)} -> {show(self.new)}"
 
 
 def diff(old: Config, new: Config) -> Sequence[Change]:

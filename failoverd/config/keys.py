@@ -33,6 +33,15 @@ class Entry:
     of: tuple[str, ...] = ()
 
 
+WITHIN = {"etcd_allow": ("etcd", "allow")}
+"""The sections that are tables within another one: the spec's attribute, and the words of the header."""
+
+
+def header(section: str) -> tuple[str, ...]:
+    """Return the words of a section's header."""
+    return WITHIN.get(section, (section,))
+
+
 def table(spec: type) -> Mapping[str, Mapping[str, Entry]]:
     """Return every key of a spec's sections, by section and name, in the order of the spec.
 

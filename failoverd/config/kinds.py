@@ -174,6 +174,26 @@ class Suffix:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """A text of a certain form, in one line; "" for none."""
+
+    form: str
+    """A regular expression for all of it."""
+
+    of: str
+
+    def take(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise wrong_type(value)
+        if value and not re.fullmatch(self.form, value):
+            raise InvalidValueError(f"{show(value)} is not of that form")
+        return value
+
+    def describe(self) -> str:
+        return self.of
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """A list of words; `of` says which. A MAC is kept as the kernel writes it: lower case, colons."""
 

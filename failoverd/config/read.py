@@ -18,16 +18,17 @@ from typing import TYPE_CHECKING, Any
 from failoverd.config.bounds import DEEPEST, MOST_PROBLEMS, deepest_brackets, long_number, more, too_deep
 from failoverd.config.document import TomlDocument, spell, suggest
 from failoverd.config.errors import ConfigError, Problem
-from failoverd.config.keys import table
+from failoverd.config.keys import WITHIN, header, table
 from failoverd.config.kinds import InvalidValueError, show
 from failoverd.config.locate import Places
-from failoverd.config.spec import Config, Damping
+from failoverd.config.spec import Config, Damping, Etcd
 from failoverd.dataclass import dataclass
 
 if TYPE_CHECKING:
     from failoverd.config.links.read import Drafts
 
 _KEYS = table(Config)
+_ENDPOINT = re.compile(r"(https?://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}/?")
 
 
 @dataclass(slots=True)
@@ -104,12 +105,24 @@ def _each_taken(draft: _Draft, document: TomlDocument) -> Iterator[None]:
             draft.problems.append(_no_table(document, section, body))
         elif section == "link":
             yield from _lay_links_over(draft, document, body)
-        elif section not in _KEYS:
+        elif section not in _KEYS or section in WITHIN:
             draft.problems.append(document.problem((section,), (), "no such section; " + _near_section(section)))
         else:
-            for key, value in body.items():
-                _take(draft, document, section, key, value)
-                yield
+            yield from _each_of(draft, document, section, body)
+        yield
+
+
+def _each_of(draft: _Draft, document: TomlDocument, section: str, body: Mapping[str, object]) -> Iterator[None]:
+    """Take the keys of a section, and those of a section within it."""
+    for key, value in body.items():
+        inner = f"{section}_{key}"
+        if inner not in WITHIN:
+            _take(draft, document, section, key, value)
+        elif isinstance(value, Mapping):
+            yield from _each_of(draft, document, inner, value)
+        else:
+            wrong = f"{show(value)} is no section; write [{section}.{key}], then its keys"
+            draft.problems.append(document.problem((section,), (key,), wrong))
         yield
 
 
@@ -122,7 +135,12 @@ def _lay_links_over(draft: _Draft, document: TomlDocument, body: Mapping[str, ob
 
 
 def _near_section(name: str) -> str:
-    return suggest(name, [*_KEYS, "link"], "[{}]", "the sections are").replace("[link]", "[link.NAME]")
+    known = [".".join(header(section)) for section in _KEYS]
+    return suggest(name, [*known, "link"], "[{}]", "the sections are").replace("[link]", "[link.NAME]")
+
+
+def _written(section: str) -> str:
+    return f"[{'.'.join(header(section))}]"
 
 
 def _no_table(document: TomlDocument, name: str, body: object) -> Problem:
@@ -132,7 +150,7 @@ def _no_table(document: TomlDocument, name: str, body: object) -> Problem:
     if name == "link":
         return document.problem((name,), (), f"{show(body)} is no link; write [link.NAME], then its keys")
     homes = [section for section, keys in _KEYS.items() if name in keys]
-    advice = f"put it below [{homes[0]}]" if homes else _near_section(name)
+    advice = f"put it below {_written(homes[0])}" if homes else _near_section(name)
     line = document.places.line((name,))
     return Problem(document.file, line, spell(name), f"stands outside every section; {advice}")
 
@@ -140,12 +158,12 @@ def _no_table(document: TomlDocument, name: str, body: object) -> Problem:
 def _take(draft: _Draft, document: TomlDocument, section: str, key: str, value: object) -> None:
     entry = _KEYS[section].get(key)
     if entry is None:
-        draft.problems.append(document.problem((section,), (key,), "no such key; " + _advice(section, key)))
+        draft.problems.append(document.problem(header(section), (key,), "no such key; " + _advice(section, key)))
         return
     try:
         draft.values[section][key] = entry.kind.take(value)
     except InvalidValueError as refused:
-        draft.problems.append(document.problem((section,), (key,), f"{refused}; give {entry.kind.describe()}"))
+        draft.problems.append(document.problem(header(section), (key,), f"{refused}; give {entry.kind.describe()}"))
     else:
         draft.givers[section, key] = document
 
@@ -153,9 +171,9 @@ def _take(draft: _Draft, document: TomlDocument, section: str, key: str, value: 
 def _advice(section: str, key: str) -> str:
     homes = [home for home, keys in _KEYS.items() if key in keys]
     if homes:
-        return f"it belongs below [{homes[0]}]"
+        return f"it belongs below {_written(homes[0])}"
     links = "; a link is a [link.NAME]" if section == "links" else ""
-    return suggest(key, _KEYS[section], "{}", f"the keys of [{section}] are") + links
+    return suggest(key, _KEYS[section], "{}", f"the keys of {_written(section)} are") + links
 
 
 def _contradictions(config: Config, givers: Mapping[tuple[str, str], TomlDocument]) -> Iterator[Problem]:
@@ -167,6 +185,7 @@ def _contradictions(config: Config, givers: Mapping[tuple[str, str], TomlDocumen
         yield givers["join", key].problem(("join",), (key,), wrong)
     yield from _of_damping(config.damping, givers)
     yield from _of_path(config.path.targets, givers)
+    yield from _of_etcd(config.etcd, givers)
     if not pairing.paravirtual_buses and not pairing.paravirtual_drivers:
         wrong = "paravirtual_drivers is empty too, so no NIC would ever be paired; name a bus or a driver"
         yield givers["pairing", "paravirtual_buses"].problem(("pairing",), ("paravirtual_buses",), wrong)
@@ -185,6 +204,19 @@ def _is_address(word: str) -> bool:
         return "%" not in word and bool(ipaddress.ip_address(word))
     except ValueError:
         return False
+
+
+def _of_etcd(etcd: Etcd, givers: Mapping[tuple[str, str], TomlDocument]) -> Iterator[Problem]:
+    """Check that etcd can be reached with what is given."""
+    for word in etcd.endpoints:
+        if not _ENDPOINT.fullmatch(word):
+            wrong = f'{show(word)} is no endpoint; give "https://HOST:PORT", "http://HOST:PORT" or "HOST:PORT"'
+            yield givers["etcd", "endpoints"].problem(("etcd",), ("endpoints",), wrong)
+    if etcd.enabled and not etcd.endpoints:
+        yield givers["etcd", "enabled"].problem(("etcd",), ("enabled",), "there are no endpoints; give them, too")
+    for key, other in (("cert", "key"), ("key", "cert"), ("user", "password_file"), ("password_file", "user")):
+        if getattr(etcd, key) and not getattr(etcd, other):
+            yield givers["etcd", key].problem(("etcd",), (key,), f"it needs {other} beside it; give that, too")
 
 
 def _of_damping(damping: Damping, givers: Mapping[tuple[str, str], TomlDocument]) -> Iterator[Problem]:

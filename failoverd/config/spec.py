@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 from failoverd.config.keys import Key
-from failoverd.config.kinds import Choice, Flag, Seconds, Suffix, Whole, Words
+from failoverd.config.kinds import Choice, Flag, Seconds, Suffix, Text, Whole, Words
 from failoverd.config.patterns import Pattern
 from failoverd.dataclass import dataclass
 
@@ -378,6 +378,108 @@ class Links:
             "How long hooks may take to let go of a link's device before it is removed.",
         ),
     ] = 2.0
+    history_lost: Annotated[
+        str,
+        Key(
+            Choice(("keep", "obey")),
+            "What becomes of links that are missing in etcd if their deletion was not seen, as etcd's history was "
+            'lost: compacted too far, restored, wiped. "keep": they stay, and are suspect, until failoverctl links accept. '
+            '"obey": they are removed.',
+        ),
+    ] = "keep"
+
+
+_PATH = r"/[^\x00-\x1f\x7f]{0,4094}"
+
+
+@dataclass(frozen=True, slots=True)
+class Etcd:
+    """Links that are declared in etcd, for a fleet of machines. The package failoverd-etcd reads them."""
+
+    enabled: Annotated[bool, Key(Flag(), "Whether links that etcd declares for this machine are made.")] = False
+    endpoints: Annotated[
+        tuple[str, ...],
+        Key(
+            Words("endpoints as etcdctl takes them: a URL, or a host and a port"),
+            "The members of the etcd cluster. One that does not answer is passed over.",
+        ),
+    ] = ()
+    prefix: Annotated[
+        str,
+        Key(
+            Text(r"/[!-~]{0,254}[!-.0-~]", 'a text such as "/failoverd/v1", without a slash at its end'),
+            "What all keys begin with. The links of a node are below PREFIX/nodes/NODE/links/.",
+        ),
+    ] = "/failoverd/v1"
+    node: Annotated[
+        str,
+        Key(
+            Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}", "a name of letters, digits, '.', '_' and '-'"),
+            "The name of this machine in etcd. Empty: the host's name.",
+        ),
+    ] = ""
+    ca: Annotated[
+        str,
+        Key(
+            Text(_PATH, "an absolute path"),
+            "The file of the certificates that sign etcd's. Empty: those that the system trusts.",
+        ),
+    ] = ""
+    cert: Annotated[
+        str, Key(Text(_PATH, "an absolute path"), "The file of this machine's certificate. Empty: it has none.")
+    ] = ""
+    key: Annotated[
+        str, Key(Text(_PATH, "an absolute path"), "The file of its key, which failoverd-etcd has to be able to read.")
+    ] = ""
+    user: Annotated[
+        str,
+        Key(
+            Text(r"[!-~]{1,255}", "the name of a user of etcd"), "The user of etcd. Empty: none, or the certificate's."
+        ),
+    ] = ""
+    password_file: Annotated[
+        str,
+        Key(
+            Text(_PATH, "an absolute path"),
+            "The file with that user's password in its first line, which failoverd-etcd has to be able to read.",
+        ),
+    ] = ""
+    publish_status: Annotated[
+        bool,
+        Key(
+            Flag(),
+            "Whether what has become of the links, and how the failover masters are, is written below "
+            "PREFIX/status/NODE/. It goes with the machine: after a minute without it, etcd deletes it.",
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdAllow:
+    """What etcd may declare on this machine. The rest is refused, and what was accepted before stays in force."""
+
+    kinds: Annotated[tuple[str, ...], Key(Words("kinds of link"), "The kinds of link.")] = ("veth",)
+    devices: Annotated[
+        tuple[str, ...],
+        Key(
+            Words('patterns for names, such as "fo-*"'),
+            "What devices in failoverd's own network namespace may be called.",
+        ),
+    ] = ("*",)
+    namespaces: Annotated[
+        tuple[str, ...],
+        Key(
+            Words('patterns for "own", "name:NAME", "pid:PID", "path:PATH" and "container:CONTAINER"'),
+            "The network namespaces that devices may be in.",
+        ),
+    ] = ("own", "name:*", "container:*")
+    default_routes: Annotated[
+        bool,
+        Key(
+            Flag(),
+            "Whether default routes may be declared, and routes to nearly as much (prefixes shorter than 8).",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +523,8 @@ class Config:
     netlink: Netlink = field(default_factory=Netlink)
     naming: Naming = field(default_factory=Naming)
     links: Links = field(default_factory=Links)
+    etcd: Etcd = field(default_factory=Etcd)
+    etcd_allow: EtcdAllow = field(default_factory=EtcdAllow)
     dbus: Dbus = field(default_factory=Dbus)
     log: Log = field(default_factory=Log)
 

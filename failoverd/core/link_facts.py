@@ -33,7 +33,9 @@ LINK: Table[LinkStatus] = Table(
         Row("peer", Type.TEXT, "The other end of a veth, by its name; empty for other kinds.", lambda s: s.peer),
         Row("lower", Type.TEXT, "What it stands on, as declared, such as master:ens3.", lambda s: s.lower),
         Row("ifindex", Type.NUMBER, "The ifindex of its device, 0 while there is none.", lambda s: s.ifindex),
-        Row("source", Type.TEXT, "Where it was declared: the file and the line.", lambda s: s.source),
+        Row(
+            "source", Type.TEXT, "Where it was declared: the file and the line, or the key in etcd.", lambda s: s.source
+        ),
         Row("attempts", Type.NUMBER, "How many attempts in a row have failed.", lambda s: s.attempts),
         Row(
             "next_try",
@@ -55,6 +57,12 @@ LINK: Table[LinkStatus] = Table(
             "How often this daemon has put something right about it that had been changed.",
             lambda s: s.repairs,
             metric="counter",
+        ),
+        Row(
+            "shadows",
+            Type.TEXT,
+            "The key in etcd of another declaration of this name, which this one overrides; empty for none.",
+            lambda s: s.shadows,
         ),
     ),
     prefix="link_",

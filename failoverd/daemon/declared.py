@@ -20,6 +20,8 @@ from failoverd.model.linkstatus import LinkStatus
 from failoverd.model.signals import Signal
 
 if TYPE_CHECKING:
+    from failoverd.config.links.snapshot import Merged
+    from failoverd.daemon.fleet import Fleet
     from failoverd.daemon.links import Links
 
 log = logging.getLogger("failoverd")
@@ -28,25 +30,41 @@ HOOKS = Path("/etc/failoverd/hooks.d")
 """The administrators' hooks (cli/hooks.py)."""
 
 Opener = Callable[[], Awaitable["Links"]]
+FleetOpener = Callable[[], Awaitable["Fleet"]]
 
 
 class DeclaredLinks:
-    """See the module. `load` makes the engine; `marker` is the file that says that links were made."""
+    """See the module. `load` makes the engine, `load_fleet` what reads the links that etcd declares; `marker` is the
+    file that says that links were made."""
 
-    def __init__(self, load: Opener, marker: Path) -> None:
-        self._load, self._marker = load, marker
+    def __init__(self, load: Opener, marker: Path, load_fleet: FleetOpener) -> None:
+        self._load, self._marker, self._load_fleet = load, marker, load_fleet
         self._config: Config | None = None
         self._links: Links | None = None
+        self._fleet: Fleet | None = None
+        self._merged: Merged | None = None
         self._state: State | None = None
-        self._wanted = trio.Event()
+        self._wanted, self._fleet_wanted = trio.Event(), trio.Event()
 
     def configure(self, config: Config) -> None:
         """Take in a configuration; also the first one."""
         self._config = config
-        if self._links is not None:
-            self._links.declare(config.declared, config.links.retry_max, config.links.going_wait)
-        elif config.declared or self._marker.exists():
+        if self._fleet is not None:
+            self._fleet.configure(config)
+        elif config.etcd.enabled:
+            self._fleet_wanted.set()
             self._wanted.set()
+        elif self._links is not None:
+            self._links.declare(config.declared, config.links.retry_max, config.links.going_wait)
+        if config.declared or self._marker.exists():
+            self._wanted.set()
+
+    def _take(self, merged: Merged, is_complete: bool) -> None:
+        """Take the links of all sources; `is_complete` says whether etcd's are among them."""
+        self._merged = merged
+        if self._links is not None and self._config is not None:
+            links = self._config.links
+            self._links.declare(merged.declared, links.retry_max, links.going_wait, is_complete)
 
     def stepped(self, state: State) -> None:
         """The failover engine has made a step."""
@@ -56,7 +74,8 @@ class DeclaredLinks:
 
     def rows(self) -> Sequence[LinkStatus]:
         """Return the status of each end, in the order of their names."""
-        return self._links.rows() if self._links is not None else ()
+        rows = self._links.rows() if self._links is not None else ()
+        return self._merged.overlaid(rows) if self._merged is not None else rows
 
     def resync(self, name: str = "") -> None:
         """Look at everything again, and try at once what waits; for one end, or for all. Raises KeyError."""
@@ -92,13 +111,23 @@ class DeclaredLinks:
                 self._links = links
                 assert self._config is not None
                 self.configure(self._config)
-                await links.run()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._follow_fleet)
+                    await links.run()
             except Exception:
                 log.exception(
                     "declared links are looked after anew; please report this. Failing over has no part in it"
                 )
-                self._links = None
+                self._links = self._fleet = None
                 await trio.sleep(1)
+
+    async def _follow_fleet(self) -> None:
+        """Hand on what etcd declares, from when it is wanted until cancelled."""
+        await self._fleet_wanted.wait()
+        self._fleet = await self._load_fleet()
+        assert self._config is not None
+        self._fleet.configure(self._config)
+        await self._fleet.run(self._take)
 
     def _mark(self) -> None:
         try:
@@ -107,6 +136,17 @@ class DeclaredLinks:
             log.warning(
                 "%s: %s; what is declared now is not found by a start without declarations", self._marker, error
             )
+
+
+async def load_fleet(paths: Paths) -> Fleet:
+    """Return the reader of what failoverd-etcd hands over. Its modules are loaded in a thread."""
+
+    def load() -> Fleet:
+        from failoverd.daemon.fleet import Fleet
+
+        return Fleet(paths.fleet)
+
+    return await trio.to_thread.run_sync(load)
 
 
 async def load_links(paths: Paths, tell: Callable[[Signal], None]) -> Links:

@@ -112,10 +112,11 @@ class Links:
         self._wake_at = math.inf
         self._one_thread = trio.CapacityLimiter(1)
 
-    def declare(self, declared: Declared, retry_max: float, going_wait: float) -> None:
-        """Take these declarations in place of the last ones, with the longest waits in seconds."""
+    def declare(self, declared: Declared, retry_max: float, going_wait: float, is_complete: bool = True) -> None:
+        """Take these declarations in place of the last ones, with the longest waits in seconds. `is_complete` says
+        whether all of their sources have spoken."""
         self._state.retry_max, self._state.going_wait = retry_max, going_wait
-        self._send.send_nowait(Wanted(declared))
+        self._send.send_nowait(Wanted(declared, is_complete))
 
     def resolved(self, ref: NamespaceRef, to: Place | Absent) -> None:
         """Note where a reference leads now."""

@@ -31,7 +31,7 @@ from failoverd.daemon.calls import carry_out
 from failoverd.daemon.clock import process_age
 from failoverd.daemon.configured import configured
 from failoverd.daemon.configurers import bond_obstacle
-from failoverd.daemon.declared import DeclaredLinks, load_links
+from failoverd.daemon.declared import DeclaredLinks, load_fleet, load_links
 from failoverd.daemon.disk_writer import DiskWriter
 from failoverd.daemon.engine import Engine
 from failoverd.daemon.fanout import Fanout
@@ -172,7 +172,7 @@ async def _live(
     inventory = Inventory(
         partial(load_picture, partial(KernelSocket.open, strict=True)), lambda: roles_of(engine.state)
     )
-    links = DeclaredLinks(partial(load_links, paths, on_signal), paths.links)
+    links = DeclaredLinks(partial(load_links, paths, on_signal), paths.links, partial(load_fleet, paths))
     links.configure(config)
     is_ready = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:

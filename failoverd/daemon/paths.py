@@ -63,6 +63,11 @@ class Paths(NamedTuple):
         return self.runtime.with_name(f"{self.runtime.name}-netns") / "socket"
 
     @property
+    def fleet(self) -> Path:
+        """What failoverd-etcd hands over, in a directory beside `state`, which is its own."""
+        return self.state.with_name(f"{self.state.name}-etcd") / "snapshot.json"
+
+    @property
     def links(self) -> Path:
         """The file that says that links were made."""
         return self.runtime / "links"

@@ -14,9 +14,11 @@ from failoverd.model.signals import Signal
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The declarations, whole, as a source gives them."""
+    """The declarations, whole, as their sources give them."""
 
     declared: Declared
+    is_complete: bool = True
+    """Whether every source has spoken. As long as one has not, nothing is removed for not being declared."""
 
 
 @dataclass(frozen=True, slots=True)

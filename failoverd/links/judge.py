@@ -100,7 +100,7 @@ def _is_wanted(sight: Sight, name: str, place: Place, findings: Mapping[str, Fin
         return True
     end, finding = sight.declared.get(name), findings.get(name)
     if end is None or finding is None:
-        return False
+        return not sight.is_complete
     if finding.state is LinkState.PENDING:
         return finding.reason in UNKNOWN
     return sight.place_of(end) in {place, None}

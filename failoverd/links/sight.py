@@ -35,6 +35,9 @@ class Sight:
     renames_live: bool = False
     """Whether the kernel renames a device that is up, as from Linux 6.2 on."""
 
+    is_complete: bool = True
+    """Whether every source of declarations has spoken."""
+
     def place_of(self, end: End) -> Place | Absent | None:
         """Return the namespace that an end belongs into; None while that is not known."""
         return self.places.get(end.namespace)

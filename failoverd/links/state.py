@@ -69,7 +69,9 @@ class LinksState:
     """Whether the kernel renames a device that is up, as from Linux 6.2 on."""
     declared: Declared = field(default_factory=lambda: NOTHING)
     has_spoken: bool = False
-    """Whether the source of the declarations has spoken. Until then nothing is an orphan."""
+    """Whether a source of declarations has spoken. Until then nothing is done."""
+    is_complete: bool = True
+    """Whether all of them have. Until then nothing is an orphan."""
     watched: frozenset[NamespaceRef] = frozenset()
     places: dict[NamespaceRef, Place | Absent] = field(default_factory=lambda: {OWN: HERE})
     pictures: dict[Place, Picture] = field(default_factory=dict)
@@ -91,7 +93,7 @@ class LinksState:
         """Return what a judgement is made from."""
         released = frozenset(self.released)
         seen = (self.declared, self.places, self.pictures, self.masters, released, self.renames_live)
-        return Sight(self.identity, *seen)
+        return Sight(self.identity, *seen, is_complete=self.is_complete)
 
     def memory(self, name: str) -> Memory:
         """Return what is remembered of an end."""

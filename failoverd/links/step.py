@@ -64,7 +64,8 @@ def step(state: LinksState, event: LinksEvent, now: float, clock: float) -> list
 
 def _take_in(state: LinksState, event: LinksEvent, now: float) -> list[LinksAction]:
     match event:
-        case Wanted(declared):
+        case Wanted(declared, is_complete):
+            state.is_complete = is_complete
             return _declare(state, declared)
         case Resolved(ref, to):
             _resolve(state, ref, to)

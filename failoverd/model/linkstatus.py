@@ -31,6 +31,12 @@ class LinkState(Enum):
     REMOVING = "removing"
     """Its device is on the way out: it is no longer declared, or something that it needs is gone."""
 
+    INVALID = "invalid"
+    """Its declaration in etcd cannot be used; the last good one, if there was one, stays in force."""
+
+    SUSPECT = "suspect"
+    """It is missing in etcd, and nobody has seen it deleted there: it stays in force."""
+
     RELEASED = "released"
     """The administrator has taken it out of failoverd's care; the device stays."""
 
@@ -65,7 +71,7 @@ class LinkStatus:
     """Of the device, 0 while there is none."""
 
     source: str = ""
-    """Where it was declared: file and line."""
+    """Where it was declared: file and line, or the key in etcd."""
 
     attempts: int = 0
     """Failed attempts in a row."""
@@ -78,3 +84,6 @@ class LinkStatus:
 
     repairs: int = 0
     """How often this daemon has put something about it right that had been changed."""
+
+    shadows: str = ""
+    """The key in etcd of another declaration of this name, which this one overrides."""

@@ -11,7 +11,7 @@ from configpage import example, page
 from linkkeys import EXAMPLES, TABLES, rows
 
 from failoverd.config.changes import Change, diff
-from failoverd.config.keys import Entry, entries, table
+from failoverd.config.keys import WITHIN, Entry, entries, table
 from failoverd.config.links.spec import Link
 from failoverd.config.load import from_mapping
 from failoverd.config.spec import Bond, Config, Pairing
@@ -30,10 +30,11 @@ def test_the_example_says_the_defaults() -> None:
     assert from_mapping(tomllib.loads(example()), "as it is") == Config()
     told = tomllib.loads(re.sub(r"^#(?=[\w\[])", "", example(), flags=re.MULTILINE))
     links = told.pop("link")
+    assert from_mapping(told, "uncommented") == Config()
+    told |= {section: told[outer].pop(inner) for section, (outer, inner) in WITHIN.items()}
     assert {section: set(body) for section, body in told.items()} == {
         section: set(keys) for section, keys in table(Config).items()
     }
-    assert from_mapping(told, "uncommented") == Config()
     assert links == tomllib.loads(EXAMPLES)["link"]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import linkkeys
 from roff import roff, title
 
-from failoverd.config.keys import table
+from failoverd.config.keys import header, table
 from failoverd.config.kinds import show
 from failoverd.config.load import MAIN
 from failoverd.config.spec import Config
@@ -68,7 +68,7 @@ def page() -> str:
 def _keys() -> Iterator[str]:
     for section, keys in table(Config).items():
         about = (getattr(Config(), section).__doc__ or "").strip()
-        yield f'.SH "[{section}]"'
+        yield f'.SH "[{".".join(header(section))}]"'
         yield roff(about)
         for entry in keys.values():
             yield f".TP\n.B {roff(entry.name)}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import linkkeys
 
-from failoverd.config.keys import Entry, table
+from failoverd.config.keys import Entry, header, table
 from failoverd.config.kinds import show
 from failoverd.config.load import MAIN
 from failoverd.config.spec import Config
@@ -76,7 +76,7 @@ def example() -> str:
 
 def _page_lines() -> Iterator[str]:
     for section, keys in table(Config).items():
-        yield f"## [{section}]\n"
+        yield f"## [{'.'.join(header(section))}]\n"
         yield f"{_section_doc(section)}\n"
         for entry in keys.values():
             yield f"### {entry.name}\n"
@@ -86,7 +86,7 @@ def _page_lines() -> Iterator[str]:
 
 def _example_lines() -> Iterator[str]:
     for section, keys in table(Config).items():
-        yield f"# {_section_doc(section)}\n[{section}]\n"
+        yield f"# {_section_doc(section)}\n[{'.'.join(header(section))}]\n"
         for entry in keys.values():
             about = f"{entry.doc} Give {entry.kind.describe()}."
             yield _wrap(about, "# ")

@@ -1,0 +1,158 @@
+"""The links that failoverd-etcd hands over, and what the daemon makes of them beside those of its files.
+
+The snapshot is a file, which is whole at every moment: failoverd-etcd puts a new one in place of the last one. Files of
+the configuration win over etcd, name by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
+from types import MappingProxyType
+from typing import Any
+
+from failoverd.config.links.across import MOST, contradictions
+from failoverd.config.links.fleet import MALFORMED, NOT_ALLOWED, RefusedError, ends_of
+from failoverd.config.spec import EtcdAllow
+from failoverd.dataclass import dataclass
+from failoverd.model.declared import Declared, End
+from failoverd.model.linkstatus import LinkState, LinkStatus
+
+LARGEST_SNAPSHOT = 8 << 20
+"""Bytes of the file. The values are 1 MiB at most, and JSON may need six bytes for one."""
+VERSION = 1
+"""Of the file's form."""
+CONTRADICTS = "contradicts"
+"""The reason of a link that contradicts another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is to be said of a name of etcd's beside, or in place of, how far its device is."""
+
+    state: LinkState
+    reason: str
+    detail: str
+    since: float
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One link as etcd has it."""
+
+    name: str
+    where: str
+    """Its key, for people."""
+
+    value: str | None
+    """What is in force; None if it never had a good value."""
+
+    remark: Remark | None
+    """Why that is not what etcd has now, if it is not."""
+
+    since: float
+    """Since when it is so, in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The links of the files and of etcd."""
+
+    declared: Declared
+    remarks: Mapping[str, Remark] = field(default_factory=dict)
+    shadowed: Mapping[str, str] = field(default_factory=dict)
+    """By name, the key in etcd of a declaration that a file's overrides."""
+
+    def overlaid(self, rows: Sequence[LinkStatus]) -> list[LinkStatus]:
+        """Return the status of each end, in the order of their names, with what is to be said of etcd's besides."""
+        by_name = {row.name: row for row in rows}
+        for name, where in self.shadowed.items():
+            if name in by_name:
+                by_name[name] = replace(by_name[name], shadows=where)
+        for name, remark in self.remarks.items():
+            row = by_name.get(name) or LinkStatus(name, "", "", "", remark.state, source=remark.where)
+            by_name[name] = replace(
+                row, state=remark.state, reason=remark.reason, detail=remark.detail, since=remark.since
+            )
+        return [row for _, row in sorted(by_name.items())]
+
+
+def offers_in(raw: bytes) -> tuple[Offer, ...]:
+    """Return what a snapshot offers. Raises ValueError for what is none."""
+    try:
+        tree = json.loads(raw)
+        if tree["version"] != VERSION:
+            raise ValueError(f"its version is {tree['version']!r}, and only {VERSION} is known")
+        if len(tree["links"]) > MOST:
+            raise ValueError(f"it has more than {MOST} links")
+        return tuple(_offer(name, link) for name, link in sorted(tree["links"].items()))
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"it is no snapshot: {error!r}") from None
+
+
+def _offer(name: str, link: Mapping[str, Any]) -> Offer:
+    value, since = link["value"], link["since"]
+    texts = [link[key] for key in ("where", "state", "reason", "detail")]
+    fits = isinstance(value, str | None) and isinstance(since, int | float)
+    if not fits or not all(isinstance(text, str) for text in texts):
+        raise TypeError(name)
+    where, state, reason, detail = texts
+    remark = Remark(LinkState(state), reason, detail, since, where) if state else None
+    return Offer(name, where, value, remark, since)
+
+
+def merged(files: Declared, offers: Sequence[Offer], allow: EtcdAllow) -> Merged:
+    """Return the links of the files and those of etcd that fit beside them."""
+    found: dict[str, tuple[End, ...]] = {}
+    remarks: dict[str, Remark] = {}
+    shadowed: dict[str, str] = {}
+    for offer in offers:
+        ends: tuple[End, ...] = ()
+        remark = offer.remark
+        try:
+            ends = _ends(offer, allow)
+        except RefusedError as error:
+            state = LinkState.CONFLICT if error.reason == NOT_ALLOWED else LinkState.INVALID
+            remark = Remark(state, error.reason, str(error), offer.since, offer.where)
+        if taken := {offer.name, *(end.name for end in ends)} & files.keys():
+            shadowed |= dict.fromkeys(taken, offer.where)
+            continue
+        if remark is not None:
+            remarks[offer.name] = remark
+        found[offer.name] = ends
+    by_name = {offer.name: offer for offer in offers}
+    while wrong := _contradicting(files, found):
+        for name, text in wrong.items():
+            del found[name]
+            offer = by_name[name]
+            remarks[name] = Remark(LinkState.CONFLICT, CONTRADICTS, text, offer.since, offer.where)
+    declared = {**files, **{end.name: end for ends in found.values() for end in ends}}
+    return Merged(MappingProxyType(declared), remarks, shadowed)
+
+
+def _contradicting(files: Declared, found: Mapping[str, tuple[End, ...]]) -> dict[str, str]:
+    """Return which links of etcd's contradict others, and how.
+
+    If only a file's end is told of, which was in order without etcd's, it is an arbitrary one of these.
+    """
+    owners: dict[str, str] = {}
+    for name, each in found.items():
+        for end in each:
+            if owners.setdefault(end.name, name) != name:
+                return {name: f"the other end of the link {owners[end.name]} is called {end.name}, too; rename it"}
+    ends = {**files, **{end.name: end for each in found.values() for end in each}}
+    told = [(name, text) for name, _, text in contradictions(ends)]
+    wrong = {owners[name]: text for name, text in told if name in owners}
+    return wrong or ({max(owners.values()): told[0][1]} if told and owners else {})
+
+
+def _ends(offer: Offer, allow: EtcdAllow) -> tuple[End, ...]:
+    """Raises RefusedError."""
+    if offer.value is None:
+        return ()
+    try:
+        return ends_of(offer.name, offer.value.encode(), offer.where, allow)
+    except UnicodeEncodeError:
+        raise RefusedError(MALFORMED, "it holds half of a character") from None
