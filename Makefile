@@ -77,7 +77,7 @@ docs: setup ## Write the reference pages that are made from the code
 	@$(BIN)/python tools/docs/write.py
 
 clean: ## Remove what the other commands made in this folder
-	rm -rf .venv build *.egg-info lab/build lab/*.egg-info cni/build cni/*.egg-info .coverage .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv build *.egg-info lab/build lab/*.egg-info cni/build cni/*.egg-info etcd/build etcd/*.egg-info .coverage .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 setup:

@@ -7,6 +7,7 @@ Enumerations are numbers here, and members of a `oneof` plain fields: on the wir
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -20,23 +21,20 @@ BY_VERSION, BY_CREATE_REVISION, BY_MOD_REVISION = 0, 1, 2
 
 _ROWS = {
     "ResponseHeader": "uint64 cluster_id 1, uint64 member_id 2, int64 revision 3, uint64 raft_term 4",
-    "KeyValue": "bytes key 1, int64 create_revision 2, int64 mod_revision 3, int64 version 4, bytes value 5, int64 lease 6",
+    "KeyValue": "bytes key 1, int64 create_revision 2, int64 mod_revision 3, bytes value 5, int64 lease 6",
     "Event": "int32 type 1, KeyValue kv 2, KeyValue prev_kv 3",
-    "RangeRequest": "bytes key 1, bytes range_end 2, int64 limit 3, int64 revision 4, bool serializable 7, bool keys_only 8",
+    "RangeRequest": "bytes key 1, bytes range_end 2, int64 limit 3, int64 revision 4, bool keys_only 8",
     "RangeResponse": "ResponseHeader header 1, KeyValue* kvs 2, bool more 3, int64 count 4",
     "PutRequest": "bytes key 1, bytes value 2, int64 lease 3",
     "PutResponse": "ResponseHeader header 1",
     "DeleteRangeRequest": "bytes key 1, bytes range_end 2, bool prev_kv 3",
     "DeleteRangeResponse": "ResponseHeader header 1, int64 deleted 2, KeyValue* prev_kvs 3",
-    "RequestOp": "RangeRequest request_range 1, PutRequest request_put 2, DeleteRangeRequest request_delete_range 3",
-    "ResponseOp": "RangeResponse response_range 1, PutResponse response_put 2, DeleteRangeResponse response_delete_range 3",
-    "Compare": "int32 result 1, int32 target 2, bytes key 3, int64 version 4, int64 create_revision 5, int64 mod_revision 6",
+    "RequestOp": "PutRequest request_put 2, DeleteRangeRequest request_delete_range 3",
+    "ResponseOp": "DeleteRangeResponse response_delete_range 3",
+    "Compare": "int32 result 1, int32 target 2, bytes key 3, int64 create_revision 5, int64 mod_revision 6",
     "TxnRequest": "Compare* compare 1, RequestOp* success 2, RequestOp* failure 3",
     "TxnResponse": "ResponseHeader header 1, bool succeeded 2, ResponseOp* responses 3",
-    "WatchCreateRequest": (
-        "bytes key 1, bytes range_end 2, int64 start_revision 3, bool progress_notify 4, bool prev_kv 6, int64 watch_id 7, "
-        "bool fragment 8"
-    ),
+    "WatchCreateRequest": "bytes key 1, bytes range_end 2, int64 start_revision 3, bool prev_kv 6, bool fragment 8",
     "WatchProgressRequest": "",
     "WatchRequest": "WatchCreateRequest create_request 1, WatchProgressRequest progress_request 3",
     "WatchResponse": (
@@ -81,9 +79,5 @@ def _classes() -> dict[str, Any]:
     return {name: factory(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _ROWS}
 
 
-class Messages:
-    """The classes by their names: `Messages.RangeRequest(key=b"a")`."""
-
-
-for _name, _class in _classes().items():
-    setattr(Messages, _name, _class)
+Messages: Any = SimpleNamespace(**_classes())
+"""The classes by their names: `Messages.RangeRequest(key=b"a")`."""

@@ -383,8 +383,8 @@ class Links:
         Key(
             Choice(("keep", "obey")),
             "What becomes of links that are missing in etcd if their deletion was not seen, as etcd's history was "
-            'lost: compacted too far, restored, wiped. "keep": they stay, and are suspect, until failoverctl links accept. '
-            '"obey": they are removed.',
+            'lost: compacted too far, restored, wiped. "keep": they stay, and are suspect, until '
+            '"failoverctl links accept". "obey": they are removed.',
         ),
     ] = "keep"
 

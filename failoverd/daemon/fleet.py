@@ -1,7 +1,8 @@
-"""Reads the links that failoverd-etcd hands over: a file, which it puts in place of the last one at each change.
+"""Reads the links that failoverd-etcd hands over: a file, of which it puts a new one in place at each change.
 
-The file is its own, so it is read as any other file that others write: bounded, and in a thread. It outlives a boot, so what etcd declared last is in force before etcd answers. Whatever becomes of the file, what was
-read from it last stays in force; a file that never was there is a source that has not spoken.
+The file is another program's, so it is read as any other file that others write: bounded, and in a thread. It outlives
+a boot, so what etcd declared last is in force before etcd answers. Whatever becomes of the file, what was read from it
+last stays in force; a file that never was there is a source that has not spoken.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pytest
 
 from failoverd.cli import client, commands, daemon, historyfile, hooks, libvirt, libvirtsource, netns
 from failoverd.cli.links.table import COMMANDS as LINKS
-from failoverd.config.keys import table
+from failoverd.config.keys import header, table
 from failoverd.config.spec import Config
 from failoverd.core import document
 from failoverd.core.link_facts import COUNTERS, LINK
@@ -60,7 +60,7 @@ def test_every_key_of_the_documents_is_told() -> None:
 def test_each_key_is_told() -> None:
     text = words("failoverd.toml.5")
     for section, keys in table(Config).items():
-        assert f'.SH "[{section}]"' in text
+        assert f'.SH "[{".".join(header(section))}]"' in text
         assert all(f".TP\n.B {name}\n" in text for name in keys)
 
 

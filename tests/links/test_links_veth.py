@@ -6,10 +6,10 @@ import errno
 from dataclasses import replace
 
 import pytest
-from linksworld import IDENTITY, Driver, ToyNamespaces, named
+from linksworld import IDENTITY, Driver, ToyNamespaces, ends, named
 
 from failoverd.kinds import Dummy, Veth
-from failoverd.links.events import MastersSeen, PlaceChanged, ReleaseAsked, Resolved, ResyncAsked
+from failoverd.links.events import MastersSeen, PlaceChanged, ReleaseAsked, Resolved, ResyncAsked, Wanted
 from failoverd.model.declared import OWN, DeclaredRoute, End
 from failoverd.model.links import Link
 from failoverd.model.places import HERE, Absent
@@ -414,6 +414,18 @@ def test_an_orphan_of_an_earlier_run_goes_when_the_source_has_spoken() -> None:
     driver = Driver(world)
     driver.declare()
     assert list(world.here.links) == [8]
+
+
+def test_an_orphan_stays_as_long_as_a_source_has_not_spoken() -> None:
+    world = ToyNamespaces()
+    world.add(RED)
+    world.here.put(Link(7, "left", kind="dummy", info=Dummy(), altnames=frozenset({IDENTITY.mark("left")})))
+    driver = Driver(world)
+    driver.tell(Wanted(ends(HOST, POD), is_complete=False))
+    assert driver.states() == {"web-ct": "ready", "web-host": "ready"}
+    assert 7 in world.here.links
+    driver.declare(HOST, POD)
+    assert 7 not in world.here.links
 
 
 def test_a_released_link_stays_without_its_mark() -> None:

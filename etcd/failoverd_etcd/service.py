@@ -1,0 +1,134 @@
+"""The service: its tasks, around what is pure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from failoverd.config.errors import ConfigError
+from failoverd.config.links.fleet import ends_of
+from failoverd.config.load import MAIN, load
+from failoverd.config.spec import Config
+from failoverd_etcd.declared import Values
+from failoverd_etcd.history import History
+from failoverd_etcd.keeping import document, save, take_up
+from failoverd_etcd.keeping import load as load_snapshot
+from failoverd_etcd.keys import Keys
+from failoverd_etcd.picture import Picture
+
+log = logging.getLogger("failoverd-etcd")
+
+LOOK = 2.0
+"""Seconds between two looks whether the configuration has changed."""
+PROGRESS = 600.0
+"""Seconds after which a revision is written though no link has changed."""
+
+
+class Service:
+    """See the module. `state` is the directory of the snapshot, `main` the configuration's file."""
+
+    def __init__(self, state: Path, main: Path | None) -> None:
+        self._path, self._main = state / "snapshot.json", main
+        self._written: Mapping[str, Any] = {}
+        self._written_at = 0.0
+
+    async def run(self) -> None:
+        """Serve until SIGTERM."""
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+        while not ended.is_set():
+            config, seen = await self._configured()
+            task = asyncio.create_task(self._serve(config))
+            while not ended.is_set() and not task.done() and seen == await asyncio.to_thread(stamp, self._main):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK):
+                        await ended.wait()
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _configured(self) -> tuple[Config | None, object]:
+        seen = await asyncio.to_thread(stamp, self._main)
+        try:
+            return await asyncio.to_thread(load, self._main), seen
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("the configuration cannot be used, and etcd is not followed until it can: %s", problem)
+            return None, seen
+
+    async def _serve(self, config: Config | None) -> None:
+        """Follow etcd with this configuration until cancelled."""
+        if config is None or not config.etcd.enabled:
+            log.info("[etcd] enabled is not set; nothing to do")
+            await asyncio.Event().wait()
+            return
+        from failoverd_etcd.follow import Follower
+
+        keys = Keys(config.etcd.prefix, config.etcd.node or os.uname().nodename)
+        picture = self._take_up(config, keys)
+        follower = Follower(config.etcd, keys, picture, partial(self._save, picture, keys))
+        try:
+            await follower.run()
+        finally:
+            if picture.history.revision and picture.history.pending is None:
+                await asyncio.shield(self._save(picture, keys, is_last=True))
+
+    def _take_up(self, config: Config, keys: Keys) -> Picture:
+        """Return the picture of the last time, or an empty one."""
+
+        def check(name: str, raw: bytes) -> None:
+            ends_of(name, raw, f"etcd:{keys.link(name)}", config.etcd_allow)
+
+        def empty() -> Picture:
+            return Picture(History(obeys=config.links.history_lost == "obey"), Values(check))
+
+        picture = empty()
+        try:
+            tree = load_snapshot(self._path)
+            if tree is not None and not take_up(tree, picture, keys):
+                log.warning("%s is of another node or prefix; it stays in force until etcd has been read", self._path)
+                return empty()
+        except (OSError, LookupError, TypeError, ValueError) as error:
+            log.error("%s cannot be used (%s); etcd is read as for the first time", self._path, error)
+            return empty()
+        # What was refused may be allowed by now, and the other way round.
+        picture.values.faults.clear()
+        return picture
+
+    async def _save(self, picture: Picture, keys: Keys, *, is_last: bool = False) -> None:
+        """Write the snapshot if it says something else, or if it has been long."""
+        if picture.history.pending is not None:
+            return
+        tree = document(picture, keys)
+        now = time.monotonic()
+        if tree["links"] == self._written.get("links") and not is_last and now < self._written_at + PROGRESS:
+            return
+        if tree == self._written:
+            return
+        try:
+            await asyncio.to_thread(save, self._path, tree)
+        except OSError as error:
+            log.error("%s cannot be written: %s; failoverd does not hear of changes", self._path, error.strerror)
+        else:
+            self._written, self._written_at = tree, now
+
+
+def stamp(main: Path | None) -> object:
+    """Return what changes when a file of the configuration does; blocks."""
+    top = main or MAIN
+    found = []
+    for path in (top, *sorted(top.with_name(top.name + ".d").glob("*.toml"))):
+        with contextlib.suppress(OSError):
+            there = path.stat()
+            found.append((str(path), there.st_mtime_ns, there.st_size, there.st_ino))
+    return found
