@@ -13,7 +13,7 @@ demo: setup ## Take a VF away and back under traffic, on this kernel and beside 
 demo-guest: setup-guest ## The same in a real guest, which is live-migrated, too
 	@$(BIN)/failoverd-lab demo --in vm
 
-test: setup ## Pass the tests: lint, unit, simulated, netns, contract, packaging, guest, stories. TIERS="lint unit" picks some, TIERS=quick is for after each change
+test: setup ## Pass the tests: lint, unit, histories, simulated, netns, contract, packaging, guest, stories. TIERS="lint unit" picks some, TIERS=quick is for after each change
 	@$(BIN)/python tools/tiers.py $(TIERS)
 
 test-guest-more: setup-guest ## The tests in guests that `make test` leaves out: the other Debian release, the other datapaths

@@ -1,7 +1,7 @@
 """Where a history is cut: after each of its actions, or in the quick tier after every eighth.
 
 Half of the time of the pure rooms' tests goes into histories that are told again and again, cut after another action or
-with another request refused each time. `make test` tells all of them. `make test TIERS=quick` sets FAILOVERD_QUICK, and
+with another request refused each time. The tier `histories` tells them all. `quick` and `unit` set FAILOVERD_QUICK, and
 each test then takes every eighth cut, from a first one that its own name decides: the cuts are the same from run to
 run and on every machine, and tests over one history do not all have the same ones. Random histories are fewer then by
 the same factor, and always the same.

@@ -7,7 +7,7 @@ does): then it counts as a failure, and so does each skipped test. The last line
 Guests are most of the time, so `make test` has one Debian release or one datapath where the other says the same; the
 tiers `more` and `matrix` (make test-guest-more, make test-guest-matrix) have the rest. What measures silence runs
 alone, all else two guests at a time. `quick`, for after each change, has style, types and the pure rooms, whose
-histories are cut here and there only (tests/everycut.py).
+histories are cut here and there only (tests/everycut.py). So does `unit`; `histories` tells them in full.
 
 The tiers with real processes, on a real kernel, by a real clock, share the machine with what else it does. Up to AGAIN
 of their tests that failed are run once more, alone; the second outcome counts, and the sum names each that needed it.
@@ -87,15 +87,22 @@ class Tier:
     """What it asserts depends on a real kernel's and a real clock's time, and so on how busy the machine is."""
 
 
-COVERED = ["--cov", "--cov-report=", "--cov-fail-under=0", "-n", "2", "--maxschedchunk", "8"]
-"""Measured in two workers at once, and judged when both are done. Neither takes many tests ahead, so that the one that
-has the longest (tests/conftest.py) leaves the others to the other.
+COVERED = ["--cov", "--cov-report=", "--cov-fail-under=0", "-n", "3", "--maxschedchunk", "8"]
+"""Measured in three workers at once, as many tests wait for a real clock, and judged when all are done. None takes many
+tests ahead, so that the one that has the longest (tests/conftest.py) leaves the others to the others.
 """
 NETNS = "tests/scenarios/test_netns.py"
 ALONE = [NETNS, "tests/lab/test_netnsstage.py", "tests/daemon/test_daemon_names.py"]
 """What counts every probe of a thousand a second, and so has the machine to itself."""
 ELSEWHERE = [*(f"tests/{name}" for name in ("lint", "scenarios", "contract", "packaging")), *ALONE]
 UNIT = [f"--ignore={path}" for path in ELSEWHERE]
+IN_FULL = "from everycut import"
+HISTORIES = [
+    str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests").glob("*/test_*.py")) if IN_FULL in path.read_text()
+] or ["tests/core"]
+"""Told in full without coverage, which makes them four times as slow: the unit tier counts the branches, and has them
+cut here and there.
+"""
 ANYWHERE = ["--ignore=tests/lint", "-v"]
 TWO_GUESTS = ["-n", "2", "--dist", "load", "--maxschedchunk", "1"]
 """On two cores, for what counts and compares. What measures silence has the machine to itself."""
@@ -105,7 +112,8 @@ PURE = [f"tests/{room}" for room in ROOMS]
 """The pure rooms, beside the style and the types: what is worth passing after each change."""
 TIERS = [
     Tier("lint", ["tests/lint"]),
-    Tier("unit", ["tests"], [*UNIT, "-m", NO_GUEST, "-q"], covered=True, minutes=40, real=True),
+    Tier("unit", ["tests"], [*UNIT, "-m", NO_GUEST, "-q"], covered=True, minutes=30, quick=True, real=True),
+    Tier("histories", HISTORIES, ["-n", "2", "--maxschedchunk", "8", "-q"], minutes=30),
     Tier("simulated", ["tests/scenarios"], ["-m", NO_GUEST, "-q", f"--ignore={NETNS}"]),
     Tier("netns", ALONE, needs=namespace_needs, real=True),
     Tier("contract", ["tests/contract"], real=True),

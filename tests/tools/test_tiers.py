@@ -155,7 +155,7 @@ def test_coverage_that_falls_short_fails_the_unit_tier(project: Path) -> None:
     assert "coverage falls short" in output
 
 
-def test_only_the_quick_tier_tells_its_tests_to_be_quick(project: Path) -> None:
+def test_two_tiers_tell_their_tests_to_be_quick(project: Path) -> None:
     for folder in (
         "lint",
         "model",
@@ -172,8 +172,23 @@ def test_only_the_quick_tier_tells_its_tests_to_be_quick(project: Path) -> None:
         write(project, folder, "import os\n\ndef test_quick(): assert os.environ['FAILOVERD_QUICK'] == '1'\n")
     status, _, last = tiers(project, "quick")
     assert (status, last) == (0, "11 passed, 0 failed, 0 skipped")
+    status, _, last = tiers(project, "unit")
+    assert (status, last) == (0, "10 passed, 0 failed, 0 skipped")
     status, _, last = tiers(project, "lint", FAILOVERD_QUICK="1")
     assert (status, last) == (1, "0 passed, 1 failed, 0 skipped")
+
+
+def test_what_is_cut_in_the_unit_tier_is_told_in_full_elsewhere(project: Path) -> None:
+    write(
+        project,
+        "core",
+        "import os\nfrom everycut import cuts\n\ndef test_full(): assert not os.environ['FAILOVERD_QUICK']\n",
+    )
+    write(project, "core", FAILS)
+    (project / "tests" / "everycut.py").write_text("cuts = range\n")
+    (project / "tests" / "conftest.py").touch()
+    status, _, last = tiers(project, "histories")
+    assert (status, last) == (0, "1 passed, 0 failed, 0 skipped")
 
 
 def test_the_quick_tier_has_every_room_that_must_be_covered() -> None:
@@ -214,4 +229,4 @@ def test_an_interrupted_run_still_ends_with_its_sum(project: Path) -> None:
 def test_an_unknown_tier_is_refused(project: Path) -> None:
     status, output, _ = tiers(project, "linty")
     assert status == 2
-    assert "no such tier: linty; the tiers are lint unit simulated netns contract packaging guest" in output
+    assert "no such tier: linty; the tiers are lint unit histories simulated netns contract packaging guest" in output
