@@ -158,8 +158,9 @@ class Driver:
             self.on_step(range(first, self.done))
         raise AssertionError(f"it goes in circles: {self.sent[-6:]}")
 
-    def settle(self, until: float = 6000.0) -> None:
-        """Go on until nothing is waited for any more, or until this time. What rules a bond out is asked hourly."""
+    def settle(self, until: float = 9000.0) -> None:
+        """Go on until nothing is waited for any more, or until this time. What rules a bond out is asked hourly, so a
+        join that was refused twice is complete after two hours."""
         self.tell()
         for _ in range(STEPS):
             if self.wake is None or self.wake > until:
