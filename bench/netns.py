@@ -44,10 +44,13 @@ BOUND = 0.030
 PAIRS, INTO = 2000, 0.3
 """Of a storm; seconds into it at which the VF is deleted."""
 NSENTER = shutil.which("nsenter") or "/usr/bin/nsenter"
+GROUP = 77
 STORM = f"""
-for i in $(seq {PAIRS}); do echo "link add storm${{i}}a type veth peer name storm${{i}}b"; done | ip -batch -
-for i in $(seq {PAIRS}); do echo "link delete storm${{i}}a"; done | ip -batch -
+for i in $(seq {PAIRS}); do
+    echo "link add storm${{i}}a group {GROUP} type veth peer name storm${{i}}b"
+done | ip -batch -
 """
+CLEARED = f"ip link delete group {GROUP}"
 PATIENCE = 20.0
 
 Act = Callable[[Stage], Awaitable[None]]
@@ -69,9 +72,14 @@ async def delete(stage: Stage) -> None:
     await stage.unplug("vf")
 
 
+def inside(stage: Stage, commands: str) -> subprocess.Popen[bytes]:
+    """Begin these commands in the guest's namespace."""
+    return subprocess.Popen([NSENTER, f"--net=/proc/{stage.daemon.pid}/ns/net", "sh", "-ec", commands])
+
+
 async def delete_in_a_storm(stage: Stage) -> None:
-    """In the midst of links that are made one behind the other; they are deleted before the VF comes back."""
-    storm = subprocess.Popen([NSENTER, f"--net=/proc/{stage.daemon.pid}/ns/net", "sh", "-ec", STORM])
+    """In the midst of links that are made one behind the other."""
+    storm = inside(stage, STORM)
     await trio.sleep(INTO)
     await stage.unplug("vf")
     await trio.to_thread.run_sync(storm.wait)
@@ -79,8 +87,13 @@ async def delete_in_a_storm(stage: Stage) -> None:
 
 async def storm_alone(stage: Stage) -> None:
     """The same with nothing deleted: what the measuring itself suffers."""
-    storm = subprocess.Popen([NSENTER, f"--net=/proc/{stage.daemon.pid}/ns/net", "sh", "-ec", STORM])
-    await trio.to_thread.run_sync(storm.wait)
+    await trio.to_thread.run_sync(inside(stage, STORM).wait)
+
+
+async def clear(stage: Stage) -> None:
+    """Delete the storm's links, all at once: one by one it would take half a minute. It belongs to no event."""
+    await trio.to_thread.run_sync(inside(stage, CLEARED).wait)
+    await trio.sleep(SETTLE)
 
 
 async def replug(stage: Stage) -> None:
@@ -175,10 +188,12 @@ async def measure(
             say(f"run {number + 1} of {runs}")
             await window("idle", idle, "accelerated")
             await window(NOISE, storm_alone, "accelerated")
+            await clear(stage)
             for name, (away, back) in events.items():
                 await window(name, away, "on-standby")
                 await window(f"{name}: back", back, "accelerated")
             await window(STORMY, delete_in_a_storm, "on-standby")
+            await clear(stage)
             await window(f"{STORMY}: back", replug, "accelerated")
             if not storm_only:
                 await window(RESTART, restart, "on-standby")
