@@ -95,10 +95,14 @@ NETNS = "tests/scenarios/test_netns.py"
 ALONE = [NETNS, "tests/lab/test_netnsstage.py", "tests/daemon/test_daemon_names.py"]
 """What counts every probe of a thousand a second, and so has the machine to itself."""
 ELSEWHERE = [*(f"tests/{name}" for name in ("lint", "scenarios", "contract", "packaging")), *ALONE]
-UNIT = [f"--ignore={path}" for path in ELSEWHERE]
+LONG = ["tests/daemon/test_daemon_damping.py"]
+"""A simulated hour of a whole daemon: minutes with coverage, and no room needs it for that."""
+UNIT = [f"--ignore={path}" for path in [*ELSEWHERE, *LONG]]
 IN_FULL = "from everycut import"
 HISTORIES = [
-    str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests").glob("*/test_*.py")) if IN_FULL in path.read_text()
+    str(path.relative_to(ROOT))
+    for path in sorted((ROOT / "tests").glob("*/test_*.py"))
+    if IN_FULL in path.read_text() or str(path.relative_to(ROOT)) in LONG
 ] or ["tests/core"]
 """Told in full without coverage, which makes them four times as slow: the unit tier counts the branches, and has them
 cut here and there.

@@ -113,6 +113,14 @@ def test_a_master_without_mark_slaves_and_nic_is_new_by_its_name_alone() -> None
         assert isinstance(release(situation(master=used)), Wait)
 
 
+def test_a_name_that_another_has_got_since_the_journal_was_written() -> None:
+    """The paravirtual NIC has lost it meanwhile, to a device that is none of the pair's."""
+    strangers = Link(12, "ens3", "02:00:00:00:00:01")
+    renamed = replace(NIC, name="eth0")
+    answer = join(situation(nic=renamed, master=PASSING, journal=BEGUN, others={12: strangers}, inet={2: Inet()}))
+    assert answer == GiveUp("ens3 could not be moved to a master: it is a name of ens3 now")
+
+
 def test_a_passing_name_that_is_taken() -> None:
     strangers = Link(12, passing_name(MAC), "02:00:00:00:00:01", kind="bond", info=Bond(mode=1))
     answer = join(situation(nic=NIC, others={12: strangers}))
