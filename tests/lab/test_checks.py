@@ -221,6 +221,16 @@ def test_switches_counts_changes_of_the_active_slave() -> None:
     assert not listen({"switches": 9}, 20, 30)[0]
 
 
+def test_a_time_without_an_active_nic_is_a_switch_only_if_something_was_lost_in_it() -> None:
+    """A guest that does not run for a moment sends nothing, takes in nothing, and loses nothing."""
+    for since, seen in ((5.1, "2 (vf -> none -> vf)"), (7.0, "0 (vf)")):
+        spans = [Span("active", 0.0, since, "vf"), Span("active", since, since + 0.2, "none")]
+        spans.append(Span("active", since + 0.2, 10.0, "vf"))
+        assert listen({"switches": 2}, 0, 10, Recording(10.0, probes(5.0, 5.5), spans)) == (True, seen)
+    nothing = Recording(10.0, [], [Span("active", 0.0, 5.0, "none"), Span("active", 5.0, 10.0, "vf")])
+    assert listen({"switches": 1}, 0, 10, nothing) == (True, "1 (none -> vf)")
+
+
 def test_an_announcement_counts_for_the_nic_it_left_by() -> None:
     assert listen({"announced": "pv"}, 5, 6) == (True, "gratuitous ARP by pv at 5.150 s")
     assert not listen({"announced": "vf"}, 5, 6)[0]
