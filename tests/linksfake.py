@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from failoverd.core.link_facts import COUNTERS, LINK
@@ -57,6 +57,7 @@ class FakeLinks:
     def __init__(self, *rows: LinkStatus) -> None:
         self.told = list(rows)
         self.asked: list[tuple[str, str]] = []
+        self.pods: dict[str, list[str]] = {}
 
     def rows(self) -> Sequence[LinkStatus]:
         return sorted(self.told, key=lambda row: row.name)
@@ -68,6 +69,19 @@ class FakeLinks:
         if name == "gone":
             raise KeyError(name)
         self.asked.append(("release", name))
+
+    async def attach(self, name: str, document: str) -> None:
+        self.asked.append(("attach", document))
+        self.told.append(replace(HOST, name=name))
+
+    async def detach(self, *names: str) -> None:
+        self.asked += [("detach", name) for name in names]
+
+    async def read_attachments(self) -> None:
+        return
+
+    def pods_on(self, masters: Collection[str]) -> list[str]:
+        return [pod for master, pods in self.pods.items() if master in masters for pod in pods]
 
     async def statistics(self) -> Mapping[str, Mapping[str, int]]:
         return {row.name: counters(row.ifindex) for row in self.told if row.ifindex}

@@ -1,10 +1,13 @@
-"""failoverd-cni: a CNI plugin that makes VLANs in a pod, on the interface that the plugin before it made.
+"""failoverd-cni: a CNI plugin that makes VLANs in a pod, on the interface that the plugin before it made, and has
+failoverd make links of pods on a failover master.
 
     main            one command: variables and network configuration in, a result or an error object out
     add | delete | check | delegated
-                    the commands; `delegated` is what only IPAM plugins answer (GC, STATUS)
+                    the commands; `delegated` is what IPAM plugins and failoverd answer (GC, STATUS)
+    attach          a link on a failover master, which failoverd makes
     result          the previous result, extended
-    pod | ipam      the pod's network namespace; the IPAM executables
+    pod | ipam | control
+                    the pod's network namespace; the IPAM executables; failoverd's control socket
     netconf | variables
                     what the runtime passes, validated
     netlink | inet | fastjson | versions | errors

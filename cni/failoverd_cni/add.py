@@ -1,4 +1,4 @@
-"""ADD: make the VLANs, have addresses for them, and take all of it back if anything fails."""
+"""ADD: make the VLANs and attachments, have addresses for them, and take all of it back if anything fails."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class _Add:
         self._undo: list[Callable[[], object]] = []
         self.waits: list[Callable[[], None]] = []
         """What has to be waited for when all VLANs are made: each detection takes a second, and they run together."""
-        self._parents = [self._parent(vlan) for vlan in netconf.vlans]
+        self._parents = [self._parent(vlan) for vlan in netconf.vlans if not vlan.failover]
 
     def make(self, vlan: Vlan, name: str) -> None:
         """Make one VLAN, with addresses and routes, up."""
-        link = self._device(vlan, name, self._parent(vlan))
+        link = self._attached(vlan, name) if vlan.failover else self._device(vlan, name, self._parent(vlan))
         found = self._allocated(vlan)
         self._prepare(vlan, name, found)
         for address in found.addresses if found else ():
@@ -115,6 +115,16 @@ class _Add:
         if link is None:
             raise CniError(KERNEL, f"{name} is gone as soon as it is made", "another program deleted or renamed it")
         index = link.index
+        return link
+
+    def _attached(self, vlan: Vlan, name: str) -> Link:
+        from failoverd_cni.attach import Attachment
+
+        if _tried(f"{name}: look up", self._pod.link, name) is not None:
+            raise CniError(KERNEL, f"{name}: the pod has an interface of that name")
+        attachment = Attachment(vlan, self._variables, self._netconf)
+        self._undo.append(lambda: attachment.remove(self._pod))
+        link: Link = _tried(f"{name}: attach", attachment.make, self._pod)
         return link
 
     def _refused(self, vlan: Vlan, name: str, error: RefusedError) -> CniError:

@@ -1,4 +1,4 @@
-"""DEL: give the addresses back and delete the VLANs, as far as they are there.
+"""DEL: give the addresses back and delete the VLANs and attachments, as far as they are there.
 
 It succeeds where there is nothing to do: the pod, its path, the interface below, the device or the previous result may
 be gone. A runtime stops at the first plugin whose DEL fails, and tries the whole list again without end.
@@ -60,8 +60,16 @@ def _give_back(vlan: Vlan, variables: Variables, netconf: Netconf, _pod: Pod | N
         Ipam(vlan, variables, netconf).call("DEL")
 
 
-def _remove(vlan: Vlan, variables: Variables, _netconf: Netconf, pod: Pod | None) -> None:
-    """Delete the device, if it is what ADD made: a VLAN with that id on that interface."""
+def _remove(vlan: Vlan, variables: Variables, netconf: Netconf, pod: Pod | None) -> None:
+    """Delete the device, if it is what ADD made: a VLAN with that id on that interface, or an attachment."""
+    if vlan.failover:
+        from failoverd_cni.attach import Attachment
+
+        try:
+            Attachment(vlan, variables, netconf).remove(pod)
+        except RefusedError as error:
+            raise CniError(KERNEL, f"{vlan.name(variables.ifname)}: delete: {error}") from None
+        return
     if pod is None:
         return
     name, below = vlan.name(variables.ifname), vlan.stands_on(variables.ifname)

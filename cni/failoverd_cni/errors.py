@@ -11,6 +11,9 @@ INVALID_VARIABLES = 4
 INVALID_JSON = 6
 INVALID_NETCONF = 7
 INVALID_NAMESPACE = 8
+TRY_AGAIN = 11
+NO_DAEMON = 50
+LIMITED = 51
 CHECK_FAILED = 101
 KERNEL = 999
 """The specification reserves codes below 100. 101 and 999 are this plugin's; other CNI plugins use 999 as well."""

@@ -1,4 +1,4 @@
-"""The network configuration: what a list of plugins says about VLANs, validated.
+"""The network configuration: what a list of plugins says about VLANs and attachments, validated.
 
 Keys that are not known pass: the specification permits it, and Multus adds some.
 """
@@ -18,19 +18,49 @@ if TYPE_CHECKING:
 PROTOCOLS = {"802.1Q": 0x8100, "802.1ad": 0x88A8}
 """EtherTypes of a tag (linux/if_ether.h, ETH_P_8021Q and ETH_P_8021AD)."""
 LARGEST_ID = 4094
-NOT_YET = "this version makes VLANs on interfaces in the pod only (linkInContainer: true)"
+CONTROL = "/run/failoverd/control"
+MODES = {
+    "vlan": (),
+    "macvlan": ("bridge", "private", "vepa", "passthru"),
+    "ipvlan": ("l2", "l3", "l3s"),
+}
+"""What can be attached to a failover master, and the modes of each."""
 
 
 class Vlan:
-    """One VLAN that the configuration asks for."""
+    """One interface that the configuration asks for: a VLAN in the pod, or one of MODES on a failover master."""
 
-    __slots__ = ("accept_ra", "dns", "id", "ipam", "mac", "mtu", "parent", "place", "protocol", "template", "waits")
+    __slots__ = (
+        "accept_ra",
+        "attach",
+        "dns",
+        "failover",
+        "id",
+        "ipam",
+        "is_tagged",
+        "mac",
+        "mode",
+        "mtu",
+        "parent",
+        "place",
+        "protocol",
+        "template",
+        "waits",
+    )
 
     def __init__(self, keys: dict[str, Any], place: str, *, alone: bool) -> None:
         """Read its keys. `place` begins the path of each, `alone` is false in a list `vlans`. Raises CniError."""
         self.place = place
         """`vlans[2].`, or empty."""
-        self.id = self._id(keys)
+        self.failover: str = _typed(keys, "failover", str, place) or ""
+        """The failover master on the host that it stands on; empty where it stands on an interface in the pod."""
+        self.attach = self._attach(keys)
+        """One of MODES."""
+        self.mode = self._mode(keys)
+        """One of its modes; empty for the kernel's first."""
+        self.is_tagged = self.attach == "vlan" or not alone or keys.get("vlanId") is not None
+        """It has a VLAN's id. A macvlan or ipvlan then stands on that VLAN of the master, which pods share."""
+        self.id = self._id(keys) if self.is_tagged else 0
         """0 to 4094."""
         self.protocol = self._protocol(keys)
         """The EtherType of its tag."""
@@ -38,7 +68,7 @@ class Vlan:
         """The interface it stands on; empty for CNI_IFNAME."""
         if self.parent and (bad := odd_name(self.parent)):
             raise wrong(f"{place}master", self.parent, f"it {bad}")
-        usual = "{ifname}" if self.parent and alone else "{ifname}.{vid}"
+        usual = "{ifname}" if (self.parent or self.failover) and alone else "{ifname}.{vid}"
         self.template = _typed(keys, "ifName", str, place) or usual
         """Its name, with placeholders."""
         self.mtu = _typed(keys, "mtu", int, place) or 0
@@ -72,9 +102,41 @@ class Vlan:
         found = _typed(keys, "vlanId", int, self.place)
         if found is None:
             raise CniError(INVALID_NETCONF, f"{self.place}vlanId is missing; it is a number of 0 to {LARGEST_ID}")
-        if not 0 <= found <= LARGEST_ID:
-            raise wrong(f"{self.place}vlanId", found, f"it is 0 to {LARGEST_ID}")
+        least = 1 if self.failover else 0
+        if not least <= found <= LARGEST_ID:
+            raise wrong(f"{self.place}vlanId", found, f"it is {least} to {LARGEST_ID}")
         return int(found)
+
+    def _attach(self, keys: dict[str, Any]) -> str:
+        """Return what is made, when it is known where."""
+        found = _typed(keys, "attach", str, self.place) or "vlan"
+        inside = _typed(keys, "linkInContainer", bool, self.place)
+        if found == "pair":
+            raise CniError(UNSUPPORTED_FIELD, f'{self.place}attach "pair" is not supported yet', "attach a vlan")
+        if found not in MODES:
+            raise wrong(f"{self.place}attach", found, f"it is one of {', '.join(MODES)}")
+        if not self.failover:
+            if keys.get("failover") is not None:
+                raise wrong(f"{self.place}failover", "", "it is a master's name or MAC, or auto")
+            if found != "vlan":
+                raise wrong(f"{self.place}attach", found, "it is for failover; in the pod there are VLANs only")
+            if not inside:
+                text = f"{self.place}linkInContainer {_shown(bool(inside))} without failover is not supported"
+                advice = "set linkInContainer: true, or failover; the vlan plugin makes VLANs of other host interfaces"
+                raise CniError(UNSUPPORTED_FIELD, text, advice)
+        elif inside:
+            raise wrong(f"{self.place}linkInContainer", inside, "with failover, the master is on the host")
+        elif keys.get("master") is not None:
+            raise wrong(f"{self.place}master", keys["master"], "with failover, that is the master; remove one of them")
+        return str(found)
+
+    def _mode(self, keys: dict[str, Any]) -> str:
+        found = _typed(keys, "mode", str, self.place) or ""
+        if self.failover and found and found not in MODES[self.attach]:
+            words = ", ".join(MODES[self.attach])
+            what = f"it is one of {words}" if words else "a VLAN has none"
+            raise wrong(f"{self.place}mode", found, what)
+        return str(found) if self.failover else ""
 
     def _protocol(self, keys: dict[str, Any]) -> int:
         name = _typed(keys, "protocol", str, self.place) or "802.1Q"
@@ -89,6 +151,8 @@ class Vlan:
             place, text = "runtimeConfig.mac", _typed(asked, "mac", str, "runtimeConfig.")
         if not text:
             return b""
+        if self.attach == "ipvlan":
+            raise wrong(place, text, "an ipvlan has its master's")
         try:
             return mac_bytes(text)
         except ValueError as error:
@@ -104,7 +168,7 @@ class Vlan:
 class Netconf:
     """One network configuration, as a runtime passes it on stdin."""
 
-    __slots__ = ("keys", "name", "version", "vlans")
+    __slots__ = ("control", "keys", "name", "version", "vlans")
 
     def __init__(self, text: str, command: str) -> None:
         """Read it for a command. Raises CniError.
@@ -121,6 +185,8 @@ class Netconf:
         lenient = command == "DEL"
         if not lenient and (not isinstance(self.name, str) or odd_container(self.name)):
             raise wrong("name", self.name, "it begins with a letter or a digit, and has those, '_', '.' and '-'")
+        self.control: str = _typed(self.keys, "control", str, "") or CONTROL
+        """The path of failoverd's control socket."""
         self.vlans = _lenient(self.keys) if lenient else _strict(self.keys)
         """The VLANs it asks for, in its order."""
 
@@ -158,7 +224,7 @@ class Netconf:
                 )
             if name in found:
                 raise wrong(f"{vlan.place}ifName", name, "another VLAN of this configuration has the name")
-            if name == vlan.stands_on(ifname):
+            if not vlan.failover and name == vlan.stands_on(ifname):
                 raise wrong(
                     f"{vlan.place}master", name, "the VLAN would have the same name; leave master out, or set ifName"
                 )
@@ -183,7 +249,6 @@ def wrong(place: str, value: object, what: str) -> CniError:
 
 
 def _strict(keys: dict[str, Any]) -> list[Vlan]:
-    _refuse_what_is_not_there_yet(keys)
     entries = _typed(keys, "vlans", list, "")
     if entries is None:
         return [Vlan(keys, "", alone=True)]
@@ -197,7 +262,6 @@ def _strict(keys: dict[str, Any]) -> list[Vlan]:
 def _lenient(keys: dict[str, Any]) -> list[Vlan]:
     found = []
     try:
-        _refuse_what_is_not_there_yet(keys)
         entries = _typed(keys, "vlans", list, "")
         if entries is None:
             return [Vlan(keys, "", alone=True)]
@@ -216,15 +280,6 @@ def _entry(keys: dict[str, Any], entry: object, number: int) -> Vlan:
     if not isinstance(entry, dict):
         raise wrong(f"vlans[{number}]", entry, "it is an object")
     return Vlan(keys | entry, f"vlans[{number}].", alone=False)
-
-
-def _refuse_what_is_not_there_yet(keys: dict[str, Any]) -> None:
-    for key, usual in (("failover", None), ("attach", "vlan")):
-        if keys.get(key, usual) != usual:
-            raise CniError(UNSUPPORTED_FIELD, f"{key} {_shown(keys[key])} is not supported yet", NOT_YET)
-    if not _typed(keys, "linkInContainer", bool, ""):
-        text = f"linkInContainer {_shown(keys.get('linkInContainer', False))} is not supported yet"
-        raise CniError(UNSUPPORTED_FIELD, text, f"{NOT_YET}; the vlan plugin makes those of the host's interfaces")
 
 
 WORDS = {str: "a string", int: "a whole number", bool: "true or false", dict: "an object", list: "a list"}

@@ -81,6 +81,8 @@ CALLS: Mapping[str, Call] = {
     "links-resync": Call("look at declared links again", ("name?",), changes=True, run=_elsewhere),
     "links-release": Call("let go of a declared link", ("name",), changes=True, run=_elsewhere),
     "links-stats": Call("the counters of declared links", ("name?",), changes=False, run=_elsewhere),
+    "attach": Call("make a link for a pod", ("name", "document"), changes=True, run=_elsewhere),
+    "detach": Call("remove a pod's link", ("name",), changes=True, run=_elsewhere),
 }
 
 

@@ -64,6 +64,13 @@ LINK: Table[LinkStatus] = Table(
             "The key in etcd of another declaration of this name, which this one overrides; empty for none.",
             lambda s: s.shadows,
         ),
+        Row(
+            "owner",
+            Type.TEXT,
+            "The pod that it was attached for (failoverd-cni); empty for what files and etcd declare.",
+            lambda s: s.owner,
+        ),
+        Row("network", Type.TEXT, "The network that it was attached for, likewise.", lambda s: s.network),
     ),
     prefix="link_",
 )

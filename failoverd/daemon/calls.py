@@ -21,8 +21,12 @@ log = logging.getLogger("failoverd")
 BROKEN = "failoverd failed over this call; its log says more"
 
 
-async def carry_out(engine: Engine, call: str, *arguments: str) -> dict[str, Any]:
+async def carry_out(
+    engine: Engine, call: str, *arguments: str, objection: Callable[[State], None] = lambda _: None
+) -> dict[str, Any]:
     """Carry out a call and return its document once the result has come true.
+
+    `objection` raises CallError for what the engine does not know of, at the moment that the call begins.
 
     Raises CallError, also when it takes longer than PATIENCE. A call that has not begun by then never begins, as its
     caller has been told that it failed. One that has begun may still come true, and the error says so.
@@ -40,6 +44,7 @@ async def carry_out(engine: Engine, call: str, *arguments: str) -> dict[str, Any
             return ()
         is_begun = True
         try:
+            objection(state)
             answer = CALLS[call].run(state, arguments, now)
         except CallError as error:
             answer = error

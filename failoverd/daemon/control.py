@@ -153,7 +153,7 @@ class ControlServer(trio.abc.Listener[trio.SocketStream]):
         """Return the line to send, in pieces; no pieces if the client has gone."""
         try:
             if not self._has_room(uid):
-                raise CallError("too many clients at once; try again")
+                raise CallError("too many clients at once; try again", "Busy")
             with trio.fail_after(PATIENCE):
                 call, arguments = _parse(await _line(stream))
             changes = call in CALLS and CALLS[call].changes

@@ -1,13 +1,14 @@
 """The entry to declared links. A machine that has none loads, opens and starts nothing for them.
 
-It loads the links engine when the configuration declares a link, or when an earlier run has made some: a file in the
-runtime directory says so, since what an earlier configuration declared may have to be taken away.
+It loads the links engine when the configuration declares a link, when failoverd-cni attaches one, or when an earlier
+run has made some: a file in the runtime directory says so, since what an earlier configuration declared may have to be
+taken away.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,11 @@ from failoverd.config.spec import Config
 from failoverd.core.state import State
 from failoverd.daemon.paths import Paths
 from failoverd.model.linkstatus import LinkStatus
-from failoverd.model.signals import Signal
+from failoverd.model.signals import LinkPending, Signal
 
 if TYPE_CHECKING:
     from failoverd.config.links.snapshot import Merged
+    from failoverd.daemon.attachments import AttachmentStore
     from failoverd.daemon.fleet import Fleet
     from failoverd.daemon.links import Links
 
@@ -32,16 +34,27 @@ HOOKS = Path("/etc/failoverd/hooks.d")
 Opener = Callable[[], Awaitable["Links"]]
 FleetOpener = Callable[[], Awaitable["Fleet"]]
 
+ENDED = frozenset({"namespace-absent", "process-gone"})
+"""Reasons that say that a pod's network namespace, which was there when it was attached, is no more."""
+
 
 class DeclaredLinks:
     """See the module. `load` makes the engine, `load_fleet` what reads the links that etcd declares; `marker` is the
-    file that says that links were made."""
+    file that says that links were made, `attachments` and `notes` are the directories of attachments and of what is to
+    be detached (daemon/attachments.py)."""
 
-    def __init__(self, load: Opener, marker: Path, load_fleet: FleetOpener) -> None:
+    def __init__(self, load: Opener, marker: Path, load_fleet: FleetOpener, attachments: Path, notes: Path) -> None:
         self._load, self._marker, self._load_fleet = load, marker, load_fleet
+        self._folder, self._notes = attachments, notes
+        self._store: AttachmentStore | None = None
+        self._one_at_a_time = trio.Lock()
+        self._ended: set[str] = set()
+        self._doubt = trio.Event()
         self._config: Config | None = None
         self._links: Links | None = None
         self._fleet: Fleet | None = None
+        self._base: Merged | None = None
+        self._is_complete = True
         self._merged: Merged | None = None
         self._state: State | None = None
         self._wanted, self._fleet_wanted = trio.Event(), trio.Event()
@@ -54,17 +67,76 @@ class DeclaredLinks:
         elif config.etcd.enabled:
             self._fleet_wanted.set()
             self._wanted.set()
-        elif self._links is not None:
-            self._links.declare(config.declared, config.links.retry_max, config.links.going_wait)
-        if config.declared or self._marker.exists():
+        else:
+            self._declare()
+        if config.declared or self._marker.exists() or self._folder.exists() or self._notes.exists():
             self._wanted.set()
 
     def _take(self, merged: Merged, is_complete: bool) -> None:
         """Take the links of all sources; `is_complete` says whether etcd's are among them."""
-        self._merged = merged
-        if self._links is not None and self._config is not None:
-            links = self._config.links
-            self._links.declare(merged.declared, links.retry_max, links.going_wait, is_complete)
+        self._base, self._is_complete = merged, is_complete
+        self._declare()
+
+    def _declare(self) -> None:
+        """Hand the links of all sources to the engine."""
+        if self._links is None or self._config is None or (self._fleet_wanted.is_set() and self._base is None):
+            return
+        declared, links = self._config.declared, self._config.links
+        is_complete, self._merged = self._is_complete, self._base
+        if self._store is not None:
+            from failoverd.config.links.attachments import laid_under
+
+            self._merged = laid_under(self._of_others(), self._store.kept())
+            is_complete = is_complete and self._store.is_whole
+        if self._merged is not None:
+            declared = self._merged.declared
+        self._links.declare(declared, links.retry_max, links.going_wait, is_complete)
+
+    def _of_others(self) -> Merged:
+        """Return the links of files and etcd."""
+        from failoverd.config.links.snapshot import Merged
+
+        assert self._config is not None
+        return self._base or Merged(self._config.declared)
+
+    async def attach(self, name: str, document: str) -> None:
+        """Have a link made for a pod; it is kept when this returns. Raises CallError."""
+        raw = document.encode(errors="surrogatepass")
+        async with self._one_at_a_time:
+            store = await self._opened()
+            await trio.to_thread.run_sync(store.obey)
+            await trio.to_thread.run_sync(store.attach, name, raw, self._of_others())
+        self._wanted.set()
+        self._declare()
+
+    async def detach(self, *names: str) -> None:
+        """Have the links of pods removed; those that are not there are none. Raises CallError."""
+        if self._store is None and not self._folder.exists():
+            return
+        async with self._one_at_a_time:
+            store = await self._opened()
+            await trio.to_thread.run_sync(store.detach, names)
+        self._declare()
+
+    def pods_on(self, masters: Collection[str]) -> list[str]:
+        """Return the pods that have something on this master, which may go by several words."""
+        if self._store is None:
+            return []
+        from failoverd.config.links.attachments import pods_on
+
+        return pods_on(self._store.kept(), masters)
+
+    async def _opened(self) -> AttachmentStore:
+        """Return the attachments, which are read when they are first asked for."""
+        if self._store is None:
+            self._store = await trio.to_thread.run_sync(load_attachments, self._folder, self._notes)
+        return self._store
+
+    def signalled(self, signal: Signal) -> None:
+        """Note that a pod has ended, for which nobody may say that its link is to be detached."""
+        if self._store is not None and isinstance(signal, LinkPending) and signal.reason in ENDED:
+            self._ended.add(signal.name)
+            self._doubt.set()
 
     def stepped(self, state: State) -> None:
         """The failover engine has made a step."""
@@ -75,7 +147,12 @@ class DeclaredLinks:
     def rows(self) -> Sequence[LinkStatus]:
         """Return the status of each end, in the order of their names."""
         rows = self._links.rows() if self._links is not None else ()
-        return self._merged.overlaid(rows) if self._merged is not None else rows
+        rows = self._merged.overlaid(rows) if self._merged is not None else rows
+        if self._store is None:
+            return rows
+        from failoverd.config.links.attachments import shown
+
+        return shown(rows, self._store.kept())
 
     def resync(self, name: str = "") -> None:
         """Look at everything again, and try at once what waits; for one end, or for all. Raises KeyError."""
@@ -108,18 +185,63 @@ class DeclaredLinks:
                 await trio.to_thread.run_sync(self._mark)
                 if self._state is not None:
                     links.stepped(self._state)
+                await self.read_attachments()
                 self._links = links
                 assert self._config is not None
                 self.configure(self._config)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._follow_fleet)
+                    nursery.start_soon(self._follow_attachments)
                     await links.run()
             except Exception:
                 log.exception(
                     "declared links are looked after anew; please report this. Failing over has no part in it"
                 )
-                self._links = self._fleet = None
+                self._links = self._fleet = self._base = None
                 await trio.sleep(1)
+
+    async def read_attachments(self) -> None:
+        """Read what was attached, if anything was, and detach what was to be detached meanwhile."""
+        if self._store is None and (self._folder.exists() or self._notes.exists()):
+            async with self._one_at_a_time:
+                store = await self._opened()
+                await trio.to_thread.run_sync(store.obey)
+
+    async def _follow_attachments(self) -> None:
+        """Forget pods that have ended, and detach what was to be detached while this daemon did not answer."""
+        from failoverd.netns.folders import Folders
+
+        folders = Folders(lambda: self._doubt.set())
+        try:
+            folders.want([self._notes])
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(folders.run)
+                while True:
+                    await self._doubt.wait()
+                    self._doubt, ended, self._ended = trio.Event(), self._ended, set()
+                    await self._forget(ended)
+        finally:
+            folders.close()
+
+    async def _forget(self, ended: Collection[str]) -> None:
+        """Forget the attachments of pods that have ended, and obey the notes."""
+        if self._store is None and not self._notes.exists():
+            return
+        async with self._one_at_a_time:
+            store = await self._opened()
+            gone = self._without_a_pod(ended)
+            for name in gone:
+                log.info("link %s: the pod's network namespace is gone, and the attachment with it", name)
+            if await trio.to_thread.run_sync(lambda: store.detach(gone) | store.obey()):
+                self._declare()
+
+    def _without_a_pod(self, names: Collection[str]) -> list[str]:
+        """Return the attachments of these names that are still to be in a network namespace that is gone."""
+        if self._store is None or self._links is None:
+            return []
+        kept = self._store.kept()
+        ended = [row for row in self._links.rows() if row.name in names and row.name in kept and row.reason in ENDED]
+        return [row.name for row in ended if row.namespace == str(kept[row.name].end.namespace)]
 
     async def _follow_fleet(self) -> None:
         """Hand on what etcd declares, from when it is wanted until cancelled."""
@@ -136,6 +258,13 @@ class DeclaredLinks:
             log.warning(
                 "%s: %s; what is declared now is not found by a start without declarations", self._marker, error
             )
+
+
+def load_attachments(folder: Path, notes: Path) -> AttachmentStore:
+    """Return the attachments; to be called in a thread."""
+    from failoverd.daemon.attachments import AttachmentStore
+
+    return AttachmentStore(folder, notes)
 
 
 async def load_fleet(paths: Paths) -> Fleet:

@@ -1,4 +1,4 @@
-"""Carry out the calls about declared links: what is there, look again, let go, count.
+"""Carry out the calls about declared links: what is there, look again, let go, count; attach and detach a pod's.
 
 A machine may have two thousand ends, so rows are made in slices, and a client that follows them gives the generation it
 knows: if nothing has changed, that is the whole answer.
@@ -7,19 +7,23 @@ knows: if nothing has changed, that is the whole answer.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import trio
 
-from failoverd.core.call_answers import CallError
+from failoverd.core.call_answers import CallError, pair_of, words_for
 from failoverd.core.calls import check
 from failoverd.core.document import Document
 from failoverd.core.link_facts import LINK
+from failoverd.core.state import State
 from failoverd.model.linkstatus import LinkStatus
 
 SLICE = 100
 """Rows that are made at a stretch."""
+MOST_TOLD = 8
+"""Most pods that a refusal names."""
 
 
 class LinksPort(Protocol):
@@ -36,6 +40,18 @@ class LinksPort(Protocol):
 
     async def statistics(self) -> Mapping[str, Mapping[str, int]]:
         """Return the counters of the devices that are there (core/link_facts.py, COUNTERS), by the ends' names."""
+
+    async def attach(self, name: str, document: str) -> None:
+        """Have a link made for a pod, by a document of JSON. Raises CallError."""
+
+    async def detach(self, *names: str) -> None:
+        """Have links of pods removed. Raises CallError."""
+
+    async def read_attachments(self) -> None:
+        """Make sure that `rows` and `pods_on` know of all attachments."""
+
+    def pods_on(self, masters: Collection[str]) -> list[str]:
+        """Return the pods that have something on a master, which goes by any of these words."""
 
 
 class LinkCalls:
@@ -66,6 +82,7 @@ class LinkCalls:
 
     async def list(self, name: str = "", generation: str = "") -> Document:
         """Return the rows, or only the generation where it is the one given."""
+        await self._links().read_attachments()
         rows = self.rows()
         told: Document = {"generation": self._generation}
         if generation == str(self._generation):
@@ -105,6 +122,32 @@ class LinkCalls:
             ]
         }
 
+    async def attach(self, name: str, document: str) -> Document:
+        """Have a link made for a pod. It is kept then; how far it is, its row says, then and later."""
+        await self._links().attach(name, document)
+        return LINK.of(self._row(name))
+
+    async def detach(self, name: str) -> Document:
+        """Have a pod's link removed. One that is not there is no error."""
+        await self._links().detach(name)
+        return {"name": name}
+
+    async def objection(self, call: str, arguments: Sequence[str]) -> Callable[[State], None]:
+        """Return what raises CallError if pods are in the way of one of the engine's calls: a release takes the master
+        from under their links."""
+        if call != "release":
+            return lambda _state: None
+        await self._links().read_attachments()
+        return partial(self._refuse_release, arguments[0])
+
+    def _refuse_release(self, nic: str, state: State) -> None:
+        mac = pair_of(state, nic).mac
+        masters = {mac, *words_for(state, state.judgements.pairs[mac].master)}
+        if pods := self._links().pods_on(masters):
+            told = ", ".join(pods[:MOST_TOLD]) + (f" and {len(pods) - MOST_TOLD} more" if len(pods) > MOST_TOLD else "")
+            text = f"pods are attached to {nic}, and would lose their links with it: {told}; remove these pods first"
+            raise CallError(text, "InUse")
+
     def _row(self, name: str) -> LinkStatus:
         """Raises CallError."""
         row = next((row for row in self.rows() if row.name == name), None)
@@ -118,6 +161,8 @@ CALLED: Mapping[str, Callable[..., Awaitable[Document]]] = {
     "links-resync": LinkCalls.resync,
     "links-release": LinkCalls.release,
     "links-stats": LinkCalls.statistics,
+    "attach": LinkCalls.attach,
+    "detach": LinkCalls.detach,
 }
 
 

@@ -130,7 +130,7 @@ async def _live(
             return {"changes": await reload()}
         if call in CALLED:
             return await link_calls.serve(call, *arguments)
-        return await carry_out(engine, call, *arguments)
+        return await carry_out(engine, call, *arguments, objection=await link_calls.objection(call, arguments))
 
     def on_step(state: State) -> None:
         notifier.pet()
@@ -139,6 +139,7 @@ async def _live(
             listener.stepped(state)
 
     def on_signal(signal: Signal) -> None:
+        links.signalled(signal)
         for listener in listeners:
             listener.signalled(signal)
 
@@ -172,7 +173,13 @@ async def _live(
     inventory = Inventory(
         partial(load_picture, partial(KernelSocket.open, strict=True)), lambda: roles_of(engine.state)
     )
-    links = DeclaredLinks(partial(load_links, paths, on_signal), paths.links, partial(load_fleet, paths))
+    links = DeclaredLinks(
+        partial(load_links, paths, on_signal),
+        paths.links,
+        partial(load_fleet, paths),
+        paths.attachments,
+        paths.detached,
+    )
     links.configure(config)
     is_ready = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:

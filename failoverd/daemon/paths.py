@@ -68,6 +68,16 @@ class Paths(NamedTuple):
         return self.state.with_name(f"{self.state.name}-etcd") / "snapshot.json"
 
     @property
+    def attachments(self) -> Path:
+        """The links that failoverd-cni has had made for pods, one file each."""
+        return self.runtime / "attachments"
+
+    @property
+    def detached(self) -> Path:
+        """What failoverd-cni leaves here was to be detached while no daemon answered."""
+        return self.runtime / "cni"
+
+    @property
     def links(self) -> Path:
         """The file that says that links were made."""
         return self.runtime / "links"

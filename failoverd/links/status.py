@@ -122,4 +122,6 @@ def _status(end: End, finding: Finding, memory: Memory, now: float, clock: float
         clock + at - now if at is not None else 0.0,
         memory.made,
         memory.repaired,
+        owner=end.owner,
+        network=end.network,
     )

@@ -127,6 +127,12 @@ class End:
     """Where it was declared, for people: the file and the line. It is no part of what is declared: a comment above it
     changes it."""
 
+    owner: str = field(default="", compare=False)
+    """The pod that an attachment is for, as people know it; "" for what files and etcd declare."""
+
+    network: str = field(default="", compare=False)
+    """The name of an attachment's network, as its container runtime has it."""
+
 
 Declared = Mapping[str, End]
 """The ends by their names."""

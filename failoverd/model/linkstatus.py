@@ -87,3 +87,9 @@ class LinkStatus:
 
     shadows: str = ""
     """The key in etcd of another declaration of this name, which this one overrides."""
+
+    owner: str = ""
+    """The pod that an attachment is for; "" for what files and etcd declare."""
+
+    network: str = ""
+    """The network of an attachment, as its container runtime calls it."""

@@ -51,6 +51,8 @@ def test_what_is_no_json_is_refused(text: str) -> None:
         assert loads(text) == expected
 
 
+ON_PAIR: dict[str, Any] = {"linkInContainer": None, "failover": "ens3"}
+
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"cniVersion": None}, 1, "cniVersion is missing, which means 0.1.0"),
     ({"cniVersion": "0.2.0"}, 1, "cniVersion '0.2.0' is not supported"),
@@ -58,10 +60,20 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"name": None}, 7, 'name "": '),
     ({"name": "a b"}, 7, 'name "a b": '),
     ({"name": 3}, 7, "name 3: "),
-    ({"failover": "auto"}, 2, 'failover "auto" is not supported yet'),
-    ({"attach": "macvlan"}, 2, 'attach "macvlan" is not supported yet'),
-    ({"linkInContainer": None}, 2, "linkInContainer false is not supported yet"),
-    ({"linkInContainer": False, "master": "eth0"}, 2, "linkInContainer false is not supported yet"),
+    ({"failover": "auto"}, 7, "linkInContainer true: with failover, the master is on the host"),
+    ({"attach": "macvlan"}, 7, 'attach "macvlan": it is for failover'),
+    ({"attach": "pair"}, 2, 'attach "pair" is not supported yet'),
+    ({"attach": "bridge"}, 7, 'attach "bridge": it is one of vlan, macvlan, ipvlan'),
+    ({"failover": ""}, 7, 'failover "": it is a master\'s name or MAC, or auto'),
+    (ON_PAIR | {"master": "eth0"}, 7, 'master "eth0": with failover, that is the master'),
+    (ON_PAIR | {"vlanId": None}, 7, "vlanId is missing; it is a number of 0 to 4094"),
+    (ON_PAIR | {"vlanId": 0}, 7, "vlanId 0: it is 1 to 4094"),
+    (ON_PAIR | {"mode": "l2"}, 7, 'mode "l2": a VLAN has none'),
+    (ON_PAIR | {"attach": "ipvlan", "mode": "bridge"}, 7, 'mode "bridge": it is one of l2, l3, l3s'),
+    (ON_PAIR | {"attach": "ipvlan", "mac": "02:00:00:00:00:01"}, 7, 'mac "02:00:00:00:00:01": an ipvlan has'),
+    (ON_PAIR | {"control": 3}, 7, "control 3: it is a string"),
+    ({"linkInContainer": None}, 2, "linkInContainer false without failover is not supported"),
+    ({"linkInContainer": False, "master": "eth0"}, 2, "linkInContainer false without failover is not supported"),
     ({"linkInContainer": "yes"}, 7, 'linkInContainer "yes": it is true or false'),
     ({"vlanId": None}, 7, "vlanId is missing; it is a number of 0 to 4094"),
     ({"vlanId": 4095}, 7, "vlanId 4095: it is 0 to 4094"),

@@ -12,7 +12,7 @@ from failoverd_cni import add, errors, pod, versions
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs" / "reference" / "cni.md").read_text()
 PAGE = ROOT / "cni" / "man" / "failoverd-cni.7"
-READ = re.findall(r'_typed\(keys, "(\w+)"', (ROOT / "cni" / "failoverd_cni" / "netconf.py").read_text())
+READ = re.findall(r'_typed\((?:self\.)?keys, "(\w+)"', (ROOT / "cni" / "failoverd_cni" / "netconf.py").read_text())
 PLAIN = {"runtimeConfig", "prevResult"}
 """What the specification has, and its runtimes."""
 

@@ -12,12 +12,15 @@ import pytest
 import trio
 import trio.testing
 from linksfake import ABSENT, CONTAINER, HOST, STORAGE, FakeLinks, counters
+from pairdriver import Driver
+from toykernel import MAC, ToyKernel
 
 from failoverd.core.call_answers import CallError
 from failoverd.core.calls import CALLS
 from failoverd.core.link_facts import LINK
 from failoverd.daemon import control
 from failoverd.daemon.linkcalls import CALLED, LinkCalls
+from failoverd.model.events import AdoptAsked
 from failoverd.model.linkstatus import LinkStatus
 
 
@@ -27,8 +30,9 @@ def asked(calls: LinkCalls, *words: str) -> dict[str, Any]:
 
 
 def test_every_call_is_in_the_table_of_calls() -> None:
-    assert [name for name in CALLS if name.startswith("links")] == list(CALLED)
-    assert [name for name in CALLED if CALLS[name].changes] == ["links-resync", "links-release"]
+    assert [name for name in CALLS if name.startswith("links") or name.endswith("tach")] == list(CALLED)
+    changing = [name for name in CALLED if CALLS[name].changes]
+    assert changing == ["links-resync", "links-release", "attach", "detach"]
 
 
 def test_the_rows_have_every_field_of_a_status_under_its_name() -> None:
@@ -88,6 +92,34 @@ def test_resync_and_release_reach_the_engine() -> None:
     released = asked(calls, "links-release", "web-host")
     assert released == {"name": "web-host", "device": "web0", "namespace": "own"}
     assert links.asked == [("resync", ""), ("resync", "web-ct"), ("release", "web-host")]
+
+
+def test_attach_and_detach_reach_the_engine_and_attach_tells_the_row() -> None:
+    links = FakeLinks()
+    calls = LinkCalls(lambda: links)
+    assert asked(calls, "attach", "web", "{}")["state"] == "ready"
+    assert asked(calls, "detach", "web") == {"name": "web"}
+    assert links.asked == [("attach", "{}"), ("detach", "web")]
+
+
+def test_a_release_is_refused_while_pods_stand_on_the_pair() -> None:
+    links = FakeLinks()
+    calls = LinkCalls(lambda: links)
+    kernel = ToyKernel()
+    kernel.plug("ens3", "virtio")
+    kernel.plug("ens4", "pci", wire=True)
+    driver = Driver(kernel)
+    driver.settle()
+    driver.tell(AdoptAsked(MAC))
+    driver.settle()
+    trio.run(calls.objection, "drain", ["ens3"])(driver.state)
+    trio.run(calls.objection, "release", ["ens3"])(driver.state)
+    links.pods = {MAC: ["a (net)"], "ens3": [f"b{number}" for number in range(9)], "other": ["c"]}
+    for nic in ("ens3", "ens4"):
+        with pytest.raises(CallError, match=r"attached to ens\d.*: a \(net\), b0, b1, b2, b3, b4, b5, b6 and 2 more;"):
+            trio.run(calls.objection, "release", [nic])(driver.state)
+    with pytest.raises(CallError, match="belongs to no pair"):
+        trio.run(calls.objection, "release", ["eth9"])(driver.state)
 
 
 def test_counters_are_of_the_devices_that_are_there() -> None:

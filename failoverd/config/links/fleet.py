@@ -46,7 +46,7 @@ def ends_of(name: str, raw: bytes, where: str, allow: EtcdAllow) -> tuple[End, .
 
     Raises RefusedError.
     """
-    tree = _parsed(raw)
+    tree = parsed(raw)
     try:
         ends = declared_from(name, tree, where)
     except ConfigError as error:
@@ -60,8 +60,8 @@ def ends_of(name: str, raw: bytes, where: str, allow: EtcdAllow) -> tuple[End, .
     return ends
 
 
-def _parsed(raw: bytes) -> Mapping[str, Any]:
-    """Return the object. Limits come first: the parser takes more than its input."""
+def parsed(raw: bytes) -> Mapping[str, Any]:
+    """Return the JSON object. Limits come first: the parser takes more than its input. Raises RefusedError."""
     if len(raw) > LARGEST:
         raise RefusedError(OUT_OF_LIMITS, f"it has {len(raw)} bytes, and {LARGEST} are the most; declare less")
     try:

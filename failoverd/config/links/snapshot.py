@@ -123,7 +123,7 @@ def merged(files: Declared, offers: Sequence[Offer], allow: EtcdAllow) -> Merged
             remarks[offer.name] = remark
         found[offer.name] = ends
     by_name = {offer.name: offer for offer in offers}
-    while wrong := _contradicting(files, found):
+    while wrong := contradicting(files, found):
         for name, text in wrong.items():
             del found[name]
             offer = by_name[name]
@@ -132,10 +132,10 @@ def merged(files: Declared, offers: Sequence[Offer], allow: EtcdAllow) -> Merged
     return Merged(MappingProxyType(declared), remarks, shadowed)
 
 
-def _contradicting(files: Declared, found: Mapping[str, tuple[End, ...]]) -> dict[str, str]:
-    """Return which links of etcd's contradict others, and how.
+def contradicting(files: Declared, found: Mapping[str, tuple[End, ...]]) -> dict[str, str]:
+    """Return which links of `found` contradict others, and how.
 
-    If only a file's end is told of, which was in order without etcd's, it is an arbitrary one of these.
+    If only an end of `files` is told of, which was in order without these, it is an arbitrary one of them.
     """
     owners: dict[str, str] = {}
     for name, each in found.items():

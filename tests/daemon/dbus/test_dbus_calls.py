@@ -151,7 +151,9 @@ def test_every_call_of_the_table_can_be_made_and_changes_what_it_says() -> None:
     # Those two have calls of their own (test_dbus_links.py, test_dbus_inventory.py).
     calling = [interface for interface in INTERFACES if interface not in (INVENTORY, LINK)]
     made = {DOINGS[method.name].call: method.changes for interface in calling for method in interface.methods}
-    mine = {name: call for name, call in CALLS.items() if name != "status" and not name.startswith("links")}
+    # attach and detach are for failoverd-cni, which has no bus.
+    beside = {"status", "attach", "detach"}
+    mine = {name: call for name, call in CALLS.items() if name not in beside and not name.startswith("links")}
     assert made == {name: call.changes for name, call in mine.items()}
 
 

@@ -1,0 +1,190 @@
+"""Links that failoverd-cni has made for pods: a JSON object for each, with the keys of [link.NAME] and its owner's.
+
+They are the third source of declared links, laid under the files' and etcd's. Each stands on a failover master. One
+that names a `vlan` beside stands on that VLAN of the master instead, in failoverd's own namespace: such a VLAN is
+derived from the attachments that share it, so it is there for exactly as long as one of them is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Any
+
+from failoverd.config.errors import ConfigError
+from failoverd.config.kinds import InvalidValueError, show
+from failoverd.config.links.ends import says
+from failoverd.config.links.fleet import OUT_OF_LIMITS, UNKNOWN_KEY, WRONG_VALUE, RefusedError, parsed
+from failoverd.config.links.read import KEYS, declared_from
+from failoverd.config.links.snapshot import CONTRADICTS, Merged, Remark, contradicting
+from failoverd.config.links.spec import STACKED
+from failoverd.config.links.values import plain
+from failoverd.dataclass import dataclass
+from failoverd.model.declared import OWN, DeviceRef, End
+from failoverd.model.linkstatus import LinkState, LinkStatus
+
+OWNERS = ("pod", "container", "network")
+"""The keys of `owner`. The pod is not always known, the others are."""
+LONGEST = 253
+"""Characters of each of them: those of Kubernetes' longest names."""
+SHARING = ("macvlan", "ipvlan")
+"""The kinds of which several can stand on one VLAN."""
+TAG = ("id", "protocol")
+"""The keys of `vlan`: those of a [link.NAME] of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One pod's link."""
+
+    end: End
+    shared: End | None = None
+    """The VLAN that it stands on, which others may share; None where it stands on the master itself."""
+
+    since: float = 0.0
+    """When it was declared, in seconds since the epoch."""
+
+    @property
+    def master(self) -> str:
+        """The failover master, by the name or MAC that the declaration has."""
+        lower = (self.shared or self.end).lower
+        return lower.value if lower is not None else ""
+
+
+Attachments = Mapping[str, Attachment]
+"""The attachments by their names."""
+
+
+def attachment_of(name: str, raw: bytes, since: float = 0.0) -> Attachment:
+    """Return what a document declares. Raises RefusedError, which names the key and what to do."""
+    where = f"attachment {name}"
+    keys = dict(parsed(raw))
+    owner = _owner(where, keys.pop("owner", None))
+    tag = keys.pop("vlan", None)
+    pod = owner["pod"] or owner["container"]
+    end = replace(_end(name, keys, where), owner=pod, network=owner["network"], source=f"attached for {pod}")
+    if end.kind not in STACKED:
+        kinds = ", ".join(map(says, STACKED))
+        raise RefusedError(WRONG_VALUE, f"{where}: kind: {says(end.kind)} cannot be attached; give one of {kinds}")
+    if end.lower is None or end.lower.by != "master":
+        raise RefusedError(WRONG_VALUE, f'{where}: lower: {end.lower} is no failover master; give "master:NAME"')
+    if end.namespace == OWN:
+        raise RefusedError(WRONG_VALUE, f"{where}: namespace is missing; give the pod's")
+    shared = _shared(end, tag, where) if tag is not None else None
+    return Attachment(end, shared, since)
+
+
+def _end(name: str, keys: Mapping[str, Any], where: str) -> End:
+    try:
+        ends = declared_from(name, keys, where)
+    except ConfigError as error:
+        unknown = any("no such key" in problem.text for problem in error.problems)
+        raise RefusedError(UNKNOWN_KEY if unknown else WRONG_VALUE, str(error)) from None
+    if not ends:
+        raise RefusedError(WRONG_VALUE, f"{where}: enabled: false declares nothing; remove it, or detach {name}")
+    return ends[0]
+
+
+def _shared(end: End, tag: object, where: str) -> End:
+    """Return the VLAN of the master that an end stands on."""
+    if end.kind not in SHARING:
+        raise RefusedError(WRONG_VALUE, f"{where}: vlan: {says(end.kind)} shares none; remove it, or give an ipvlan")
+    if not isinstance(tag, Mapping) or not tag.keys() <= set(TAG):
+        raise RefusedError(WRONG_VALUE, f"{where}: vlan: {show(tag)} is no object with {' and '.join(TAG)}")
+    kind = KEYS["id"].kind
+    try:
+        number = kind.take(tag.get("id"))
+    except InvalidValueError as error:
+        raise RefusedError(WRONG_VALUE, f"{where}: vlan.id: {error}; give {kind.describe()}") from None
+    text = f"{end.lower} {tag.get('protocol')} {number}"
+    # Not a name that people give, as ens3.7 is.
+    name = f"vlan{number}-{blake2b(text.encode(errors='replace'), digest_size=3).hexdigest()}"
+    return _end(name, {**tag, "kind": "vlan", "lower": str(end.lower)}, f"{where}: vlan")
+
+
+def _owner(where: str, owner: object) -> Mapping[str, str]:
+    if not isinstance(owner, Mapping):
+        raise RefusedError(WRONG_VALUE, f"{where}: owner is no object; give one with {' and '.join(OWNERS[1:])}")
+    if unknown := owner.keys() - set(OWNERS):
+        key = min(unknown)
+        raise RefusedError(UNKNOWN_KEY, f"{where}: owner.{key}: no such key; there are {', '.join(OWNERS)}")
+    return {key: _text(where, key, owner.get(key, "")) for key in OWNERS}
+
+
+def _text(where: str, key: str, value: object) -> str:
+    if key == "pod" and value == "":
+        return ""
+    try:
+        text = plain(value)
+    except InvalidValueError as error:
+        raise RefusedError(WRONG_VALUE, f"{where}: owner.{key}: {error}; give its name") from None
+    if len(text) > LONGEST:
+        raise RefusedError(OUT_OF_LIMITS, f"{where}: owner.{key} has {len(text)} characters; {LONGEST} are the most")
+    return text
+
+
+def laid_under(base: Merged, attachments: Attachments) -> Merged:
+    """Return the links of files and etcd with those attachments that fit beside them; of the others, why they do not.
+
+    Where a VLAN that attachments share is declared, it is that one.
+    """
+    files = base.declared
+    declared = {(end.lower, end.options): end.name for end in files.values() if end.namespace == OWN}
+    sharing: dict[str, tuple[End, ...]] = {}
+    found: dict[str, tuple[End, ...]] = {}
+    shadowed = dict(base.shadowed)
+    for name, one in attachments.items():
+        end = one.end
+        if name in files:
+            shadowed[name] = end.source
+            continue
+        if one.shared is not None:
+            below = declared.get((one.shared.lower, one.shared.options), one.shared.name)
+            end = replace(end, lower=DeviceRef("link", below))
+            if below == one.shared.name and below not in files:
+                sharing[below] = (replace(one.shared, source="shared by pods", owner=_together(sharing, below, end)),)
+        found[name] = (end,)
+    found = sharing | found
+    remarks = dict(base.remarks)
+    while wrong := contradicting(files, found):
+        for name, text in wrong.items():
+            since = attachments[name].since if name in attachments else 0.0
+            remarks[name] = Remark(LinkState.CONFLICT, CONTRADICTS, text, since, found.pop(name)[0].source)
+    ends = {**files, **{end.name: end for ends in found.values() for end in ends}}
+    return Merged(MappingProxyType(ends), remarks, shadowed)
+
+
+def _together(sharing: Mapping[str, tuple[End, ...]], name: str, user: End) -> str:
+    """Return the owners of a shared VLAN, with one more."""
+    return ", ".join([*(end.owner for end in sharing.get(name, ())), user.owner])
+
+
+def shown(rows: Sequence[LinkStatus], attachments: Attachments) -> list[LinkStatus]:
+    """Return the status of each end, also of attachments that the engine has not judged yet."""
+    by_name = {row.name: row for row in rows}
+    for name, one in attachments.items():
+        if name not in by_name:
+            end = one.end
+            place, lower = str(end.namespace), str(end.lower or "")
+            by_name[name] = LinkStatus(
+                name,
+                end.kind,
+                end.device,
+                place,
+                LinkState.MAKING,
+                detail="it has not been looked at yet",
+                since=one.since,
+                lower=lower,
+                source=end.source,
+                owner=end.owner,
+                network=end.network,
+            )
+    return [row for _, row in sorted(by_name.items())]
+
+
+def pods_on(attachments: Attachments, masters: Collection[str]) -> list[str]:
+    """Return the pods, each with its network, that have something on a master, which may go by several words."""
+    ends = [one.end for one in attachments.values() if one.master in masters]
+    return sorted({f"{end.owner} ({end.network})" for end in ends})

@@ -1,0 +1,149 @@
+"""A host for pods on a failover master: the real daemon and doorkeeper, and veths that stand for a VF and its
+paravirtual NIC, joined by traffic control. In namespaces of the test's own; this kernel has macvlan and no VLANs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from doorkeeper import doorkeeper, own_run
+from standin import FakeIpam, RealPod, netconf
+
+from failoverd_cni.control import ask
+from failoverd_lab.hardware import DRIVERS, Hardware, Shelf
+
+MAC = "52:54:00:fa:11:01"
+PATIENCE = 20.0
+
+
+def ip(*words: str) -> str:
+    """What `ip` prints; it must succeed."""
+    return subprocess.run(("ip", *words), check=True, capture_output=True, text=True).stdout
+
+
+class NamedPod(RealPod):
+    """A pod whose namespace is bound to a name, as runtimes have it."""
+
+    def __init__(self, name: str, path: str) -> None:
+        super().__init__(0, path)
+        self.name = name
+        ip("netns", "add", name)
+        self.variables |= {
+            "CNI_NETNS": f"/run/netns/{name}",
+            "CNI_CONTAINERID": f"{name}-0123456789abcdef",
+            "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={name}",
+        }
+
+    def inside(self, *command: str) -> str:
+        words = ["ip", "netns", "exec", self.name, *command]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+class Host:
+    """See the module."""
+
+    def __init__(self, where: Path) -> None:
+        self.where = where
+        self.control = str(where / "run" / "control")
+        self.ipam = FakeIpam(_made(where / "ipam"))
+        self._daemon: subprocess.Popen[bytes] | None = None
+        (where / "failoverd.toml").write_text('[master]\ndatapath = "tc"\n')
+
+    def plug(self) -> None:
+        """Plug in both NICs of a pair."""
+        shelf = Shelf(self.where / "hardware")
+        for index, name, bus, parent in ((100, "ens3", "virtio", "virtio0"), (101, "ens4", "pci", "0000:02:00.0")):
+            shelf.put(index, Hardware(bus, DRIVERS[bus], parent, MAC, 9000))
+            ip("link", "add", name, "index", str(index), "address", MAC, "type", "veth", "peer", "name", f"wire{index}")
+            ip("link", "set", f"wire{index}", "up")
+        ip("link", "set", "ens3", "up")
+
+    def start(self) -> None:
+        """Start the daemon, and wait until it is ready."""
+        heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        (self.where / "notify").unlink(missing_ok=True)
+        heard.bind(str(self.where / "notify"))
+        heard.settimeout(PATIENCE)
+        with (self.where / "log").open("ab") as log:
+            self._daemon = subprocess.Popen(
+                [sys.executable, "-m", "failoverd_lab.netnsdaemon", str(self.where)],
+                env=os.environ | {"NOTIFY_SOCKET": str(self.where / "notify")},
+                stdout=log,
+                stderr=log,
+            )
+        with heard:
+            while b"READY=1" not in heard.recv(4096):
+                pass
+
+    def end(self, number: signal.Signals) -> None:
+        """End the daemon."""
+        if self._daemon is not None:
+            self._daemon.send_signal(number)
+            self._daemon.wait(PATIENCE)
+        self._daemon = None
+
+    def text(self) -> str:
+        """What the daemon has logged."""
+        return (self.where / "log").read_text()
+
+    def until(self, holds: Callable[[], object], what: str) -> None:
+        """Wait until something holds."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline, f"{what}: {self.links()}\n{self.text()}"
+            time.sleep(0.02)
+
+    def is_joined(self) -> bool:
+        """Whether the pair is joined and on its VF."""
+        return [row["state"] for row in ask(self.control, "status")["masters"]] == ["accelerated"]
+
+    def links(self) -> dict[str, dict[str, Any]]:
+        """What the daemon says of the links, by their names."""
+        return {row["name"]: row for row in ask(self.control, "links")["links"]}
+
+    def pod(self, name: str) -> NamedPod:
+        """A new pod."""
+        return NamedPod(name, f"/nonexistent:{self.where / 'ipam'}")
+
+    def netconf(self, **keys: Any) -> dict[str, Any]:
+        """A configuration: a macvlan on the pair, with the addresses of `fake`; None takes a key out."""
+        usual = {"linkInContainer": None, "vlanId": None, "failover": "ens3", "attach": "macvlan"}
+        return netconf(**(usual | {"control": self.control} | keys))
+
+
+@contextmanager
+def host(where: Path) -> Iterator[Host]:
+    """A host without NICs and daemon. For a test with a network namespace of its own."""
+    own_run()
+    door = where / "run-netns" / "socket"
+    door.parent.mkdir()
+    with doorkeeper(door):
+        there = Host(where)
+        try:
+            yield there
+        finally:
+            there.end(signal.SIGKILL)
+
+
+@contextmanager
+def joined(where: Path) -> Iterator[Host]:
+    """A host with a joined pair."""
+    with host(where) as there:
+        there.plug()
+        there.start()
+        there.until(there.is_joined, "joined")
+        yield there
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
