@@ -181,7 +181,7 @@ def test_those_who_are_too_many_are_told_so_and_the_others_served(tmp_path: Path
         most = CLIENTS if os.geteuid() == 0 else control.EACH
         silent = [await trio.open_unix_socket(path) for _ in range(most)]
         await trio.testing.wait_all_tasks_blocked()
-        assert await ask(path, STATUS) == {"error": {"text": "too many clients at once; try again", "kind": "Failed"}}
+        assert await ask(path, STATUS) == {"error": {"text": "too many clients at once; try again", "kind": "Busy"}}
         for stream in silent:
             await stream.send_all(STATUS)
             assert b"ok" in await answer(stream)
