@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
+from failoverd.kinds import Vlan
 from failoverd.links.events import LinksAction, Log
 from failoverd.links.findings import Batch, Finding
 from failoverd.links.state import FOUGHT, LATELY, LinksState, Memory, Refusal
@@ -122,6 +123,9 @@ def _not_made(finding: Finding, batch: Batch, refusal: Refusal) -> Finding:
     if refusal.number == errno.EOPNOTSUPP:
         detail = f"this kernel has no {first.info.kind}; load or build its module"
         return Finding(LinkState.FAILED, "kind-unknown", detail)
+    if refusal.number == errno.EEXIST and isinstance(first.info, Vlan):
+        detail = f"VLAN {first.info.id} of what it stands on is another device, here or in a pod"
+        return Finding(LinkState.CONFLICT, "id-taken", f"{detail}; remove that one, or give another `id`")
     if refusal.number == errno.EEXIST:
         detail = f"{first.device.name}, or the name of its other end, is an alternative name of another device there"
         return Finding(LinkState.CONFLICT, "name-taken", detail + "; give the link another `device`")

@@ -28,6 +28,7 @@ from failoverd.cli.commands import CTL
 from failoverd.cli.ctl import main
 from failoverd.cli.links import run, wait
 from failoverd.cli.links.graph import ASCII, drawn, graph_of
+from failoverd.cli.links.show import explained
 from failoverd.cli.links.table import COMMANDS, LINKS
 from failoverd.cli.links.watch import changes
 from failoverd.core.link_facts import COUNTERS, LINK
@@ -46,6 +47,18 @@ ABOVE = LinkStatus(
     "lower-absent",
     "the link web-host waits",
     lower="link:web-host",
+)
+
+POD = LinkStatus(
+    "cni-1-2",
+    "ipvlan",
+    "net1",
+    "path /run/netns/web",
+    LinkState.READY,
+    lower="link:vlan7",
+    source="attached for default/web",
+    owner="default/web",
+    network="tenant7",
 )
 
 Start = Callable[[Answer], Fake]
@@ -106,6 +119,26 @@ def test_the_table(daemon: Start, capsys: pytest.CaptureFixture[str]) -> None:
         "storage   vlan  ens3.120  name storage              failed   the kernel refused it: Operation not supported",
         "web-ct    veth  eth1      container label:role=web  pending  no container has the label role=web; start one",
         "web-host  veth  web0      own                       ready    -",
+    ]
+
+
+def test_pods_are_told_with_their_links(daemon: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon(telling(POD, HOST))
+    assert main(["links"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "LINK      KIND    DEVICE  NAMESPACE            STATE  POD          WHY",
+        "cni-1-2   ipvlan  net1    path /run/netns/web  ready  default/web  -",
+        "web-host  veth    web0    own                  ready  -            -",
+    ]
+    assert main(["links", "show", "cni-1-2"]) == 0
+    assert "  pod        default/web (tenant7)\n" in capsys.readouterr().out
+    assert main(["links", "graph"]) == 0
+    assert "on link:vlan7, for default/web (tenant7)" in capsys.readouterr().out
+    assert main(["links", "graph", "--svg", "-"]) == 0
+    assert "net1  (default/web (tenant7))" in capsys.readouterr().out
+    waits = replace(POD, state=LinkState.PENDING, reason="master-absent", detail="no master", network="")
+    assert explained([LINK.of(waits)], [LINK.of(waits)], False) == [
+        "cni-1-2: pending, net1 in the namespace /run/netns/web for default/web: no master (master-absent)"
     ]
 
 

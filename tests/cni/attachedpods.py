@@ -23,6 +23,15 @@ from failoverd_lab.hardware import DRIVERS, Hardware, Shelf
 
 MAC = "52:54:00:fa:11:01"
 PATIENCE = 20.0
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], 9), timeout=0.5)
+except ConnectionRefusedError:
+    print("refused")
+except OSError as error:
+    print(error)
+"""
 
 
 def ip(*words: str) -> str:
@@ -47,6 +56,10 @@ class NamedPod(RealPod):
         words = ["ip", "netns", "exec", self.name, *command]
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
+    def reaches(self, address: str) -> bool:
+        """Whether something answers there."""
+        return self.inside(sys.executable, "-c", CONNECT, address).strip() == "refused"
+
 
 class Host:
     """See the module."""
@@ -59,13 +72,19 @@ class Host:
         (where / "failoverd.toml").write_text('[master]\ndatapath = "tc"\n')
 
     def plug(self) -> None:
-        """Plug in both NICs of a pair."""
-        shelf = Shelf(self.where / "hardware")
-        for index, name, bus, parent in ((100, "ens3", "virtio", "virtio0"), (101, "ens4", "pci", "0000:02:00.0")):
-            shelf.put(index, Hardware(bus, DRIVERS[bus], parent, MAC, 9000))
-            ip("link", "add", name, "index", str(index), "address", MAC, "type", "veth", "peer", "name", f"wire{index}")
-            ip("link", "set", f"wire{index}", "up")
+        """Plug in both NICs of a pair, on one switch, which is the gateway as well."""
+        ip("link", "add", "switch", "type", "bridge", "forward_delay", "0")
+        ip("address", "add", "10.3.0.1/24", "dev", "switch")
+        ip("link", "set", "switch", "up")
+        self.plug_one(100, "ens3", "virtio", "virtio0")
+        self.plug_one(101, "ens4", "pci", "0000:02:00.0")
         ip("link", "set", "ens3", "up")
+
+    def plug_one(self, index: int, name: str, bus: str, parent: str) -> None:
+        """Plug in a NIC."""
+        Shelf(self.where / "hardware").put(index, Hardware(bus, DRIVERS[bus], parent, MAC, 9000))
+        ip("link", "add", name, "index", str(index), "address", MAC, "type", "veth", "peer", "name", f"wire{index}")
+        ip("link", "set", f"wire{index}", "master", "switch", "up")
 
     def start(self) -> None:
         """Start the daemon, and wait until it is ready."""
@@ -101,6 +120,10 @@ class Host:
         while not holds():
             assert time.monotonic() < deadline, f"{what}: {self.links()}\n{self.text()}"
             time.sleep(0.02)
+
+    def carries(self) -> str:
+        """The NIC that carries the traffic."""
+        return str(ask(self.control, "status")["masters"][0]["active"])
 
     def is_joined(self) -> bool:
         """Whether the pair is joined and on its VF."""

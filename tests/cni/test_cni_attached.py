@@ -139,3 +139,49 @@ def test_no_pair_yet_and_ipam_that_fails(tmp_path: Path) -> None:
         assert (status, answer["code"]) == (1, 999), json.dumps(answer)
         assert "this kernel has no vlan" in answer["msg"]
         there.until(lambda: there.links() == {}, "taken back")
+
+
+@private_net
+def test_a_pods_link_stays_through_unplug_and_replug(tmp_path: Path) -> None:
+    """The VF takes in frames for the pod's MAC, though the macvlan is in no dump of the host's namespace."""
+    with joined(tmp_path) as there:
+        pod = there.pod("web")
+        pod.add(there.netconf())
+        [before] = pod.ip("link", "show", "net1")
+        assert there.carries() == "ens4"
+        there.until(lambda: pod.reaches("10.3.0.1"), "reached by the VF")
+        ip("link", "delete", "ens4")
+        there.until(lambda: there.carries() == "ens3", "the standby carries")
+        there.until(lambda: pod.reaches("10.3.0.1"), "reached by the standby")
+        there.plug_one(102, "ens4", "pci", "0000:02:00.0")
+        there.until(lambda: there.carries() == "ens4", "the new VF carries")
+        there.until(lambda: pod.reaches("10.3.0.1"), "reached by the new VF")
+        assert pod.ip("link", "show", "net1") == [before]
+        assert [row["state"] for row in there.links().values()] == ["ready"]
+
+
+@private_net
+def test_a_kill_while_pods_come_loses_none_and_leaves_none(tmp_path: Path) -> None:
+    """Each ADD either succeeds, and its link outlives the daemon, or fails and nothing is left of it."""
+    with joined(tmp_path) as there:
+        pods = [there.pod(f"p{number}") for number in range(6)]
+        added = []
+        for number, pod in enumerate(pods):
+            if number == 3:
+                there.end(signal.SIGKILL)
+            if number == 5:
+                there.start()
+                there.until(there.is_joined, "joined")
+            there.ipam.answer({"ADD": {"ips": [{"address": f"10.3.0.{number + 10}/24"}]}})
+            status, answer = pod.run("ADD", there.netconf())
+            added += [pod.name] if status == 0 else []
+            assert status == 0 or answer["code"] == 50
+        assert added == ["p0", "p1", "p2", "p5"]
+        owners = [f"default/{name}" for name in added]
+        there.until(lambda: sorted(row["owner"] for row in there.links().values()) == owners, "four links")
+        there.until(lambda: {row["state"] for row in there.links().values()} == {"ready"}, "ready")
+        assert [pod.name for pod in pods if "net1" in pod.devices()] == added
+        for pod in pods:
+            assert pod.run("DEL", there.netconf()) == (0, {})
+        there.until(lambda: there.links() == {}, "gone")
+        assert all(pod.devices() == {"lo"} for pod in pods)

@@ -118,6 +118,15 @@ def test_one_vlan_in_two_pods_is_refused_to_the_second() -> None:
     assert "VLAN 7 of master:ens3 is [link.cni-web] (attached for default/web) already" in remark.detail
 
 
+def test_who_was_there_first_stays_whether_it_shares_or_not() -> None:
+    alone, shares = of_pod("web", kind="vlan", id=7), of_pod("db", vlan={"id": 7})
+    assert shares.shared is not None
+    found = laid_under(Merged({}), {"cni-web": alone, "cni-db": shares})
+    assert found.remarks.keys() == {shares.shared.name}
+    found = laid_under(Merged({}), {"cni-db": shares, "cni-web": alone})
+    assert found.remarks.keys() == {"cni-web"}
+
+
 def test_files_win_over_attachments() -> None:
     web = of_pod("web", vlan={"id": 7})
     assert web.shared is not None

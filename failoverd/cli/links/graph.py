@@ -141,7 +141,8 @@ def _other_ends(found: Graph, glyphs: dict[str, str]) -> dict[str, list[str]]:
             words = f"{glyphs['wire']} {text(far, 'device')} ({text(far, 'name')}{place})"
             ends.setdefault(text(near, "name"), []).append(terminal_text(words))
     for row, lower, _ in found.stands:
-        ends.setdefault(text(row, "name"), []).append(terminal_text(f"{glyphs['on']} on {lower}"))
+        pod = f", for {show.owner(row)}" if show.owner(row) else ""
+        ends.setdefault(text(row, "name"), []).append(terminal_text(f"{glyphs['on']} on {lower}{pod}"))
     return ends
 
 

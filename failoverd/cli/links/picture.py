@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
 from failoverd.cli.links.graph import Graph, Row, place_name
-from failoverd.cli.links.show import why
+from failoverd.cli.links.show import owner, why
 from failoverd.cli.show import text as value
 from failoverd.drawing.labels import GLYPH
 from failoverd.drawing.picture import RIGHT, TOP, WIDTH, Picture, text
@@ -107,7 +107,7 @@ def _device(row: Row, x: float, y: float) -> Iterator[str]:
     lower = f", on {value(row, 'lower')}" if value(row, "lower") else ""
     yield f"<g><title>{escape(printable(tip))}</title>"
     yield f'<rect class="{kind}" rx="4" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{DEVICE:.0f}"/>'
-    yield text(x + 10, y + 18, _cut(f"{value(row, 'device')}  ({value(row, 'name')})", width - 20), "")
+    yield text(x + 10, y + 18, _cut(f"{value(row, 'device')}  ({owner(row) or value(row, 'name')})", width - 20), "")
     yield text(x + 10, y + 35, _cut(f"{value(row, 'kind')}, {value(row, 'state')}{lower}", width - 20), "sub")
     yield "</g>"
 

@@ -55,12 +55,16 @@ def exit_code(found: Sequence[Row]) -> int:
 
 
 def listing(found: Sequence[Row], colour: bool) -> list[str]:
-    """Return one line for each link."""
+    """Return one line for each link; with the pods, where any is a pod's."""
     if not found:
         return [NOTHING]
-    keys = ("name", "kind", "device", "namespace", "state")
+    keys = ["name", "kind", "device", "namespace", "state"]
+    head = ["LINK", "KIND", "DEVICE", "NAMESPACE", "STATE", "WHY"]
+    if any(text(row, "owner") for row in found):
+        keys.append("owner")
+        head.insert(5, "POD")
     lines = [[*(text(row, key) for key in keys), why(row)] for row in found]
-    return table(["LINK", "KIND", "DEVICE", "NAMESPACE", "STATE", "WHY"], lines, states=4 if colour else -1)
+    return table(head, lines, states=4 if colour else -1)
 
 
 def why(row: Row) -> str:
@@ -85,10 +89,17 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
     yield "ifindex", text(row, "ifindex") if row.get("ifindex") else ""
     yield "other end", text(row, "peer")
     yield "stands on", text(row, "lower")
+    yield "pod", owner(row)
     yield "declared", text(row, "source")
     yield "attempts", attempts(row)
     yield "made", _times(row.get("made"))
     yield "repaired", _times(row.get("repairs"))
+
+
+def owner(row: Row) -> str:
+    """Return the pod that an attachment is for, with its network; "" for other links."""
+    network = f" ({text(row, 'network')})" if text(row, "network") else ""
+    return f"{text(row, 'owner')}{network}" if text(row, "owner") else ""
 
 
 def attempts(row: Row) -> str:
@@ -171,6 +182,7 @@ def explained(wanted: Sequence[Row], all_rows: Sequence[Row], colour: bool) -> l
 
 def _told(row: Row) -> str:
     place = device_in(text(row, "device"), text(row, "namespace"))
+    place += f" for {owner(row)}" if owner(row) else ""
     reason = text(row, "reason")
     return terminal_text("".join((f", {place}", f": {why(row)}" if why(row) else "", f" ({reason})" if reason else "")))
 

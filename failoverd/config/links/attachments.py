@@ -132,7 +132,6 @@ def laid_under(base: Merged, attachments: Attachments) -> Merged:
     """
     files = base.declared
     declared = {(end.lower, end.options): end.name for end in files.values() if end.namespace == OWN}
-    sharing: dict[str, tuple[End, ...]] = {}
     found: dict[str, tuple[End, ...]] = {}
     shadowed = dict(base.shadowed)
     for name, one in attachments.items():
@@ -144,9 +143,9 @@ def laid_under(base: Merged, attachments: Attachments) -> Merged:
             below = declared.get((one.shared.lower, one.shared.options), one.shared.name)
             end = replace(end, lower=DeviceRef("link", below))
             if below == one.shared.name and below not in files:
-                sharing[below] = (replace(one.shared, source="shared by pods", owner=_together(sharing, below, end)),)
+                # In the place of its first user: the one that was there before is not the one that contradicts.
+                found[below] = (replace(one.shared, source="shared by pods", owner=_together(found, below, end)),)
         found[name] = (end,)
-    found = sharing | found
     remarks = dict(base.remarks)
     while wrong := contradicting(files, found):
         for name, text in wrong.items():
@@ -156,9 +155,9 @@ def laid_under(base: Merged, attachments: Attachments) -> Merged:
     return Merged(MappingProxyType(ends), remarks, shadowed)
 
 
-def _together(sharing: Mapping[str, tuple[End, ...]], name: str, user: End) -> str:
+def _together(found: Mapping[str, tuple[End, ...]], name: str, user: End) -> str:
     """Return the owners of a shared VLAN, with one more."""
-    return ", ".join([*(end.owner for end in sharing.get(name, ())), user.owner])
+    return ", ".join([*(end.owner for end in found.get(name, ())), user.owner])
 
 
 def shown(rows: Sequence[LinkStatus], attachments: Attachments) -> list[LinkStatus]:
