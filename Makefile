@@ -54,8 +54,9 @@ bench-ctl: setup ## Measure how long failoverctl takes, beside ip and nmcli
 bench-interfaces: setup ## Measure failoverctl interfaces and interface-xml with 300, 1,000 and 5,000 links, beside ip
 	@$(BIN)/python bench/interfaces.py
 
-bench-inventory: setup ## Measure the inventory while devices and routes come and go, and how long the loop waits beside four clients
+bench-inventory: setup ## Measure the inventory while devices and routes come and go, how long the loop waits beside four clients, and how soon a change is told
 	@$(BIN)/python bench/inventoryload.py
+	@$(BIN)/python bench/freshness.py
 
 bench-cni: setup ## Measure how long failoverd-cni takes, beside an empty Python and the plugins in Go
 	@$(BIN)/python bench/cni.py
