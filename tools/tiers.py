@@ -40,7 +40,7 @@ except world.CannotTell as why:
 ROOT = Path(__file__).resolve().parents[1]
 NO_TESTS = 5
 """What pytest ends with when it found no test."""
-AGAIN = 4
+AGAIN = 6
 """So many failures of a tier may come of a busy machine. Of more, none is tried again."""
 
 
