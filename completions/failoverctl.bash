@@ -41,12 +41,14 @@ _failoverctl() {
     drain) options+=" --timeout" ;;
     interfaces) options+=" --active --inactive --watch" ;;
     interface-xml) options+=" --all" ;;
+    fleet) options+=" --watch" ;;
     install-service) options+=" --root --remove" ;;
     history) options+=" --master --since --last --strip --svg" ;;
     links)
         case ${arguments[0]} in
         wait) options+=" --timeout" ;;
         graph) options+=" --svg" ;;
+        put | get | del) options+=" --node" ;;
         esac ;;
     esac
 
@@ -62,16 +64,16 @@ _failoverctl() {
         if [[ $current == -* ]]; then
             words=$options
         elif [[ ! $command ]]; then
-            words="status list show explain interfaces interface-xml watch history drain undrain reset-damping switch rename release adopt links reload check-config install-service"
+            words="status list show explain interfaces interface-xml watch history drain undrain reset-damping switch rename release adopt links fleet reload check-config install-service"
         else
             case $command:${#arguments[@]} in
             links:0)
-                words="list show explain watch wait resync release stats check graph" ;;
+                words="list show explain watch wait resync release stats check accept put get del import-ligato graph" ;;
             links:*)
                 case ${arguments[0]}:${#arguments[@]} in
-                list:* | wait:* | show:1 | explain:1 | resync:1 | release:1 | stats:1)
+                list:* | wait:* | accept:* | del:* | show:1 | explain:1 | resync:1 | release:1 | stats:1)
                     words=$(_failoverctl_links "$program") ;;
-                check:1)
+                check:1 | put:1 | import-ligato:1)
                     compopt -o filenames 2>/dev/null
                     mapfile -t COMPREPLY < <(compgen -f -- "$current")
                     return ;;

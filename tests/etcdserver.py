@@ -48,6 +48,7 @@ class Etcd:
     def start(self, *, is_waited_for: bool = True) -> None:
         """Start it, and wait until it answers."""
         self.where.mkdir(parents=True, exist_ok=True)
+        subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
         peer = f"http://127.0.0.1:{self.port + 1}"
         command = [program(self.suite, "etcd"), "--name", self.name, "--data-dir", str(self.where / "data")]
         command += ["--listen-client-urls", self.url, "--advertise-client-urls", self.url]

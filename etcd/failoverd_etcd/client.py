@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+# gRPC's C core writes a line of its own for each failed handshake. It is told here what is wrong, and once.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
 import grpc.aio
@@ -121,12 +125,15 @@ class Etcd:
         """Read keys. Raises LostError."""
         return await self.call("KV/Range", M.RangeRequest(**fields), M.RangeResponse)
 
-    async def read(self, prefix: str) -> tuple[int, int, list[Any]]:
-        """Return all keys below a prefix at one revision, with the revision and the raft term. Raises LostError."""
+    async def read(self, prefix: str, most: int = MOST_KEYS) -> tuple[int, int, list[Any]]:
+        """Return all keys below a prefix at one revision, with the revision and the raft term.
+
+        Raises LostError, also if there are more than `most`, where that is not 0.
+        """
         first = await self.range(key=prefix.encode(), range_end=end_of(prefix), limit=PAGE)
         found, more = list(first.kvs), first.more
-        if first.count > MOST_KEYS:
-            text = f"there are {first.count} keys below {prefix}, and {MOST_KEYS} are the most; delete some"
+        if most and first.count > most:
+            text = f"there are {first.count} keys below {prefix}, and {most} are the most; delete some"
             raise LostError(text, is_answer=True)
         while more:
             after = found[-1].key + b"\0"

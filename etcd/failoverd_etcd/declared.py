@@ -24,6 +24,8 @@ class Good:
 
     value: str
     revision: int
+    since: float = 0.0
+    """When it was taken, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,12 @@ class Values:
         try:
             if not is_name(name):
                 raise RefusedError("malformed", f"no link may be called {name!r}; put it under another key")
+            self.check(name, raw)
             if name not in self.good and len(self.good) >= MOST:
                 raise RefusedError(OUT_OF_LIMITS, f"there are {MOST} links already; delete some, and put it again")
             room = LARGEST_TOGETHER - sum(len(good.value) for one, good in self.good.items() if one != name)
             if len(raw) > room:
                 raise RefusedError(OUT_OF_LIMITS, f"all links have more than {LARGEST_TOGETHER} bytes; declare less")
-            self.check(name, raw)
         except RefusedError as refused:
             last = self.faults.get(name)
             is_same = last is not None and last.revision == revision
@@ -68,7 +70,7 @@ class Values:
             kept = "the last good value stays in force" if name in self.good else "there is no earlier one"
             self.faults[name] = Fault(state, refused.reason, f"{refused}. Of this link {kept}", since, revision)
         else:
-            self.good[name] = Good(raw.decode(), revision)
+            self.good[name] = Good(raw.decode(), revision, clock)
             self.faults.pop(name, None)
 
     def keep(self, names: Mapping[str, object] | set[str]) -> None:

@@ -57,8 +57,7 @@ class Follower:
         self._at = random.randrange(len(config.endpoints))  # noqa: S311
         self.contact = Contact(since=time.time())
         self.connection: Etcd | None = None
-        self.reconnected = asyncio.Event()
-        """Set with each connection; whoever waits for it replaces it."""
+        self._is_connected = asyncio.Event()
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -69,9 +68,8 @@ class Follower:
             try:
                 secrets = await asyncio.to_thread(Secrets.of, self._config)
                 async with Etcd(endpoint, self._config, secrets) as etcd:
-                    await self._follow(etcd)
-                    last, wait = "", WAITS[0]
-                    continue
+                    while True:
+                        await self._follow(etcd)
             except LostError as error:
                 lost = f"{endpoint}: {error}"
             was = self.contact.is_connected
@@ -85,6 +83,13 @@ class Follower:
             await asyncio.sleep(wait * random.uniform(0.1, 1))  # noqa: S311
             wait = min(wait * 1.5, WAITS[1])
 
+    async def connected(self) -> Etcd:
+        """Wait until there is a connection that can be used, and return it."""
+        while (connection := self.connection) is None:
+            self._is_connected = asyncio.Event()
+            await self._is_connected.wait()
+        return connection
+
     def _lost(self, trouble: str) -> None:
         if self.contact.is_connected or not self.contact.trouble:
             self.contact.since = time.time()
@@ -97,7 +102,7 @@ class Follower:
             self.contact.since = time.time()
             self.contact.is_connected, self.contact.trouble = True, ""
             self.connection = etcd
-            self.reconnected.set()
+            self._is_connected.set()
 
     async def _follow(self, etcd: Etcd) -> None:
         """Read all, and watch from there, until it is time to read anew. Raises LostError."""

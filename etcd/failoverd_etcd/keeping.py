@@ -33,7 +33,8 @@ def document(picture: Picture, keys: Keys) -> dict[str, Any]:
     for name in sorted(values.good.keys() | values.faults.keys() | history.keys.keys() | history.held.keys()):
         good, fault, held = values.good.get(name), values.faults.get(name), history.held.get(name)
         link: dict[str, Any] = {"where": f"etcd:{keys.link(name)}", "value": good.value if good else None}
-        link |= {"revision": good.revision if good else 0, "state": "", "reason": "", "detail": "", "since": 0.0}
+        link |= {"revision": good.revision if good else 0, "taken": good.since if good else 0.0}
+        link |= {"state": "", "reason": "", "detail": "", "since": link["taken"]}
         if fault is not None:
             link |= {"state": fault.state, "reason": fault.reason, "detail": fault.detail, "since": fault.since}
             link["fault"] = fault.revision
@@ -64,7 +65,7 @@ def take_up(tree: Mapping[str, Any], picture: Picture, keys: Keys) -> bool:
     history.revision, history.term = int(tree["revision"]), int(tree["term"])
     for name, link in tree["links"].items():
         if link["value"] is not None:
-            values.good[name] = Good(str(link["value"]), int(link["revision"]))
+            values.good[name] = Good(str(link["value"]), int(link["revision"]), float(link["taken"]))
         state, reason, detail, since = (link[key] for key in ("state", "reason", "detail", "since"))
         if "fault" in link:
             values.faults[name] = Fault(state, reason, detail, float(since), int(link["fault"]))

@@ -12,11 +12,11 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-PUT, DELETE = 0, 1
+PUT = 0
 """Event.type"""
-EQUAL, NOT_EQUAL = 0, 3
+GREATER = 1
 """Compare.result"""
-BY_VERSION, BY_CREATE_REVISION, BY_MOD_REVISION = 0, 1, 2
+BY_CREATE_REVISION = 1
 """Compare.target"""
 
 _ROWS = {

@@ -8,21 +8,26 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from failoverd.config.errors import ConfigError
 from failoverd.config.links.fleet import ends_of
 from failoverd.config.load import MAIN, load
 from failoverd.config.spec import Config
+from failoverd_etcd import control
+from failoverd_etcd.control import Calls
 from failoverd_etcd.declared import Values
 from failoverd_etcd.history import History
 from failoverd_etcd.keeping import document, save, take_up
 from failoverd_etcd.keeping import load as load_snapshot
 from failoverd_etcd.keys import Keys
 from failoverd_etcd.picture import Picture
+
+if TYPE_CHECKING:
+    from failoverd_etcd.follow import Contact
 
 log = logging.getLogger("failoverd-etcd")
 
@@ -33,10 +38,11 @@ PROGRESS = 600.0
 
 
 class Service:
-    """See the module. `state` is the directory of the snapshot, `main` the configuration's file."""
+    """See the module. `state` is the directory of the snapshot, `control` the service's socket, `main` the
+    configuration's file."""
 
-    def __init__(self, state: Path, main: Path | None) -> None:
-        self._path, self._main = state / "snapshot.json", main
+    def __init__(self, state: Path, control: Path, main: Path | None) -> None:
+        self._path, self._control, self._main = state / "snapshot.json", control, main
         self._written: Mapping[str, Any] = {}
         self._written_at = 0.0
 
@@ -77,8 +83,20 @@ class Service:
         keys = Keys(config.etcd.prefix, config.etcd.node or os.uname().nodename)
         picture = self._take_up(config, keys)
         follower = Follower(config.etcd, keys, picture, partial(self._save, picture, keys))
+        changed = asyncio.Event()
+        calls: Calls = {
+            "status": (False, lambda _: self._status(picture, keys, follower.contact)),
+            "accept": (True, lambda names: self._accept(picture, names, changed)),
+        }
         try:
-            await follower.run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(follower.run())
+                group.create_task(control.serve(self._control, calls))
+                group.create_task(self._save_when(changed, picture, keys))
+                if config.etcd.publish_status:
+                    from failoverd_etcd.publish import Publisher
+
+                    group.create_task(Publisher(keys, picture, follower).run())
         finally:
             if picture.history.revision and picture.history.pending is None:
                 await asyncio.shield(self._save(picture, keys, is_last=True))
@@ -104,6 +122,41 @@ class Service:
         # What was refused may be allowed by now, and the other way round.
         picture.values.faults.clear()
         return picture
+
+    def _status(self, picture: Picture, keys: Keys, contact: Contact) -> dict[str, Any]:
+        """Return how it stands with etcd."""
+        history = picture.history
+        return {
+            "endpoint": contact.endpoint,
+            "connected": contact.is_connected,
+            "since": contact.since,
+            "trouble": contact.trouble,
+            "node": keys.node,
+            "keys": keys.links,
+            "revision": history.revision,
+            "links": len(history.keys),
+            "suspect": {name: held.reason for name, held in sorted(history.held.items())},
+            "refused": {name: fault.detail for name, fault in sorted(picture.values.faults.items())},
+        }
+
+    def _accept(self, picture: Picture, names: Sequence[str], changed: asyncio.Event) -> dict[str, Any]:
+        """Let go of what is suspect: of these, or of all. Raises ValueError."""
+        if picture.history.pending is not None:
+            raise ValueError("etcd is being read at the moment; try it again")
+        held = picture.history.held
+        if unknown := [name for name in names if name not in held]:
+            raise ValueError(f"{', '.join(unknown)}: not suspect; failoverctl links tells which are")
+        accepted = picture.accept(names or list(held))
+        log.info("accepted, and no longer in force: %s", ", ".join(accepted) or "nothing")
+        changed.set()
+        return {"names": accepted}
+
+    async def _save_when(self, changed: asyncio.Event, picture: Picture, keys: Keys) -> None:
+        """Write the snapshot each time that something is set, until cancelled."""
+        while True:
+            await changed.wait()
+            changed.clear()
+            await self._save(picture, keys)
 
     async def _save(self, picture: Picture, keys: Keys, *, is_last: bool = False) -> None:
         """Write the snapshot if it says something else, or if it has been long."""

@@ -217,12 +217,22 @@ COMMANDS: Mapping[str, Command] = {
         "[COMMAND] [ARGUMENT]...",
         "the links that the configuration declares: where they stand, and why",
         "Its commands are list (done without one), show, explain, watch, wait, resync, release, stats, check and "
-        "graph; failoverctl links COMMAND --help says more about one.",
+        "graph; and for what etcd declares accept, put, get, del and import-ligato. failoverctl links COMMAND --help "
+        "says more about one.",
         [
             ("links list", "where each link stands"),
             ("links explain web-host", "why it is not ready"),
             ("links wait web-host --timeout 30", "wait until it is ready"),
         ],
+        is_program=True,
+    ),
+    "fleet": Command(
+        "[OPTION]...",
+        "how the masters and links of all machines are, as these have told etcd",
+        "Reads what machines with [etcd] publish_status have written. Needs the package failoverd-etcd, and no daemon; "
+        "failoverctl fleet --help says more.",
+        [("fleet", "which machines run on the standby"), ("fleet --watch", "and then each change, until Ctrl-C")],
+        [Option("--watch", "Go on with a line for each change, until Ctrl-C.")],
         is_program=True,
     ),
     "reload": Command(

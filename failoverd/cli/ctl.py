@@ -231,6 +231,12 @@ def _links(wanted: Wanted) -> int:
     return links(wanted)
 
 
+def _fleet(wanted: Wanted) -> int:
+    from failoverd.cli.handover import hand_over
+
+    return hand_over(CTL, wanted)
+
+
 RUN: Mapping[str, Callable[[Wanted], Outcome]] = {
     "status": _status,
     "list": _list,
@@ -252,6 +258,7 @@ RUN: Mapping[str, Callable[[Wanted], Outcome]] = {
 ASIDE: Mapping[str, Callable[[Wanted], int]] = {
     "interfaces": _interfaces,
     "interface-xml": _interface_xml,
+    "fleet": _fleet,
     "links": _links,
     "watch": _watch,
     "history": _history,

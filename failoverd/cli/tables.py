@@ -18,6 +18,8 @@ COLOURS = {
     "making": "36",
     "removing": "36",
     "conflict": "1;31",
+    "invalid": "1;31",
+    "suspect": "33",
     "failed": "1;31",
     "on-standby": "33",
     "joining": "36",

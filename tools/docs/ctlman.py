@@ -256,7 +256,7 @@ def _exits() -> Iterator[str]:
 
 def _examples() -> Iterator[str]:
     yield ".SH EXAMPLES"
-    plain = [command for command in CTL.commands.values() if not command.is_program]
+    plain = [command for name, command in CTL.commands.items() if name != "links"]
     for program, commands in ((CTL, plain), (LINKS, LINKS.commands.values())):
         for command in commands:
             for words, what in command.examples:

@@ -120,6 +120,12 @@ def _graph(wanted: Wanted) -> int:
     return graph(wanted)
 
 
+def _by_etcd(wanted: Wanted) -> int:
+    from failoverd.cli.handover import hand_over
+
+    return hand_over(LINKS, wanted)
+
+
 def _check(wanted: Wanted) -> Outcome:
     from failoverd.cli.links.check import check
 
@@ -136,5 +142,14 @@ RUN: Mapping[str, Callable[[Wanted], Outcome]] = {
     "check": _check,
 }
 
-ASIDE: Mapping[str, Callable[[Wanted], int]] = {"watch": _watch, "wait": _wait, "graph": _graph}
+ASIDE: Mapping[str, Callable[[Wanted], int]] = {
+    "watch": _watch,
+    "wait": _wait,
+    "graph": _graph,
+    "accept": _by_etcd,
+    "put": _by_etcd,
+    "get": _by_etcd,
+    "del": _by_etcd,
+    "import-ligato": _by_etcd,
+}
 """Commands that print as they go, or to a file."""

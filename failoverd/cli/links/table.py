@@ -17,6 +17,9 @@ STATE_CODES = {
 
 NAME = "NAME is that of its [link.NAME]."
 
+NODE = Option("--node", "Another machine than this one: its name in etcd.", value="NODE")
+WITH_ETCD = "Needs the package failoverd-etcd, which carries it out."
+
 COMMANDS = {
     "list": Command(
         "[NAME]...",
@@ -91,6 +94,45 @@ COMMANDS = {
         "Reads FILE (and FILE.d/*.toml) as a whole configuration, names every mistake with its line, and lists the "
         "ends that it declares. A veth whose other end is not in it would wait for that; it is no mistake.",
         [("check 60-links.toml", "before it is put into /etc/failoverd/failoverd.toml.d")],
+    ),
+    "accept": Command(
+        "[NAME]...",
+        "let go of links that are missing in etcd, and were not seen to be deleted there",
+        f"Without NAME, of all of them. {WITH_ETCD}",
+        [("accept", "all of them"), ("accept web-host", "one")],
+        changes=True,
+        is_program=True,
+    ),
+    "put": Command(
+        "FILE [OPTION]...",
+        "declare the links of a file in etcd, in one transaction",
+        f"For this machine, or for NODE. {WITH_ETCD}",
+        [("put web.toml --node h7", "for the machine h7")],
+        [NODE],
+        is_program=True,
+    ),
+    "get": Command(
+        "[OPTION]...",
+        "print the links that etcd declares for a machine",
+        WITH_ETCD,
+        [("get --node h7", "of the machine h7")],
+        [NODE],
+        is_program=True,
+    ),
+    "del": Command(
+        "NAME... [OPTION]...",
+        "withdraw links of a machine in etcd, in one transaction",
+        WITH_ETCD,
+        [("del web-host web-ct --node h7", "both ends, of the machine h7")],
+        [NODE],
+        is_program=True,
+    ),
+    "import-ligato": Command(
+        "FILE",
+        "convert the interfaces of the Linux plugin of Ligato into links",
+        f"FILE has what etcdctl get --prefix /vnf-agent/LABEL/ prints. {WITH_ETCD}",
+        [("import-ligato keys.txt", "as TOML: look at it, then put it")],
+        is_program=True,
     ),
     "graph": Command(
         "",
