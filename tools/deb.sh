@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Builds the Debian packages into build/, from a copy of the tree, so that the tree stays as it is. A tree that is the same
-# as at the last build is not built again. Its last lines are the packages' paths: failoverd-cni, and then failoverd.
+# as at the last build is not built again. Its last lines are the packages' paths: failoverd-etcd, failoverd-cni, and then failoverd.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$PWD/build
 version=$(dpkg-parsechangelog --show-field Version)
 date=$(dpkg-parsechangelog --show-field Date)
-packages=("failoverd-cni_${version}_all.deb" "failoverd_${version}_all.deb")
+packages=("failoverd-etcd_${version}_all.deb" "failoverd-cni_${version}_all.deb" "failoverd_${version}_all.deb")
 copy=$out/deb/failoverd
 
 # What belongs to the tree: what git knows and what it would take. Without git (a tarball) all of it does.
@@ -25,7 +25,9 @@ mkdir "$copy"
 list | while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done \
     | tar --null --files-from=- --mtime="$date" --owner=0 --group=0 --sort=name -cf "$out/deb/tree.tar"
 stamp=$(sha256sum <"$out/deb/tree.tar")
-if [ ! -e "$out/${packages[0]}" ] || [ ! -e "$out/${packages[1]}" ] || [ "$(cat "$out/deb/stamp" 2>/dev/null)" != "$stamp" ]; then
+complete=yes
+for package in "${packages[@]}"; do [ -e "$out/$package" ] || complete=; done
+if [ ! "$complete" ] || [ "$(cat "$out/deb/stamp" 2>/dev/null)" != "$stamp" ]; then
     rm -f "$out/deb/stamp"
     tar -C "$copy" -xf "$out/deb/tree.tar"
     # The user's own umask, language and Python are not the package's.

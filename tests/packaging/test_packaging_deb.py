@@ -42,10 +42,16 @@ def cni() -> str:
     return run("tools/deb.sh").splitlines()[-2]
 
 
+@pytest.fixture(scope="module")
+def etcd() -> str:
+    """failoverd-etcd's package; its path."""
+    return run("tools/deb.sh").splitlines()[-3]
+
+
 @needs_debian
-def test_lintian_finds_nothing_but_what_is_meant(package: str, cni: str) -> None:
+def test_lintian_finds_nothing_but_what_is_meant(package: str, cni: str, etcd: str) -> None:
     """Info and pedantry included. There are no scripts for other init systems; the hooks' service has a socket."""
-    said = run("lintian", "--allow-root", "--display-info", "--pedantic", package, cni)
+    said = run("lintian", "--allow-root", "--display-info", "--pedantic", package, cni, etcd)
     meant = {"package-supports-alternative-init-but-no-init.d-script", "systemd-service-file-missing-install-key"}
     found = [line for line in said.splitlines() if not line.startswith(("N:", "O:"))]
     assert [line for line in found if line.split()[2] not in meant] == []
@@ -99,6 +105,32 @@ def test_the_cni_plugin_is_a_package_of_its_own(package: str, cni: str, paths: s
     program = tmp_path / "usr" / "lib" / "cni" / "failoverd-cni"
     assert program.read_text() == (ROOT / "cni" / "bin" / "failoverd-cni").read_text()
     assert program.stat().st_mode & 0o777 == 0o755
+
+
+@needs_debian
+def test_failoverd_etcd_is_a_package_of_its_own(etcd: str, paths: set[str], tmp_path: Path) -> None:
+    """It alone needs gRPC and protobuf; and the daemon's package has nothing of it."""
+    told = [line.split()[5].removeprefix(".") for line in run("dpkg-deb", "--contents", etcd).splitlines()]
+    modules = "/usr/lib/python3/dist-packages/failoverd_etcd/"
+    documents = "/usr/share/doc/failoverd-etcd/"
+    assert {path for path in told if not path.endswith("/")} == {
+        "/usr/bin/failoverd-etcd",
+        "/usr/lib/systemd/system/failoverd-etcd.service",
+        "/usr/lib/sysusers.d/failoverd-etcd.conf",
+        "/usr/share/man/man8/failoverd-etcd.8.gz",
+        *(f"{documents}{name}" for name in ("changelog.gz", "copyright", "how-to-fleet.md.gz")),
+        *(f"{modules}{path.name}" for path in (ROOT / "etcd" / "failoverd_etcd").iterdir() if path.is_file()),
+    }
+    depends = run("dpkg-deb", "--field", etcd, "Depends").strip().split(", ")
+    names = {re.split(r"[ :]", word)[0] for word in depends}
+    assert names - {"systemd"} == {"failoverd", "python3", "python3-grpcio", "python3-protobuf"}
+    assert not {path for path in paths if "failoverd-etcd" in path or "failoverd_etcd" in path}
+    run("dpkg-deb", "--extract", etcd, str(tmp_path / "files"))
+    program = tmp_path / "files" / "usr" / "bin" / "failoverd-etcd"
+    assert program.read_text().splitlines()[0] == "#!/usr/bin/python3 -I"
+    run("dpkg-deb", "--control", etcd, str(tmp_path / "control"))
+    after = (tmp_path / "control" / "postinst").read_text()
+    assert "deb-systemd-helper enable 'failoverd-etcd.service'" in after
 
 
 @needs_debian
