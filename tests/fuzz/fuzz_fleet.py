@@ -1,5 +1,5 @@
-"""What writers of etcd declare, and what failoverd-etcd hands over: any bytes are refused with a reason, or are links that
-are allowed; and those of files stay.
+"""What writers of etcd declare, and what failoverd-etcd hands over: any bytes are refused with a reason, or are links
+that are allowed; and those of files stay.
 """
 
 from __future__ import annotations
