@@ -156,7 +156,7 @@ def is_carried() -> bool:
                 pass
         except OSError:
             return False
-        return answer[1][0] == "192.0.2.2"
+        return bool(answer[1][0] == "192.0.2.2")
 
 
 def is_made() -> bool:

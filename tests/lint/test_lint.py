@@ -40,5 +40,5 @@ def test_types_of_the_tests() -> None:
 
 
 def test_floors() -> None:
-    """The CNI plugin is found in the tree, also where the environment was made before there was one."""
-    run("lint-imports", PYTHONPATH=str(ROOT / "cni"))
+    """The CNI plugin and failoverd-etcd are found in the tree, also where the environment was made before they were."""
+    run("lint-imports", PYTHONPATH=f"{ROOT / 'cni'}:{ROOT / 'etcd'}")
