@@ -1,7 +1,7 @@
 # failoverd's commands; `make` alone lists them. All of them set up what they need first.
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-guest test test-guest-more test-guest-matrix lint fuzz bench bench-guest bench-netns bench-storm bench-links bench-ctl bench-interfaces bench-inventory bench-start bench-cni bench-renames bench-events
+.PHONY: help demo demo-fleet demo-guest test test-guest-more test-guest-matrix lint fuzz bench bench-guest bench-netns bench-storm bench-links bench-ctl bench-interfaces bench-inventory bench-start bench-cni bench-renames bench-events
 .PHONY: chaos deb docs clean setup setup-guest
 
 help: ## List these commands
@@ -9,6 +9,9 @@ help: ## List these commands
 
 demo: setup ## Take a VF away and back under traffic, on this kernel and beside its own devices, and draw what was seen
 	@$(BIN)/failoverd-lab demo
+
+demo-fleet: setup ## Declare links between three machines in a real etcd, and see there that one of them has failed over
+	@$(BIN)/python tools/demo_fleet.py
 
 demo-guest: setup-guest ## The same in a real guest, which is live-migrated, too
 	@$(BIN)/failoverd-lab demo --in vm

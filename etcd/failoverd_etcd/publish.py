@@ -67,7 +67,7 @@ class Publisher:
                 await self._txn(etcd, lease, dict(list(todo.items())[begin : begin + MOST]), known)
             self._said = ""
             if time.monotonic() > kept + KEEP:
-                if not await _keep(etcd, lease):
+                if not await keep_alive(etcd, lease):
                     log.warning("etcd has let the lease go; the status is written anew")
                     return
                 kept = time.monotonic()
@@ -106,7 +106,7 @@ class Publisher:
         return status
 
 
-async def _keep(etcd: Etcd, lease: int) -> bool:
+async def keep_alive(etcd: Etcd, lease: int) -> bool:
     """Give the lease a sign of life. Returns whether it is still there. Raises LostError."""
     async with etcd.stream("Lease/LeaseKeepAlive", M.LeaseKeepAliveRequest, M.LeaseKeepAliveResponse) as stream:
         await stream.send(M.LeaseKeepAliveRequest(ID=lease))
