@@ -95,7 +95,7 @@ def test_the_cni_plugin_is_a_package_of_its_own(package: str, cni: str, paths: s
     assert {path for path in told if not path.endswith("/")} == {
         "/usr/lib/cni/failoverd-cni",
         "/usr/share/man/man7/failoverd-cni.7.gz",
-        *(f"{documents}{name}" for name in ("changelog.gz", "copyright", "cni.md", "how-to-cni.md.gz")),
+        *(f"{documents}{name}" for name in ("changelog.gz", "copyright", "cni.md.gz", "how-to-cni.md.gz")),
         *(f"{modules}{path.name}" for path in (ROOT / "cni" / "failoverd_cni").iterdir() if path.is_file()),
     }
     depends = run("dpkg-deb", "--field", cni, "Depends").strip().split(", ")
