@@ -3,6 +3,7 @@
     links engine --watch(references)--> Namespaces --Unix socket--> failoverd-netns
                  <--changes()---------- (a task)   <-findings------
     its worker thread --open(place)------------------------------->  a netlink socket, and the namespace as a file
+    moves            --write(place)------------------------------->  sysctls, written inside
 
 Nothing is started while no reference is wanted. When the connection breaks, what was known stays in force until a new
 one tells otherwise, or none is to be had: then everything is absent, `door-closed`, and that says nothing of the
@@ -14,13 +15,14 @@ from __future__ import annotations
 import array
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
 import trio
 
 from failoverd.model.declared import NamespaceRef
+from failoverd.model.inet import Setting
 from failoverd.model.places import HERE, Absent, Place
 from failoverd.netns.kernel import OWN, open_netlink
 from failoverd.netns.protocol import (
@@ -30,7 +32,10 @@ from failoverd.netns.protocol import (
     Found,
     Opened,
     ProtocolError,
+    Set,
+    Written,
     pack_open,
+    pack_set,
     pack_watch,
     read_answer,
 )
@@ -139,18 +144,42 @@ class Namespaces:
         """
         if place.is_own:
             return _open_here()
+        data, files = self._asked(pack_open(self._way(place), place))
+        return _opened(place, data, files)
+
+    def write(self, place: Place, ifindex: int, device: str, settings: Sequence[Setting]) -> tuple[int, ...]:
+        """Write sysctls of a device in another namespace; returns an errno for each, 0 for done. Blocks as `open`.
+
+        Raises NamespaceGoneError.
+        """
+        request = Set(self._way(place), place, ifindex, device, tuple(settings))
+        data, files = self._asked(pack_set(request))
+        for fd in files:
+            os.close(fd)
+        try:
+            answer = read_answer(data)
+        except ProtocolError as error:
+            answer = _closed(error)
+        if isinstance(answer, Written) and len(answer.numbers) == len(request.settings):
+            return answer.numbers
+        raise NamespaceGoneError(answer if isinstance(answer, Absent) else _closed(ProtocolError("it has not written")))
+
+    def _way(self, place: Place) -> NamespaceRef:
         reference = self._ways.get(place)
         if reference is None:
             raise NamespaceGoneError(Absent("namespace-absent", f"nothing leads to namespace {place.nsid} now"))
+        return reference
+
+    def _asked(self, request: bytes) -> tuple[bytes, list[int]]:
+        """Ask on a connection of its own, and return the answer and its files. Raises NamespaceGoneError."""
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
                 door.settimeout(PATIENCE)
                 door.connect(str(self._door))
-                door.send(pack_open(reference, place))
-                data, files = _received(door)
+                door.send(request)
+                return _received(door)
         except OSError as error:
             raise NamespaceGoneError(_closed(error)) from error
-        return _opened(place, data, files)
 
     async def run(self) -> None:
         """Keep a connection to the doorkeeper while there is something to watch, until cancelled."""

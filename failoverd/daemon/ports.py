@@ -12,13 +12,13 @@ from failoverd.core.state import State
 from failoverd.daemon.background import Announcer, Closely, Configurers, ReadMode, unseen
 from failoverd.daemon.path_probes import OpenProbe, Silence
 from failoverd.daemon.store import Store
-from failoverd.daemon.sysctls import write_sysctl
 from failoverd.dataclass import dataclass
 from failoverd.model.links import Link
 from failoverd.model.requests import SetSysctl
 from failoverd.model.signals import Signal
 from failoverd.netlink.fetch import Opener
 from failoverd.netlink.known_devices import Complete
+from failoverd.netlink.sysctls import write_sysctl
 from failoverd.netlink.transport import Transport
 
 log = logging.getLogger("failoverd")
@@ -91,4 +91,6 @@ def recall(store: Store) -> Recalled:
     kept = store.load()
     for line in kept.troubles:
         log.error("%s", line)
-    return Recalled(kept.journals, kept.lost, kept.drains, kept.memory, kept.names, kept.marked, kept.damping)
+    return Recalled(
+        kept.journals, kept.lost, kept.drains, kept.memory, kept.names, kept.marked, kept.damping, kept.away
+    )

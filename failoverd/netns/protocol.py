@@ -1,6 +1,6 @@
 """What the daemon and the doorkeeper say to each other: one JSON document a datagram, on SOCK_SEQPACKET.
 
-A connection either watches or opens.
+A connection watches, opens or sets.
 
     {"watch": [[by, value, create, started], ...], "more": false}     the whole set of references, in one or more pieces
     {"found": [[by, value, create, nsid, epoch, started], ...]}       what they lead to, and later what has changed
@@ -9,6 +9,11 @@ A connection either watches or opens.
     {"open": [by, value, create], "nsid": 3, "epoch": 17}             asks for a socket inside, if it leads there
     {"opened": true}                                                  with two files: a netlink socket, a namespace
     {"refused": [reason, detail]}
+
+    {"set": [by, value, create], "nsid": 3, "epoch": 17, "ifindex": 5, "device": "ens3", "settings": [[name, value]]}
+    {"written": [errno, ...]}                                         or refused, as above
+
+What is set are per-device sysctls (model/settings.py): files that only a process inside can write.
 
 `started` binds a reference to one process (its start time in the kernel's ticks, 0 for none): the daemon says again
 what it was told, so that a doorkeeper that is started anew does not take a reused pid for the same process.
@@ -22,7 +27,10 @@ from typing import Any
 
 from failoverd.dataclass import dataclass
 from failoverd.model.declared import NamespaceRef
+from failoverd.model.inet import Setting
+from failoverd.model.links import IFNAMSIZ
 from failoverd.model.places import Absent, Place
+from failoverd.model.settings import SYSCTLS
 
 LARGEST = 65536
 """Bytes of a datagram."""
@@ -32,6 +40,8 @@ REFERENCES = 4096
 """References in a set."""
 LONGEST = 1024
 """Characters of a reference's value. As JSON one takes at most six bytes."""
+LONGEST_VALUE = 11
+"""Characters of a sysctl's value: a number of 32 bits, with its sign."""
 BY = ("name", "pid", "path", "container")
 
 Started = Mapping[NamespaceRef, int]
@@ -61,6 +71,18 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class Set:
+    """The wish to write sysctls of one device in a namespace, if the reference still leads there."""
+
+    reference: NamespaceRef
+    place: Place
+    ifindex: int
+    device: str
+    """The device's name. Nothing is written where another device has it."""
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A namespace, and the start time of the process that the reference is bound to; 0 for none."""
 
@@ -84,8 +106,15 @@ class Opened:
     """The answer that comes with the files."""
 
 
-Request = Watch | Open
-Answer = Findings | Opened | Absent
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The answer to a Set: an errno for each setting, 0 for done."""
+
+    numbers: tuple[int, ...]
+
+
+Request = Watch | Open | Set
+Answer = Findings | Opened | Written | Absent
 
 
 def pack_watch(references: Collection[NamespaceRef], started: Started) -> list[bytes]:
@@ -98,6 +127,18 @@ def pack_watch(references: Collection[NamespaceRef], started: Started) -> list[b
 def pack_open(reference: NamespaceRef, place: Place) -> bytes:
     """Return the datagram that asks for a socket in this namespace."""
     return _document(open=_words(reference), nsid=place.nsid, epoch=place.epoch)
+
+
+def pack_set(request: Set) -> bytes:
+    """Return the datagram that asks to write sysctls."""
+    place, what = request.place, [list(setting) for setting in request.settings]
+    where = {"nsid": place.nsid, "epoch": place.epoch, "ifindex": request.ifindex, "device": request.device}
+    return _document(set=_words(request.reference), **where, settings=what)
+
+
+def pack_written(written: Written) -> bytes:
+    """Return the datagram that answers it."""
+    return _document(written=list(written.numbers))
 
 
 def pack_findings(findings: Mapping[NamespaceRef, Finding]) -> list[bytes]:
@@ -129,6 +170,17 @@ def read_request(data: bytes) -> Request:
             return Watch(tuple(started), {one: when for one, when in started.items() if when}, more)
         case {"open": list(words), "nsid": int(nsid), "epoch": int(epoch), **rest} if not rest:
             return Open(_reference(words), Place(_number(nsid), _number(epoch)))
+        case {
+            "set": list(words),
+            "nsid": int(nsid),
+            "epoch": int(epoch),
+            "ifindex": int(ifindex),
+            "device": str(device),
+            "settings": list(rows),
+            **rest,
+        } if not rest:
+            place = Place(_number(nsid), _number(epoch))
+            return Set(_reference(words), place, _number(ifindex), _device(device), tuple(map(_setting, rows)))
         case other:
             raise ProtocolError(f"no request: {str(other)[:80]}")
 
@@ -142,6 +194,8 @@ def read_answer(data: bytes) -> Answer:
             return Findings(dict(map(_absent, rows)))
         case {"opened": True, **rest} if not rest:
             return Opened()
+        case {"written": list(numbers), **rest} if not rest and all(isinstance(number, int) for number in numbers):
+            return Written(tuple(map(_number, numbers)))
         case {"refused": [str(reason), str(detail)], **rest} if not rest:
             return Absent(reason, detail)
         case other:
@@ -185,6 +239,22 @@ def _reference(words: Any) -> NamespaceRef:
             return NamespaceRef(by, value, create)
         case _:
             raise ProtocolError(f"no reference: {str(words)[:80]}")
+
+
+def _device(name: str) -> str:
+    """Check a device's name, which becomes part of a path."""
+    raw = name.encode("utf-8", "surrogatepass")
+    if not 0 < len(raw) <= IFNAMSIZ or "/" in name or "\0" in name or name in (".", ".."):
+        raise ProtocolError(f"no device: {name[:80]!r}")
+    return name
+
+
+def _setting(row: Any) -> Setting:
+    match row:
+        case [str(name), str(value)] if name in SYSCTLS and len(value) <= LONGEST_VALUE:
+            if value.removeprefix("-").isascii() and value.removeprefix("-").isdigit():
+                return name, value
+    raise ProtocolError(f"no sysctl: {str(row)[:80]}")
 
 
 def _number(value: int) -> int:

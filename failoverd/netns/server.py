@@ -17,13 +17,14 @@ from collections.abc import Collection, Mapping
 import trio
 
 from failoverd.model.declared import NamespaceRef
-from failoverd.netns.opening import Bound, answer_open
+from failoverd.netns.opening import Bound, answer_open, answer_set
 from failoverd.netns.protocol import (
     LARGEST,
     REFERENCES,
     Finding,
     Open,
     ProtocolError,
+    Set,
     Watch,
     pack_findings,
     read_request,
@@ -111,6 +112,8 @@ class Server:
         request = read_request(data)
         if isinstance(request, Open):
             answer_open(sock, request, self._bound_process(request.reference))
+        elif isinstance(request, Set):
+            answer_set(sock, request, self._bound_process(request.reference))
         else:
             await self._watch(sock, request)
 

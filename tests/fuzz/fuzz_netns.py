@@ -13,12 +13,16 @@ from failoverd.netns.protocol import (
     Found,
     Open,
     ProtocolError,
+    Set,
     Watch,
+    Written,
     pack_findings,
     pack_open,
     pack_opened,
     pack_refused,
+    pack_set,
     pack_watch,
+    pack_written,
     read_answer,
     read_request,
 )
@@ -41,6 +45,10 @@ def _request(data: bytes) -> None:
     if isinstance(request, Open):
         assert read_request(pack_open(request.reference, request.place)) == request
         return
+    if isinstance(request, Set):
+        assert read_request(pack_set(request)) == request
+        assert "/" not in request.device
+        return
     again = [read_request(piece) for piece in pack_watch(request.references, request.started)]
     watches = [piece for piece in again if isinstance(piece, Watch)]
     assert tuple(reference for piece in watches for reference in piece.references) == request.references
@@ -61,6 +69,8 @@ def _answer(data: bytes) -> None:
             one: what for piece in pieces if isinstance(piece, Findings) for one, what in piece.by_reference.items()
         }
         assert found.keys() == answer.by_reference.keys()
+    elif isinstance(answer, Written):
+        assert read_answer(pack_written(answer)) == answer
     elif isinstance(answer, Absent):
         assert isinstance(read_answer(pack_refused(answer)), Absent)
 
@@ -72,6 +82,8 @@ def seeds() -> list[bytes]:
     return [
         *pack_watch(references, {references[1]: 815}),
         pack_open(RED, Place(3, 17)),
+        pack_set(Set(RED, Place(3, 17), 5, "ens3", (("ipv6/accept_ra", "0"),))),
+        pack_written(Written((0, 13))),
         *pack_findings({RED: Found(Place(3, 17)), references[1]: Absent("process-gone", "process 4711 has ended")}),
         pack_opened(),
         pack_refused(Absent("pid-reused", "declare it anew")),
@@ -81,6 +93,9 @@ def seeds() -> list[bytes]:
 WORDS = (
     b'"watch"',
     b'"open"',
+    b'"set"',
+    b'"settings"',
+    b'"ipv4/rp_filter"',
     b'"more":true',
     b'"name"',
     b'"path"',

@@ -15,7 +15,15 @@ from doorkeeper import client
 from failoverd.daemon.namespaces import AGAIN, NamespaceGoneError, Namespaces
 from failoverd.model.declared import OWN, NamespaceRef
 from failoverd.model.places import HERE, Place
-from failoverd.netns.protocol import Found, Watch, pack_findings, pack_opened, read_request
+from failoverd.netns.protocol import (
+    Found,
+    Watch,
+    Written,
+    pack_findings,
+    pack_opened,
+    pack_written,
+    read_request,
+)
 
 RED, BLUE = NamespaceRef("name", "red"), NamespaceRef("name", "blue")
 PLACE = Place(3, 17)
@@ -126,5 +134,22 @@ def test_a_doorkeeper_that_passes_no_files(tmp_path: Path) -> None:
             with pytest.raises(NamespaceGoneError, match="no files"):
                 await trio.to_thread.run_sync(one.namespaces.open, place)
             watching.pop().close()
+
+    trio.run(told)
+
+
+@pytest.mark.parametrize("answer", [b"garbage", pack_written(Written((0, 0))), pack_opened()])
+def test_a_doorkeeper_that_does_not_say_what_was_written(tmp_path: Path, answer: bytes) -> None:
+    async def serve(sock: trio.socket.SocketType) -> None:
+        if isinstance(read_request(await sock.recv(1 << 16)), Watch):
+            await sock.send(FOUND)
+        else:
+            await sock.send(answer)
+
+    async def told() -> None:
+        async with door(tmp_path / "door", serve), client(tmp_path / "door", [RED]) as one:
+            place = await one.place(RED)
+            with pytest.raises(NamespaceGoneError):
+                await trio.to_thread.run_sync(one.namespaces.write, place, 5, "ens3", [("ipv4/rp_filter", "1")])
 
     trio.run(told)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.places import Absent, Place
+from failoverd.model.settings import SYSCTLS
 from failoverd.netns.protocol import (
     BY,
     LARGEST,
@@ -20,12 +21,16 @@ from failoverd.netns.protocol import (
     Open,
     Opened,
     ProtocolError,
+    Set,
     Watch,
+    Written,
     pack_findings,
     pack_open,
     pack_opened,
     pack_refused,
+    pack_set,
     pack_watch,
+    pack_written,
     read_answer,
     read_request,
 )
@@ -71,6 +76,21 @@ def test_a_wish_to_open_arrives_as_it_was_sent(reference: NamespaceRef, place: P
     assert read_request(pack_open(reference, place)) == Open(reference, place)
 
 
+SETTINGS = st.tuples(st.sampled_from(sorted(SYSCTLS)), st.integers(-(1 << 31), (1 << 31) - 1).map(str))
+
+
+@given(REFERENCES, PLACES, NUMBERS, st.sampled_from(("ens3", "x", "é" * 7)), st.lists(SETTINGS, max_size=9))
+def test_a_wish_to_set_sysctls_arrives_as_it_was_sent(
+    reference: NamespaceRef, place: Place, ifindex: int, device: str, settings: list[tuple[str, str]]
+) -> None:
+    request = Set(reference, place, ifindex, device, tuple(settings))
+    assert read_request(pack_set(request)) == request
+
+
+def test_the_answer_to_it_has_an_errno_for_each() -> None:
+    assert read_answer(pack_written(Written((0, 13)))) == Written((0, 13))
+
+
 def test_the_answers_to_it() -> None:
     assert read_answer(pack_opened()) == Opened()
     assert read_answer(pack_refused(Absent("process-gone", "it has ended"))) == Absent("process-gone", "it has ended")
@@ -103,6 +123,26 @@ GARBAGE: list[Any] = [
     {"absent": [], "also": 1},
     {"opened": 1},
     {"opened": False},
+    *(
+        {"set": ["name", "red", False], "nsid": 1, "epoch": 2, "ifindex": 3, "device": "ens3", "settings": []} | wrong
+        for wrong in (
+            {"also": 1},
+            {"ifindex": -1},
+            {"device": ""},
+            {"device": "a/b"},
+            {"device": ".."},
+            {"device": "a\0b"},
+            {"device": "e" * 16},
+            {"settings": [["ipv4/forwarding"]]},
+            {"settings": [["ipv4/../../kernel/x", "1"]]},
+            {"settings": [["ipv4/forwarding", "1\n"]]},
+            {"settings": [["ipv4/forwarding", ""]]},
+            {"settings": [["ipv4/forwarding", "1" * 12]]},
+        )
+    ),
+    {"written": ["0"]},
+    {"written": [-1]},
+    {"written": [0], "also": 1},
     {"refused": ["x"]},
     {"refused": ["x", 1]},
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from privatenet import container, private_net
 from failoverd.daemon.namespaces import NamespaceGoneError, Namespaces
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.places import Place
-from failoverd.netns.protocol import LARGEST, REFERENCES, pack_open, pack_watch, read_answer
+from failoverd.netns.protocol import LARGEST, REFERENCES, Set, pack_open, pack_set, pack_watch, read_answer
 from failoverd.netns.server import CLIENTS, PATIENCE
 
 RED = NamespaceRef("name", "red")
@@ -241,3 +242,35 @@ async def _open(one: Client, reference: NamespaceRef) -> None:
     place = await one.place(reference)
     with await trio.to_thread.run_sync(one.namespaces.open, place):
         pass
+
+
+@private_net
+def test_sysctls_are_written_inside_and_of_the_device_that_is_meant(tmp_path: Path) -> None:
+    door = tmp_path / "door"
+    own_run()
+    run("ip", "netns", "add", "red")
+    own = Path("/proc/sys/net/ipv6/conf/lo/accept_ra").read_text()
+    value = "0" if own.strip() != "0" else "1"
+
+    async def told() -> None:
+        async with client(door, [RED]) as one:
+            place = await one.place(RED)
+
+            async def write(place: Place, ifindex: int, device: str, asked: list[tuple[str, str]]) -> tuple[int, ...]:
+                return await trio.to_thread.run_sync(one.namespaces.write, place, ifindex, device, asked)
+
+            asked = [("ipv6/accept_ra", value), ("ipv6/hop_limit", "-7"), ("ipv4/rp_filter", "2")]
+            assert await write(place, 1, "lo", asked) == (0, errno.EINVAL, 0)
+            assert await write(place, 2, "lo", asked) == (errno.ENODEV,) * 3
+            assert await write(place, 1, "nobody0", asked) == (errno.ENODEV,) * 3
+            with connected(door) as sock:
+                sock.send(pack_set(Set(RED, Place(place.nsid, place.epoch + 1), 1, "lo", (("ipv4/rp_filter", "1"),))))
+                assert json.loads(sock.recv(LARGEST)).keys() == {"refused"}
+            run("ip", "netns", "delete", "red")
+            with pytest.raises(NamespaceGoneError):
+                await write(place, 1, "lo", asked)
+
+    with doorkeeper(door):
+        run("ip", "netns", "exec", "red", "true")
+        trio.run(told)
+    assert Path("/proc/sys/net/ipv6/conf/lo/accept_ra").read_text() == own

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from privatenet import private_net
 
-from failoverd.daemon.sysctls import write_sysctl
 from failoverd.model.requests import SetSysctl
+from failoverd.netlink.sysctls import write_sysctl
 
 LO = socket.if_nametoindex("lo")
 ACCEPT_RA = Path("/proc/sys/net/ipv6/conf/lo/accept_ra")
