@@ -39,6 +39,7 @@ _failoverctl() {
 
     case $command in
     drain) options+=" --timeout" ;;
+    move) options+=" --home --dry-run" ;;
     interfaces) options+=" --active --inactive --watch" ;;
     interface-xml) options+=" --all" ;;
     fleet) options+=" --watch" ;;
@@ -64,7 +65,7 @@ _failoverctl() {
         if [[ $current == -* ]]; then
             words=$options
         elif [[ ! $command ]]; then
-            words="status list show explain interfaces interface-xml watch history drain undrain reset-damping switch rename release adopt links fleet reload check-config install-service"
+            words="status list show explain interfaces interface-xml watch history drain undrain reset-damping switch rename release adopt move links fleet reload check-config install-service"
         else
             case $command:${#arguments[@]} in
             links:0)
@@ -80,7 +81,7 @@ _failoverctl() {
                 esac ;;
             interface-xml:*)
                 words=$(_failoverctl_interfaces "$program") ;;
-            status:0 | drain:0 | undrain:0 | reset-damping:0 | switch:0 | release:0 | adopt:0)
+            status:0 | drain:0 | undrain:0 | reset-damping:0 | switch:0 | release:0 | adopt:0 | move:0)
                 words=$(_failoverctl_names "$program" '$2 == "master"') ;;
             show:0 | explain:0 | rename:0)
                 words=$(_failoverctl_names "$program" 1) ;;

@@ -20,7 +20,8 @@ EXIT_CODES: Mapping[int, str] = {
 }
 STATUS_CODES: Mapping[int, str] = {
     DONE: "every master is on its VF",
-    ON_STANDBY: "a master is on its paravirtual NIC: on-standby, joining, releasing or alone",
+    ON_STANDBY: "a master is on its paravirtual NIC (on-standby, joining, releasing or alone), or is away, in another "
+    "network namespace",
     DEGRADED: "a master is degraded (nothing can carry, or there is no standby), or in a state not known here",
     NO_PAIR: "there is no pair; failoverctl explain says why",
 }
@@ -62,9 +63,9 @@ COMMANDS: Mapping[str, Command] = {
         "[MASTER]",
         "which slave carries the traffic now; what is done without a command",
         "Prints a line for each master, and ends with an exit code for the worst of them: 0 when all are on their VF, "
-        "4 when one is on its paravirtual NIC, 5 when one is degraded; released ones do not count. Where there is no "
-        "other pair it is 8. With MASTER, it is about that one alone, and 0 means that it is on its VF and nothing "
-        "else: released is 4.",
+        "4 when one is on its paravirtual NIC or away, 5 when one is degraded; released ones do not count. Where there "
+        "is no other pair it is 8. With MASTER, it is about that one alone, and 0 means that it is on its VF and "
+        "nothing else: released is 4.",
         [
             ("status", "all masters"),
             ("status ens3 -q && echo fast", "is ens3 on its VF?"),
@@ -211,6 +212,26 @@ COMMANDS: Mapping[str, Command] = {
         "Ends when this has begun; status tells how far it is. A pair that was released and is not here now is given "
         "by its MAC, and is joined when it comes.",
         [("adopt ens3", "take it back after a release")],
+        changes=True,
+    ),
+    "move": Command(
+        "MASTER [NAMESPACE]",
+        "move a master into another network namespace, with all that stands on it, or home",
+        "The master and the VLANs, macvlans and ipvlans on it are made anew there, with their addresses, routes and "
+        "settings; the NICs are handed over, first one that does not carry; then the old ones are deleted. A "
+        "namespace is given by its name below /run/netns, or as pid:N, path:P or container:C (label:K=V and so on). "
+        "What cannot be moved is refused before anything is touched, and a move that is refused later is turned back. "
+        "While it is there, the master is carried by the bond itself: status says where it is, a VF that is plugged "
+        "in is sent on and joined, and drain and switch are refused. If the namespace ends, all comes home.",
+        [
+            ("move ens3 web --dry-run", "what would move, and what keeps it"),
+            ("move ens3 web", "into the network namespace web"),
+            ("move ens3 --home", "back to failoverd's own"),
+        ],
+        [
+            Option("--home", "Back into failoverd's own network namespace."),
+            Option("--dry-run", "Only say what would be done, device by device."),
+        ],
         changes=True,
     ),
     "links": Command(

@@ -151,6 +151,12 @@ def _begin(wanted: Wanted) -> Outcome:
     )
 
 
+def _move(wanted: Wanted) -> Outcome:
+    from failoverd.cli import move
+
+    return move.move(wanted)
+
+
 def _reload(_wanted: Wanted) -> Outcome:
     document = call("reload")
     changes = document.get("changes")
@@ -249,6 +255,7 @@ RUN: Mapping[str, Callable[[Wanted], Outcome]] = {
     "rename": _rename,
     "release": _begin,
     "adopt": _begin,
+    "move": _move,
     "reload": _reload,
     "check-config": _check_config,
     "install-service": _install_service,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-UNDER_WAY = ("on-standby", "joining", "releasing", "alone")
+UNDER_WAY = ("on-standby", "joining", "releasing", "alone", "away")
 LATEST = 1e11
 """Seconds: a larger number is no time of CLOCK_MONOTONIC."""
 NOTHING = "no pair found; failoverctl explain says what was made of every NIC"

@@ -80,6 +80,13 @@ CALLS: Mapping[str, Call] = {
     "links": Call("the declared links", ("name?", "generation?"), changes=False, run=_elsewhere),
     "links-resync": Call("look at declared links again", ("name?",), changes=True, run=_elsewhere),
     "links-release": Call("let go of a declared link", ("name",), changes=True, run=_elsewhere),
+    "move": Call(
+        "move a master into another network namespace, or home",
+        ("master", "namespace?"),
+        changes=True,
+        run=_elsewhere,
+    ),
+    "move-plan": Call("what a move would do", ("master", "namespace?"), changes=False, run=_elsewhere),
     "links-stats": Call("the counters of declared links", ("name?",), changes=False, run=_elsewhere),
     "attach": Call("make a link for a pod", ("name", "document"), changes=True, run=_elsewhere),
     "detach": Call("remove a pod's link", ("name",), changes=True, run=_elsewhere),

@@ -22,7 +22,7 @@ from failoverd.policy.health import PATHS, describe, suppressed_until
 
 Document = dict[str, Any]
 
-STATES = ("accelerated", "on-standby", "degraded", "joining", "releasing", "released", "alone")
+STATES = ("accelerated", "on-standby", "degraded", "joining", "releasing", "released", "alone", "away")
 
 
 def _slave(m: MasterOf, link: Link | None, role: str) -> Document | None:

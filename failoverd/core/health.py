@@ -81,6 +81,12 @@ def _counted(state: State, pair: PairState, found: Pair, stands: Standing, was: 
     return damping
 
 
+def begin_anew(pair: PairState) -> None:
+    """The pair has been elsewhere: what has happened to its VF meanwhile is no failure."""
+    pair.health.damping = replace(pair.health.damping, vf=0, losses=0)
+    pair.health.fit, pair.health.excused = False, 0
+
+
 def reset(pair: PairState) -> list[Action]:
     """Start anew, without a penalty."""
     had = pair.health.damping

@@ -139,4 +139,4 @@ def _is_over(pair: PairState) -> bool:
     is_kept = pair.move.journal is not None or pair.move.lost != Inet() or pair.orders.drain is not None
     is_owed = is_kept or pair.marking.files != {} or pair.failovers.pending is not None
     is_under_way = bool(pair.work.batches or pair.work.looking or pair.orders.renames or pair.heard.announcing)
-    return not (is_owed or is_under_way or pair.held or pair.joined)
+    return not (is_owed or is_under_way or pair.held or pair.joined or pair.away)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from failoverd.core import conditions, crowding, health, paths
+from failoverd.core import away, conditions, crowding, health, paths
 from failoverd.core.adopt import adopt, release
 from failoverd.core.advance import advance
 from failoverd.core.failovers import next_signal, noticed, overdue
@@ -21,6 +21,7 @@ from failoverd.model.events import (
     AdoptAsked,
     Announced,
     Answered,
+    AwaySaid,
     InetSeen,
     ModeSeen,
     NotMarked,
@@ -51,10 +52,8 @@ def take(state: State, owner: PairOf, event: ToOwner | AboutPair, now: float) ->
             pair.move.not_saved()
             pair.work.unsent(now + state.config.join.retry)
             return []
-        case ReleaseAsked():
-            return release(state, pair)
-        case AdoptAsked():
-            return adopt(state, pair)
+        case ReleaseAsked() | AdoptAsked() | AwaySaid():
+            return _placed(state, pair, event)
         case PathsSeen():
             return paths.seen(state, pair, event)
         case Announced() | ModeSeen():
@@ -62,6 +61,17 @@ def take(state: State, owner: PairOf, event: ToOwner | AboutPair, now: float) ->
             return []
         case _:
             return take_order(state, pair, event)
+
+
+def _placed(state: State, pair: PairState, event: ReleaseAsked | AdoptAsked | AwaySaid) -> list[Action]:
+    """Take in whether failoverd joins the pair at all, and in which namespace it is."""
+    match event:
+        case ReleaseAsked():
+            return release(state, pair)
+        case AdoptAsked():
+            return adopt(state, pair)
+        case AwaySaid():
+            return away.take(state, pair, event)
 
 
 def _done(pair: PairState, event: Announced | ModeSeen) -> None:
@@ -74,7 +84,8 @@ def _done(pair: PairState, event: Announced | ModeSeen) -> None:
 
 def look_at(state: State, owners: Collection[PairOf], now: float) -> list[Action]:
     """Take these pairs further. What each says of the past comes before what any of them does next."""
-    pairs = [state.pairs[mac] for mac in sorted(owner.mac for owner in owners) if mac in state.pairs]
+    known = [state.pairs[mac] for mac in sorted(owner.mac for owner in owners) if mac in state.pairs]
+    pairs = [pair for pair in known if not pair.away]
     actions: list[Action] = []
     for pair in pairs:
         actions += [*noticed(state, pair, now), *due(state, pair, now), *hear(state, pair, now)]

@@ -50,6 +50,10 @@ class PairState:
     """It was joined when it was last looked at, and that was signalled."""
     nic: int = 0
     """The ifindex of its paravirtual NIC when it last rested."""
+    away: str = ""
+    """Where it is, in words, if that is another network namespace; `state` is "away" then."""
+    away_name: str = ""
+    """What its master is called there."""
     state: str = "alone"
     """One of document.STATES. `reason` says why."""
     reason: str = ""

@@ -88,7 +88,7 @@ def _is_shown(pair: PairState, found: Pair) -> bool:
     machine.
     """
     is_here = bool(found.nic or found.vf or pair.move.journal)
-    return bool(found.master) or (is_here and pair.state != "alone")
+    return bool(found.master or pair.away) or (is_here and pair.state != "alone")
 
 
 def _conflict(state: State, pair: PairState, link: Link) -> str:

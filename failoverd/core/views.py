@@ -45,4 +45,5 @@ def master_of(state: State, pair: PairState, found: Pair) -> MasterOf:
     link, nic, vf = state.link(found.master), state.link(found.nic), state.link(found.vf)
     # While the master has a passing name, it is shown under the name of the NIC that it will get it from.
     shown = link if link is not None and is_named(link, pair.mac) else nic
-    return MasterOf(state, pair, found, link, nic, vf, shown.name if shown is not None else "", state.active(found))
+    name = pair.away_name or (shown.name if shown is not None else "")
+    return MasterOf(state, pair, found, link, nic, vf, name, state.active(found))

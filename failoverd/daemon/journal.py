@@ -43,31 +43,31 @@ def dumps(journal: Journal) -> str:
         "altnames": list(journal.altnames),
         "cut": journal.cut,
         "nic": journal.nic,
-        "inet": _inet_out(journal.inet),
-        "extra": _inet_out(journal.extra),
+        "inet": inet_out(journal.inet),
+        "extra": inet_out(journal.extra),
         "vlans": [_vlan_out(vlan) for vlan in journal.vlans],
     }
     return json.dumps(document, indent=1) + "\n"
 
 
-def loads(text: str) -> Journal:
+def loads(document: str) -> Journal:
     """Read a journal back. Raises JournalError."""
     try:
-        raw = json.loads(text)
+        raw = json.loads(document)
         if raw["format"] != FORMAT:
             raise JournalError(f"its format is {raw['format']!r}, and this failoverd reads {FORMAT}")
         journal = Journal(
-            mac=_text(raw["mac"]),
+            mac=text(raw["mac"]),
             toward=Goal(raw["toward"]),
-            name=_text(raw["name"]),
-            up=_flag(raw["up"]),
-            mtu=_whole(raw["mtu"], 0xFFFFFFFF),
-            altnames=tuple(_text(name) for name in _rows(raw["altnames"])),
-            cut=_flag(raw["cut"]),
-            nic=_whole(raw.get("nic", 0), 0x7FFFFFFF),
-            inet=_inet_in(raw["inet"]),
-            extra=_inet_in(raw["extra"]),
-            vlans=tuple(_vlan_in(row) for row in _rows(raw.get("vlans", []))),
+            name=text(raw["name"]),
+            up=flag(raw["up"]),
+            mtu=whole(raw["mtu"], 0xFFFFFFFF),
+            altnames=tuple(text(name) for name in rows(raw["altnames"])),
+            cut=flag(raw["cut"]),
+            nic=whole(raw.get("nic", 0), 0x7FFFFFFF),
+            inet=inet_in(raw["inet"]),
+            extra=inet_in(raw["extra"]),
+            vlans=tuple(_vlan_in(row) for row in rows(raw.get("vlans", []))),
         )
         _try(journal)
     except UNREADABLE as error:
@@ -75,25 +75,25 @@ def loads(text: str) -> Journal:
     return journal
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
     return value
 
 
-def _flag(value: object) -> bool:
+def flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{value!r} is neither true nor false")
     return value
 
 
-def _whole(value: object, highest: int) -> int:
+def whole(value: object, highest: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= highest:
         raise ValueError(f"{value!r} is no whole number from 0 to {highest}")
     return value
 
 
-def _rows(value: object) -> list[Any]:
+def rows(value: object) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError(f"{value!r} is no list")
     return value
@@ -101,17 +101,17 @@ def _rows(value: object) -> list[Any]:
 
 def dumps_inet(inet: Inet) -> str:
     """Return the text of a file with the configuration that a move has left over."""
-    return json.dumps({"format": FORMAT, "inet": _inet_out(inet)}, indent=1) + "\n"
+    return json.dumps({"format": FORMAT, "inet": inet_out(inet)}, indent=1) + "\n"
 
 
-def loads_inet(text: str) -> Inet:
+def loads_inet(document: str) -> Inet:
     """Read such a file back. Raises JournalError."""
     try:
-        raw = json.loads(text)
+        raw = json.loads(document)
         if raw["format"] != FORMAT:
             raise JournalError(f"its format is {raw['format']!r}, and this failoverd reads {FORMAT}")
-        inet = _inet_in(raw["inet"])
-        _try_inet(inet)
+        inet = inet_in(raw["inet"])
+        try_inet(inet)
     except UNREADABLE as error:
         raise JournalError(f"it cannot be read: {error!r}") from error
     return inet
@@ -124,13 +124,13 @@ def _try(journal: Journal) -> None:
         for name, longest in ((device.name, NAME), *((name, ALTNAME) for name in device.altnames)):
             if not 0 < len(raw_name(name)) - 1 < longest:
                 raise ValueError(f"no device is called {name[:longest]!r}")
-        _try_inet(device.inet)
-    _try_inet(journal.extra)
+        try_inet(device.inet)
+    try_inet(journal.extra)
     for vlan in journal.vlans:
         vlan.info.write()
 
 
-def _try_inet(inet: Inet) -> None:
+def try_inet(inet: Inet) -> None:
     for address in inet.addresses:
         write_address(address)
     for route in inet.routes:
@@ -148,7 +148,7 @@ def _try_inet(inet: Inet) -> None:
             raise ValueError(f"no setting is called {name!r}")
 
 
-def _inet_out(inet: Inet) -> dict[str, Any]:
+def inet_out(inet: Inet) -> dict[str, Any]:
     return {
         "addresses": [_out(a, ("local", "attrs")) for a in inet.addresses],
         "routes": [_out(r, ("attrs", "hops")) for r in inet.routes],
@@ -170,16 +170,16 @@ def _vlan_out(vlan: StackedVlan) -> dict[str, Any]:
         "up": vlan.up,
         "mtu": vlan.mtu,
         "altnames": list(vlan.altnames),
-        "inet": _inet_out(vlan.inet),
+        "inet": inet_out(vlan.inet),
     }
 
 
 def _vlan_in(row: dict[str, Any]) -> StackedVlan:
     maps = bytes.fromhex(row["egress"]), bytes.fromhex(row["ingress"])
-    info = Vlan(_whole(row["id"], 0xFFFF), _whole(row["protocol"], 0xFFFF), _whole(row["flags"], 0xFFFFFFFF), *maps)
-    altnames = tuple(_text(name) for name in _rows(row["altnames"]))
-    up, mtu = _flag(row["up"]), _whole(row["mtu"], 0xFFFFFFFF)
-    return StackedVlan(_text(row["name"]), info, up, mtu, altnames, _inet_in(row["inet"]))
+    info = Vlan(whole(row["id"], 0xFFFF), whole(row["protocol"], 0xFFFF), whole(row["flags"], 0xFFFFFFFF), *maps)
+    altnames = tuple(text(name) for name in rows(row["altnames"]))
+    up, mtu = flag(row["up"]), whole(row["mtu"], 0xFFFFFFFF)
+    return StackedVlan(text(row["name"]), info, up, mtu, altnames, inet_in(row["inet"]))
 
 
 def _fields(item: Address | Route | Hop | Neighbour | Label) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def _out(item: Address | Route | Hop | Neighbour, special: tuple[str, ...]) -> d
     return document
 
 
-def _inet_in(raw: dict[str, Any]) -> Inet:
+def inet_in(raw: dict[str, Any]) -> Inet:
     addresses = tuple(
         Address(**{**row, "local": bytes.fromhex(row["local"]), "attrs": _attrs_in(row["attrs"])})
         for row in raw["addresses"]

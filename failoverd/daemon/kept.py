@@ -46,7 +46,8 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Kept:
-    """What was found on disk; `marked` are the MACs with marks for udev, `troubles` are lines for the log."""
+    """What was found on disk; `marked` are the MACs with marks for udev, `away` the pairs in other network namespaces
+    (the master's name, and where it is, in words), `troubles` are lines for the log."""
 
     journals: dict[str, Journal] = field(default_factory=dict)
     lost: dict[str, Inet] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class Kept:
     drains: dict[str, Drain] = field(default_factory=dict)
     damping: dict[str, Damping] = field(default_factory=dict)
     marked: set[str] = field(default_factory=set)
+    away: dict[str, tuple[str, str]] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
 
 
@@ -110,6 +112,14 @@ def read_journal(path: Path) -> Journal:
     if f"{flat(journal.mac)}.json" != path.name:
         raise JournalError(f"it is about {journal.mac!r}, and its name says otherwise")
     return journal
+
+
+def read_away(path: Path) -> tuple[str, str]:
+    """Read the head of the journal of a move into another network namespace. Its modules are loaded for it alone."""
+    from failoverd.daemon.movefile import read_record, where
+
+    record = read_record(path)
+    return record.master.name, where(record)
 
 
 def read_lost(path: Path) -> Inet:

@@ -27,7 +27,7 @@ from failoverd.core.call_answers import CallError
 from failoverd.core.state import State
 from failoverd.core.status import masters
 from failoverd.daemon import control
-from failoverd.daemon.calls import carry_out
+from failoverd.daemon.calls import carry_out, take_turn
 from failoverd.daemon.clock import process_age
 from failoverd.daemon.configured import configured
 from failoverd.daemon.configurers import bond_obstacle
@@ -40,6 +40,8 @@ from failoverd.daemon.hooks import Hooks
 from failoverd.daemon.inventory import Inventory, load_picture, roles_of
 from failoverd.daemon.last_good_config import LastGoodConfig
 from failoverd.daemon.linkcalls import CALLED, LinkCalls
+from failoverd.daemon.moveorders import CALLED as MOVE_CALLS
+from failoverd.daemon.moveorders import MoveOrders, load_moves
 from failoverd.daemon.nic_waits import hold
 from failoverd.daemon.notify import Notifier, sentence, watchdog_period
 from failoverd.daemon.onlyone import only_one, say_who_we_are
@@ -49,6 +51,7 @@ from failoverd.daemon.reading import NoBond, Reading, read_in_thread
 from failoverd.daemon.records import Records
 from failoverd.daemon.reload import reload_configuration
 from failoverd.daemon.store import DiskStore
+from failoverd.model.events import AwaySaid
 from failoverd.model.signals import Signal
 from failoverd.netlink.announce import announce
 from failoverd.netlink.devices import Devices, read_mode
@@ -128,13 +131,14 @@ async def _live(
     async def serve(call: str, *arguments: str) -> dict[str, Any]:
         if call == "reload":
             return {"changes": await reload()}
-        if call in CALLED:
-            return await link_calls.serve(call, *arguments)
+        if (beside := others.get(call)) is not None:
+            return await beside(call, *arguments)
         return await carry_out(engine, call, *arguments, objection=await link_calls.objection(call, arguments))
 
     def on_step(state: State) -> None:
         notifier.pet()
         links.stepped(state)
+        moves.stepped(state)
         for listener in listeners:
             listener.stepped(state)
 
@@ -181,6 +185,15 @@ async def _live(
         paths.detached,
     )
     links.configure(config)
+
+    say_away = partial(_say_away, engine)
+    moves = MoveOrders(
+        paths.away, partial(load_moves, paths.door, paths.away, lambda: engine.state, say_away, ports.hanging)
+    )
+    others: dict[str, control.Serve] = {
+        **dict.fromkeys(CALLED, link_calls.serve),
+        **dict.fromkeys(MOVE_CALLS, moves.serve),
+    }
     is_ready = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
@@ -189,6 +202,7 @@ async def _live(
             nursery.start_soon(_serve, paths.control, serve, inventory.ask)
             nursery.start_soon(inventory.run)
             nursery.start_soon(links.run, is_ready)
+            nursery.start_soon(moves.run, is_ready)
             nursery.start_soon(say_who_we_are, our_name)
             nursery.start_soon(fanout.run)
             if config.dbus.enabled:
@@ -200,6 +214,11 @@ async def _live(
             await fanout.tell()
             nursery.cancel_scope.cancel()
     records.stopped(why)
+
+
+async def _say_away(engine: Engine, event: AwaySaid) -> None:
+    """Tell the engine that a pair is elsewhere, or at home again; returns when it has taken that in."""
+    await take_turn(engine, lambda _state, _now: (event,))
 
 
 async def _obey(signals: AsyncIterator[int], reload: Callable[[], Awaitable[list[str]]]) -> str:

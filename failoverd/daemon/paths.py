@@ -78,6 +78,11 @@ class Paths(NamedTuple):
         return self.runtime / "cni"
 
     @property
+    def away(self) -> Path:
+        """The directory of the journals of moves into other network namespaces."""
+        return self.runtime / "away"
+
+    @property
     def links(self) -> Path:
         """The file that says that links were made."""
         return self.runtime / "links"

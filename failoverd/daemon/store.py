@@ -28,6 +28,7 @@ from failoverd.daemon.kept import (
     Kept,
     Memory,
     Reader,
+    read_away,
     read_damping,
     read_drain,
     read_journal,
@@ -41,6 +42,8 @@ from failoverd.model.orders import Drain
 from failoverd.model.pairs import Inet, Journal
 from failoverd.policy.naming import flat
 
+AWAY = "away"
+"""The directory, below the runtime directory, of the journals of moves into other network namespaces."""
 ADDRESS = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
@@ -66,6 +69,7 @@ class DiskStore:
         self._damping = runtime / "damping"
         self._pairs = state / "pairs"
         self._marks = runtime / "udev"
+        self._away = runtime / AWAY
         self._set_aside = set_aside
         self._disk_writer = disk_writer
 
@@ -82,6 +86,7 @@ class DiskStore:
         )
         names = [path.name for path in files.paths(self._marks) if not is_set_aside(path.name)]
         kept.marked = {found[0] for name in names if (found := ADDRESS.match(name))}
+        kept.away = dict(files.each(self._away, ".json", read_away))
         kept.troubles = files.troubles
         return kept
 

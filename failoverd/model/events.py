@@ -132,6 +132,19 @@ class AdoptAsked(OfPair):
 
 
 @dataclass(frozen=True, slots=True)
+class AwaySaid(OfPair):
+    """The pair is in another network namespace, or on its way there or back: what is seen of it here is not to be put
+    right. With `why` empty it is at home.
+    """
+
+    mac: str
+    name: str
+    """The master's name."""
+    why: str
+    """Where it is, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class DrainAsked(OfPair):
     """The administrator wants the traffic off the VF."""
 
@@ -204,7 +217,7 @@ class TimePassed:
 
 
 Order = DrainAsked | UndrainAsked | DampingResetAsked | VfAsked | RenameAsked
-AboutPair = ReleaseAsked | AdoptAsked | NotMarked | Announced | PathsSeen | ModeSeen | Order
+AboutPair = ReleaseAsked | AdoptAsked | AwaySaid | NotMarked | Announced | PathsSeen | ModeSeen | Order
 ToOwner = Answered | InetSeen | NotSaved
 """Events that any owner of work gets."""
 AboutDevice = LinkSeen | LinkGone | AddressSeen | Synced | UdevDone | LetGo | ConfigurerSeen

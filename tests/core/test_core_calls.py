@@ -45,7 +45,13 @@ def names(state: State, argument: str) -> list[str]:
 
 
 def test_what_changes_nothing() -> None:
-    assert {name for name, call in CALLS.items() if not call.changes} == {"status", "explain", "links", "links-stats"}
+    assert {name for name, call in CALLS.items() if not call.changes} == {
+        "status",
+        "explain",
+        "links",
+        "links-stats",
+        "move-plan",
+    }
     assert all(call.summary for call in CALLS.values())
 
 

@@ -38,7 +38,8 @@ def move(device: Device, target: Net, pattern: str = "", index: int = 0) -> None
     index = index or (target.new_index() if device.index in target.devices else device.index)
     goodbye = linkmsg.body(device, devices.CREATED, (nsid, index))
     net.publish(n.RTNLGRP_LINK, Message(n.RTM_DELLINK, 0, 0, 0, goodbye))
-    device.index, device.name = index, name
+    # The sysctls of a device go with it (inetdev_destroy, addrconf_ifdown), and it gets those of new ones there.
+    device.index, device.name, device.conf = index, name, dict(target.default_conf)
     devices.register(target, device)
     devices.tell(target, device)
 

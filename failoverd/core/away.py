@@ -1,0 +1,40 @@
+"""A pair that is in another network namespace, or on its way there or back (failoverd/moves).
+
+What is seen of it here is left alone: half of a move looks like a pair that has lost a NIC, or its master. When it is
+at home again it is looked at as a start does, as its devices may be others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from failoverd.core.failovers import Failovers, settle_signal
+from failoverd.core.health import begin_anew
+from failoverd.core.matching import drop_if_over, rejudge
+from failoverd.core.orders import end_drain
+from failoverd.model.actions import Action
+from failoverd.model.events import AwaySaid
+
+if TYPE_CHECKING:
+    from failoverd.core.state import PairState, State
+
+AWAY = "away"
+
+
+def take(state: State, pair: PairState, event: AwaySaid) -> list[Action]:
+    """Take in that a pair has left, or that it is at home again."""
+    was_away = bool(pair.away)
+    pair.away, pair.away_name = event.why, event.name
+    if event.why:
+        pair.state, pair.reason = AWAY, event.why
+        if was_away:
+            return []
+        pair.joined = False
+        pair.guard.released()
+        pair.work.forget_refusals()
+        return [*settle_signal(pair, ""), *end_drain(pair, "the pair moves into another network namespace")]
+    pair.state, pair.reason, pair.failovers = "alone", "", Failovers(count=pair.failovers.count)
+    begin_anew(pair)
+    rejudge(state, {pair.mac})
+    drop_if_over(state, pair.mac)
+    return []

@@ -1,0 +1,177 @@
+"""What a move is about: the master and the devices that stand on it, its NICs, and the journal that has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from enum import Enum
+
+from failoverd.dataclass import dataclass
+from failoverd.kinds import Bond, Spec, Veth
+from failoverd.kinds.bond import SIGNATURE
+from failoverd.model.declared import NamespaceRef
+from failoverd.model.inet import Setting
+from failoverd.model.links import ETHER, Link
+from failoverd.model.linktable import LinkTable
+from failoverd.model.pairs import Inet
+from failoverd.policy.naming import formers, mark, own_altnames
+
+
+class Toward(Enum):
+    """Where a move leads."""
+
+    AWAY = "away"
+    HOME = "home"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A device as it is to be: the master, or one that stands on it."""
+
+    name: str
+    info: Spec
+    mac: str
+    """Lower case with colons."""
+    mtu: int
+    """In bytes."""
+    up: bool
+    altnames: tuple[str, ...] = ()
+    """Without failoverd's marks."""
+    lower: str = ""
+    """The name of the item below; "" for the master."""
+    promiscuous: bool = False
+    all_multicast: bool = False
+    inet: Inet = Inet()
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A NIC of the pair. Its ifindex may change on the way, its name too; its place on the bus does not."""
+
+    parent: str
+    """IFLA_PARENT_DEV_NAME."""
+    name: str
+    formers: tuple[str, ...] = ()
+    """The names that it had before failoverd renamed it."""
+    carries: bool = False
+    """Whether it was the active slave."""
+    settings: tuple[Setting, ...] = ()
+    """Its settings, which the kernel takes away from what moves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The journal of a move. After the move it stays for as long as the pair lives in the other namespace."""
+
+    mac: str
+    """The pair's permanent MAC."""
+    ref: NamespaceRef
+    """The namespace that is not failoverd's."""
+    toward: Toward
+    items: tuple[Item, ...]
+    """The master first, and each device behind the one that it stands on."""
+    nics: tuple[Nic, ...]
+    home: tuple[Item, ...] = ()
+    """The items as they were in failoverd's namespace. They are what is made there if the other namespace ends."""
+    is_over: bool = False
+    """Whether all of it stands where it leads."""
+
+    @property
+    def master(self) -> Item:
+        """The master."""
+        return self.items[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One namespace: all of its devices, and the configuration of those that the move is about."""
+
+    links: LinkTable
+    inet: Mapping[int, Inet]
+
+    def inet_of(self, link: Link) -> Inet:
+        """Return the configuration of a device, empty where it was not looked at."""
+        return self.inet.get(link.ifindex, Inet())
+
+    def nics(self, mac: str) -> list[Link]:
+        """Return the hardware with this permanent MAC."""
+        return [link for link in self.links.with_mac(mac) if is_nic(link, mac)]
+
+    def master(self, mac: str) -> Link | None:
+        """Return the bond that failoverd has made for this MAC."""
+        found = self.links.named(mark(mac))
+        return found if found is not None and found.kind == Bond.kind else None
+
+    def found(self, record: Record) -> dict[str, Link]:
+        """Return the devices that are items, by the items' names: the master by its mark, and what stands on it by
+        names and lower devices."""
+        master = self.master(record.mac)
+        devices = {record.master.name: master} if master is not None else {}
+        for item in record.items[1:]:
+            lower, link = devices.get(item.lower), self.links.named(item.name)
+            if lower is not None and link is not None and (link.name, link.kind) == (item.name, item.info.kind):
+                devices |= {item.name: link} if link.link == lower.ifindex else {}
+        return devices
+
+
+def is_nic(link: Link, mac: str) -> bool:
+    """Whether this is hardware with that permanent MAC."""
+    return link.perm_mac == mac and not link.kind and link.hardware == ETHER
+
+
+def standing(master: Link, links: LinkTable) -> list[Link]:
+    """Return the master and every device that stands on it, each behind the one that it stands on."""
+    found, level = [master], [master]
+    while level:
+        level = [upper for link in level for upper in links.uppers(link.ifindex) if upper not in found]
+        found += level
+    return found
+
+
+def concerned(mac: str, links: LinkTable) -> list[int]:
+    """Return the ifindexes of the devices whose configuration has to be known."""
+    seen = Seen(links, {})
+    master = seen.master(mac)
+    tree = standing(master, links) if master is not None else []
+    return [link.ifindex for link in (*tree, *seen.nics(mac))]
+
+
+def described(seen: Seen, master: Link) -> tuple[Item, ...]:
+    """Describe the master and what stands on it, all of kinds that can be cloned."""
+    return tuple(_items(seen, standing(master, seen.links)))
+
+
+def _items(seen: Seen, tree: list[Link]) -> Iterator[Item]:
+    names = {link.ifindex: link.name for link in tree}
+    for link in tree:
+        yield Item(
+            name=link.name,
+            info=_spec(link),
+            mac=link.mac,
+            mtu=link.mtu,
+            up=link.up,
+            altnames=own_altnames(link),
+            lower=names.get(link.link, ""),
+            promiscuous=link.promiscuous,
+            all_multicast=link.all_multicast,
+            inet=seen.inet_of(link),
+        )
+
+
+def _spec(link: Link) -> Spec:
+    """Return the options of a new device like this one. A clone begins without what a drain changes for a while."""
+    info = link.info
+    if info is None or isinstance(info, Veth):
+        raise ValueError(f"{link.name} is of no kind that can be cloned")
+    return (
+        replace(info, active=0, primary=0, hears_both=False, lp_interval=SIGNATURE) if isinstance(info, Bond) else info
+    )
+
+
+def nics_of(seen: Seen, mac: str, master: Link) -> tuple[Nic, ...]:
+    """Describe the pair's NICs."""
+    active = master.info.active if isinstance(master.info, Bond) else 0
+    return tuple(
+        Nic(nic.parent, nic.name, formers(nic), nic.ifindex == active, seen.inet_of(nic).settings)
+        for nic in seen.nics(mac)
+    )

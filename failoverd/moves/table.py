@@ -1,0 +1,55 @@
+"""What moves how, by kinds: one table for the plan, the refusals and --dry-run.
+
+    cloned  a new device like it is made in the other namespace
+    moved   the kernel moves the device itself
+    ""      it keeps the master where it is
+
+What is not read is not cloned, and what cannot be cloned is not lost either: the move is refused before anything is
+touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from failoverd.kinds import Bond, Ipvlan, Macvlan, Vlan
+from failoverd.links.marks import PREFIX as DECLARED
+from failoverd.model.links import NO_TC, Link
+from failoverd.moves.items import Seen
+from failoverd.plan import inet_sets
+
+CLONED, MOVED, KEPT = "cloned", "moved", ""
+
+HARDWARE = "hardware"
+KINDS: Mapping[str, str] = {
+    HARDWARE: MOVED,
+    Bond.kind: CLONED,
+    Vlan.kind: CLONED,
+    Macvlan.kind: CLONED,
+    Ipvlan.kind: CLONED,
+}
+"""By rtnl's kind. What is not here keeps the master where it is."""
+
+
+def obstacle(link: Link, tree: Sequence[Link], seen: Seen) -> str:
+    """Return why this device, one of those on the master, keeps the master where it is, with what to do; or ""."""
+    name, members = link.name, {one.ifindex for one in tree}
+    if KINDS.get(link.kind, KEPT) != CLONED:
+        return f"{name} stands on it and is a {link.kind}, which cannot be cloned yet; take it away first"
+    if any(altname.startswith(DECLARED) for altname in link.altnames):
+        return f"{name} is a declared link's, which is made on the master at home; withdraw that first"
+    if link.master and link.master not in members:
+        above = seen.links.get(link.master)
+        what = f"the {above.kind} {above.name}" if above is not None else "another device"
+        return f"{name} is in {what}, which cannot be cloned yet; take it out first"
+    if link.xdp:
+        return f"an XDP program is attached to {name}, and would be lost; detach it first"
+    if link.tc != NO_TC:
+        return f"{name} has traffic control of its own, which cannot be cloned yet; take it away first (tc qdisc del)"
+    inet = seen.inet_of(link)
+    if why := inet_sets.unmovable_reason(inet):
+        return f"{name}: {why}; take that route away or write it without the object"
+    for route in inet.routes:
+        if any(hop.ifindex != link.ifindex for hop in route.hops):
+            return f"the route to {route} goes through {name} and other devices; take it away first"
+    return ""

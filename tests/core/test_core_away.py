@@ -1,0 +1,75 @@
+"""A pair that is in another network namespace: what is seen of it here is left alone, until it is at home again."""
+
+from __future__ import annotations
+
+import pytest
+from pairdriver import Driver
+from test_core_histories import SHAPES, assert_joined, drive
+from toykernel import MAC
+
+from failoverd.core.call_answers import CallError
+from failoverd.core.calls import CALLS
+from failoverd.core.inputs import Recalled
+from failoverd.core.state import State
+from failoverd.core.status import status
+from failoverd.core.step import step
+from failoverd.model.events import AwaySaid, DrainAsked
+from failoverd.model.orders import Drain
+from failoverd.model.requests import SetMaster
+from failoverd.model.signals import FailedOver, Joined
+
+NIC, VF = 2, 3
+GONE = AwaySaid(MAC, "ens3", "it is on its way")
+
+
+def joined() -> Driver:
+    driver = drive(SHAPES["vf"])
+    driver.settle()
+    assert_joined(driver)
+    return driver
+
+
+def test_what_happens_to_it_here_is_left_alone() -> None:
+    driver = joined()
+    driver.tell(GONE)
+    sent, signals = len(driver.sent), len(driver.signals)
+    driver.kernel.do((SetMaster(NIC, 0), SetMaster(VF, 0)))
+    driver.settle()
+    assert len(driver.sent) == sent
+    assert not [one for one in driver.signals[signals:] if isinstance(one, FailedOver)]
+    (shown,) = status(driver.state)["masters"]
+    assert (shown["name"], shown["state"], shown["reason"]) == ("ens3", "away", "it is on its way")
+    with pytest.raises(CallError, match="is not joined but away"):
+        CALLS["drain"].run(driver.state, [MAC], driver.now)
+
+
+def test_a_drain_ends_when_it_leaves() -> None:
+    driver = joined()
+    driver.tell(DrainAsked(MAC, Drain(VF, None)))
+    assert driver.drains
+    driver.tell(GONE)
+    assert not driver.drains
+    driver.tell(AwaySaid(MAC, "ens3", "it is there"))
+    (shown,) = status(driver.state)["masters"]
+    assert shown["reason"] == "it is there"
+
+
+def test_at_home_again_it_is_as_after_a_start_and_nothing_counts_as_a_flap() -> None:
+    driver = joined()
+    driver.tell(GONE)
+    driver.kernel.do((SetMaster(NIC, 0), SetMaster(VF, 0)))
+    driver.tell()
+    signals = len(driver.signals)
+    driver.tell(AwaySaid(MAC, "", ""))
+    driver.settle()
+    assert_joined(driver)
+    assert any(isinstance(one, Joined) for one in driver.signals[signals:])
+    (shown,) = status(driver.state)["masters"]
+    assert (shown["state"], shown["flaps"]) == ("accelerated", 0)
+
+
+def test_a_start_knows_it_before_it_sees_anything() -> None:
+    state = State(joined().config)
+    step(state, Recalled(away={MAC: ("ens3", "it is there")}), 0.0)
+    (shown,) = status(state)["masters"]
+    assert (shown["name"], shown["state"], shown["reason"]) == ("ens3", "away", "it is there")

@@ -1,0 +1,143 @@
+"""What a move would do, device by device, and what keeps a master where it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from failoverd.kinds import Bond, Dummy, Vlan
+from failoverd.model.inet import Address, Hop, Label, Neighbour, Route
+from failoverd.model.links import Link, Tc
+from failoverd.model.linktable import LinkTable
+from failoverd.model.pairs import Inet
+from failoverd.moves.items import Seen, described
+from failoverd.moves.survey import Row, refusal, survey
+from failoverd.plan.inet_sets import RTA_NH_ID
+from failoverd.policy.naming import mark
+
+MAC = "52:54:00:fa:11:01"
+MASTER = Link(10, "ens3", MAC, kind="bond", info=Bond(active=4), altnames=frozenset({mark(MAC), "wan"}), up=True)
+NIC = Link(3, "ens3nsby", MAC, MAC, master=10, bus="virtio", parent="virtio0")
+VF = Link(4, "ens4", MAC, MAC, master=10, bus="pci", parent="0000:02:00.0")
+VLAN = Link(11, "ens3.5", MAC, kind="vlan", info=Vlan(5), link=10, mtu=1400)
+BOX = Link(12, "macsec0", MAC, kind="macsec", link=10)
+NOBODY = LinkTable()
+
+
+def route(
+    table: int = 254, protocol: int = 4, hops: tuple[Hop, ...] = (), attrs: tuple[tuple[int, bytes], ...] = ()
+) -> Route:
+    return Route(10, 2, 24, 0, 0, table, protocol, 0, 1, 0, attrs, hops)
+
+
+def address(valid: int = 0xFFFFFFFF) -> Address:
+    return Address(10, 2, 24, 0, 0x80, bytes(4), valid=valid)
+
+
+def rows(*links: Link, inet: Inet | None = None, there: LinkTable = NOBODY, thing: str = "") -> tuple[Row, ...]:
+    seen = Seen(LinkTable((MASTER, NIC, VF)), {10: inet or Inet()})
+    for link in links:
+        seen.links[link.ifindex] = link
+    return survey(MAC, seen, there, {10: thing})
+
+
+def test_each_device_has_a_row() -> None:
+    inet = Inet(
+        (address(), address(60), address(60)),
+        (route(), route(100), route(7), route(protocol=2)),
+        (Neighbour(10, 2, 0x80, 0, 0),),
+        (Label(10, bytes(16), 64, 9), Label(10, bytes(16), 48, 9)),
+    )
+    found = rows(VLAN, replace(MASTER, promiscuity=1), replace(NIC, tc=Tc(root="fq")), inet=inet)
+    takes = ("3 addresses", "3 routes", "1 permanent neighbour", "2 address labels", "MTU 1500")
+    leaves = (
+        "what renews 2 addresses that expire: a DHCP client, router advertisements",
+        "the rules that lead to tables 7, 100 (ip rule)",
+        "a capture on it, or another program that takes in every frame",
+    )
+    assert found == (
+        Row("ens3", "bond", "cloned", "", takes, leaves),
+        Row("ens3.5", "vlan", "cloned", "", ("MTU 1400",)),
+        Row("ens3nsby", "hardware", "moved", "", (), ("its qdisc fq",)),
+        Row("ens4", "hardware", "moved"),
+    )
+    assert refusal(found) == ""
+
+
+def test_one_of_each_is_said_as_one() -> None:
+    (master, *_) = rows(inet=Inet((address(60),), (route(100),)))
+    assert master.takes == ("1 address", "1 route", "MTU 1500")
+    assert master.leaves == (
+        "what renews an address that expires: a DHCP client, router advertisements",
+        "the rules that lead to table 100 (ip rule)",
+    )
+
+
+def test_where_there_is_no_master_there_is_nothing_to_be_said() -> None:
+    assert survey(MAC, Seen(LinkTable((NIC, VF)), {}), NOBODY, {}) == ()
+    assert survey(MAC, Seen(LinkTable((replace(MASTER, kind="dummy", info=Dummy()),)), {}), NOBODY, {}) == ()
+
+
+BRIDGE = Link(20, "br0", kind="bridge")
+OTHER = Hop(9, 0, 1)
+NEXTHOP = "a route through it uses a nexthop object (ip nexthop), which failoverd cannot move"
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (rows(BOX), "macsec0 stands on it and is a macsec, which cannot be cloned yet; take it away first"),
+        (
+            rows(BRIDGE, replace(MASTER, master=20)),
+            "ens3 is in the bridge br0, which cannot be cloned yet; take it out first",
+        ),
+        (
+            rows(replace(MASTER, master=99)),
+            "ens3 is in another device, which cannot be cloned yet; take it out first",
+        ),
+        (
+            rows(replace(VLAN, altnames=frozenset({"failoverd-link-0badcafe-storage"}))),
+            "ens3.5 is a declared link's, which is made on the master at home; withdraw that first",
+        ),
+        (rows(replace(VLAN, xdp=True)), "an XDP program is attached to ens3.5, and would be lost; detach it first"),
+        (
+            rows(replace(MASTER, tc=Tc("clsact"))),
+            "ens3 has traffic control of its own, which cannot be cloned yet; take it away first (tc qdisc del)",
+        ),
+        (
+            rows(inet=Inet(routes=(route(attrs=((RTA_NH_ID, bytes(4)),)),))),
+            f"ens3: {NEXTHOP}; take that route away or write it without the object",
+        ),
+        (
+            rows(inet=Inet(routes=(route(hops=(replace(OTHER, ifindex=10), OTHER)),))),
+            "the route to default (table 254) goes through ens3 and other devices; take it away first",
+        ),
+        (
+            rows(thing="a container's macvlan stands on it"),
+            "ens3: a container's macvlan stands on it and would be cut off; take it away first",
+        ),
+        (
+            rows(there=LinkTable((Link(5, "wan", kind="dummy"),))),
+            "the name wan is taken there by a dummy (ifindex 5); rename one of them",
+        ),
+        (
+            rows(there=LinkTable((Link(5, "ens4"),))),
+            "the name ens4 is taken there by a NIC (ifindex 5); rename one of them",
+        ),
+    ],
+)
+def test_what_keeps_it_is_said(found: tuple[Row, ...], why: str) -> None:
+    assert refusal(found) == why
+    assert [row.how for row in found if row.why] == [""]
+
+
+def test_a_route_of_several_hops_through_it_alone_goes_along() -> None:
+    hops = (Hop(10, 0, 1), Hop(10, 0, 2))
+    assert refusal(rows(inet=Inet(routes=(route(hops=hops),)))) == ""
+
+
+def test_what_cannot_be_cloned_is_never_described() -> None:
+    seen = Seen(LinkTable((MASTER, BOX)), {})
+    with pytest.raises(ValueError, match="macsec0 is of no kind"):
+        described(seen, MASTER)

@@ -1,0 +1,278 @@
+"""A joined pair on the simulated kernel with a second namespace, and a move that may be cut after any step.
+
+Everything but the kernel is the daemon's: the plan, the loop around it, the codec.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import trio
+from trio.testing import MockClock
+
+from failoverd.daemon.movefile import dumps, loads
+from failoverd.daemon.moving import Answers, GoneError, Moving, Rested
+from failoverd.kinds import Bond, Macvlan, NewDevice, Vlan
+from failoverd.kinds.bond import ACTIVE_BACKUP, FOLLOW_ACTIVE, SIGNATURE
+from failoverd.model.declared import NamespaceRef
+from failoverd.model.pairs import Inet
+from failoverd.model.places import HERE, Absent, Place
+from failoverd.model.requests import (
+    AddAltname,
+    CreateLink,
+    Request,
+    SetActive,
+    SetAllMulticast,
+    SetMaster,
+    SetPromiscuous,
+    SetSysctl,
+    SetUp,
+)
+from failoverd.moves.items import Record, Seen, Toward, concerned, described, nics_of
+from failoverd.netlink.exchange import Exchange
+from failoverd.netlink.whole_look import look_whole
+from failoverd.policy.naming import mark, was
+from failoverd_lab.simkernel import Namespaces, Refused, SimKernel, run_timers
+
+IFA_F_NODAD = 0x02
+"""An address that moves is not checked anew, and the kernel shows that it was not."""
+MAC = "52:54:00:fa:11:01"
+RED = NamespaceRef("name", "red")
+ADDRESS, PEER = "10.111.0.2", "10.111.0.1"
+DEBIAN_12, DEBIAN_13 = (6, 1), (6, 12)
+
+
+HOLD_DOWN = 1.0
+
+
+class CutError(Exception):
+    """The daemon is killed here."""
+
+
+@dataclass
+class Machine:
+    """A kernel with the namespaces, the daemon's disk, and the step after which the daemon is killed."""
+
+    kernel: SimKernel
+    namespaces: Namespaces
+    journal: Record | None = None
+    cut: int | None = None
+    steps: int = 0
+    """The datagrams, files and journals that were written so far."""
+    refuse: Callable[[Place, Request], int] = lambda _place, _request: 0
+    on_step: Callable[[], Awaitable[None]] | None = None
+    epochs: list[object] = field(default_factory=list)
+    closed: str = ""
+    """Why no namespace can be asked for."""
+    home: dict[str, object] = field(default_factory=dict)
+    """How all was before it moved."""
+
+    def name_of(self, place: Place) -> str:
+        """The name of a place. Raises GoneError."""
+        for name in ("", *self.namespaces.names):
+            if self._place(name) == place:
+                return name
+        raise GoneError(f"{place} is gone")
+
+    def _place(self, name: str) -> Place:
+        if not name:
+            return HERE
+        net = self.namespaces[name].net
+        if net not in self.epochs:
+            self.epochs.append(net)
+        return Place(self.kernel.net.nsids.give(net), self.epochs.index(net))
+
+    def where(self) -> Place | Absent:
+        if self.closed:
+            return Absent(self.closed, "it cannot be asked for")
+        if RED.value not in self.namespaces.names:
+            return Absent("namespace-absent", "there is no network namespace red; it is waited for")
+        return self._place(RED.value)
+
+    async def look(self, place: Place) -> Seen:
+        kernel = self.namespaces[self.name_of(place)]
+
+        async def open_socket():  # type: ignore[no-untyped-def]
+            return kernel.open(strict=True)
+
+        return Seen(*await look_whole(open_socket, lambda links: concerned(MAC, links)))
+
+    async def send(self, place: Place, to: Place, requests: Sequence[Request]) -> Answers:
+        await self._count()
+        refused = [self.refuse(place, request) for request in requests]
+        there = self.name_of(to)
+        descriptor, sock = self.namespaces.descriptor(there), self.namespaces[self.name_of(place)].open_blocking()
+        try:
+            todo = [request for request, number in zip(requests, refused, strict=True) if not number]
+            answers = iter(Exchange(sock).make(todo, {to: descriptor}))
+            return [(number, "") if number else next(answers) for number in refused]
+        finally:
+            sock.close()
+            self.namespaces.close(descriptor)
+
+    async def write(self, place: Place, requests: Sequence[SetSysctl], seen: Seen) -> Answers:
+        await self._count()
+        return [self._written(place, request) for request in requests]
+
+    def _written(self, place: Place, request: SetSysctl) -> tuple[int, str]:
+        if number := self.refuse(place, request):
+            return number, ""
+        kernel = self.namespaces[self.name_of(place)]
+        try:
+            kernel.write_sysctl(request.ifindex, request.name, int(request.value))
+        except Refused as refused:
+            return refused.code, refused.text
+        return 0, ""
+
+    async def keep(self, record: Record | None) -> None:
+        await self._count()
+        assert record is None or loads(dumps(record)) == record
+        self.journal = record
+
+    async def _count(self) -> None:
+        if self.cut is not None and self.steps >= self.cut:
+            raise CutError
+        self.steps += 1
+        if self.on_step is not None:
+            await self.on_step()
+
+    # What a test does
+
+    async def order(self, toward: Toward) -> Record:
+        """The journal of a move, as an order makes it."""
+        origin = await self.look(HERE if toward is Toward.AWAY else self._place(RED.value))
+        master = origin.master(MAC)
+        assert master is not None
+        home = self.journal.home if self.journal is not None else ()
+        record = Record(MAC, RED, toward, described(origin, master), nics_of(origin, MAC, master), home)
+        await self.keep(record)
+        return record
+
+    def moving(self) -> Moving:
+        """The daemon, started anew with what is on disk."""
+        assert self.journal is not None
+        return Moving(self.journal, self, lambda link: link.bus == "pci", lambda: HOLD_DOWN)
+
+    def where_red(self) -> Place:
+        """The other namespace."""
+        return self._place(RED.value)
+
+    async def go_on(self) -> Rested:
+        """Start the daemon anew with what is on disk, and let it go on as far as it comes."""
+        moving = self.moving()
+        for _ in range(100):
+            rested = await moving.go_on()
+            if rested.record is None or rested.record.is_over or rested.at == math.inf:
+                return rested
+            await trio.sleep_until(rested.at)
+        raise AssertionError(f"it does not come to rest: {rested}")
+
+    async def follow(self, seconds: float) -> None:
+        """Let the daemon look after what has moved, for so long."""
+        moving, end = self.moving(), trio.current_time() + seconds
+        while self.journal is not None and trio.current_time() < end:
+            rested = await moving.go_on()
+            await trio.sleep_until(min(rested.at, end))
+
+    async def move(self, toward: Toward) -> Rested:
+        """An order, carried out."""
+        await self.order(toward)
+        return await self.go_on()
+
+    async def shape(self) -> dict[str, object]:
+        """All that there is in each namespace, without the numbers that depend on the way there."""
+        places = {name: self._place(name) for name in ("", *self.namespaces.names)}
+        return {name: told(await self.look(place)) for name, place in places.items()}
+
+
+def told(seen: Seen) -> dict[str, object]:
+    """Devices and their configuration, by names."""
+    names = {link.ifindex: link.name for link in seen.links.values()}
+
+    def words(inet: Inet) -> object:
+        addresses = sorted((str(a), a.flags & ~IFA_F_NODAD, a.valid, a.preferred) for a in inet.addresses)
+        routes = sorted((str(r), r.protocol, r.scope, r.type, r.attrs) for r in inet.routes)
+        others = sorted(map(str, (*inet.neighbours, *inet.labels)))
+        return addresses, routes, others, sorted(inet.settings)
+
+    def altnames(link_names: frozenset[str], ifindex: int) -> list[str]:
+        return sorted(name.replace(f"-{ifindex}-", "-N-") for name in link_names)
+
+    return {
+        link.name: (
+            (link.kind, link.mac, link.mtu, link.up, link.carrier, link.promiscuous, link.all_multicast),
+            (names.get(link.master, ""), names.get(link.link, ""), altnames(link.altnames, link.ifindex)),
+            names.get(link.info.active, "") if isinstance(link.info, Bond) else link.info,
+            words(seen.inet_of(link)),
+        )
+        for link in seen.links.values()
+        if link.ifindex != 1
+    }
+
+
+def make(kernel: SimKernel, *requests: Request) -> None:
+    """Carry out requests."""
+    sock = kernel.open_blocking()
+    answers = Exchange(sock).make(requests, {})
+    sock.close()
+    assert not any(number for number, _ in answers), answers
+
+
+def joined(kernel: SimKernel) -> None:
+    """A pair as failoverd has joined it, with much on it."""
+    nic = kernel.plug("ens3nsby", MAC, "virtio", "virtio_net", "virtio0")
+    vf = kernel.plug("ens4", MAC, "pci", "vmxnet3", "0000:02:00.0")
+    bond, vlan, macvlan = 100, 101, 102
+    options = Bond(ACTIVE_BACKUP, 0, 100, FOLLOW_ACTIVE, peer_notifications=1, lp_interval=SIGNATURE)
+    make(
+        kernel,
+        CreateLink(NewDevice("ens3", MAC, 1400, bond), options),
+        AddAltname(bond, mark(MAC)),
+        AddAltname(bond, "wan"),
+        AddAltname(nic, was(nic, "ens3")),
+        SetMaster(nic, bond),
+        SetMaster(vf, bond),
+        SetUp(bond, up=True),
+        CreateLink(NewDevice("ens3.5", "", 1300, vlan, bond), Vlan(5)),
+        SetUp(vlan, up=True),
+        CreateLink(NewDevice("lan0", "02:00:00:00:00:77", 1300, macvlan, vlan), Macvlan(4)),
+        SetUp(macvlan, up=True),
+        SetActive(bond, vf),
+        SetPromiscuous(vlan, on=True),
+        SetAllMulticast(macvlan, on=True),
+    )
+    admin = kernel.admin
+    admin.configure(bond, (f"{ADDRESS}/24", "10.111.0.3/24", "fd00:111::2/64"), PEER)
+    admin.configure(vlan, ("10.5.0.2/24", "fd00:5::2/64"))
+    admin.configure(macvlan, ("10.6.0.3/24",))
+    for number in range(5):
+        admin.add_route(f"10.{200 + number}.0.0/16", bond, PEER, metric=number + 1)
+    admin.add_route("10.77.0.0/16", vlan, "10.5.0.1")
+    admin.describe(bond, 500, "the uplink", 7)
+    kernel.write_sysctl(bond, "ipv4/rp_filter", 2)
+    kernel.write_sysctl(bond, "ipv6/accept_ra", 0)
+    kernel.write_sysctl(bond, "ipv6/mtu", 1350)
+    kernel.write_sysctl(nic, "ipv6/accept_ra", 2)
+    kernel.write_sysctl(vlan, "ipv6/accept_ra", 0)
+
+
+Body = Callable[[Machine], Awaitable[None]]
+
+
+def on_machine(body: Body, release: tuple[int, int] = DEBIAN_12, pair: Callable[[SimKernel], None] = joined) -> None:
+    """Run a test on a machine of its own."""
+
+    async def main() -> None:
+        kernel = SimKernel(trio.current_time, release)
+        machine = Machine(kernel, Namespaces(kernel))
+        machine.namespaces.create("red")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_timers, kernel)
+            pair(kernel)
+            await trio.sleep(5)
+            await body(machine)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
