@@ -1,7 +1,7 @@
 # failoverd's commands; `make` alone lists them. All of them set up what they need first.
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-fleet demo-guest test test-guest-more test-guest-matrix lint fuzz bench bench-guest bench-netns bench-storm bench-links bench-ctl bench-interfaces bench-inventory bench-start bench-cni bench-renames bench-events
+.PHONY: help demo demo-cni demo-fleet demo-guest test test-guest-more test-guest-matrix lint fuzz bench bench-guest bench-netns bench-storm bench-links bench-ctl bench-interfaces bench-inventory bench-start bench-cni bench-renames bench-events
 .PHONY: chaos deb docs clean setup setup-guest
 
 help: ## List these commands
@@ -15,6 +15,9 @@ demo-fleet: setup ## Declare links between three machines in a real etcd, and se
 
 demo-guest: setup-guest ## The same in a real guest, which is live-migrated, too
 	@$(BIN)/failoverd-lab demo --in vm
+
+demo-cni: setup ## Give two pods links on a failover master, by the CNI plugin and the daemon, and draw their wiring
+	@$(BIN)/python tests/cni/demo.py
 
 test: setup ## Pass the tests: lint, unit, histories, simulated, netns, contract, packaging, guest, stories. TIERS="lint unit" picks some, TIERS=quick is for after each change
 	@$(BIN)/python tools/tiers.py $(TIERS)

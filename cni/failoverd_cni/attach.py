@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from failoverd_cni.pod import Pod
     from failoverd_cni.variables import Variables
 
-PATIENCE = 2.0
-"""Seconds until the link has to be ready."""
+PATIENCE = 5.0
+"""Seconds until the link has to be ready: thirty pods come at once."""
+PENDING = 2.0
+"""Seconds until what it waits for has to be there."""
 PAUSES = (0.005, 0.01, 0.02, 0.04)
 """Seconds between two questions how far it is; the last for all further ones."""
 GOING = 3.0
@@ -83,7 +85,7 @@ class Attachment:
 
     def _ready(self, pod: Pod, document: dict[str, Any]) -> Link:
         """Declare it, and wait until failoverd says that it is ready and it is in the pod."""
-        deadline = time.monotonic() + PATIENCE
+        begin = time.monotonic()
         row: dict[str, Any] | None = self._asked("attach", self.key, fastjson.dumps(document))
         pauses = list(PAUSES)
         while True:
@@ -91,7 +93,7 @@ class Attachment:
                 link = pod.link(self._name)
                 if link is not None and self.fits(link) and link.up == document.get("up", True):
                     return link
-            if row is None or time.monotonic() >= deadline:
+            if row is None or time.monotonic() >= begin + (PENDING if row.get("state") == "pending" else PATIENCE):
                 raise self._not_made(row)
             time.sleep(pauses.pop(0) if len(pauses) > 1 else pauses[0])
             try:
@@ -105,9 +107,7 @@ class Attachment:
             return CniError(TRY_AGAIN, text)
         state, detail = row.get("state"), row.get("detail") or "no reason is given"
         code = TRY_AGAIN if state in ("pending", "making", "removing", "ready") else KERNEL
-        return CniError(
-            code, f"{self._name}: not ready after {PATIENCE:g} s ({state}): {detail}", "see failoverctl links"
-        )
+        return CniError(code, f"{self._name}: not ready in time ({state}): {detail}", "see failoverctl links")
 
     def _asked(self, call: str, *arguments: str) -> dict[str, Any]:
         return asked(self._netconf.control, f"{self._name}: ", call, *arguments)

@@ -45,8 +45,10 @@ def ask(path: str, call: str, *arguments: str) -> dict[str, Any]:
         try:
             return _document(path, _exchange(path, request, deadline))
         except RefusedCallError as error:
-            if error.kind != BUSY or time.monotonic() + PAUSE > deadline:
+            if error.kind != BUSY:
                 raise
+            if time.monotonic() + PAUSE > deadline:
+                raise NoDaemonError(f"failoverd at {path}: {error}", may_run=True) from None
         time.sleep(PAUSE)
 
 

@@ -73,7 +73,8 @@ class Host:
 
     def plug(self) -> None:
         """Plug in both NICs of a pair, on one switch, which is the gateway as well."""
-        ip("link", "add", "switch", "type", "bridge", "forward_delay", "0")
+        # With a MAC of its own: it would take that of a port, which goes with the VF.
+        ip("link", "add", "switch", "address", "02:00:00:00:03:01", "type", "bridge", "forward_delay", "0")
         ip("address", "add", "10.3.0.1/24", "dev", "switch")
         ip("link", "set", "switch", "up")
         self.plug_one(100, "ens3", "virtio", "virtio0")

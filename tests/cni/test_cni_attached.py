@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,6 +141,14 @@ def test_no_pair_yet_and_ipam_that_fails(tmp_path: Path) -> None:
         assert (status, answer["code"]) == (1, 999), json.dumps(answer)
         assert "this kernel has no vlan" in answer["msg"]
         there.until(lambda: there.links() == {}, "taken back")
+
+
+def test_the_demo_tells_its_story(tmp_path: Path) -> None:
+    command = [sys.executable, str(Path(__file__).with_name("demo.py")), str(tmp_path / "pods.svg")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("exit status 0") == 4, done.stdout
+    assert "net1  (default/web (tenant))" in (tmp_path / "pods.svg").read_text()
 
 
 @private_net
