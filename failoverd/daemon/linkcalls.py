@@ -133,14 +133,17 @@ class LinkCalls:
         return {"name": name}
 
     async def objection(self, call: str, arguments: Sequence[str]) -> Callable[[State], None]:
-        """Return what raises CallError if pods are in the way of one of the engine's calls: a release takes the master
-        from under their links."""
-        if call != "release":
+        """Return what raises CallError if pods are in the way of a call: a release takes the master from under their
+        links, and so does a move into another namespace."""
+        if call != "release" and (call != "move" or len(arguments) != 2):
             return lambda _state: None
         await self._links().read_attachments()
         return partial(self._refuse_release, arguments[0])
 
     def _refuse_release(self, nic: str, state: State) -> None:
+        if not state.synced:
+            # Only a call that waits for that is asked about again.
+            return
         mac = pair_of(state, nic).mac
         masters = {mac, *words_for(state, state.judgements.pairs[mac].master)}
         if pods := self._links().pods_on(masters):

@@ -131,9 +131,11 @@ async def _live(
     async def serve(call: str, *arguments: str) -> dict[str, Any]:
         if call == "reload":
             return {"changes": await reload()}
+        objection = await link_calls.objection(call, arguments)
         if (beside := others.get(call)) is not None:
+            objection(engine.state)
             return await beside(call, *arguments)
-        return await carry_out(engine, call, *arguments, objection=await link_calls.objection(call, arguments))
+        return await carry_out(engine, call, *arguments, objection=objection)
 
     def on_step(state: State) -> None:
         notifier.pet()

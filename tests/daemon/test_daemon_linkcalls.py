@@ -18,6 +18,7 @@ from toykernel import MAC, ToyKernel
 from failoverd.core.call_answers import CallError
 from failoverd.core.calls import CALLS
 from failoverd.core.link_facts import LINK
+from failoverd.core.state import State
 from failoverd.daemon import control
 from failoverd.daemon.linkcalls import CALLED, LinkCalls
 from failoverd.model.events import AdoptAsked
@@ -118,6 +119,11 @@ def test_a_release_is_refused_while_pods_stand_on_the_pair() -> None:
     for nic in ("ens3", "ens4"):
         with pytest.raises(CallError, match=r"attached to ens\d.*: a \(net\), b0, b1, b2, b3, b4, b5, b6 and 2 more;"):
             trio.run(calls.objection, "release", [nic])(driver.state)
+        with pytest.raises(CallError, match="remove these pods first"):
+            trio.run(calls.objection, "move", [nic, "red"])(driver.state)
+        trio.run(calls.objection, "move", [nic])(driver.state)
+        trio.run(calls.objection, "move-plan", [nic, "red"])(driver.state)
+    trio.run(calls.objection, "move", ["ens3", "red"])(State(driver.config))
     with pytest.raises(CallError, match="belongs to no pair"):
         trio.run(calls.objection, "release", ["eth9"])(driver.state)
 
