@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import trio
 from client import PATIENCE, Addr, Client, Link, addr_of, gateway, ifaddr, ifinfo, link_of, oif, path_of, rtmsg
+from test_contract_settings import ACCEPT_RA, conf6
 from worlds import Elsewhere, Stage, contract, needs
 
 from failoverd_lab.simkernel import uapi as n
@@ -469,6 +470,36 @@ async def test_a_macvlan_stays_when_what_it_stands_on_moves(stage: Stage) -> Non
         assert (stayed.number(n.IFLA_LINK), nsid(stayed)) == (nic, 0)
         await there.ask(n.RTM_DELLINK, 0, ifinfo(nic))
         await stage.client.until(lambda m: m.type == n.RTM_DELLINK and link_of(m).index == mv)
+
+
+@contract
+async def test_a_device_that_moves_gets_the_sysctls_of_new_ones(stage: Stage) -> None:
+    """Its attributes go along."""
+    async with another(stage) as (red, there):
+        nic = await stage.nic("nic0")
+        new = conf6(await stage.client.link(nic), ACCEPT_RA)
+        assert await stage.world.sysctl(nic, "ipv6/accept_ra", 2) == 0
+        await stage.client.set_link(nic, wire.u32(n.IFLA_TXQLEN, 777), wire.u32(n.IFLA_GROUP, 7))
+        assert conf6(await stage.client.link(nic), ACCEPT_RA) == 2
+        await stage.client.ask(n.RTM_SETLINK, 0, ifinfo(nic), fd(red))
+        moved = await there.link(nic)
+        assert conf6(moved, ACCEPT_RA) == new
+        assert (moved.number(n.IFLA_TXQLEN), moved.number(n.IFLA_GROUP)) == (777, 7)
+
+
+@needs("bond")
+@contract
+async def test_a_slave_that_moves_leaves_its_bond_and_has_its_own_mtu_again(stage: Stage) -> None:
+    bond, (first, second) = await stage.bond("fo", MAC), [await stage.nic(f"nic{i}", MAC) for i in (1, 2)]
+    await stage.client.ask(n.RTM_SETLINK, 0, ifinfo(first), wire.u32(n.IFLA_MTU, 1400))
+    await stage.client.set_link(bond, up=True)
+    await stage.enslave(bond, first, second)
+    assert ((await stage.client.link(first)).mtu, (await stage.client.link(bond)).active) == (1500, first)
+    async with another(stage) as (red, there):
+        await stage.client.ask(n.RTM_SETLINK, 0, ifinfo(first), fd(red))
+        moved = await there.link(first)
+        assert (moved.master, moved.mtu, moved.up) == (0, 1400, False)
+        assert (await stage.client.link(bond)).active == second
 
 
 # The end of a namespace
