@@ -52,6 +52,7 @@ class Machine:
         self.ask: Ask = no_inventory
         self.links = FakeLinks()
         self.link_calls = LinkCalls(lambda: self.links)
+        self.moves: list[tuple[str, ...]] = []
         self.presence = Presence(self._serve, Speeds(lambda _name: 10_000), self._answer, self.link_calls.names)
         ports = Ports(
             self.kernel.open(LINK_EVENTS, receive_buffer=1 << 20),
@@ -111,6 +112,17 @@ class Machine:
             if self.problems:
                 raise CallError("; ".join(self.problems), "ConfigurationInvalid")
             return {"changes": ["[failback] hold_down: 2.0 -> 3.0"]}
+        if call in ("move", "move-plan"):
+            self.moves.append((call, *arguments))
+            row = {
+                "device": "ens3",
+                "kind": "bond",
+                "how": "refused",
+                "why": "in use",
+                "takes": ["2 routes"],
+                "leaves": [],
+            }
+            return {"refused": "in use", "devices": [row]}
         if call in CALLED:
             return await self.link_calls.serve(call, *arguments)
         return await carry_out(self.engine, call, *arguments)

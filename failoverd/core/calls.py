@@ -86,7 +86,8 @@ CALLS: Mapping[str, Call] = {
         changes=True,
         run=_elsewhere,
     ),
-    "move-plan": Call("what a move would do", ("master", "namespace?"), changes=False, run=_elsewhere),
+    # It changes nothing, but says what is in other network namespaces, which is not every user's to know.
+    "move-plan": Call("what a move would do", ("master", "namespace?"), changes=True, run=_elsewhere),
     "links-stats": Call("the counters of declared links", ("name?",), changes=False, run=_elsewhere),
     "attach": Call("make a link for a pod", ("name", "document"), changes=True, run=_elsewhere),
     "detach": Call("remove a pod's link", ("name",), changes=True, run=_elsewhere),

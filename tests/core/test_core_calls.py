@@ -50,7 +50,6 @@ def test_what_changes_nothing() -> None:
         "explain",
         "links",
         "links-stats",
-        "move-plan",
     }
     assert all(call.summary for call in CALLS.values())
 

@@ -14,6 +14,9 @@ from failoverd.core.document import Document
 from failoverd.daemon.dbus.objects import explained, mac_of, master_path, slave_of, words
 from failoverd.dataclass import dataclass
 
+MOVED, LISTS = ("device", "kind", "how", "why"), ("takes", "leaves")
+"""What is told of a device that would move: texts, and lists of texts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doing:
@@ -47,12 +50,27 @@ def _switch(asked: Asked) -> Sequence[str]:
     return [mac_of(asked.path), slave]
 
 
+def _move(asked: Asked) -> Sequence[str]:
+    namespace = str(asked.arguments[0])
+    return [mac_of(asked.path), *([namespace] if namespace else [])]
+
+
+def _plan(document: Document) -> list[Any]:
+    rows = [
+        [*(words(row[key]) for key in MOVED), *(list(map(words, row[key])) for key in LISTS)]
+        for row in document["devices"]
+    ]
+    return [words(document["refused"]), rows]
+
+
 DOINGS: dict[str, Doing] = {
     "Explain": Doing("explain", _given_or_none, lambda document: [explained(document["nics"])]),
     "Adopt": Doing("adopt", _given, lambda document: [master_path(document["mac"])]),
     "RenameLink": Doing("rename", _given),
     "Reload": Doing("reload", lambda _asked: [], lambda document: [[words(line) for line in document["changes"]]]),
     "Release": Doing("release", _pair),
+    "Move": Doing("move", _move),
+    "PlanMove": Doing("move-plan", _move, _plan),
     "Drain": Doing("drain", _drain),
     "Undrain": Doing("undrain", _pair),
     "ResetDamping": Doing("reset-damping", _pair),

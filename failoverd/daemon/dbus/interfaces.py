@@ -110,6 +110,12 @@ MANAGER = Interface(
     signals=_signals("Manager"),
 )
 
+NAMESPACE = Arg(
+    "namespace",
+    "s",
+    "Its name below /run/netns, or pid:N, path:P, container:C as failoverctl move takes it; empty for failoverd's own.",
+)
+
 MASTER = Interface(
     f"{NAME}.Master",
     f"{MASTER_FACTS.text} Its path ends in the pair's MAC.",
@@ -151,6 +157,30 @@ MASTER = Interface(
             "Give the pair's devices back as they were before. Returns when this has begun; State tells the end.",
             changes=True,
             errors=("NoSuchPair", "AlreadyReleased", "JoinedByKernel", *EVER),
+        ),
+        Method(
+            "Move",
+            "Move the master, with what stands on it, into another network namespace, or home. Returns when it is "
+            "there; an error says why it was refused, or turned back.",
+            takes=(NAMESPACE,),
+            changes=True,
+            errors=("NoSuchPair", "NotJoined", "JoinedByKernel", "Busy", "BadArgument", *EVER),
+        ),
+        Method(
+            "PlanMove",
+            "What Move would do, device by device. It is root's, as it tells what is in another network namespace.",
+            takes=(NAMESPACE,),
+            changes=True,
+            gives=(
+                Arg("refused", "s", "Why it would be refused; empty where nothing keeps the master."),
+                Arg(
+                    "devices",
+                    "a(ssssasas)",
+                    "For each device its name, its kind, how it moves (cloned, moved or refused), why it keeps the "
+                    "master where it is, what goes along, and what does not.",
+                ),
+            ),
+            errors=("NoSuchPair", "NotJoined", "JoinedByKernel", "Busy", "BadArgument", *EVER),
         ),
     ),
     properties=_properties(MASTER_FACTS),

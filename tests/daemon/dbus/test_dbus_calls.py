@@ -147,6 +147,18 @@ def test_calls_that_wait_hold_up_nobody_and_do_not_pile_up(bus: PrivateBus) -> N
     on_a_machine(bus, body)
 
 
+def test_a_move_is_planned_and_made_by_its_pair(bus: PrivateBus) -> None:
+    async def body(machine: Machine) -> None:
+        planned = await machine.call(MASTER, f"{NAME}.Master", "PlanMove", "s", "web")
+        assert planned["body"] == ["in use", [["ens3", "bond", "refused", "in use", ["2 routes"], []]]]
+        for namespace in ("pid:4711", ""):
+            assert (await machine.call(MASTER, f"{NAME}.Master", "Move", "s", namespace))["error"] is None
+        mac = machine.moves[0][1]
+        assert machine.moves == [("move-plan", mac, "web"), ("move", mac, "pid:4711"), ("move", mac)]
+
+    on_a_machine(bus, body)
+
+
 def test_every_call_of_the_table_can_be_made_and_changes_what_it_says() -> None:
     # Those two have calls of their own (test_dbus_links.py, test_dbus_inventory.py).
     calling = [interface for interface in INTERFACES if interface not in (INVENTORY, LINK)]

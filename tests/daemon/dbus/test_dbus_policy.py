@@ -78,6 +78,8 @@ CHANGES = (
     (MASTER, "Master", "Undrain"),
     (MASTER, "Master", "ResetDamping"),
     (MASTER, "Master", "SwitchTo", "o", f"{ROOT}/slave/2"),
+    (MASTER, "Master", "Move", "s", "web"),
+    (MASTER, "Master", "PlanMove", "s", "web"),
     (ROOT, "Manager", "Adopt", "s", "ens3"),
     (ROOT, "Manager", "RenameLink", "ss", "ens13", "mine"),
     (ROOT, "Manager", "Reload"),
