@@ -108,7 +108,7 @@ class LinkCalls:
             self._links().release(name)
         except KeyError:
             raise _no_such(name) from None
-        return {"name": name, "device": row.device, "namespace": row.namespace}
+        return {"name": name, "device": row.device, "namespace": row.namespace, "owner": row.owner}
 
     async def statistics(self, name: str = "") -> Document:
         """Return the counters of one end, or of all; of those alone whose device is there."""

@@ -143,6 +143,46 @@ def test_no_pair_yet_and_ipam_that_fails(tmp_path: Path) -> None:
         there.until(lambda: there.links() == {}, "taken back")
 
 
+@private_net
+def test_router_advertisements_are_not_heard_from_the_first_moment_on(tmp_path: Path) -> None:
+    """The link is made down, and set up when it is said that it hears none. An MTU and a MAC of its own are kept."""
+    with joined(tmp_path) as there:
+        pod = there.pod("web")
+        result = pod.add(there.netconf(acceptRa=False, mtu=1400, mac="02:00:5e:10:00:07", mode="private"))
+        assert [(row["mac"], row["mtu"]) for row in result["interfaces"]] == [("02:00:5e:10:00:07", 1400)]
+        [shown] = pod.ip("-d", "link", "show", "net1")
+        assert "UP" in shown["flags"]
+        assert shown["linkinfo"]["info_data"]["mode"] == "private"
+        assert pod.inside("cat", "/proc/sys/net/ipv6/conf/net1/accept_ra") == "0\n"
+        [row] = there.links().values()
+        assert (row["state"], row["made"]) == ("ready", 1)
+
+
+@private_net
+def test_what_the_daemon_was_killed_over_is_deleted_by_the_plugin(tmp_path: Path) -> None:
+    """The daemon has forgotten the link, and dies before it has deleted the device."""
+    with joined(tmp_path) as there:
+        pod, keys = there.pod("web"), there.netconf()
+        pod.add(keys)
+        [name] = there.links()
+        there.end(signal.SIGKILL)
+        (tmp_path / "run" / "attachments" / name).unlink()
+        there.start()
+        there.until(there.is_joined, "joined")
+        assert "net1" in pod.devices()
+        pod.inside("ip", "link", "add", "other", "type", "bridge")
+        assert pod.run("DEL", keys) == (0, {})
+        assert pod.devices() == {"lo", "other"}
+        # Another's device of that name is spared.
+        pod.inside("ip", "link", "set", "other", "name", "net1")
+        assert pod.run("DEL", keys) == (0, {})
+        assert pod.devices() == {"lo", "net1"}
+        status, answer = pod.run("ADD", keys)
+        assert (status, answer["code"]) == (1, 999)
+        assert answer["msg"] == "net1: the pod has an interface of that name"
+        assert there.links() == {}
+
+
 def test_the_demo_tells_its_story(tmp_path: Path) -> None:
     command = [sys.executable, str(Path(__file__).with_name("demo.py")), str(tmp_path / "pods.svg")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from failoverd.config.links.attachments import Attachment, attachment_of, laid_under, pods_on, shown
 from failoverd.config.links.fleet import RefusedError
@@ -84,6 +87,22 @@ def test_what_is_refused_names_the_key(keys: dict[str, Any], reason: str, words:
 def test_what_is_no_document(raw: bytes) -> None:
     with pytest.raises(RefusedError):
         attachment_of("cni-a", raw)
+
+
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["vlan", "ipvlan", "master:ens3", 7]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*USUAL, *OWNER, "id", "vlan"]), inner),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from([*USUAL, "id", "vlan", "mode", "mtu", "mac", "routes", "peer", "ports"]), VALUES)
+)
+def test_whatever_comes_is_an_attachment_or_refused(keys: dict[str, Any]) -> None:
+    with suppress(RefusedError):
+        found = attachment_of("cni-a", json.dumps(USUAL | keys).encode())
+        assert laid_under(Merged({}), {"cni-a": found}).declared["cni-a"].owner
 
 
 def test_one_vlan_for_those_that_share_it_as_long_as_one_is_there() -> None:

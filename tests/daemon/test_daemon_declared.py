@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -107,6 +109,14 @@ async def machine(where: Path, config: Config | None = None) -> AsyncIterator[Ma
         nursery.start_soon(there.links.run, is_ready)
         yield there
         nursery.cancel_scope.cancel()
+
+
+def test_a_daemon_without_pods_loads_nothing_of_attachments() -> None:
+    code = "import sys, failoverd.daemon.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "failoverd.daemon.declared" in loaded
+    assert [name for name in loaded if "attachments" in name or name.startswith("failoverd.config.links.")] == []
 
 
 def test_nothing_is_loaded_until_a_pod_comes(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_resync_and_release_reach_the_engine() -> None:
     assert asked(calls, "links-resync") == {"names": ["web-ct", "web-host"]}
     assert asked(calls, "links-resync", "web-ct") == {"names": ["web-ct"]}
     released = asked(calls, "links-release", "web-host")
-    assert released == {"name": "web-host", "device": "web0", "namespace": "own"}
+    assert released == {"name": "web-host", "device": "web0", "namespace": "own", "owner": ""}
     assert links.asked == [("resync", ""), ("resync", "web-ct"), ("release", "web-host")]
 
 

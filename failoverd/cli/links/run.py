@@ -87,10 +87,12 @@ def _resync(wanted: Wanted) -> Outcome:
 def _release(wanted: Wanted) -> Outcome:
     document = call("links-release", *wanted.arguments)
     name, device = text(document, "name"), device_in(text(document, "device"), text(document, "namespace"))
-    sentences = [
-        f"{name}: released; {device} stays as it is, and is no longer failoverd's.",
-        f"Take [link.{name}] out of the configuration as well: it would be in conflict after the next start.",
-    ]
+    left = f"Take [link.{name}] out of the configuration as well: it would be in conflict after the next start."
+    if text(document, "owner"):
+        left = (
+            f"It is for {text(document, 'owner')}, and goes with that pod; until then it is in conflict after a start."
+        )
+    sentences = [f"{name}: released; {device} stays as it is, and is no longer failoverd's.", left]
     return DONE, document, [terminal_text(sentence) for sentence in sentences]
 
 
