@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from linksworld import Answers, Driver
+from linksworld import Driver
 
 from failoverd.kinds import Place
 from failoverd.links.events import TimePassed
-from failoverd.links.findings import Batch
+from failoverd.links.findings import Answers, Batch
 from failoverd.links.picture import Interest, Picture
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.places import HERE, Absent
@@ -68,7 +68,7 @@ class SimNamespaces:
         assert not any(map(refuse, batch.requests))
         descriptor, sock = self.world.descriptor(name), kernel.open_blocking()
         try:
-            return Exchange(sock).make(batch.requests, {also: descriptor})
+            return Exchange(sock).make([batch.requests], {also: descriptor})[0]
         finally:
             sock.close()
             self.world.close(descriptor)

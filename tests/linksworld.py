@@ -30,7 +30,7 @@ from failoverd.links.events import (
     Wanted,
     Watch,
 )
-from failoverd.links.findings import Batch
+from failoverd.links.findings import Answers, Batch, carried_out
 from failoverd.links.marks import Identity
 from failoverd.links.picture import Device, Interest, Picture
 from failoverd.links.state import LinksState
@@ -57,9 +57,6 @@ def named(name: str) -> NamespaceRef:
 
 def ends(*given: End) -> Declared:
     return {end.name: end for end in given}
-
-
-Answers = tuple[tuple[int, str], ...] | None
 
 
 class Namespaces(Protocol):
@@ -106,7 +103,7 @@ class RealNamespaces:
         refused = [refuse(request) for request in batch.requests]
         with self._open(batch.place) as sock:
             todo = [request for request, number in zip(batch.requests, refused, strict=True) if not number]
-            answers = iter(Exchange(sock).make(todo, {also: self._there[also].file}))
+            answers = iter(Exchange(sock).make([todo], {also: self._there[also].file})[0])
         return tuple((number, "") if number else next(answers) for number in refused)
 
     def close(self) -> None:
@@ -266,8 +263,11 @@ class Driver:
             case Look(at):
                 return [Pictured({place: self.namespaces.look(place, interest) for place, interest in at.items()})]
             case Make(batches):
-                self.sent += [type(request).__name__ for batch in batches for request in batch.requests]
-                return [Made(tuple((batch, self.namespaces.make(batch, self.refuse)) for batch in batches))]
+                answers = tuple(
+                    carried_out(batches, lambda some: [self.namespaces.make(one, self.refuse) for one in some])
+                )
+                self.sent += [type(request).__name__ for batch, _ in answers for request in batch.requests]
+                return [Made(answers)]
             case Tell(LinkGoing() as going):
                 self._note(going)
                 return [] if self.holds_going else [MayGo(going.name)]

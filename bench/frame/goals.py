@@ -117,6 +117,25 @@ GOALS: tuple[Goal, ...] = (
         "nmcli device",
         "python bench/ctl.py",
     ),
+    *(
+        Goal(
+            f"declared pairs, {name}",
+            2,
+            "at most",
+            f"1,000 declared pairs of veths in 100 namespaces, from the reload to ready: {what}",
+            "ip -batch, making the same",
+            "python bench/declared.py",
+        )
+        for name, what in (("time", "the time"), ("CPU", "CPU time, with failoverd-netns"))
+    ),
+    Goal(
+        "declared pairs, resync",
+        1,
+        "at most",
+        "CPU time of a resync of 1,000 declared pairs where nothing has changed, with failoverd-netns",
+        "0.5 s",
+        "python bench/declared.py",
+    ),
     Goal("memory, others", 1, "at most", "RSS at rest", "networkd, NetworkManager and teamd", GUEST, True),
     Goal("unplug, CPU", 3, "at most", "CPU time from an unplug to rest", "networkd with a bond", GUEST, True),
     Goal("silence", 1, "at most", "longest silence after each event", "the best of all others", GUEST, True),

@@ -33,6 +33,7 @@ class RateLimit:
 
     def __init__(self) -> None:
         self._kinds: dict[object, _Kind] = {}
+        self._full_until = 0.0
 
     def left_out(self, kind: object, burst: int = BURST) -> int | None:
         """Count a line. Returns None where it has to be left out, else how many of its kind were left out before it."""
@@ -57,6 +58,7 @@ class RateLimit:
 
     def _has_room(self, now: float) -> bool:
         """Return whether one more kind can be counted. Kinds whose period is over are dropped first."""
-        if len(self._kinds) >= KINDS:
+        if len(self._kinds) >= KINDS and now >= self._full_until:
             self._kinds = {kind: one for kind, one in self._kinds.items() if now < one.begin + PERIOD}
+            self._full_until = min((one.begin for one in self._kinds.values()), default=now) + PERIOD
         return len(self._kinds) < KINDS

@@ -35,9 +35,9 @@ PAUSE = 0.1
 SETTLED = 1.5
 """Seconds without a step after which the state is distributed once again."""
 WAITING = 1000
-"""Signals that may wait in the queue."""
-LINKS = 800
-"""Signals that may wait in front of one about a declared link, so that many links leave room for a failover's."""
+"""Other signals for which there is room beyond that, however many links there are."""
+LINKS = 3000
+"""Signals that may wait in front of one about a declared link: more than a thousand pairs have ends."""
 QUIET = 60.0
 """Seconds for which a receiver's next failure is not logged."""
 
@@ -80,7 +80,7 @@ class Fanout:
 
     def signalled(self, signal: Signal) -> None:
         """The engine has emitted a signal."""
-        if len(self._signals) >= (LINKS if isinstance(signal, LinkEvent) else WAITING):
+        if len(self._signals) >= (LINKS if isinstance(signal, LinkEvent) else LINKS + WAITING):
             self.lost += 1
             return
         self._signals.append((signal, moment_of(signal)))

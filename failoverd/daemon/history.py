@@ -4,9 +4,9 @@ It survives a reboot and needs no journal; `failoverctl history` reads it, also 
 time (the wall clock, the boot, CLOCK_MONOTONIC) and the event (core/signal_table.py). "started" and "stopped" are the
 daemon's own; without them a reader could not tell "nothing happened" from "failoverd was not running".
 
-A thread writes the lines (daemon/disk_writer.py says why). Every line is one write(2) with O_APPEND, so that a crash
-cuts the last line at most, and a reader skips that. Lines that the disk does not take are lost here, which is logged
-once a minute; the journal has them.
+A thread writes the lines (daemon/disk_writer.py says why). Lines that wait are one write(2) with O_APPEND, so that a
+crash cuts the last line at most, and a reader skips that. Lines that the disk does not take are lost here, which is
+logged once a minute; the journal has them.
 
 The file is bounded: before it would pass LIMIT, its older half is dropped, by writing beside and renaming. Rejected:
 two generations (history, history.1), as every reader would have to put two files together. Only the daemon that holds
@@ -20,13 +20,13 @@ import json
 import os
 import stat
 import time
-from functools import partial
+from collections import deque
 from pathlib import Path
 
 from failoverd import __version__
 from failoverd.core.document import Document
 from failoverd.core.signal_facts import Facts, facts, happened
-from failoverd.daemon.disk_writer import DiskWriter
+from failoverd.daemon.disk_writer import WAITING, DiskWriter
 from failoverd.daemon.files import hand_over, make_directory, put, set_aside
 from failoverd.model.signals import Moment, Signal
 
@@ -49,6 +49,10 @@ class History:
         self._limit = limit
         self._boot = boot_id()
         self._trouble: OSError | None = None
+        self._lines: deque[bytes] = deque()
+        """Lines that the thread has not taken yet: those of a burst are written together."""
+        self._is_writing = False
+        """Whether the thread has been asked to, and has not begun."""
 
     def started(self) -> None:
         """The daemon has begun. Comes before every other event."""
@@ -71,8 +75,22 @@ class History:
     def _add(self, what: Facts) -> None:
         known = {key: fact for key, fact in what.items() if fact is not None}
         line = json.dumps(known | {"boot": self._boot}, separators=(",", ":")).encode() + b"\n"
-        if not self._disk_writer.do(partial(append, self._path, line, self._limit), self._failed):
+        self._lines.append(line)
+        if not self._is_writing:
+            self._is_writing = self._disk_writer.do(self._write, self._failed)
+        if not self._is_writing or len(self._lines) > WAITING:
+            self._lines.pop()
             self._trouble = LinesLostError(f"{self._path}: events are lost, for the disk does not take them")
+
+    def _write(self) -> None:
+        """Write the lines that wait, in the thread. Raises OSError, and loses the lines that were to be written."""
+        # What is added from here on asks to be written anew.
+        self._is_writing = False
+        while self._lines:
+            together = b""
+            while self._lines and len(together) < self._limit // 4:
+                together += self._lines.popleft()
+            append(self._path, together, self._limit)
 
     def _complain(self) -> None:
         trouble, self._trouble = self._trouble, None
@@ -89,7 +107,7 @@ def _now() -> Moment:
 
 
 def append(path: Path, line: bytes, limit: int = LIMIT) -> None:
-    """Append a line to a world-readable file that never grows beyond `limit` bytes. Raises OSError.
+    """Append a line, or several, to a world-readable file that never grows beyond `limit` bytes. Raises OSError.
 
     If the file's last line was cut, the new one still stands on a line of its own.
     """

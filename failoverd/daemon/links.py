@@ -45,10 +45,10 @@ from failoverd.links.events import (
     Wanted,
     Watch,
 )
-from failoverd.links.findings import Batch
+from failoverd.links.findings import Answers, Batch, carried_out
 from failoverd.links.marks import Identity
 from failoverd.links.picture import Interest, Picture
-from failoverd.links.sight import interest_in
+from failoverd.links.sight import interests
 from failoverd.links.state import LinksState
 from failoverd.links.step import step
 from failoverd.model.declared import Declared, NamespaceRef
@@ -129,7 +129,9 @@ class Links:
             self._send.send_nowait(PlaceChanged(place))
 
     def is_concerned(self, place: Place, datagram: bytes) -> bool:
-        """Return whether a datagram about a namespace has to do with declared links."""
+        """Return whether a datagram about a namespace says something new of declared links."""
+        if place in self._noted:
+            return False
         picture, interest = self._state.pictures.get(place), self._interests.get(place)
         return picture is None or interest is None or concerns(datagram, interest, picture)
 
@@ -156,7 +158,7 @@ class Links:
 
     async def statistics(self) -> Mapping[str, Mapping[str, int]]:
         """Return the counters of the devices that are there, by the ends' names."""
-        looks = {place: interest_in(self._state.sight(), place) for place in self._state.relevant()}
+        looks = interests(self._state.sight(), self._state.relevant())
         return await trio.to_thread.run_sync(self._count, looks, limiter=self._one_thread)
 
     def _count(self, looks: Mapping[Place, Interest]) -> dict[str, Mapping[str, int]]:
@@ -238,29 +240,39 @@ class Links:
     def _make(self, action: Make) -> Made:
         """Send the batches, in the thread: those of one namespace by one socket, and those that make something in
         another one together, so that each is opened once."""
-        answers: dict[Batch, tuple[tuple[int, str], ...] | None] = {}
+        answers: list[tuple[Batch, Answers]] = []
         for place, mine in _grouped(action.batches, lambda batch: batch.place).items():
             try:
                 with self._doors.open(place) as opened:
                     exchange = Exchange(opened.socket)
                     for target, batches in _grouped(mine, lambda batch: batch.also if batch.makes else None).items():
-                        answers |= self._sent(exchange, target, batches)
+                        answers += self._sent(place, exchange, target, batches)
             except FAILURES as error:
                 log.debug("links: %s cannot be reached: %s", place, error)
-        return Made(tuple((batch, answers.get(batch)) for batch in action.batches))
+        sent = {id(batch) for batch, _ in answers}
+        return Made((*answers, *((batch, None) for batch in action.batches if id(batch) not in sent)))
 
     def _sent(
-        self, exchange: Exchange, target: Place | None, batches: Sequence[Batch]
-    ) -> dict[Batch, tuple[tuple[int, str], ...]]:
-        """Send batches, with a file of the namespace in which they make something, which is open for as long."""
-        if target is None:
-            return {batch: exchange.make(batch.requests, {}) for batch in batches}
+        self, place: Place, exchange: Exchange, target: Place | None, batches: Sequence[Batch]
+    ) -> list[tuple[Batch, Answers]]:
+        """Send batches, with a file of the namespace in which they make something, which is open for as long. What
+        follows them in there goes through a socket inside."""
+        answers: list[tuple[Batch, Answers]] = []
         try:
+            if target is None:
+                answers += carried_out(batches, lambda some: exchange.make([one.requests for one in some], {}))
+                return answers
             with self._doors.open(target) as opened:
-                return {batch: exchange.make(batch.requests, {target: opened.fd}) for batch in batches}
-        except NamespaceGoneError as error:
+                ways, files = {target: Exchange(opened.socket), place: exchange}, {target: opened.fd}
+
+                def send(some: Sequence[Batch]) -> Sequence[Answers]:
+                    # All of one kind are for one namespace: what makes something, and what follows it.
+                    return ways[some[0].place].make([one.requests for one in some], files)
+
+                answers += carried_out(batches, send)
+        except FAILURES as error:
             log.debug("links: %s cannot be reached: %s", target, error)
-            return {}
+        return answers
 
 
 Key = TypeVar("Key")

@@ -17,9 +17,11 @@ from collections.abc import AsyncIterator, Callable
 import trio
 
 from failoverd.dataclass import dataclass
+from failoverd.links.addresses import PROTOCOL
 from failoverd.model.places import HERE, Place
-from failoverd.netlink.frames import NetlinkError, split
-from failoverd.netlink.transport import LARGEST, SO_RCVBUFFORCE, SOL_NETLINK, is_overrun
+from failoverd.netlink.frames import HEADER, NetlinkError, split
+from failoverd.netlink.inet import RTM_DELROUTE, RTM_NEWROUTE
+from failoverd.netlink.transport import LARGEST, SO_RCVBUFFORCE, SOL_NETLINK, is_overrun, keep_out
 from failoverd.netns.kernel import OWN, open_netlink
 from failoverd.netns.numbers import NETLINK_ADD_MEMBERSHIP, RTM_DELNSID, RTM_NEWNSID, RTNLGRP_NSID, Asking, read_nsid
 
@@ -35,6 +37,23 @@ TURN = 1000
 NAP = 0.02
 """Seconds between two turns of reading: a storm of events costs fewer turns."""
 NUMBER = struct.Struct("=i")
+
+LOAD_HALF, LOAD_BYTE, IF_EQUAL, RETURN = 0x28, 0x30, 0x15, 0x06
+"""Instructions of classic BPF (linux/filter.h): load from an offset, compare what was loaded and skip, return."""
+OTHERS_ROUTES = b"".join(
+    struct.pack("=HBBI", *line)
+    for line in (
+        (LOAD_HALF, 0, 0, 4),
+        (IF_EQUAL, 1, 0, socket.htons(RTM_NEWROUTE)),
+        (IF_EQUAL, 0, 2, socket.htons(RTM_DELROUTE)),
+        (LOAD_BYTE, 0, 0, HEADER.size + 5),
+        (IF_EQUAL, 0, 1, PROTOCOL),
+        (RETURN, 0, 0, 0xFFFFFFFF),
+        (RETURN, 0, 0, 0),
+    )
+)
+"""Drops what is told of routes with a protocol (struct rtmsg) other than ours: each address brings some, and a routing
+daemon in a container may have hundreds of thousands. What is loaded, the program takes for big-endian."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +106,7 @@ class NamespaceEvents:
         except PermissionError:
             self.hears_all = False
             log.warning("without CAP_NET_BROADCAST changes inside of other namespaces are not heard, only looked for")
+        keep_out(sock, OTHERS_ROUTES)
         for group in (*GROUPS, RTNLGRP_NSID):
             sock.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
 

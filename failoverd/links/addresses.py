@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 
 from failoverd.model.declared import DeclaredRoute, End
 from failoverd.model.inet import RTA_DST, RTA_GATEWAY, Address, Route
@@ -29,13 +30,20 @@ UNICAST = 1
 
 def address(text: str, ifindex: int) -> Address:
     """Return a declared address on a device."""
+    family, length, packed, attrs = _parsed(text)
+    return Address(ifindex, family, length, UNIVERSE, 0, packed, attrs)
+
+
+@lru_cache(4096)
+def _parsed(text: str) -> tuple[int, int, bytes, tuple[tuple[int, bytes], ...]]:
+    """Return the family, the length of the prefix, the address, and the attributes of a declared address."""
     given = ipaddress.ip_interface(text)
     packed, length = given.ip.packed, given.network.prefixlen
     attrs = [(IFA_ADDRESS, packed), (IFA_LOCAL, packed)]
     if isinstance(given, ipaddress.IPv4Interface) and length < 31:
         attrs.append((IFA_BROADCAST, given.network.broadcast_address.packed))
     attrs.append((IFA_PROTO, bytes([PROTOCOL])))
-    return Address(ifindex, _family(given.version), length, UNIVERSE, 0, packed, tuple(attrs))
+    return _family(given.version), length, packed, tuple(attrs)
 
 
 def route(declared: DeclaredRoute, ifindex: int) -> Route:
@@ -56,15 +64,15 @@ def route(declared: DeclaredRoute, ifindex: int) -> Route:
 def missing_addresses(end: End, ifindex: int, there: Iterable[Address]) -> list[Address]:
     """Return the declared addresses that the device does not have."""
     found = {_value(one) for one in there}
-    return [one for text in end.addresses if _value(one := address(text, ifindex)) not in found]
+    return [address(text, ifindex) for text in end.addresses if _declared_value(text) not in found]
 
 
-def surplus_addresses(end: End, ifindex: int, there: Iterable[Address]) -> list[Address]:
+def surplus_addresses(end: End, there: Iterable[Address]) -> list[Address]:
     """Return the addresses to be taken off: ours that are no longer declared, and others' where they are not to stay.
 
     The link-local one, which the kernel makes, always stays.
     """
-    declared = {_value(address(text, ifindex)) for text in end.addresses}
+    declared = {_declared_value(text) for text in end.addresses}
     return [
         one
         for one in there
@@ -84,9 +92,9 @@ def surplus_routes(end: End, ifindex: int, there: Iterable[Route]) -> list[Route
     return [one for one in there if not any(_is_among(row, [_destination(one)]) for row in declared)]
 
 
-def tentative(end: End, ifindex: int, there: Iterable[Address]) -> list[Address]:
+def tentative(end: End, there: Iterable[Address]) -> list[Address]:
     """Return the declared addresses whose uniqueness the kernel has not found out yet, or has denied (RFC 4862)."""
-    declared = {_value(address(text, ifindex)) for text in end.addresses}
+    declared = {_declared_value(text) for text in end.addresses}
     return [one for one in there if _value(one) in declared and one.flags & IFA_F_TENTATIVE]
 
 
@@ -101,6 +109,11 @@ def _family(version: int) -> int:
 
 def _value(one: Address) -> tuple[int, bytes, int]:
     return one.family, one.local, one.prefixlen
+
+
+def _declared_value(text: str) -> tuple[int, bytes, int]:
+    family, length, packed, _ = _parsed(text)
+    return family, packed, length
 
 
 def _is_ours(one: Address) -> bool:

@@ -62,7 +62,7 @@ def differences(sight: Sight, end: End, place: Place, device: Device) -> Iterato
     if end.mtu and link.mtu != end.mtu:
         yield SetMtu(i, end.mtu)
     yield from (DropRoute(one) for one in surplus_routes(end, i, device.routes))
-    yield from (DropAddress(one) for one in surplus_addresses(end, i, device.addresses))
+    yield from (DropAddress(one) for one in surplus_addresses(end, device.addresses))
     yield from (AddAddress(one) for one in missing_addresses(end, i, device.addresses))
     if is_up != end.up:
         yield SetUp(i, up=end.up)
@@ -114,7 +114,7 @@ def _shortcoming(sight: Sight, end: End, place: Place, device: Device, needs_car
     mark = sight.identity.mark(end.name)
     if end.kind != EXISTING and mark not in device.link.altnames:
         return "mark-forged", f"another device there bears its mark {mark}; remove that alternative name"
-    waits = tentative(end, device.link.ifindex, device.addresses)
+    waits = tentative(end, device.addresses)
     for one in waits:
         if is_duplicate(one):
             return "address-refused", f"another machine has {one}; change one of them, then failoverctl links resync"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from failoverd.dataclass import dataclass
-from failoverd.links.findings import Batch
+from failoverd.links.findings import Answers, Batch
 from failoverd.links.picture import Interest, Picture
 from failoverd.model.declared import Declared, NamespaceRef
 from failoverd.model.places import Absent, Place
@@ -52,10 +52,9 @@ class Pictured:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The kernel's answers to batches: for each request the errno (0: done) and the kernel's text; None where the
-    namespace was gone before it was sent."""
+    """The kernel's answers to batches, and to what followed them."""
 
-    answers: tuple[tuple[Batch, tuple[tuple[int, str], ...] | None], ...]
+    answers: tuple[tuple[Batch, Answers], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Make:
-    """Send these batches, each in one datagram, and answer with Made."""
+    """Send these batches, each in one datagram, and what follows them; answer with Made (findings.carried_out)."""
 
     batches: tuple[Batch, ...]
 

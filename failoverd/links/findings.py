@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 from failoverd.dataclass import dataclass
 from failoverd.links.picture import Device
 from failoverd.model.declared import End
@@ -22,6 +24,29 @@ class Batch:
 
     also: Place | None = None
     """Another namespace that they change something in; in which they make something, where `makes` is set."""
+
+    then: Batch | None = None
+    """What is sent right after it, to `also`, if the kernel has done all of it: so a veth's far end is configured
+    without another look."""
+
+
+Answers = tuple[tuple[int, str], ...] | None
+"""The kernel's answers to a batch: for each request the errno (0: done) and its text; None where the namespace was gone
+before it was sent."""
+
+
+Send = Callable[[Sequence[Batch]], Sequence[Answers]]
+
+
+def carried_out(batches: Sequence[Batch], send: Send) -> Iterator[tuple[Batch, Answers]]:
+    """Send batches, and then what follows those that were done; yield all that was sent, with the answers."""
+    following: list[Batch] = []
+    for batch, answers in zip(batches, send(batches), strict=True):
+        yield batch, answers
+        if batch.then is not None and answers is not None and not any(number for number, _ in answers):
+            following.append(batch.then)
+    if following:
+        yield from zip(following, send(following), strict=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,12 @@ from dataclasses import replace
 
 from failoverd.kinds import Vlan
 from failoverd.links.events import LinksAction, Log
-from failoverd.links.findings import Batch, Finding
+from failoverd.links.findings import Answers, Batch, Finding
 from failoverd.links.state import FOUGHT, LATELY, LinksState, Memory, Refusal
 from failoverd.model.linkstatus import LinkState
 from failoverd.model.places import HERE
 from failoverd.model.requests import AddAddress, AddRoute, CreateLink, MoveLink, Request, SetMtu
 from failoverd.model.requests.base import answer
-
-Answers = tuple[tuple[int, str], ...] | None
 
 GONE = "the network namespace was gone"
 

@@ -89,7 +89,9 @@ def _to_make(sight: Sight, wire: Wire, attempt: int) -> Findings:
         its = _far_taken(sight, wire, far_stranger)
         return _held_up(far, its), its
     also = None if wire.here == wire.there else wire.there
-    batch = Batch(wire.here, near.name, _made(sight, wire, attempt), makes=True, also=also)
+    index = ifindex_for(sight.identity.mark(far.name), attempt)
+    then = Batch(wire.there, far.name, tuple(at_once(sight, far, wire.there, index)))
+    batch = Batch(wire.here, near.name, _made(sight, wire, attempt), makes=True, also=also, then=then)
     return Finding(LinkState.MAKING, batches=(batch,)), Finding(LinkState.MAKING)
 
 

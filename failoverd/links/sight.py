@@ -5,7 +5,7 @@ Nothing in it remembers what was done before. So a plan can be cut anywhere, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from failoverd.dataclass import dataclass
 from failoverd.links.marks import Identity
@@ -79,14 +79,19 @@ class Sight:
         return place, device.link.ifindex
 
 
-def interest_in(sight: Sight, place: Place) -> Interest:
-    """Return what has to be looked at in a namespace: marked devices, and those that declarations name."""
-    names: set[str] = set()
+def interests(sight: Sight, places: Iterable[Place]) -> dict[Place, Interest]:
+    """Return what has to be looked at in namespaces: marked devices, and those that declarations name."""
+    names: dict[Place, set[str]] = {place: set() for place in places}
+    here = names.get(HERE, set())
     for end in sight.declared.values():
-        if sight.places.get(end.namespace) == place:
-            names.add(end.device)
-            names |= {ref.value for ref in end.ports if ref.by == "device"}
-        if place.is_own and end.lower is not None and end.lower.by == "device":
-            names.add(end.lower.value)
-    here = frozenset(sight.masters.values()) if place.is_own else frozenset()
-    return Interest(sight.identity.prefix, frozenset(names), here)
+        place = sight.places.get(end.namespace)
+        if isinstance(place, Place) and (there := names.get(place)) is not None:
+            there.add(end.device)
+            there |= {ref.value for ref in end.ports if ref.by == "device"}
+        if end.lower is not None and end.lower.by == "device":
+            here.add(end.lower.value)
+    masters = frozenset(sight.masters.values())
+    return {
+        place: Interest(sight.identity.prefix, frozenset(found), masters if place.is_own else frozenset())
+        for place, found in names.items()
+    }

@@ -29,7 +29,7 @@ from failoverd.links.events import (
 )
 from failoverd.links.findings import Batch, Finding, looking
 from failoverd.links.judge import judge, removals
-from failoverd.links.sight import Sight, interest_in
+from failoverd.links.sight import Sight, interests
 from failoverd.links.state import LinksState, Memory
 from failoverd.links.status import going, leaving, tell
 from failoverd.model.declared import OWN, Declared, End, NamespaceRef
@@ -37,7 +37,7 @@ from failoverd.model.linkstatus import LinkState
 from failoverd.model.places import HERE, Absent, Place
 from failoverd.model.requests import DropAltname
 
-MOST, MOST_REMOVALS = 400, 50
+MOST, MOST_REMOVALS = 1000, 50
 """Batches that are sent in one go: events wait for them, and a deletion takes the kernel 16 ms."""
 
 
@@ -57,8 +57,7 @@ def step(state: LinksState, event: LinksEvent, now: float, clock: float) -> list
     if not state.is_busy and (doubtful := state.doubtful()):
         state.dirty.clear()
         state.is_busy = True
-        sight = state.sight()
-        actions.append(Look({place: interest_in(sight, place) for place in doubtful}))
+        actions.append(Look(interests(state.sight(), doubtful)))
     return actions
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
+from itertools import count, islice
 from typing import Protocol
 
 from failoverd.links.addresses import PROTOCOL
@@ -29,6 +29,7 @@ from failoverd.netlink.frames import (
     read_done,
     read_error,
     split,
+    without_ack,
 )
 from failoverd.netlink.inet import (
     IFADDR,
@@ -40,8 +41,9 @@ from failoverd.netlink.inet import (
     read_address,
     read_route,
 )
-from failoverd.netlink.links import INFO, RTM_NEWLINK, head, read_link
+from failoverd.netlink.links import INFO, RTM_NEWLINK, head
 from failoverd.netlink.requests import Descriptors, dump_links, dump_links_plainly, write_request
+from failoverd.netlink.slim import read_device
 
 IFLA_IFNAME, IFLA_STATS64 = frozenset({3}), frozenset({23})
 STATS64 = struct.Struct("=8Q")
@@ -57,6 +59,11 @@ COUNTERS = (
 )
 LARGEST = 1 << 16
 """Longest datagram sent, in bytes."""
+TOGETHER = 100
+"""Requests that are sent at a time. The answers to all have to fit into the socket's buffer, where the kernel refuses
+each of them."""
+
+Answers = tuple[tuple[int, str], ...]
 
 
 class BlockingSocket(Protocol):
@@ -78,21 +85,35 @@ class Exchange:
         self._known = known if known is not None else {}
         self._numbers = count(1)
 
-    def make(self, requests: Sequence[Request], descriptors: Descriptors) -> tuple[tuple[int, str], ...]:
-        """Send requests in one datagram, and return for each the errno (0: done) and the kernel's text.
+    def make(self, lots: Sequence[Sequence[Request]], descriptors: Descriptors) -> list[Answers]:
+        """Send lots of requests, several in one datagram, and return for each lot the errnos (0: done) and the
+        kernel's texts. No lot is divided, unless it is too long for a datagram.
 
         `descriptors` has the other namespaces that the requests name.
         """
+        found: list[Answers] = []
+        for some in _together(lots):
+            answers = iter(self._answers([request for lot in some for request in lot], descriptors))
+            found += [tuple(islice(answers, len(lot))) for lot in some]
+        return found
+
+    def _answers(self, requests: Sequence[Request], descriptors: Descriptors) -> list[tuple[int, str]]:
+        """Send requests, and return their answers.
+
+        Only the last one asks to be acknowledged. The kernel tells of refusals in any case, and has processed all
+        messages when it comes to that one (net/netlink/af_netlink.c, netlink_rcv_skb). For each answer that is read,
+        this thread would have to wait for its turn.
+        """
         seqs = [next(self._numbers) for _ in requests]
-        messages = (write_request(request, seq, descriptors) for request, seq in zip(requests, seqs, strict=True))
-        for datagram in pack(messages, LARGEST):
+        written = [write_request(request, seq, descriptors) for request, seq in zip(requests, seqs, strict=True)]
+        for datagram in pack([*map(without_ack, written[:-1]), *written[-1:]], LARGEST):
             self._sock.send(datagram)
         answers: dict[int, tuple[int, str]] = {}
-        while len(answers) < len(seqs):
+        while seqs and seqs[-1] not in answers:
             for message in split(self._sock.recv(1 << 18)):
-                if message.type == NLMSG_ERROR and message.seq in seqs:
+                if message.type == NLMSG_ERROR:
                     answers[message.seq] = read_error(message)
-        return tuple(answers[seq] for seq in seqs)
+        return [answers.get(seq, (0, "")) for seq in seqs]
 
     def look(self, interest: Interest) -> Picture:
         """Return what there is of interest, with addresses and with the routes of our protocol.
@@ -108,13 +129,13 @@ class Exchange:
 
     def statistics(self, interest: Interest) -> dict[int, tuple[Link, Mapping[str, int]]]:
         """Return the counters of the devices of interest, with the devices, by ifindex. Raises as `look` does."""
-        return {
-            read_link(message).ifindex: (read_link(message), _counters(message)) for message in self._rows(interest)
-        }
+        rows = ((read_device(message), _counters(message)) for message in self._rows(interest, with_statistics=True))
+        return {link.ifindex: (link, counters) for link, counters in rows}
 
     def _look(self, interest: Interest) -> Picture:
         read = {
-            message.payload: self._known.get(message.payload) or read_link(message) for message in self._rows(interest)
+            message.payload: self._known.get(message.payload) or read_device(message)
+            for message in self._rows(interest)
         }
         self._known.clear()
         self._known.update(read)
@@ -146,10 +167,14 @@ class Exchange:
         names = {name.encode("utf-8", "surrogateescape") + b"\0" for name in interest.names}
         ask = dump_links if with_statistics else dump_links_plainly
         for message in self._messages(ask(seq := next(self._numbers)), seq):
-            if message.type != RTM_NEWLINK or head(message)[0] != 0:
+            if message.type != RTM_NEWLINK:
                 continue
-            name = pick(message.payload[INFO.size :], IFLA_IFNAME).get(3, b"")
-            if name in names or prefix in message.raw or head(message)[1] in interest.ifindexes:
+            family, ifindex, _ = head(message)
+            if family == 0 and (
+                prefix in message.raw
+                or ifindex in interest.ifindexes
+                or pick(message.payload[INFO.size :], IFLA_IFNAME).get(3, b"") in names
+            ):
                 yield message
 
     def _dump(self, kind: int, body: bytes, answer: int) -> Iterator[Message]:
@@ -176,6 +201,18 @@ class Exchange:
                         raise InterruptedDumpError
                     return
                 yield message
+
+
+def _together(lots: Sequence[Sequence[Request]]) -> Iterator[list[Sequence[Request]]]:
+    """Yield the lots in groups of TOGETHER requests at most, or of one lot that has more."""
+    group: list[Sequence[Request]] = []
+    for lot in lots:
+        if group and sum(map(len, group)) + len(lot) > TOGETHER:
+            yield group
+            group = []
+        group.append(lot)
+    if group:
+        yield group
 
 
 def _counters(message: Message) -> Mapping[str, int]:

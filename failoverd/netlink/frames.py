@@ -72,6 +72,12 @@ def build(kind: int, flags: int, seq: int, payload: bytes) -> bytes:
     return pad(HEADER.pack(length, kind, flags | NLM_F_REQUEST, seq, 0) + payload)
 
 
+def without_ack(message: bytes) -> bytes:
+    """Return a message that asks for no acknowledgement; the kernel answers it where it refuses it."""
+    flags = HEADER.unpack_from(message)[2] & ~NLM_F_ACK
+    return message[:6] + struct.pack("=H", flags) + message[8:]
+
+
 def pack(messages: Iterable[bytes], largest: int) -> list[bytes]:
     """Pack the messages, in order, into as few datagrams of at most `largest` bytes as hold them."""
     datagrams: list[bytes] = []

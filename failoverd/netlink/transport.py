@@ -106,9 +106,7 @@ class KernelSocket:
 
     def keep_out(self, program: bytes) -> None:
         """Make the kernel drop datagrams for which this classic BPF program returns 0. Raises OSError."""
-        code = array.array("B", program)
-        about = SOCK_FPROG.pack(len(program) // INSTRUCTION, code.buffer_info()[0])
-        self._raw.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, about)
+        keep_out(self._raw, program)
 
     def resize(self, receive_buffer: int) -> None:
         """Set the size of the receive buffer, in bytes. Raises OSError."""
@@ -117,6 +115,13 @@ class KernelSocket:
     def close(self) -> None:
         """See Transport."""
         self._sock.close()
+
+
+def keep_out(sock: socket.socket, program: bytes) -> None:
+    """Make the kernel drop datagrams for which this classic BPF program returns 0. Raises OSError."""
+    code = array.array("B", program)
+    about = SOCK_FPROG.pack(len(program) // INSTRUCTION, code.buffer_info()[0])
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, about)
 
 
 def _set_buffer(sock: socket.socket, size: int) -> None:

@@ -17,8 +17,8 @@ from privatenet import private_net
 from failoverd.daemon.namespace_events import Ended, Event, NamespaceEvents, Overrun, Told
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.places import HERE, Place
-from failoverd.netlink.frames import split
-from failoverd.netlink.inet import RTM_NEWADDR, RTM_NEWROUTE
+from failoverd.netlink.frames import HEADER, split
+from failoverd.netlink.inet import AF_INET6, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWROUTE, RTMSG
 from failoverd.netlink.links import RTM_NEWLINK
 
 RED, BLUE = NamespaceRef("name", "red"), NamespaceRef("name", "blue")
@@ -84,9 +84,19 @@ def test_changes_in_every_referenced_namespace_are_heard(tmp_path: Path) -> None
                 run("ip", "-n", "red", "link", "add", "v0", "index", "42", "type", "veth", "peer", "name", "v1")
                 await heard.until((red, RTM_NEWLINK, 42))
                 before = len(heard.told)
+                # Others' routes are none of failoverd's.
                 run("ip", "-n", "red", "route", "add", "unreachable", "10.7.0.0/16")
+                run("ip", "-n", "red", "-6", "route", "add", "unreachable", "2001:db8:7::/48", "proto", "119")
                 with trio.fail_after(2):
-                    while (red, RTM_NEWROUTE) not in {told[:2] for told in heard.told[before:]}:
+                    while RTM_NEWROUTE not in {told[1] for told in heard.told[before:]}:
+                        await trio.sleep(0.01)
+                routes = [event.datagram for event in heard.events if isinstance(event, Told)]
+                told_of = [RTMSG.unpack_from(routes[-1], HEADER.size)[i] for i in (0, 5)]
+                assert told_of == [AF_INET6, 119]
+                assert [kind for _, kind, _ in heard.told].count(RTM_NEWROUTE) == 1
+                run("ip", "-n", "red", "-6", "route", "del", "unreachable", "2001:db8:7::/48", "proto", "119")
+                with trio.fail_after(2):
+                    while RTM_DELROUTE not in {told[1] for told in heard.told[before:]}:
                         await trio.sleep(0.01)
                 run("ip", "netns", "del", "blue")
                 await heard.until(Ended(blue))
