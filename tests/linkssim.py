@@ -90,7 +90,7 @@ class SimDriver(Driver):
     """The engine on it. Its clock is the kernel's."""
 
     def __init__(self, sim: SimNamespaces) -> None:
-        super().__init__(sim, now=sim.now)
+        super().__init__(sim, now=sim.now, pause=0.0)
         self.state.renames_live = sim.kernel.net.release >= (6, 2)
         self.sim = sim
 

@@ -217,6 +217,8 @@ class Driver:
     wake_at: float | None = None
     holds_going: bool = False
     """Whether a hook takes its time when it hears that a link is going."""
+    pause: float = 2.0
+    """Seconds that pass before something is told to have changed: the engine looks at once only after a pause."""
     refuse: Callable[[Request], int] = lambda _request: 0
     """The errno with which a request is refused in place of being sent."""
 
@@ -225,6 +227,8 @@ class Driver:
 
     def tell(self, event: LinksEvent) -> None:
         """Hand over an event, and go on until nothing is under way."""
+        if isinstance(event, PlaceChanged):
+            self.now += self.pause
         waiting = [event]
         for _ in range(ROUNDS):
             if not waiting:

@@ -6,6 +6,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from failoverd.model.text import printable
 
@@ -49,6 +50,7 @@ def render(families: Iterable[Family]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@lru_cache(4096)
 def _escaped(text: str) -> str:
     """Escape a label's value: valid UTF-8, whatever bytes a name is made of."""
     return printable(text).translate(ESCAPES)

@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 import trio
 
 from failoverd.core.state import State
-from failoverd.daemon.namespace_events import Ended, NamespaceEvents, Overrun, Told
+from failoverd.daemon.namespace_events import Ended, Event, NamespaceEvents, Overrun, Told
 from failoverd.daemon.namespaces import NamespaceGoneError, Namespaces, OpenNamespace
 from failoverd.daemon.ports import can_rename_live
 from failoverd.kinds import Place
@@ -92,7 +92,8 @@ Listen = Callable[[Callable[[Place | None], None], Concerned], Awaitable[None]]
 
 class Links:
     """See the module. `tell` takes signals; `has_hooks` says, in a thread, whether hooks want to know of a link that is
-    going to be deleted, which waits for them then; `listen` hands on what the kernel tells.
+    going to be deleted, which waits for them then; `listen` hands on what the kernel tells, and `catch_up` what it has
+    told up to now.
     """
 
     def __init__(
@@ -102,10 +103,13 @@ class Links:
         tell: Callable[[Signal], None],
         has_hooks: Callable[[], bool],
         listen: Listen,
+        catch_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._state, self._doors, self._tell, self._has_hooks, self._listen = state, doors, tell, has_hooks, listen
+        self._catch_up = catch_up
         self._send, self._events = trio.open_memory_channel[LinksEvent](math.inf)
         self._noted: set[Place | None] = set()
+        """The namespaces in which something has changed since they were last looked at."""
         self._interests: dict[Place, Interest] = {}
         self._known: dict[Place, dict[bytes, Link]] = {}
         self._masters: Mapping[str, int] = {}
@@ -186,7 +190,10 @@ class Links:
                 with trio.move_on_at(self._wake_at):
                     event = await self._events.receive()
                 if isinstance(event, PlaceChanged):
-                    self._noted.discard(event.place)
+                    if event.place not in self._noted:
+                        # It was looked at meanwhile.
+                        continue
+                    self._noted.discard(None)
                 self._wake_at = math.inf
                 for action in step(self._state, event, trio.current_time(), time.time()):
                     self._do(nursery, action)
@@ -203,6 +210,9 @@ class Links:
             case Look(at):
                 relevant = self._state.relevant()
                 self._interests = {place: one for place, one in self._interests.items() if place in relevant} | {**at}
+                # The look shows what has happened up to now.
+                self._catch_up()
+                self._noted -= at.keys()
                 nursery.start_soon(self._in_thread, self._look, action)
             case Make():
                 nursery.start_soon(self._in_thread, self._make, action)
@@ -311,8 +321,8 @@ def open_links(runtime: Path, door: Path, hooks: Path, tell: Callable[[Signal], 
     """
     state = LinksState(identity_of(runtime), renames_live=can_rename_live(os.uname().release))
     namespaces = Namespaces(door)
-    heard = partial(listen, namespaces.place_of)
-    return Links(state, namespaces, tell, partial(any_in, hooks), heard)
+    ears = Ears(namespaces.place_of)
+    return Links(state, namespaces, tell, partial(any_in, hooks), ears.listen, ears.catch_up)
 
 
 def any_in(directory: Path) -> bool:
@@ -323,17 +333,33 @@ def any_in(directory: Path) -> bool:
         return False
 
 
-async def listen(
-    place_of: Callable[[int], Place | None], changed: Callable[[Place | None], None], is_concerned: Concerned
-) -> None:
-    """Hand on what the kernel tells of failoverd's own namespace and of those that are referred to, until cancelled."""
-    with closing(NamespaceEvents(place_of)) as heard:
-        async for event in heard.events():
-            match event:
-                case Told(place, datagram):
-                    if is_concerned(place, datagram):
-                        changed(place)
-                case Ended(place):
+class Ears:
+    """What the kernel tells of failoverd's own namespace and of those that are referred to."""
+
+    def __init__(self, place_of: Callable[[int], Place | None]) -> None:
+        self._place_of = place_of
+        self._heard: NamespaceEvents | None = None
+        self._hand_on: tuple[Callable[[Place | None], None], Concerned] = (lambda _place: None, lambda *_: False)
+
+    async def listen(self, changed: Callable[[Place | None], None], is_concerned: Concerned) -> None:
+        """See Listen."""
+        self._hand_on = changed, is_concerned
+        with closing(NamespaceEvents(self._place_of)) as self._heard:
+            async for event in self._heard.events():
+                self._take(event)
+
+    def catch_up(self) -> None:
+        """Hand on what has happened and was not heard yet. Raises OSError."""
+        for event in self._heard.pending() if self._heard is not None else ():
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        changed, is_concerned = self._hand_on
+        match event:
+            case Told(place, datagram):
+                if is_concerned(place, datagram):
                     changed(place)
-                case Overrun():
-                    changed(None)
+            case Ended(place):
+                changed(place)
+            case Overrun():
+                changed(None)

@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import trio
 
@@ -118,13 +118,18 @@ class NamespaceEvents:
         """Yield what happens, until cancelled. Raises OSError."""
         while True:
             await trio.lowlevel.wait_readable(self._socket)
-            for _ in range(TURN):
-                event = self._next()
-                if event is None:
-                    break
-                if event is not NOTHING:
-                    yield event
+            for event in self.pending():
+                yield event
             await trio.sleep(NAP)
+
+    def pending(self) -> Iterator[Event]:
+        """Yield what has happened and was not read yet, TURN datagrams at most. Raises OSError."""
+        for _ in range(TURN):
+            event = self._next()
+            if event is None:
+                return
+            if event is not NOTHING:
+                yield event
 
     def _next(self) -> Event | None:
         """Return the next event, None for none as yet; one without bytes is of no interest. Raises OSError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from failoverd.kinds import Veth
 from failoverd.links.findings import Batch, Finding, pending
@@ -12,7 +12,7 @@ from failoverd.links.sight import Sight
 from failoverd.links.singles import judge_single
 from failoverd.model.declared import End
 from failoverd.model.linkstatus import LinkState
-from failoverd.model.places import Absent, Place
+from failoverd.model.places import HERE, Absent, Place
 from failoverd.model.requests import DeleteMarked
 
 VETH = "veth"
@@ -21,12 +21,15 @@ UNKNOWN = frozenset({"door-closed", "runtime-unreachable"})
 """Reasons that say nothing of a namespace itself: only that it could not be asked for. Nothing is deleted for them."""
 
 
-def judge(sight: Sight, attempts: Mapping[str, int]) -> dict[str, Finding]:
-    """Return what is to be said of each declared end. `attempts`: how often the making of each has failed."""
+def judge(sight: Sight, attempts: Mapping[str, int], names: Collection[str] | None = None) -> dict[str, Finding]:
+    """Return what is to be said of these declared ends, and of those at the other ends of their veths; of all for None.
+
+    `attempts`: how often the making of each has failed.
+    """
     findings: dict[str, Finding] = {}
     claims = _claims(sight)
     for name, end in sight.declared.items():
-        if name in findings:
+        if name in findings or (names is not None and name not in names):
             continue
         if name in sight.released:
             detail = "it is left as it is; take it out of the configuration, or delete its device, then links resync"
@@ -42,6 +45,19 @@ def judge(sight: Sight, attempts: Mapping[str, int]) -> dict[str, Finding]:
             near, far = nearer_first(sight, end, peer)
             findings[near.name], findings[far.name] = judge_pair(sight, near, far, attempts.get(near.name, 0))
     return findings
+
+
+def concerned(sight: Sight) -> dict[Place, set[str]]:
+    """Return which ends a change in each namespace concerns: those that belong there, or whose peer, lower device or
+    port does."""
+    found: dict[Place, set[str]] = {}
+    for name, end in sight.declared.items():
+        others = [end.peer, *(ref.value for ref in (end.lower, *end.ports) if ref is not None and ref.by == "link")]
+        places = [sight.place_of(one) for one in (end, *map(sight.declared.get, others)) if one is not None]
+        for place in (*places, *((HERE,) if end.lower is not None else ())):
+            if isinstance(place, Place):
+                found.setdefault(place, set()).add(name)
+    return found
 
 
 def nearer_first(sight: Sight, one: End, other: End) -> tuple[End, End]:
@@ -88,9 +104,8 @@ def removals(sight: Sight, findings: Mapping[str, Finding]) -> Iterator[Batch]:
     A veth in another namespace is deleted through its nearer end, or where that is proven to be ours.
     """
     for place, picture in sight.pictures.items():
-        for device in picture:
-            name = sight.identity.marked(device.link.altnames)
-            if name and not _is_wanted(sight, name, place, findings) and _is_proven(sight, name, place, device):
+        for name, device in picture.marked(sight.identity):
+            if not _is_wanted(sight, name, place, findings) and _is_proven(sight, name, place, device):
                 also = next((other for other in sight.pictures if far_device(sight, other, device)), None)
                 yield Batch(place, name, (DeleteMarked(sight.identity.mark(name)),), also=also)
 

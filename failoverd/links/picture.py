@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from failoverd.dataclass import dataclass
+from failoverd.links.marks import Identity
 from failoverd.model.inet import Address, Route
 from failoverd.model.links import Link
 
@@ -24,6 +25,7 @@ class Picture:
     def __init__(self, devices: Iterable[Device] = ()) -> None:
         self._at = {device.link.ifindex: device for device in devices}
         self._named = {name: device for device in self._at.values() for name in _names(device.link)}
+        self._marked: list[tuple[str, Device]] | None = None
 
     def __iter__(self) -> Iterator[Device]:
         return iter(self._at.values())
@@ -34,6 +36,18 @@ class Picture:
     def at(self, ifindex: int) -> Device | None:
         """Return the device with this ifindex."""
         return self._at.get(ifindex)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Picture) and self._at == other._at
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def marked(self, identity: Identity) -> Sequence[tuple[str, Device]]:
+        """Return the devices that bear a mark, each with the name of the end that it stands for."""
+        if self._marked is None:
+            names = ((identity.marked(device.link.altnames), device) for device in self)
+            self._marked = [(name, device) for name, device in names if name]
+        return self._marked
 
     def named(self, name: str) -> Device | None:
         """Return the device that has this name, or bears it as an alternative name."""

@@ -8,7 +8,9 @@ from dataclasses import field
 from zlib import crc32
 
 from failoverd.dataclass import dataclass
+from failoverd.links.findings import Finding
 from failoverd.links.marks import Identity
+from failoverd.links.pace import Pace
 from failoverd.links.picture import Picture
 from failoverd.links.sight import Sight
 from failoverd.model.declared import NOTHING, OWN, Declared, End, NamespaceRef
@@ -77,8 +79,19 @@ class LinksState:
     pictures: dict[Place, Picture] = field(default_factory=dict)
     dirty: set[Place] = field(default_factory=lambda: {HERE})
     """The namespaces that have to be looked at before the next plan."""
+    pace: Pace = field(default_factory=Pace)
     blind: dict[Place, Refusal] = field(default_factory=dict)
     """The namespaces that could not be looked at."""
+    changed: set[Place] = field(default_factory=set)
+    """The namespaces that were seen to be others than at the last judgement."""
+    unjudged: set[str] | None = None
+    """The ends that have to be judged anew, whatever was seen; None for all."""
+    concerned: Mapping[Place, set[str]] = field(default_factory=dict)
+    """The ends that a change in each namespace concerns."""
+    findings: dict[str, Finding] = field(default_factory=dict)
+    """The last judgement of each end, before what the kernel has said to its requests is taken into account."""
+    untold: set[str] = field(default_factory=set)
+    """The ends of which there may be something new to say or to do, whatever is judged anew."""
     masters: Mapping[str, int] = field(default_factory=dict)
     released: set[str] = field(default_factory=set)
     leaving: dict[str, End] = field(default_factory=dict)
@@ -120,7 +133,7 @@ class LinksState:
 
     def next_time(self, now: float) -> float | None:
         """Return when something that waits may be tried again."""
-        times = [refusal.until for refusal in self.blind.values()]
+        times = [*self.pace.later.values(), *(refusal.until for refusal in self.blind.values())]
         for memory in self.memories.values():
             times += [refusal.until for refusal in memory.refusals.values()]
             times += [memory.making.until] if memory.making is not None else []

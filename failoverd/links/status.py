@@ -44,7 +44,7 @@ def tell(state: LinksState, findings: Mapping[str, Finding], now: float, clock: 
             after = _not_gone_yet(before, after, memory)
         if before is not None and before.state is after.state and before.reason == after.reason:
             after = replace(after, since=before.since)
-        state.statuses[name] = after
+        state.statuses[name] = before if before == after and before is not None else after
         if before is not None and before.ifindex and _device(before) != _device(after):
             actions += _gone(before, memory)
         memory.was_ready |= after.state is LinkState.READY

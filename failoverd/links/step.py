@@ -28,7 +28,7 @@ from failoverd.links.events import (
     Watch,
 )
 from failoverd.links.findings import Batch, Finding, looking
-from failoverd.links.judge import judge, removals
+from failoverd.links.judge import concerned, judge, removals
 from failoverd.links.sight import Sight, interests
 from failoverd.links.state import LinksState, Memory
 from failoverd.links.status import going, leaving, tell
@@ -48,8 +48,14 @@ def step(state: LinksState, event: LinksEvent, now: float, clock: float) -> list
     """
     actions = _take_in(state, event, now)
     state.dirty |= {place for place, refusal in state.blind.items() if refusal.until <= now}
+    for place in state.pace.due(now):
+        state.dirty |= {place} if place is not None else state.relevant()
     if state.is_busy or not state.has_spoken:
         return actions
+    if isinstance(event, PlaceChanged) and not state.doubtful():
+        # It is looked at later.
+        at = state.next_time(now)
+        return [WakeAt(at)] if at is not None else []
     # What has just been looked at is judged first, also where something has changed meanwhile: where something always
     # does, nothing would be done otherwise.
     if isinstance(event, Pictured) or not state.doubtful():
@@ -64,21 +70,26 @@ def step(state: LinksState, event: LinksEvent, now: float, clock: float) -> list
 def _take_in(state: LinksState, event: LinksEvent, now: float) -> list[LinksAction]:
     match event:
         case Wanted(declared, is_complete):
-            state.is_complete = is_complete
+            state.is_complete, state.unjudged = is_complete, None
             return _declare(state, declared)
         case Resolved(ref, to):
+            state.unjudged = None
             _resolve(state, ref, to)
         case MastersSeen(masters):
+            state.unjudged = None
             state.dirty |= {HERE} if state.masters != masters else set()
             state.masters = masters
         case PlaceChanged(place):
-            state.dirty |= {place} if place is not None else state.relevant()
+            if state.pace.changed(place, now):
+                state.dirty |= {place} if place is not None else state.relevant()
         case Pictured() | Made():
             return _answered(state, event, now)
         case ResyncAsked(name):
+            state.unjudged = None
             outcome.forget(state, name)
             state.dirty |= state.relevant()
         case ReleaseAsked(name):
+            state.unjudged = None
             _release(state, name)
         case MayGo(name):
             memory = state.memory(name)
@@ -109,14 +120,19 @@ def _forget_places(state: LinksState) -> None:
     relevant = state.relevant()
     state.pictures = {place: picture for place, picture in state.pictures.items() if place in relevant}
     state.blind = {place: refusal for place, refusal in state.blind.items() if place in relevant}
+    state.pace.forget(relevant)
 
 
 def _answered(state: LinksState, event: Pictured | Made, now: float) -> list[LinksAction]:
     """Take in what was under way."""
     state.is_busy = False
     if isinstance(event, Made):
+        if state.unjudged is not None:
+            state.unjudged |= {batch.name for batch, _ in event.answers}
         return outcome.take(state, event.answers, now)
     for place, picture in event.pictures.items():
+        if picture != state.pictures.get(place):
+            state.changed.add(place)
         if picture is not None:
             state.pictures[place] = picture
             state.blind.pop(place, None)
@@ -177,27 +193,43 @@ def _has_left(state: LinksState, end: End) -> bool:
 
 def _plan(state: LinksState, fresh: frozenset[Place], now: float, clock: float) -> list[LinksAction]:
     sight = state.sight()
-    attempts = {name: memory.making.times for name, memory in state.memories.items() if memory.making is not None}
-    findings = judge(sight, attempts)
+    _judge(state, sight)
+    news: dict[str, Finding] = {}
     batches: list[Batch] = []
-    for name, finding in findings.items():
+    state.untold |= {name for name, memory in state.memories.items() if memory.going_until is not None}
+    for name in [name for name in state.findings if name in state.untold]:
+        finding = state.findings[name]
         if finding.doubt is not None and finding.doubt not in fresh:
             state.dirty.add(finding.doubt)
-            findings[name] = looking()
+            news[name] = looking()
             continue
-        findings[name], mine = outcome.judged(state, name, finding, now)
+        news[name], mine = outcome.judged(state, name, finding, now)
         batches += mine
-    actions, removed = _removals(state, sight, findings, now)
+    state.untold = {name for name in news if state.findings[name].batches or state.findings[name].doubt is not None}
+    actions, removed = _removals(state, sight, state.findings | news, now)
     for batch in _releases(sight):
         batches += outcome.judged(state, batch.name, Finding(LinkState.RELEASED, batches=(batch,)), now)[1]
     batches = removed[:MOST_REMOVALS] + batches[:MOST]
     bearers = _bearers(sight)
-    actions += tell(state, findings, now, clock) + leaving(state, bearers, clock) + _have_left(state)
+    actions += tell(state, news, now, clock) + leaving(state, bearers, clock) + _have_left(state)
     if batches:
         state.is_busy = True
         return [*actions, Make(tuple(batches))]
     at = state.next_time(now)
     return [*actions, WakeAt(at)] if at is not None else actions
+
+
+def _judge(state: LinksState, sight: Sight) -> None:
+    """Judge the ends anew that something has changed for."""
+    attempts = {name: memory.making.times for name, memory in state.memories.items() if memory.making is not None}
+    if state.unjudged is None:
+        state.findings, state.concerned = judge(sight, attempts), concerned(sight)
+        state.untold = set(state.findings)
+    elif names := state.unjudged.union(*(state.concerned.get(place, ()) for place in state.changed)):
+        found = judge(sight, attempts, names)
+        state.findings |= found
+        state.untold |= found.keys()
+    state.unjudged, state.changed = set(), set()
 
 
 def _removals(
@@ -206,7 +238,8 @@ def _removals(
     """Return the removals whose time has come, and the announcements of those to come."""
     actions: list[LinksAction] = []
     due: list[Batch] = []
-    for batch in removals(sight, findings):
+    found = list(removals(sight, findings))
+    for batch in found:
         memory = state.memory(batch.name)
         if memory.going_until is None:
             told = going(state, batch.name)
@@ -214,7 +247,7 @@ def _removals(
             memory.going_until = now + state.going_wait if told else now
         if memory.going_until <= now:
             due += outcome.judged(state, batch.name, Finding(LinkState.REMOVING, batches=(batch,)), now)[1]
-    names = {batch.name for batch in removals(sight, findings)}
+    names = {batch.name for batch in found}
     for name, memory in state.memories.items():
         memory.going_until = memory.going_until if name in names else None
     return actions, due
@@ -222,8 +255,7 @@ def _removals(
 
 def _bearers(sight: Sight) -> set[str]:
     """Return the names for which a device bears the mark."""
-    devices = (device for picture in sight.pictures.values() for device in picture)
-    return {sight.identity.marked(device.link.altnames) for device in devices} - {""}
+    return {name for picture in sight.pictures.values() for name, _ in picture.marked(sight.identity)}
 
 
 def _releases(sight: Sight) -> list[Batch]:
