@@ -6,7 +6,7 @@ The namespaces are this kernel's (RealNamespaces), or a small kernel's of the pr
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -105,6 +105,17 @@ class RealNamespaces:
             todo = [request for request, number in zip(batch.requests, refused, strict=True) if not number]
             answers = iter(Exchange(sock).make([todo], {also: self._there[also].file})[0])
         return tuple((number, "") if number else next(answers) for number in refused)
+
+    def ask(self, place: Place, lots: Sequence[Sequence[Request]]) -> Sequence[Answers]:
+        """Send requests there; the answers to each lot."""
+        with self._open(place) as sock:
+            return Exchange(sock).make(lots, {})
+
+    def counters(self, place: Place, name: str) -> Mapping[str, int]:
+        """The counters of a device with this name."""
+        with self._open(place) as sock:
+            ((_, counters),) = Exchange(sock).statistics(Interest(IDENTITY.prefix, frozenset({name}))).values()
+        return counters
 
     def close(self) -> None:
         for namespace in self._there.values():
@@ -239,10 +250,11 @@ class Driver:
         raise AssertionError(message)
 
     def look_again(self) -> None:
-        """Look at everything, as after an event from anywhere, and with the references as they lead now."""
+        """Look at everything, as after an event from each, and with the references as they lead now."""
         for ref in self.watched:
             self.tell(Resolved(ref, self.namespaces.place(ref)))
-        self.tell(PlaceChanged(None))
+        for place in sorted(self.state.relevant()):
+            self.tell(PlaceChanged(place))
 
     def wait(self) -> None:
         """Let the time pass until the engine wants to be woken."""

@@ -97,6 +97,7 @@ class Namespaces:
         self._known: dict[NamespaceRef, Place | Absent] = {}
         self._started: dict[NamespaceRef, int] = {}
         self._ways: Mapping[Place, NamespaceRef] = MappingProxyType({})
+        self._numbered: dict[int, Place] = {}
         self._changed: dict[NamespaceRef, Place | Absent] = {}
         self._has_changed = trio.Event()
         self._has_wanted = trio.Event()
@@ -120,7 +121,7 @@ class Namespaces:
 
     def place_of(self, nsid: int) -> Place | None:
         """Return the place with this number, None where no reference leads to it. For `namespace_events`."""
-        return next((place for place in self._ways if place.nsid == nsid), None)
+        return self._numbered.get(nsid)
 
     def now(self, reference: NamespaceRef) -> Place | Absent:
         """Return what a reference leads to as far as is known."""
@@ -262,6 +263,7 @@ class Namespaces:
         """Note by which reference a place is entered; replaced as a whole, as another thread reads it."""
         ways = {what: reference for reference, what in self._known.items() if isinstance(what, Place)}
         self._ways = MappingProxyType(ways)
+        self._numbered = {place.nsid: place for place in ways}
 
 
 class Trouble:

@@ -33,8 +33,8 @@ class Pace:
         """Note a change. Returns whether it is to be looked at now; else it will be in `due` in a while."""
         if place in self.later:
             return False
-        at, gap = self.looks.get(place, (now - PAUSE, 0.0))
-        if now >= at + max(gap, PAUSE):
+        at, gap = self.looks.get(place, (now, 0.0))
+        if now >= at + gap + PAUSE:
             gap = 0.0
         if now < at + gap:
             self.later[place] = at + gap

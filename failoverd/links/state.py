@@ -79,6 +79,8 @@ class LinksState:
     pictures: dict[Place, Picture] = field(default_factory=dict)
     dirty: set[Place] = field(default_factory=lambda: {HERE})
     """The namespaces that have to be looked at before the next plan."""
+    resync_at: float = 0.0
+    """When everything is looked at again."""
     pace: Pace = field(default_factory=Pace)
     blind: dict[Place, Refusal] = field(default_factory=dict)
     """The namespaces that could not be looked at."""
@@ -122,8 +124,12 @@ class LinksState:
 
     def wait(self, name: str, times: int) -> float:
         """Return how long to wait after so many refusals (seconds): doubling, and a bit different for each end."""
-        spread = 0.8 + (crc32(f"{name} {times}".encode()) % 1000) / 2500
-        return min(FIRST_WAIT * 2.0 ** min(times - 1, 30), self.retry_max) * spread
+        return min(FIRST_WAIT * 2.0 ** min(times - 1, 30), self.retry_max) * self.spread(name, times)
+
+    def spread(self, name: str, times: int) -> float:
+        """Return a factor from 0.8 to 1.2 that differs from machine to machine, from end to end and from time to
+        time."""
+        return 0.8 + (crc32(f"{self.identity.key} {name} {times}".encode()) % 1000) / 2500
 
     def refused(self, last: Refusal | None, name: str, number: int, text: str, now: float) -> Refusal:
         """Return the refusal that follows on `last`."""
@@ -131,11 +137,11 @@ class LinksState:
         wait = HOPELESS_WAIT if number in HOPELESS else self.wait(name, times)
         return Refusal(times, number, text, now + wait)
 
-    def next_time(self, now: float) -> float | None:
-        """Return when something that waits may be tried again."""
-        times = [*self.pace.later.values(), *(refusal.until for refusal in self.blind.values())]
+    def next_time(self, now: float) -> float:
+        """Return when something that waits may be tried again, or looked at."""
+        times = [self.resync_at, *self.pace.later.values(), *(refusal.until for refusal in self.blind.values())]
         for memory in self.memories.values():
             times += [refusal.until for refusal in memory.refusals.values()]
             times += [memory.making.until] if memory.making is not None else []
             times += [memory.going_until] if memory.going_until is not None else []
-        return min((at for at in times if at > now), default=None)
+        return min((at for at in times if at > now), default=now)

@@ -40,6 +40,9 @@ from failoverd.model.requests import DropAltname
 MOST, MOST_REMOVALS = 1000, 50
 """Batches that are sent in one go: events wait for them, and a deletion takes the kernel 16 ms."""
 
+RESYNC = 600.0
+"""Seconds, give or take a fifth, between two looks at everything, whatever was heard of it."""
+
 
 def step(state: LinksState, event: LinksEvent, now: float, clock: float) -> list[LinksAction]:
     """Take in one event at the moment `now` (seconds of any steady clock) and return the actions that follow.
@@ -50,12 +53,14 @@ def step(state: LinksState, event: LinksEvent, now: float, clock: float) -> list
     state.dirty |= {place for place, refusal in state.blind.items() if refusal.until <= now}
     for place in state.pace.due(now):
         state.dirty |= {place} if place is not None else state.relevant()
+    if state.has_spoken and now >= state.resync_at:
+        state.resync_at = now + RESYNC * state.spread("resync", int(now))
+        state.dirty |= state.relevant()
     if state.is_busy or not state.has_spoken:
         return actions
     if isinstance(event, PlaceChanged) and not state.doubtful():
         # It is looked at later.
-        at = state.next_time(now)
-        return [WakeAt(at)] if at is not None else []
+        return [WakeAt(state.next_time(now))]
     # What has just been looked at is judged first, also where something has changed meanwhile: where something always
     # does, nothing would be done otherwise.
     if isinstance(event, Pictured) or not state.doubtful():
@@ -127,8 +132,8 @@ def _answered(state: LinksState, event: Pictured | Made, now: float) -> list[Lin
     """Take in what was under way."""
     state.is_busy = False
     if isinstance(event, Made):
-        if state.unjudged is not None:
-            state.unjudged |= {batch.name for batch, _ in event.answers}
+        names = {batch.name for batch, _ in event.answers}
+        state.unjudged = None if state.unjudged is None else state.unjudged | names
         return outcome.take(state, event.answers, now)
     for place, picture in event.pictures.items():
         if picture != state.pictures.get(place):
@@ -215,8 +220,7 @@ def _plan(state: LinksState, fresh: frozenset[Place], now: float, clock: float) 
     if batches:
         state.is_busy = True
         return [*actions, Make(tuple(batches))]
-    at = state.next_time(now)
-    return [*actions, WakeAt(at)] if at is not None else actions
+    return [*actions, WakeAt(state.next_time(now))]
 
 
 def _judge(state: LinksState, sight: Sight) -> None:

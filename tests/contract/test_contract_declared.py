@@ -5,7 +5,9 @@ This is what the small kernel of tests/links stands for.
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,6 +24,8 @@ from failoverd.kinds.macvlan import BRIDGE
 from failoverd.links.events import ReleaseAsked
 from failoverd.links.state import LinksState
 from failoverd.model.declared import DeclaredRoute, DeviceRef, End, NamespaceRef, Options
+from failoverd.model.places import HERE
+from failoverd.model.requests import AddAltname, SetMtu
 
 RED, BLUE = named("red"), named("blue")
 HOST = End("host", "veth", "web0", peer="pod", addresses=("192.0.2.1/24",))
@@ -252,3 +256,30 @@ def _made_and_taken_away(kind: str, options: Options, namespace: NamespaceRef) -
         driver.declare()
         until(driver, {})
         ip("link", "delete", "low0")
+
+
+@private_net
+def test_counters_are_the_kernels_own_in_64_bits() -> None:
+    with world() as (driver, namespaces):
+        namespaces.add("red")
+        driver.declare(HOST, POD)
+        until(driver, READY)
+        before = namespaces.counters(HERE, "web0")
+        ip("neigh", "add", "192.0.2.9", "lladdr", "02:00:00:00:00:09", "dev", "web0")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for _ in range(10):
+                sock.sendto(bytes(1000), ("192.0.2.9", 9))
+        after = namespaces.counters(HERE, "web0")
+        assert after["tx_packets"] - before["tx_packets"] >= 10
+        assert after["tx_bytes"] - before["tx_bytes"] >= 10_000
+
+
+@private_net
+def test_refusals_among_requests_that_were_sent_together_are_told_apart() -> None:
+    with world() as (_, namespaces):
+        add = [AddAltname(1, f"name{number}") for number in range(250)]
+        lots = [[add[0], add[1]], [SetMtu(4711, 1400), add[2]], [add[0]], [], add[3:]]
+        told = namespaces.ask(HERE, lots)
+        assert [[number for number, _ in lot] for lot in told[:4]] == [[0, 0], [errno.ENODEV, 0], [errno.EEXIST], []]
+        assert {number for number, _ in told[4]} == {0}
+        assert "name249" in ip("link", "show", "lo")

@@ -446,6 +446,7 @@ def test_a_release_that_the_kernel_refuses_is_tried_again() -> None:
     assert only(world.here.links).altnames
     driver.refuse = lambda _: 0
     driver.wait()
+    driver.wait()
     assert not only(world.here.links).altnames
 
 
