@@ -106,7 +106,7 @@ class RealNamespaces:
             answers = iter(Exchange(sock).make([todo], {also: self._there[also].file})[0])
         return tuple((number, "") if number else next(answers) for number in refused)
 
-    def ask(self, place: Place, lots: Sequence[Sequence[Request]]) -> Sequence[Answers]:
+    def ask(self, place: Place, lots: Sequence[Sequence[Request]]) -> Sequence[tuple[tuple[int, str], ...]]:
         """Send requests there; the answers to each lot."""
         with self._open(place) as sock:
             return Exchange(sock).make(lots, {})
