@@ -25,7 +25,7 @@ from failoverd.links.events import ReleaseAsked
 from failoverd.links.state import LinksState
 from failoverd.model.declared import DeclaredRoute, DeviceRef, End, NamespaceRef, Options
 from failoverd.model.places import HERE
-from failoverd.model.requests import AddAltname, SetMtu
+from failoverd.model.requests import AddAltname, Request, SetMtu
 
 RED, BLUE = named("red"), named("blue")
 HOST = End("host", "veth", "web0", peer="pod", addresses=("192.0.2.1/24",))
@@ -277,7 +277,7 @@ def test_counters_are_the_kernels_own_in_64_bits() -> None:
 @private_net
 def test_refusals_among_requests_that_were_sent_together_are_told_apart() -> None:
     with world() as (_, namespaces):
-        add = [AddAltname(1, f"name{number}") for number in range(250)]
+        add: list[Request] = [AddAltname(1, f"name{number}") for number in range(250)]
         lots = [[add[0], add[1]], [SetMtu(4711, 1400), add[2]], [add[0]], [], add[3:]]
         told = namespaces.ask(HERE, lots)
         assert [[number for number, _ in lot] for lot in told[:4]] == [[0, 0], [errno.ENODEV, 0], [errno.EEXIST], []]
