@@ -100,13 +100,11 @@ def mac_of(sight: Sight, end: End) -> str:
 
 
 def _ports(sight: Sight, end: End, place: Place, master: int) -> Iterator[Request]:
-    picture = sight.pictures[place]
-    for ref in end.ports:
-        found = sight.lookup(ref, place)
-        if not isinstance(found, Absent) and found[0] == place:
-            port = picture.at(found[1])
-            if port is not None and port.link.master != master:
-                yield SetMaster(found[1], master)
+    for wanted, refs in ((0, sight.loosened.get(end.name, frozenset())), (master, end.ports)):
+        for ref in refs:
+            port = sight.port(ref, place)
+            if port is not None and (port.link.master == master) != bool(wanted):
+                yield SetMaster(port.link.ifindex, wanted)
 
 
 def _shortcoming(sight: Sight, end: End, place: Place, device: Device, needs_carrier: bool) -> tuple[str, str]:

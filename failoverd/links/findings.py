@@ -9,7 +9,7 @@ from failoverd.links.picture import Device
 from failoverd.model.declared import End
 from failoverd.model.linkstatus import LinkState
 from failoverd.model.places import Absent, Place
-from failoverd.model.requests import Request
+from failoverd.model.requests import CreateLink, DeleteLink, MoveLink, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,24 @@ Send = Callable[[Sequence[Batch]], Sequence[Answers]]
 
 
 def carried_out(batches: Sequence[Batch], send: Send) -> Iterator[tuple[Batch, Answers]]:
-    """Send batches, and then what follows those that were done; yield all that was sent, with the answers."""
+    """Send batches, and then what follows those that were done; yield all that was sent, with the answers.
+
+    A device that was made and could not be marked is deleted at once: without its mark it would be another's.
+    """
     following: list[Batch] = []
+    unmarked: list[Batch] = []
     for batch, answers in zip(batches, send(batches), strict=True):
         yield batch, answers
-        if batch.then is not None and answers is not None and not any(number for number, _ in answers):
+        numbers = [number for number, _ in answers or ()]
+        first = batch.requests[0]
+        if batch.makes and isinstance(first, CreateLink) and numbers[:1] == [0] and numbers[1]:
+            has_moved = isinstance(batch.requests[-1], MoveLink) and numbers[-1] == 0
+            place = batch.also if has_moved and batch.also is not None else batch.place
+            unmarked.append(Batch(place, batch.name, (DeleteLink(first.device.ifindex),)))
+        elif batch.then is not None and numbers and not any(numbers):
             following.append(batch.then)
-    if following:
-        yield from zip(following, send(following), strict=True)
+    for more in filter(None, (*([one] for one in unmarked), following)):
+        yield from zip(more, send(more), strict=True)
 
 
 @dataclass(frozen=True, slots=True)

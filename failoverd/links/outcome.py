@@ -11,7 +11,7 @@ from failoverd.links.findings import Answers, Batch, Finding
 from failoverd.links.state import FOUGHT, LATELY, LinksState, Memory, Refusal
 from failoverd.model.linkstatus import LinkState
 from failoverd.model.places import HERE
-from failoverd.model.requests import AddAddress, AddRoute, CreateLink, MoveLink, Request, SetMtu
+from failoverd.model.requests import AddAddress, AddRoute, CreateLink, MoveLink, Rename, Request, SetMtu, SetUp
 from failoverd.model.requests.base import answer
 
 GONE = "the network namespace was gone"
@@ -24,12 +24,13 @@ def take(state: LinksState, answers: tuple[tuple[Batch, Answers], ...], now: flo
         state.dirty |= {batch.place, HERE} | ({batch.also} if batch.also is not None else set())
         memory = state.memory(batch.name)
         said = found if found is not None else ((0, GONE),) * len(batch.requests)
-        refused = [
+        all_refused = [
             (request, number, text)
             for request, (number, text) in zip(batch.requests, said, strict=True)
-            if (number or text == GONE) and number not in request.harmless
+            if number or text == GONE
         ]
-        if batch.makes and (failure := _failure(batch, refused)) is not None:
+        refused = [one for one in all_refused if one[1] not in one[0].harmless]
+        if batch.makes and (failure := _failure(batch, all_refused)) is not None:
             actions += _of_making(state, batch, memory, failure, now)
             continue
         if batch.makes:
@@ -44,8 +45,9 @@ def take(state: LinksState, answers: tuple[tuple[Batch, Answers], ...], now: flo
 
 
 def _failure(batch: Batch, refused: list[tuple[Request, int, str]]) -> tuple[Request, int, str] | None:
-    """Return the refusal because of which there is no device, or none where it belongs."""
-    decisive = (one for one in refused if one[0] is batch.requests[0] or isinstance(one[0], MoveLink))
+    """Return the refusal because of which there is no device, or none where it belongs. The second request marks it,
+    and what cannot be marked is deleted again."""
+    decisive = (one for one in refused if one[0] in batch.requests[:2] or isinstance(one[0], MoveLink))
     return next(decisive, None)
 
 
@@ -96,14 +98,24 @@ def judged(state: LinksState, name: str, finding: Finding, now: float) -> tuple[
                 return _not_made(finding, batch, memory.making), []
             batches.append(batch)
             continue
-        requests = tuple(
-            one for one in batch.requests if not _waits(memory, one, now) and not _fought(memory, one, now)
+        requests = _whole(
+            batch.requests,
+            tuple(one for one in batch.requests if not _waits(memory, one, now) and not _fought(memory, one, now)),
         )
         if requests:
             batches.append(replace(batch, requests=requests))
     if batches or not finding.batches:
         return finding, batches
     return _not_as_declared(finding, memory, finding.batches[0].requests, now), []
+
+
+def _whole(every: tuple[Request, ...], some: tuple[Request, ...]) -> tuple[Request, ...]:
+    """Return those requests of a batch that may be sent. A device that is set down for its new name alone, where the
+    kernel renames none that is up, stays up if it cannot have that now."""
+    bounce = [one for one in every if isinstance(one, SetUp | Rename)]
+    if len(bounce) < 3 or all(one in some for one in bounce):
+        return some
+    return tuple(one for one in some if one not in bounce)
 
 
 def _waits(memory: Memory, request: Request, now: float) -> bool:

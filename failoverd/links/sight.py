@@ -6,6 +6,7 @@ Nothing in it remembers what was done before. So a plan can be cut anywhere, and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import field
 
 from failoverd.dataclass import dataclass
 from failoverd.links.marks import Identity
@@ -35,6 +36,9 @@ class Sight:
     renames_live: bool = False
     """Whether the kernel renames a device that is up, as from Linux 6.2 on."""
 
+    loosened: Mapping[str, frozenset[DeviceRef]] = field(default_factory=dict)
+    """Ports that were taken out of a declaration, by the name of the bridge or VRF that they may still be in."""
+
     is_complete: bool = True
     """Whether every source of declarations has spoken."""
 
@@ -49,6 +53,11 @@ class Sight:
         if picture is None:
             return None
         return picture.named(end.device if end.kind == EXISTING else self.identity.mark(end.name))
+
+    def port(self, ref: DeviceRef, place: Place) -> Device | None:
+        """Return the port that a declaration names, if it is in this namespace."""
+        found = self.lookup(ref, place)
+        return self.pictures[place].at(found[1]) if not isinstance(found, Absent) and found[0] == place else None
 
     def lookup(self, ref: DeviceRef, place: Place) -> tuple[Place, int] | Absent:
         """Return the namespace and ifindex of the device that a declaration names, or why there is none.
@@ -87,7 +96,8 @@ def interests(sight: Sight, places: Iterable[Place]) -> dict[Place, Interest]:
         place = sight.places.get(end.namespace)
         if isinstance(place, Place) and (there := names.get(place)) is not None:
             there.add(end.device)
-            there |= {ref.value for ref in end.ports if ref.by == "device"}
+            ports = (*end.ports, *sight.loosened.get(end.name, ()))
+            there |= {ref.value for ref in ports if ref.by == "device"}
         if end.lower is not None and end.lower.by == "device":
             here.add(end.lower.value)
     masters = frozenset(sight.masters.values())

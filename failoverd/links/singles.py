@@ -58,7 +58,7 @@ def _made(sight: Sight, end: End, place: Place, below: tuple[Place, int], attemp
     device = NewDevice(name, mac_of(sight, end), end.mtu, index, lower=below[1])
     made = CreateLink(device, end.options)
     if moves:
-        return made, AddAltname(index, mark), MoveLink(index, place, name=end.device)
+        return made, AddAltname(index, mark), MoveLink(index, place, new_ifindex=index, name=end.device)
     return made, *at_once(sight, end, place, index)
 
 

@@ -13,7 +13,7 @@ from failoverd.links.marks import Identity
 from failoverd.links.pace import Pace
 from failoverd.links.picture import Picture
 from failoverd.links.sight import Sight
-from failoverd.model.declared import NOTHING, OWN, Declared, End, NamespaceRef
+from failoverd.model.declared import NOTHING, OWN, Declared, DeviceRef, End, NamespaceRef
 from failoverd.model.linkstatus import LinkState, LinkStatus
 from failoverd.model.places import HERE, Absent, Place
 from failoverd.model.requests import Request
@@ -98,6 +98,8 @@ class LinksState:
     released: set[str] = field(default_factory=set)
     leaving: dict[str, End] = field(default_factory=dict)
     """Ends as they were declared before, while their devices are on the way out: their namespaces are watched on."""
+    loosened: dict[str, frozenset[DeviceRef]] = field(default_factory=dict)
+    """Ports that were taken out of a declaration and are still in the bridge or VRF, by that one's name."""
     is_busy: bool = False
     """A look or batches are under way; the next plan waits for them."""
     memories: dict[str, Memory] = field(default_factory=dict)
@@ -108,7 +110,7 @@ class LinksState:
         """Return what a judgement is made from."""
         released = frozenset(self.released)
         seen = (self.declared, self.places, self.pictures, self.masters, released, self.renames_live)
-        return Sight(self.identity, *seen, is_complete=self.is_complete)
+        return Sight(self.identity, *seen, loosened=self.loosened, is_complete=self.is_complete)
 
     def memory(self, name: str) -> Memory:
         """Return what is remembered of an end."""

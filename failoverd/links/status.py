@@ -10,7 +10,7 @@ from failoverd.links.events import LinksAction, Tell
 from failoverd.links.findings import Finding
 from failoverd.links.judge import UNKNOWN
 from failoverd.links.state import LinksState, Memory
-from failoverd.model.declared import End
+from failoverd.model.declared import EXISTING, End
 from failoverd.model.linkstatus import LinkState, LinkStatus
 from failoverd.model.signals import (
     LinkConflict,
@@ -75,7 +75,9 @@ def leaving(state: LinksState, names: set[str], clock: float) -> list[LinksActio
     for name in [name for name in state.statuses if name not in state.declared]:
         status = state.statuses[name]
         if name not in names:
-            actions += _gone(status, state.memory(name)) if status.ifindex else []
+            # The device of an existing one stays.
+            has_gone = status.ifindex and status.kind != EXISTING
+            actions += _gone(status, state.memory(name)) if has_gone else []
             del state.statuses[name]
         elif status.state is not LinkState.REMOVING:
             detail = "it is no longer declared"

@@ -7,7 +7,7 @@ It knows the failover engine by the masters that this one has joined, and that o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from failoverd.links import outcome
 from failoverd.links.events import (
@@ -32,13 +32,13 @@ from failoverd.links.judge import concerned, judge, removals
 from failoverd.links.sight import Sight, interests
 from failoverd.links.state import LinksState, Memory
 from failoverd.links.status import going, leaving, tell
-from failoverd.model.declared import OWN, Declared, End, NamespaceRef
+from failoverd.model.declared import OWN, Declared, DeviceRef, End, NamespaceRef
 from failoverd.model.linkstatus import LinkState
 from failoverd.model.places import HERE, Absent, Place
 from failoverd.model.requests import DropAltname
 
-MOST, MOST_REMOVALS = 1000, 50
-"""Batches that are sent in one go: events wait for them, and a deletion takes the kernel 16 ms."""
+MOST, MOST_REMOVALS = 1000, 200
+"""Batches that are sent in one go: events wait for them, and eight deletions take the kernel 16 ms."""
 
 RESYNC = 600.0
 """Seconds, give or take a fifth, between two looks at everything, whatever was heard of it."""
@@ -157,11 +157,36 @@ def _declare(state: LinksState, declared: Declared) -> list[LinksAction]:
         state.released.discard(name)
         if name in state.statuses and state.statuses[name].ifindex:
             state.leaving[name] = end
+    state.loosened = dict(_loosened(state, declared))
     state.leaving = {name: end for name, end in state.leaving.items() if not _is_wanted_there(declared, end)}
     state.declared, state.has_spoken = declared, True
     # An interest in other names needs another look.
     state.dirty |= state.relevant()
     return _watch(state)
+
+
+def _loosened(state: LinksState, declared: Declared) -> Iterator[tuple[str, frozenset[DeviceRef]]]:
+    """Yield the ports that were declared before and are not any more, of each bridge and VRF that still is."""
+    for name, end in state.declared.items():
+        before, now = {*end.ports, *state.loosened.get(name, ())}, declared.get(name)
+        if now is not None and (ports := frozenset(before.difference(now.ports))):
+            yield name, ports
+
+
+def _still_loose(state: LinksState) -> None:
+    """Forget the ports that have left their bridge or VRF: who puts one into it again does so on purpose."""
+    sight = state.sight()
+    for name, refs in list(state.loosened.items()):
+        end = state.declared[name]
+        place, device = sight.place_of(end), sight.device_of(end)
+        if not isinstance(place, Place) or device is None:
+            continue
+        ports = {ref: sight.port(ref, place) for ref in refs}
+        inside = frozenset(ref for ref, port in ports.items() if port and port.link.master == device.link.ifindex)
+        if inside:
+            state.loosened[name] = inside
+        else:
+            del state.loosened[name]
 
 
 def _watch(state: LinksState) -> list[LinksAction]:
@@ -197,6 +222,7 @@ def _has_left(state: LinksState, end: End) -> bool:
 
 
 def _plan(state: LinksState, fresh: frozenset[Place], now: float, clock: float) -> list[LinksAction]:
+    _still_loose(state)
     sight = state.sight()
     _judge(state, sight)
     news: dict[str, Finding] = {}

@@ -6,16 +6,17 @@ A socket into another network namespace keeps that alive, so it is opened for a 
 from __future__ import annotations
 
 import os
+import secrets
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import Protocol
 
 from failoverd.links.addresses import PROTOCOL
 from failoverd.links.picture import Device, Interest, Picture
 from failoverd.model.inet import Address, Route
 from failoverd.model.links import Link
-from failoverd.model.requests import Request
+from failoverd.model.requests import DeleteMarked, Request
 from failoverd.netlink.fetch import TRIES, InterruptedDumpError
 from failoverd.netlink.frames import (
     NLM_F_DUMP,
@@ -42,7 +43,7 @@ from failoverd.netlink.inet import (
     read_route,
 )
 from failoverd.netlink.links import INFO, RTM_NEWLINK, head
-from failoverd.netlink.requests import Descriptors, dump_links, dump_links_plainly, write_request
+from failoverd.netlink.requests import Descriptors, dump_links, dump_links_plainly, write_group, write_request
 from failoverd.netlink.slim import read_device
 
 IFLA_IFNAME, IFLA_STATS64 = frozenset({3}), frozenset({23})
@@ -62,6 +63,9 @@ LARGEST = 1 << 16
 TOGETHER = 100
 """Requests that are sent at a time. The answers to all have to fit into the socket's buffer, where the kernel refuses
 each of them."""
+
+DELETED = 8
+"""Marked devices that are deleted at a time."""
 
 Answers = tuple[tuple[int, str], ...]
 
@@ -91,21 +95,45 @@ class Exchange:
 
         `descriptors` has the other namespaces that the requests name.
         """
+        marks = {number: mark for number, lot in enumerate(lots) if (mark := _removed(lot))}
+        if len(marks) < 2:
+            return self._made(lots, descriptors)
+        gone = self._delete(list(marks.values()))
+        made = iter(self._made([lot for number, lot in enumerate(lots) if number not in marks], descriptors))
+        return [(gone[marks[number]],) if number in marks else next(made) for number in range(len(lots))]
+
+    def _made(self, lots: Sequence[Sequence[Request]], descriptors: Descriptors) -> list[Answers]:
         found: list[Answers] = []
         for some in _together(lots):
-            answers = iter(self._answers([request for lot in some for request in lot], descriptors))
+            seqs = [next(self._numbers) for lot in some for _ in lot]
+            requests = zip(chain.from_iterable(some), seqs, strict=True)
+            answers = iter(self._answers([write_request(request, seq, descriptors) for request, seq in requests], seqs))
             found += [tuple(islice(answers, len(lot))) for lot in some]
         return found
 
-    def _answers(self, requests: Sequence[Request], descriptors: Descriptors) -> list[tuple[int, str]]:
-        """Send requests, and return their answers.
+    def _delete(self, marks: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """Delete the devices with these alternative names, and return the answers.
+
+        A veth's deletion keeps its sender waiting for 16 ms, and that of a group of devices no longer. So those with a
+        mark are put into a group that nothing else is in, and that is deleted. Others wait for the kernel's lock
+        meanwhile: for as long as with one device, if there are few in the group.
+        """
+        answers: dict[str, tuple[int, str]] = {}
+        for start in range(0, len(marks), DELETED):
+            some = marks[start : start + DELETED]
+            group, seqs = secrets.randbelow(1 << 30) + (1 << 30), [next(self._numbers) for _ in range(len(some) + 1)]
+            *put, (number, text) = self._answers([*write_group(some, group, seqs)], seqs)
+            for mark, answer in zip(some, put, strict=True):
+                answers[mark] = answer if answer[0] else (number, text)
+        return answers
+
+    def _answers(self, written: Sequence[bytes], seqs: Sequence[int]) -> list[tuple[int, str]]:
+        """Send messages with these numbers, and return their answers.
 
         Only the last one asks to be acknowledged. The kernel tells of refusals in any case, and has processed all
         messages when it comes to that one (net/netlink/af_netlink.c, netlink_rcv_skb). For each answer that is read,
         this thread would have to wait for its turn.
         """
-        seqs = [next(self._numbers) for _ in requests]
-        written = [write_request(request, seq, descriptors) for request, seq in zip(requests, seqs, strict=True)]
         for datagram in pack([*map(without_ack, written[:-1]), *written[-1:]], LARGEST):
             self._sock.send(datagram)
         answers: dict[int, tuple[int, str]] = {}
@@ -201,6 +229,12 @@ class Exchange:
                         raise InterruptedDumpError
                     return
                 yield message
+
+
+def _removed(lot: Sequence[Request]) -> str:
+    """Return the mark of the device that these requests delete, "" if they do something else."""
+    request = lot[0] if len(lot) == 1 else None
+    return request.altname if isinstance(request, DeleteMarked) else ""
 
 
 def _together(lots: Sequence[Sequence[Request]]) -> Iterator[list[Sequence[Request]]]:

@@ -7,7 +7,7 @@ enslaving be refused.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -86,7 +86,7 @@ RTM_SETLINK = 19
 RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_LINKINFO = 1, 3, 4, 5, 18
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
-IFLA_AF_SPEC, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_NEW_IFINDEX, IFLA_ALT_IFNAME = 26, 28, 29, 49, 53
+IFLA_AF_SPEC, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_NEW_IFINDEX, IFLA_ALT_IFNAME = 26, 27, 28, 29, 49, 53
 RTEXT_FILTER_SKIP_STATS = 8
 IN6_ADDR_GEN_MODE_EUI64 = 0
 
@@ -182,6 +182,16 @@ def _move(request: MoveLink, seq: int, descriptors: Descriptors) -> bytes:
 def _set_mac(request: SetMac, seq: int) -> bytes:
     mac = attribute(IFLA_ADDRESS, bytes.fromhex(request.mac.replace(":", "")))
     return build(RTM_SETLINK, NLM_F_ACK, seq, INFO.pack(0, 0, request.ifindex, 0, 0) + mac)
+
+
+def write_group(altnames: Sequence[str], group: int, seqs: Sequence[int]) -> Iterator[bytes]:
+    """Yield the messages that put the devices with these alternative names into a group (IFLA_GROUP), and last the one
+    that deletes all that are in it. ENODEV where none is (net/core/rtnetlink.c, rtnl_group_dellink)."""
+    number = attribute(IFLA_GROUP, struct.pack("=I", group))
+    for altname, seq in zip(altnames, seqs, strict=False):
+        mark = attribute(IFLA_ALT_IFNAME, raw_name(altname))
+        yield build(RTM_SETLINK, NLM_F_ACK, seq, INFO.pack(0, 0, 0, 0, 0) + mark + number)
+    yield build(RTM_DELLINK, NLM_F_ACK, seqs[-1], INFO.pack(0, 0, 0, 0, 0) + number)
 
 
 def _delete_marked(request: DeleteMarked, seq: int) -> bytes:

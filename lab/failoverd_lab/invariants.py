@@ -15,8 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from failoverd.links.marks import Identity
+from failoverd.model.declared import EXISTING, Declared, End
 from failoverd.model.signals import FailedOver, Joined, LinkRenamed, Released, Signal
 from failoverd.policy.naming import MARK
+from failoverd_lab.simkernel.seen import Seen
 
 SOON_AFTER = 2.0
 """Seconds of quiet after which traffic flows again."""
@@ -296,3 +299,73 @@ def _marks(device: Device) -> set[str]:
     """Return the MACs for which a bond is marked."""
     found = [m["mac"] for m in map(MARK.fullmatch, device.altnames) if m]
     return {":".join(mac[at : at + 2] for at in range(0, 12, 2)) for mac in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """One look at the network namespaces of a machine with declared links."""
+
+    seen: Mapping[str, Sequence[Seen]]
+    """The devices of each namespace by its name, "" for failoverd's own."""
+    declared: Declared
+    strangers: frozenset[tuple[str, str]]
+    """Namespaces and names of devices that others have made."""
+    identity: Identity
+
+    def place(self, end: End) -> str | None:
+        """Return the namespace that an end belongs into, None where it is not there."""
+        name = end.namespace.value
+        return name if name in self.seen else None
+
+    def marked(self, end: End) -> list[tuple[str, Seen]]:
+        """Return the devices that bear an end's mark, with their namespaces."""
+        mark = self.identity.mark(end.name)
+        return [(name, one) for name, found in self.seen.items() for one in found if mark in one.altnames]
+
+
+def others_devices_stay(space: Space) -> Iterator[str]:
+    """No device that others have made is deleted or renamed."""
+    there = {(name, one.name) for name, found in space.seen.items() for one in found}
+    yield from (
+        f"{name} of others in {where or 'the own namespace'} is gone" for where, name in space.strangers - there
+    )
+
+
+def declared_is_there(space: Space) -> Iterator[str]:
+    """Each end whose namespaces are there is, once, as it was declared; nothing else of failoverd's is."""
+    for end in space.declared.values():
+        peer = space.declared.get(end.peer)
+        can_be = space.place(end) is not None and (not end.peer or (peer is not None and space.place(peer) is not None))
+        if end.kind == EXISTING:
+            found = [("", one) for one in space.seen[""] if one.name == end.device]
+        else:
+            found = space.marked(end)
+        if [where for where, _ in found] != ([space.place(end)] if can_be else []):
+            yield f"{end.name} is in {[where for where, _ in found]}, and should {'be there' if can_be else 'not be'}"
+        yield from (f"{end.name}: {text}" for _, one in found for text in _unlike(space, end, one))
+    marks = {space.identity.mark(name) for name in space.declared}
+    # A namespace that no declaration names any more is not looked at by a daemon that is started then, and a veth in
+    # another one whose peer is there cannot be proven to be failoverd's.
+    looked_at = {"", *(end.namespace.value for end in space.declared.values())}
+    for name in space.seen if space.seen.keys() <= looked_at else ("",):
+        for one in space.seen[name]:
+            if left := [mark for mark in one.altnames if mark.startswith(space.identity.prefix) and mark not in marks]:
+                yield f"{one.name} in {name or 'the own namespace'} is left of {left}"
+
+
+def _unlike(space: Space, end: End, one: Seen) -> Iterator[str]:
+    """Yield what of a device is not as declared."""
+    if one.up != end.up:
+        yield f"up is {one.up}"
+    if missing := set(end.addresses) - set(one.addresses):
+        yield f"without {sorted(missing)}"
+    if end.mtu and one.mtu != end.mtu:
+        yield f"its MTU is {one.mtu}"
+    if end.kind != EXISTING and (one.name, one.mac) != (end.device, space.identity.mac(end.name)):
+        yield f"it is {one.name} with the MAC {one.mac}"
+    for port in (space.declared[ref.value] for ref in end.ports if ref.value in space.declared):
+        yield from (f"{port.name} is no port of it" for _, p in space.marked(port) if p.master != end.device)
+
+
+LINKS_ALWAYS, LINKS_SOON = (others_devices_stay,), (declared_is_there,)
+"""Of declared links: what holds at any moment, and what within some seconds of quiet."""

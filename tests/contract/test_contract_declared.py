@@ -6,6 +6,7 @@ This is what the small kernel of tests/links stands for.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import socket
 import subprocess
@@ -25,7 +26,7 @@ from failoverd.links.events import ReleaseAsked
 from failoverd.links.state import LinksState
 from failoverd.model.declared import DeclaredRoute, DeviceRef, End, NamespaceRef, Options
 from failoverd.model.places import HERE
-from failoverd.model.requests import AddAltname, Request, SetMtu
+from failoverd.model.requests import AddAltname, DeleteMarked, Request, SetMtu
 
 RED, BLUE = named("red"), named("blue")
 HOST = End("host", "veth", "web0", peer="pod", addresses=("192.0.2.1/24",))
@@ -283,3 +284,19 @@ def test_refusals_among_requests_that_were_sent_together_are_told_apart() -> Non
         assert [[number for number, _ in lot] for lot in told[:4]] == [[0, 0], [errno.ENODEV, 0], [errno.EEXIST], []]
         assert {number for number, _ in told[4]} == {0}
         assert "name249" in ip("link", "show", "lo")
+
+
+@private_net
+def test_many_are_deleted_together_and_nothing_else_with_them() -> None:
+    with world() as (_, namespaces):
+        marks = [f"mark{number}" for number in range(20)]
+        for number, mark in enumerate(marks):
+            ip("link", "add", f"a{number}", "type", "veth", "peer", "name", f"b{number}")
+            ip("link", "property", "add", "dev", f"a{number}", "altname", mark)
+        ip("link", "add", "other", "group", "77", "type", "bridge")
+        lots: list[list[Request]] = [[DeleteMarked(mark)] for mark in (*marks[:9], "nobody", *marks[9:])]
+        told = namespaces.ask(HERE, [*lots, [SetMtu(1, 60000)]])
+        assert [number for ((number, _),) in told] == [errno.ENODEV if n == 9 else 0 for n in range(22)]
+        assert {row["ifname"] for row in json.loads(ip("-j", "link"))} == {"lo", "other"}
+        told = namespaces.ask(HERE, [[DeleteMarked("nobody")], [DeleteMarked("nothing")]])
+        assert [number for ((number, _),) in told] == [errno.ENODEV, errno.ENODEV]

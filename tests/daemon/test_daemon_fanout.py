@@ -152,12 +152,13 @@ def test_many_links_leave_room_for_a_failover() -> None:
     async def test() -> None:
         book = Book()
         fanout = Fanout([book])
-        for _ in range(WAITING):
+        for _ in range(LINKS + 7):
             fanout.signalled(READY)
-        fanout.signalled(Joined("ens3", ""))
+        for _ in range(WAITING + 2):
+            fanout.signalled(Joined("ens3", ""))
         await fanout.tell()
-        assert len(book.told) == LINKS + 1
-        assert fanout.lost == WAITING - LINKS
+        assert len(book.told) == LINKS + WAITING
+        assert fanout.lost == 7 + 2
 
     run(test)
 
@@ -184,10 +185,10 @@ def test_what_does_not_fit_is_dropped_and_counted(caplog: pytest.LogCaptureFixtu
     async def test() -> None:
         book = Book()
         fanout = Fanout([book])
-        for _ in range(WAITING + 7):
+        for _ in range(LINKS + WAITING + 7):
             fanout.signalled(Joined("ens3", ""))
         await fanout.tell()
-        assert len(book.told) == WAITING
+        assert len(book.told) == LINKS + WAITING
 
         assert fanout.lost == 7
         await fanout.tell()

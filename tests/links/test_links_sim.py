@@ -145,6 +145,27 @@ def test_a_device_gets_another_name(release: tuple[int, int]) -> None:
     assert sim.devices()["web1"].addresses[:2] == ("192.0.2.1/24", "2001:db8::1/64")
 
 
+def test_a_device_that_cannot_have_its_new_name_stays_up() -> None:
+    """Before 6.2 it would be set down for it, each time that is tried, and lose its IPv6 addresses."""
+    sim = stage(DEBIAN_12)
+    driver = begin(sim)
+    driver.declare(HOST, POD)
+    driver.let_pass(5)
+    sim.kernel.admin.create("dummy", "web1")
+    driver.declare(replace(HOST, device="web1", addresses=(*HOST.addresses, "192.0.2.7/24")), POD)
+    before = len(driver.sent)
+    driver.let_pass(20)
+    assert driver.states()["host"] == "degraded kernel-refused"
+    assert driver.sent[before:].count("SetUp") <= 2 * driver.sent[before:].count("Rename")
+    assert driver.sent[before:].count("Rename") < 10
+    assert sim.devices()["web0"].up
+    assert "192.0.2.7/24" in sim.devices()["web0"].addresses
+    sim.kernel.admin.delete(sim.devices()["web1"].ifindex)
+    driver.let_pass(70)
+    assert driver.states()["host"] == "ready"
+    assert "web1" in sim.devices()
+
+
 def test_an_address_does_not_keep_an_end_from_being_ready_that_is_to_have_no_carrier() -> None:
     """Duplicate address detection waits for the link, and so for ever."""
     sim = stage()

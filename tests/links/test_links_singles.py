@@ -16,7 +16,7 @@ from failoverd.links.picture import Device, Picture
 from failoverd.model.declared import DeclaredRoute, DeviceRef, End
 from failoverd.model.links import Link
 from failoverd.model.pairs import Inet
-from failoverd.model.requests import AddAddress, AddRoute, MoveLink, Rename, SetMac
+from failoverd.model.requests import AddAddress, AddAltname, AddRoute, MoveLink, Rename, SetMac, SetMaster
 from failoverd.plan.predict import predict
 
 RED = named("red")
@@ -191,6 +191,71 @@ def test_ports_join_their_bridge_as_they_come() -> None:
     assert driver.states()["br"] == "ready"
 
 
+def test_a_port_that_is_no_longer_declared_leaves_its_bridge() -> None:
+    driver, world = world_with(NIC)
+    eth7, eth8 = DeviceRef("device", "eth7"), DeviceRef("device", "eth8")
+    world.here.put(replace(NIC, ifindex=8, name="eth8"))
+    br = End("br", "bridge", "br0", options=Bridge(), ports=(eth7, eth8))
+    driver.declare(br)
+    bridge = device(world, "br0").ifindex
+    driver.declare(replace(br, ports=(eth8,)))
+    assert [device(world, name).master for name in ("eth7", "eth8")] == [0, bridge]
+    # Another program puts it into the bridge again, which is its affair from then on.
+    world.here.put(replace(device(world, "eth7"), master=bridge))
+    driver.look_again()
+    driver.declare(replace(br, ports=(eth8,), up=False))
+    assert device(world, "eth7").master == bridge
+
+
+def test_a_port_that_cannot_leave_yet_is_kept_in_mind() -> None:
+    driver, world = world_with(NIC)
+    eth7 = DeviceRef("device", "eth7")
+    br = End("br", "bridge", "br0", options=Bridge(), ports=(eth7,))
+    driver.declare(br)
+    driver.refuse = lambda request: errno.EBUSY if isinstance(request, SetMaster) else 0
+    driver.declare(replace(br, ports=()))
+    assert driver.states()["br"] == "degraded kernel-refused"
+    driver.declare(replace(br, ports=(), mtu=1400))
+    assert driver.state.loosened == {"br": {eth7}}
+    # The bridge that is made anew has the same ifindex.
+    world.here.forget(device(world, "br0").ifindex)
+    driver.refuse = lambda _: 0
+    driver.look_again()
+    assert (device(world, "eth7").master, driver.state.loosened) == (0, {})
+    driver.declare(replace(br, ports=(eth7,)))
+    driver.declare()
+    assert driver.state.loosened == {}
+
+
+def test_a_port_in_a_namespace_that_is_gone_is_kept_in_mind() -> None:
+    driver, world = world_with()
+    world.add(RED)
+    port = End("v", "dummy", "v0", namespace=RED, options=Dummy())
+    br = End("br", "bridge", "br0", namespace=RED, options=Bridge(), ports=(DeviceRef("link", "v"),))
+    driver.declare(br, port)
+    world.remove(RED)
+    driver.look_again()
+    driver.declare(replace(br, ports=()), port)
+    assert driver.states()["br"] == "pending namespace-absent"
+    world.add(RED)
+    driver.look_again()
+    assert set(driver.states().values()) == {"ready"}
+    assert driver.state.loosened == {}
+
+
+def test_a_device_that_could_not_be_marked_is_deleted_where_it_has_moved_to() -> None:
+    driver, world = world_with(NIC)
+    red = world.add(RED)
+    driver.refuse = lambda request: errno.ENOMEM if isinstance(request, AddAltname) else 0
+    driver.declare(
+        End("mv", "macvlan", "mv0", namespace=RED, options=Macvlan(BRIDGE), lower=DeviceRef("device", "eth7"))
+    )
+    assert driver.states() == {"mv": "failed kernel-refused"}
+    assert driver.sent[-4:] == ["CreateLink", "AddAltname", "MoveLink", "DeleteLink"]
+    assert not red.links
+    assert set(world.here.links) == {NIC.ifindex}
+
+
 def test_a_master_is_a_port_too() -> None:
     driver, world = world_with(NIC)
     driver.tell(MastersSeen({"eth7": 2}))
@@ -213,6 +278,7 @@ def test_a_device_of_others_is_configured_and_never_deleted() -> None:
     driver.declare()
     assert device(world, "eth7").name == "eth7"
     assert driver.states() == {}
+    assert "LinkGone wan" not in driver.signals
 
 
 def test_no_carrier_and_addresses_that_are_not_unique_are_said() -> None:

@@ -561,3 +561,18 @@ def test_masters_are_noted_and_only_a_change_leads_to_a_look() -> None:
     driver.tell(MastersSeen({"ens3": 4}))
     driver.tell(MastersSeen({"ens3": 4}))
     assert driver.state.masters == {"ens3": 4}
+
+
+def test_a_device_that_could_not_be_marked_is_deleted_at_once_and_made_again_later() -> None:
+    world = ToyNamespaces()
+    red = world.add(RED)
+    driver = Driver(world)
+    driver.refuse = lambda request: errno.ENOMEM if isinstance(request, AddAltname) else 0
+    driver.declare(HOST, POD)
+    assert driver.states() == {"web-ct": "making", "web-host": "failed kernel-refused"}
+    assert "ENOMEM" in driver.status("web-host").detail
+    assert not world.here.links
+    assert not red.links
+    driver.refuse = lambda _: 0
+    driver.wait()
+    assert driver.states() == {"web-ct": "ready", "web-host": "ready"}

@@ -53,9 +53,9 @@ SHORT_PAUSE = 0.02
 AGAIN = 10.0
 """Seconds until a new start after a bug in failoverd broke this task."""
 EVENTS = 1000
-"""Signals that may wait for the bus."""
-LINK_EVENTS = 800
-"""Signals that may wait in front of one about a declared link, so that many links leave room for a failover's."""
+"""Other signals for which there is room beyond LINK_EVENTS, however many links there are."""
+LINK_EVENTS = 3000
+"""Signals that may wait in front of one about a declared link: more than a thousand pairs have ends."""
 
 
 class Presence:
@@ -92,7 +92,7 @@ class Presence:
         """The kernel confirmed something. Events from a time without this connection to the bus are not sent later."""
         if not self.service.is_connected:
             return
-        if len(self._events) >= (LINK_EVENTS if isinstance(signal, LinkEvent) else EVENTS):
+        if len(self._events) >= (LINK_EVENTS if isinstance(signal, LinkEvent) else LINK_EVENTS + EVENTS):
             self.lost += 1
             return
         self._events.append((self.service.connection, signal, moment_of(signal)))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from failoverd_lab.chaos.draw import History, draw, loads
+from failoverd_lab.chaos.links import run_links
 from failoverd_lab.chaos.run import Outcome, cores, run, run_all
 from failoverd_lab.chaos.shrink import shrink
 from failoverd_lab.commands import AS_EXPECTED, BAD_FILE, FAILED
@@ -29,8 +30,10 @@ def chaos(arguments: Sequence[str], options: Mapping[str, Any]) -> int:
         seeds = range(first, first + options.get("--runs", RUNS))
         return _many(seeds, events, options.get("--processes", cores()))
     what, *rest = arguments
+    if what == "links":
+        return _links(rest, events, options)
     if what not in ("one", "shrink") or not rest:
-        print("failoverd-lab: chaos takes nothing, `one SEED` or `shrink SEED`", file=sys.stderr)
+        print("failoverd-lab: chaos takes nothing, `one SEED`, `shrink SEED` or `links [SEED]`", file=sys.stderr)
         return BAD_FILE
     try:
         history = _history(rest[0], events)
@@ -38,6 +41,25 @@ def chaos(arguments: Sequence[str], options: Mapping[str, Any]) -> int:
         print(f"failoverd-lab: {rest[0]} is neither a seed nor a history: {error}", file=sys.stderr)
         return BAD_FILE
     return _one(history, "--verbose" in options) if what == "one" else _shrunk(history, options.get("--out"))
+
+
+def _links(rest: Sequence[str], events: int, options: Mapping[str, Any]) -> int:
+    """Tell histories of declared links, one after the other."""
+    first = options.get("--first", 0)
+    seeds = range(first, first + options.get("--runs", RUNS))
+    if rest:
+        if not rest[0].isdecimal():
+            print(f"failoverd-lab: {rest[0]} is no seed", file=sys.stderr)
+            return BAD_FILE
+        seeds = range(int(rest[0]), int(rest[0]) + 1)
+    began, broken = time.monotonic(), 0
+    for seed in seeds:
+        found = run_links(seed, events, print if "--verbose" in options else None)
+        broken += bool(found)
+        for text in found:
+            print(f"seed {seed}: {text}", flush=True)
+    print(f"{len(seeds)} histories of {events} events in {time.monotonic() - began:.0f} s; broken: {broken or 'none'}")
+    return FAILED if broken else AS_EXPECTED
 
 
 def _history(text: str, events: int) -> History:

@@ -49,7 +49,7 @@ def run(history: History, report: Callable[[str], None] | None = None, limit: in
     log.propagate = False
     began = time.perf_counter()
     try:
-        with _one_order(history.seed), _limited(limit):
+        with one_order(history.seed), limited(limit):
             trio.run(tell, chaos, clock=chaos.clock)
     except TooLongError:
         chaos.fail("no-circles", f"more than {limit} s of real time")
@@ -95,7 +95,7 @@ def cores() -> int:
 
 
 @contextlib.contextmanager
-def _one_order(seed: int) -> Iterator[None]:
+def one_order(seed: int) -> Iterator[None]:
     """Let this seed decide which of several tasks trio runs first.
 
     trio has a switch for that, for tests, which is not in its documented interface; it exists from 0.17 on.
@@ -112,7 +112,7 @@ def _one_order(seed: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _limited(seconds: int) -> Iterator[None]:
+def limited(seconds: int) -> Iterator[None]:
     def give_up(*_: object) -> None:
         raise TooLongError
 

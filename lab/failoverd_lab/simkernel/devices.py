@@ -42,7 +42,10 @@ def tell(net: Net, device: Device) -> None:
 
 
 def unregister(net: Net, device: Device) -> None:
-    """unregister_netdevice(): down, out of its master, addresses gone, then RTM_DELLINK."""
+    """unregister_netdevice(): down, out of its master, addresses gone, then RTM_DELLINK. Does nothing for one that is
+    gone, as a veth may be by its other end."""
+    if net.devices.get(device.index) is not device:
+        return
     close(net, device, INTERNAL)
     device.registered = False
     net.call(Event.UNREGISTER, device)

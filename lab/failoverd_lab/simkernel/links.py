@@ -68,11 +68,20 @@ def set_(net: Net, request: Request) -> list[Reply]:
 
 
 def delete(net: Net, request: Request) -> list[Reply]:
-    """RTM_DELLINK. Hardware cannot be deleted."""
-    device = _found(net, request)
-    if not net.kinds[device.kind].deletable:
+    """RTM_DELLINK: one device, or without its name all of a group. Hardware cannot be deleted."""
+    attrs = request.attrs(IFINFO)
+    named = request.head(IFINFO)[2] != 0 or attrs.keys() & {n.IFLA_IFNAME, n.IFLA_ALT_IFNAME}
+    if named or n.IFLA_GROUP not in attrs:
+        found = [_found(net, request)]
+    else:
+        group = number_of(attrs[n.IFLA_GROUP])
+        found = [device for device in net.devices.values() if device.group == group]
+    if not found:
+        raise Refused(errno.ENODEV)
+    if not all(net.kinds[device.kind].deletable for device in found):
         raise Refused(errno.EOPNOTSUPP)
-    devices.unregister(net, device)
+    for device in found:
+        devices.unregister(net, device)
     return []
 
 
