@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import struct
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count, islice
 from typing import Protocol
@@ -64,8 +65,8 @@ TOGETHER = 100
 """Requests that are sent at a time. The answers to all have to fit into the socket's buffer, where the kernel refuses
 each of them."""
 
-DELETED = 8
-"""Marked devices that are deleted at a time."""
+DELETED, LEFT_TO_OTHERS = 8, 0.05
+"""Marked devices that are deleted at a time, and the longest pause behind that, in seconds."""
 
 Answers = tuple[tuple[int, str], ...]
 
@@ -116,13 +117,17 @@ class Exchange:
 
         A veth's deletion keeps its sender waiting for 16 ms, and that of a group of devices no longer. So those with a
         mark are put into a group that nothing else is in, and that is deleted. Others wait for the kernel's lock
-        meanwhile: for as long as with one device, if there are few in the group.
+        meanwhile: for as long as with one device, if there are few in the group. Then it is left to them for as long as
+        it was held.
         """
         answers: dict[str, tuple[int, str]] = {}
         for start in range(0, len(marks), DELETED):
             some = marks[start : start + DELETED]
             group, seqs = secrets.randbelow(1 << 30) + (1 << 30), [next(self._numbers) for _ in range(len(some) + 1)]
+            begun = time.monotonic()
             *put, (number, text) = self._answers([*write_group(some, group, seqs)], seqs)
+            if start + DELETED < len(marks):
+                time.sleep(min(time.monotonic() - begun, LEFT_TO_OTHERS))
             for mark, answer in zip(some, put, strict=True):
                 answers[mark] = answer if answer[0] else (number, text)
         return answers

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import subprocess
 import sys
 import time
@@ -131,46 +129,6 @@ def machine(where: Path) -> Iterator[Machine]:
 
 
 @private_net
-def test_both_ends_in_files_and_a_namespace_that_is_there(tmp_path: Path) -> None:
-    with machine(tmp_path) as there:
-        ip("netns", "add", "red")
-        there.declare("10-host", HOST)
-        there.declare("20-pod", POD)
-        with there.daemon() as daemon:
-            until(is_made, daemon)
-            first = json.loads(ip("-j", "link", "show", "web0"))[0]
-            ip("link", "delete", "web0")
-            until(is_made, daemon)
-            again = json.loads(ip("-j", "link", "show", "web0"))[0]
-            assert (again["address"], again["altnames"]) == (first["address"], first["altnames"])
-            datagrams = Datagrams()
-            time.sleep(0.2)
-            sent, came = datagrams.end()
-            assert sent == came > 0
-
-
-@private_net
-def test_half_a_pair_is_remembered_over_a_restart_and_made_with_the_other_half(tmp_path: Path) -> None:
-    with machine(tmp_path) as there:
-        ip("netns", "add", "red")
-        there.declare("10-host", HOST)
-        with there.daemon() as daemon:
-            time.sleep(2)
-            assert is_gone()
-            assert daemon.end() == 0
-        with there.daemon() as daemon:
-            there.declare("20-pod", POD)
-            daemon.process.send_signal(signal.SIGHUP)
-            until(is_made, daemon)
-            there.withdraw("10-host")
-            daemon.process.send_signal(signal.SIGHUP)
-            until(is_gone, daemon)
-            there.declare("10-host", HOST)
-            daemon.process.send_signal(signal.SIGHUP)
-            until(is_made, daemon)
-
-
-@private_net
 def test_what_was_declared_before_a_stop_is_taken_away_after_it(tmp_path: Path) -> None:
     with machine(tmp_path) as there:
         ip("netns", "add", "red")
@@ -184,52 +142,3 @@ def test_what_was_declared_before_a_stop_is_taken_away_after_it(tmp_path: Path) 
         there.withdraw("20-pod")
         with there.daemon() as daemon:
             until(is_gone, daemon)
-
-
-@private_net
-def test_a_namespace_that_comes_and_goes_leaves_no_file_and_no_thread(tmp_path: Path) -> None:
-    with machine(tmp_path) as there:
-        there.declare("10-host", HOST)
-        there.declare("20-pod", POD)
-        with there.daemon() as daemon:
-            counts: list[tuple[int, int]] = []
-            for number in range(12):
-                ip("netns", "add", "red")
-                until(is_made, daemon)
-                ip("netns", "delete", "red")
-                until(lambda: "web0" not in ip("link"), daemon)
-                if number in {3, 11}:
-                    counts.append(_held(daemon.process.pid))
-            (files, _), (more_files, threads) = counts
-            assert more_files <= files
-            # trio keeps threads that have ended their work for ten seconds.
-            assert threads <= 5
-
-
-def _held(pid: int) -> tuple[int, int]:
-    """How many files and threads a process has, once it is at rest."""
-    time.sleep(0.5)
-    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()), sum(1 for _ in Path(f"/proc/{pid}/task").iterdir())
-
-
-@private_net
-def test_traffic_goes_on_through_kill_restart_and_reload(tmp_path: Path) -> None:
-    with machine(tmp_path) as there:
-        ip("netns", "add", "red")
-        there.declare("10-host", HOST)
-        there.declare("20-pod", POD)
-        with there.daemon() as daemon:
-            until(is_made, daemon)
-            monitor = subprocess.Popen(("ip", "monitor", "link"), stdout=subprocess.PIPE, text=True)
-            datagrams = Datagrams()
-            time.sleep(0.3)
-            assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
-        with there.daemon() as daemon:
-            daemon.process.send_signal(signal.SIGHUP)
-            daemon.hears("RELOADING=1")
-            daemon.hears("READY=1", 2)
-            time.sleep(0.5)
-            sent, came = datagrams.end()
-            assert sent == came > 100
-            monitor.terminate()
-            assert "web0" not in monitor.communicate(timeout=PATIENCE)[0]

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from failoverd.links import judge, singles, step
+from failoverd.links import singles, step
 from failoverd.links.findings import Finding
+from failoverd.links.sight import Sight
 from failoverd.model.linkstatus import LinkState
 from failoverd_lab.chaos.links import run_links
 from failoverd_lab.cli import main
@@ -33,7 +34,7 @@ def _forgets_orphans(patch: pytest.MonkeyPatch) -> None:
 
 
 def _takes_strangers(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(judge.Sight, "device_of", lambda self, end: self.pictures[self.place_of(end)].named(end.device))
+    patch.setattr(Sight, "device_of", lambda self, end: self.pictures[self.place_of(end)].named(end.device))
 
 
 def _never_repairs(patch: pytest.MonkeyPatch) -> None:
