@@ -126,4 +126,5 @@ def _status(end: End, finding: Finding, memory: Memory, now: float, clock: float
         memory.repaired,
         owner=end.owner,
         network=end.network,
+        ports=tuple(map(str, end.ports)),
     )

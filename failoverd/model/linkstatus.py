@@ -93,3 +93,6 @@ class LinkStatus:
 
     network: str = ""
     """The network of an attachment, as its container runtime calls it."""
+
+    ports: tuple[str, ...] = ()
+    """The ports of a bridge and the devices of a VRF, as declared ("link:web-host")."""

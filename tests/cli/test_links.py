@@ -425,20 +425,22 @@ def test_a_watch_of_nothing_ends_with_its_reader(daemon: Start) -> None:
 
 GRAPH = """\
 ┌─ failoverd's own namespace
-│  mv0       above     macvlan  pending  └─ on link:web-host
-│  web0      web-host  veth     pending  ── eth1 (web-ct, container label:role=web)
+│  ens3      master:ens3  failover master  ready
+│  br0       switch       bridge           ready    ── port link:web-host  ── port device:eth7
+│  mv0       above        macvlan          pending  └─ on link:web-host
+│  web0      web-host     veth             pending  ── eth1 (web-ct, container label:role=web)  └─ in br0 (switch)
 └
 ┌─ container label:role=web
-│  eth1      web-ct    veth     pending  ── web0 (web-host, failoverd's own namespace)
+│  eth1      web-ct       veth             pending  ── web0 (web-host, failoverd's own namespace)
 └
 ┌─ namespace blue
-│  lab0      lab.peer  veth     ready    ── lab (lab, namespace red)
+│  lab0      lab.peer     veth             ready    ── lab (lab, namespace red)
 └
 ┌─ namespace red
-│  lab       lab       veth     ready    ── lab0 (lab.peer, namespace blue)
+│  lab       lab          veth             ready    ── lab0 (lab.peer, namespace blue)
 └
 ┌─ namespace storage
-│  ens3.120  storage   vlan     failed   └─ on master:ens3
+│  ens3.120  storage      vlan             failed   └─ on master:ens3
 └
 what waits for what
   above: the link web-host waits (lower-absent)
@@ -448,7 +450,10 @@ what waits for what
   web-host: its other end web-ct waits: no container has the label role=web; start one (container-absent)
   └─ web-ct: pending
 """
-ROWS = (ABOVE, LAB, LAB_PEER, STORAGE, ABSENT, WAITING)
+SWITCH = LinkStatus(
+    "switch", "bridge", "br0", "own", LinkState.READY, ports=("link:web-host", "device:eth7"), ifindex=9
+)
+ROWS = (SWITCH, ABOVE, LAB, LAB_PEER, STORAGE, ABSENT, WAITING)
 
 
 def test_the_graph_as_text(daemon: Start) -> None:
@@ -470,6 +475,8 @@ def test_the_graph_for_programs(daemon: Start, capsys: pytest.CaptureFixture[str
     assert list(found["namespaces"]) == ["own", "container label:role=web", "name blue", "name red", "name storage"]
     assert found["wires"] == [["lab.peer", "lab"], ["web-host", "web-ct"]]
     assert found["stands_on"] == {"above": "link:web-host", "storage": "master:ens3"}
+    assert found["masters"] == ["master:ens3"]
+    assert found["ports"] == {"switch": ["link:web-host", "device:eth7"]}
     assert found["waits"]["web-host"]["for"] == ["web-ct"]
 
 
@@ -490,9 +497,9 @@ def test_the_picture(daemon: Start, tmp_path: Path, capsys: pytest.CaptureFixtur
     boxes = root.findall(f"{NS}rect[@class='space']")
     wires = root.findall(f"{NS}path[@class='wire']")
     broken = root.findall(f"{NS}path[@class='wire broken']")
-    assert (len(boxes), len(wires), len(broken)) == (5, 1, 2)
+    assert (len(boxes), len(wires), len(broken)) == (5, 1, 4)
     tips = [element.text for element in root.findall(f"{NS}g/{NS}title")]
-    assert len(tips) == 7
+    assert len(tips) == 9
     assert "web-ct: pending: no container has the label role=web; start one" in tips
     assert [one.get("class") for one in root.findall(f"{NS}g/{NS}rect")].count("waits") == 3
     height, width = float(root.get("height", 0)), float(root.get("width", 0))
@@ -502,6 +509,19 @@ def test_the_picture(daemon: Start, tmp_path: Path, capsys: pytest.CaptureFixtur
         assert y + float(box.get("height", 0)) <= height
     words = [element.text for element in root.iter(f"{NS}text")]
     assert "storage: the kernel refused it: Operation not supported" in words
+
+
+def test_a_master_that_is_not_joined_waits_and_has_a_place_of_its_own() -> None:
+    row = LINK.of(replace(STORAGE, reason="master-absent", detail="no failover master ens3 is joined"))
+    found = graph_of([row])
+    assert {place: [one["name"] for one in rows] for place, rows in found.namespaces.items()} == {
+        "own": ["master:ens3"],
+        "name storage": ["storage"],
+    }
+    assert found.masters[0]["state"] == "pending"
+    # A daemon of an earlier release tells of no ports.
+    del row["ports"]
+    assert graph_of([row]).ports == []
 
 
 def test_a_picture_that_cannot_be_written(daemon: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,9 @@ from failoverd.model.text import PLACES
 
 Row = dict[str, Any]
 
+MASTER = "failover master"
+"""The kind of a master in the graph."""
+
 UTF8 = {"wire": "──", "on": "└─", "side": "│", "top": "┌─", "end": "└"}
 ASCII = {"wire": "--", "on": "`-", "side": "|", "top": "+-", "end": "+"}
 
@@ -37,6 +40,14 @@ class Graph:
 
     stands: list[tuple[Row, str, Row | None]]
     """Links that stand on something: the link, on what as declared, and that link where it is a declared one."""
+
+    ports: list[tuple[Row, str, Row | None]]
+    """Bridges and VRFs with each of their ports: the link, the port as declared, and that link where it is a declared
+    one.
+    """
+
+    masters: list[Row]
+    """The failover masters that links stand on, as if they were links; they are in failoverd's own namespace."""
 
     waits: list[tuple[Row, list[Row]]]
     """Links that are not ready, each with those that it needs."""
@@ -73,12 +84,34 @@ def graph_of(rows: Sequence[Row]) -> Graph:
         if other is not None and text(other, "peer") == name and name < text(other, "name"):
             wires.append((row, other) if text(row, "namespace") == "own" else (other, row))
     lowers = [(row, text(row, "lower")) for row in rows if text(row, "lower")]
+    ports = [(row, str(port)) for row in rows for port in _texts(row, "ports")]
+    masters = {ref: _master(ref, rows) for _, ref in (*lowers, *ports) if ref.startswith("master:")}
+    known = {f"link:{name}": row for name, row in by_name.items()} | masters
+    if masters and "own" not in places:
+        places = ["own", *places]
+    spaces = {place: [row for row in rows if text(row, "namespace") == place] for place in places}
+    if masters:
+        spaces["own"] = [*masters.values(), *spaces["own"]]
     return Graph(
-        {place: [row for row in rows if text(row, "namespace") == place] for place in places},
+        spaces,
         wires,
-        [(row, lower, by_name.get(lower.removeprefix("link:"))) for row, lower in lowers],
+        [(row, lower, known.get(lower)) for row, lower in lowers],
+        [(row, port, known.get(port)) for row, port in ports],
+        list(masters.values()),
         [(row, show.needs(row, by_name)) for row in rows if text(row, "state") not in ("ready", "released")],
     )
+
+
+def _texts(row: Row, key: str) -> list[Any]:
+    found = row.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _master(ref: str, rows: Sequence[Row]) -> Row:
+    """Return a failover master as if it were a link. Whether it is joined is known from those that wait for it."""
+    waits = any(text(row, "lower") == ref and text(row, "reason") == "master-absent" for row in rows)
+    state = "pending" if waits else "ready"
+    return {"name": ref, "device": ref.removeprefix("master:"), "kind": MASTER, "namespace": "own", "state": state}
 
 
 def document(found: Graph) -> Row:
@@ -86,6 +119,8 @@ def document(found: Graph) -> Row:
     return {
         "namespaces": {place: [text(row, "name") for row in rows] for place, rows in found.namespaces.items()},
         "wires": [[text(a, "name"), text(b, "name")] for a, b in found.wires],
+        "ports": {text(row, "name"): _texts(row, "ports") for row, _, _ in found.ports},
+        "masters": [text(row, "name") for row in found.masters],
         "stands_on": {text(row, "name"): lower for row, lower, _ in found.stands},
         "waits": {
             text(row, "name"): {
@@ -143,6 +178,11 @@ def _other_ends(found: Graph, glyphs: dict[str, str]) -> dict[str, list[str]]:
     for row, lower, _ in found.stands:
         pod = f", for {show.owner(row)}" if show.owner(row) else ""
         ends.setdefault(text(row, "name"), []).append(terminal_text(f"{glyphs['on']} on {lower}{pod}"))
+    for row, port, other in found.ports:
+        ends.setdefault(text(row, "name"), []).append(terminal_text(f"{glyphs['wire']} port {port}"))
+        if other is not None:
+            words = f"{glyphs['on']} in {text(row, 'device')} ({text(row, 'name')})"
+            ends.setdefault(text(other, "name"), []).append(terminal_text(words))
     return ends
 
 

@@ -50,6 +50,7 @@ def svg(found: Graph) -> str:
     lines = [line for name, top in _boxes(found) for line in _box(name, found.namespaces[name], top)]
     lines += [line for one, other in found.wires for line in _wire(one, other, places)]
     lines += [line for row, _, lower in found.stands if lower for line in _wire(row, lower, places)]
+    lines += [line for row, _, port in found.ports if port for line in _wire(row, port, places)]
     for rows in found.namespaces.values():
         for row in rows:
             lines += _device(row, *places[value(row, "name")])
@@ -60,7 +61,7 @@ def svg(found: Graph) -> str:
     for row, _ in found.waits:
         bottom += LINE
         lines.append(text(LEFT, bottom, printable(f"{value(row, 'name')}: {why(row) or value(row, 'state')}"), "sub"))
-    number = sum(map(len, found.namespaces.values()))
+    number = sum(map(len, found.namespaces.values())) - len(found.masters)
     summary = f"{number} ends in {len(found.namespaces)} namespaces; {len(found.waits)} not ready"
     about = "; ".join(printable(f"{value(a, 'name')} and {value(b, 'name')} are one wire") for a, b in found.wires)
     picture = Picture(0, 1, LEFT)

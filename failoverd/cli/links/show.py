@@ -89,6 +89,7 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
     yield "ifindex", text(row, "ifindex") if row.get("ifindex") else ""
     yield "other end", text(row, "peer")
     yield "stands on", text(row, "lower")
+    yield "ports", ", ".join(map(str, ports)) if isinstance(ports := row.get("ports"), list) else ""
     yield "pod", owner(row)
     yield "declared", text(row, "source")
     yield "attempts", attempts(row)
