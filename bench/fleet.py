@@ -228,7 +228,8 @@ def main() -> None:
     parser.add_argument("--rest", type=float, default=60.0)
     parser.add_argument("--suite", default="bookworm")
     wanted = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (65536, 65536))
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     subprocess.run(("/bin/ip", "link", "set", "lo", "up"), check=True)
     result: dict[str, Any] = {"nodes": wanted.nodes, "links": wanted.links, "suite": wanted.suite}
     with tempfile.TemporaryDirectory() as where:

@@ -70,7 +70,10 @@ class Etcd:
         """End it by a signal, or stop it and let it go on."""
         assert self.process is not None
         self.process.send_signal(number)
-        if number not in (signal.SIGSTOP, signal.SIGCONT):
+        if number == signal.SIGSTOP:
+            while " T " not in Path(f"/proc/{self.process.pid}/stat").read_text():
+                time.sleep(0.01)
+        elif number != signal.SIGCONT:
             self.process.wait(PATIENCE)
 
     def end(self) -> None:

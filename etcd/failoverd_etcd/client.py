@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,10 +162,11 @@ class Etcd:
             request_serializer=type(request).SerializeToString,
             response_deserializer=answer.FromString,
         )
-        try:
-            return await make(request, timeout=PATIENCE, metadata=self._metadata())
-        except grpc.aio.AioRpcError as error:
-            raise await self._lost(error) from None
+        with _closed_is_lost():
+            try:
+                return await make(request, timeout=PATIENCE, metadata=self._metadata())
+            except grpc.aio.AioRpcError as error:
+                raise await self._lost(error) from None
 
     async def _lost(self, error: grpc.aio.AioRpcError) -> LostError:
         code, details = error.code(), error.details() or ""
@@ -197,7 +198,8 @@ class Etcd:
             request_serializer=request.SerializeToString,
             response_deserializer=answer.FromString,
         )
-        call = make(metadata=self._metadata())
+        with _closed_is_lost():
+            call = make(metadata=self._metadata())
         stream = Stream(call, self._lost)
         reader = asyncio.create_task(stream.pump())
         try:
@@ -207,6 +209,21 @@ class Etcd:
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await reader
+
+
+@contextlib.contextmanager
+def _closed_is_lost() -> Iterator[None]:
+    """Turn what comes of a connection that another task has closed into LostError: gRPC then cancels the calls that are
+    under way, which looks as if their task were cancelled, and refuses new ones."""
+    try:
+        yield
+    except grpc.aio.UsageError:
+        raise LostError("the connection has been closed") from None
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise LostError("the connection has been closed") from None
 
 
 class Stream:
@@ -219,17 +236,21 @@ class Stream:
     async def pump(self) -> None:
         """Read until the end."""
         try:
-            while (message := await self._call.read()) is not grpc.aio.EOF:
-                await self._came.put(message)
+            with _closed_is_lost():
+                while (message := await self._call.read()) is not grpc.aio.EOF:
+                    await self._came.put(message)
             await self._came.put(LostError("etcd has ended the call"))
         except grpc.aio.AioRpcError as error:
             await self._came.put(await self._lost(error))
+        except LostError as error:
+            await self._came.put(error)
 
     async def send(self, message: Any) -> None:
         """Send a message. Raises LostError."""
         try:
-            async with asyncio.timeout(PATIENCE):
-                await self._call.write(message)
+            with _closed_is_lost():
+                async with asyncio.timeout(PATIENCE):
+                    await self._call.write(message)
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
             lost = await self._lost(error) if isinstance(error, grpc.aio.AioRpcError) else LostError("etcd is gone")
             raise lost from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +15,9 @@ import pytest
 from etcdmachine import A, B, ip, is_gone, is_made, machine
 from etcdserver import SUITES, Etcd, etcd
 from privatenet import private_net
+
+from failoverd.config.spec import Etcd as Config
+from failoverd_etcd import client
 
 HERE = ["http://127.0.0.1:2379"]
 PUBLISH = "publish_status = true\n"
@@ -52,6 +57,44 @@ def test_what_becomes_of_links_is_told_and_goes_with_the_machine(tmp_path: Path,
         there.service.wait()
         server.ctl("lease", "revoke", f"{lease:x}")
         assert told(server) == {}
+
+
+@private_net
+def test_the_status_goes_on_after_etcd_was_away_whatever_was_being_written(tmp_path: Path) -> None:
+    with etcd(tmp_path / "etcd") as server, machine(tmp_path / "m", HERE, PUBLISH) as there:
+        for number in range(4):
+            server.put("h1", **{f"l{number}": {"kind": "veth", "peer": {"device": f"x{number}"}}})
+            time.sleep(0.3 * number)
+            server.kill()
+            server.start()
+            there.until(lambda wanted=number: told(server).get(f"links/l{wanted}", {}).get("state") == "ready")  # type: ignore[misc]
+        assert there.service.poll() is None
+        assert "Traceback" not in there.said()
+
+
+@private_net
+def test_a_connection_that_another_task_closes_is_lost_and_no_task_is_cancelled(tmp_path: Path) -> None:
+    async def main(server: Etcd) -> None:
+        config = Config(enabled=True)
+        connection = client.Etcd(server.url, config, client.Secrets.of(config))
+        async with connection.watch("/x/", 1) as watch:
+            assert await watch.receive(5)
+            server.kill(signal.SIGSTOP)
+            asked = asyncio.create_task(connection.range(key=b"x"))
+            await asyncio.sleep(0.2)
+            await connection.__aexit__()
+            with pytest.raises(client.LostError):
+                await asked
+            with pytest.raises(client.LostError):
+                await watch.receive(5)
+            with pytest.raises(client.LostError):
+                await connection.range(key=b"x")
+            with pytest.raises(client.LostError):
+                async with connection.watch("/x/", 1):
+                    pass
+
+    with etcd(tmp_path / "etcd") as server:
+        asyncio.run(main(server))
 
 
 @private_net
