@@ -84,9 +84,9 @@ class KernelGround:
         def work() -> Answers:
             with self._doors.open(place) as opened:
                 if not any(isinstance(request, MoveLink) for request in requests):
-                    return Exchange(opened.socket).make(requests, {})
+                    return Exchange(opened.socket).make([requests], {})[0]
                 with self._doors.open(to) as target:
-                    return Exchange(opened.socket).make(requests, {to: target.fd})
+                    return Exchange(opened.socket).make([requests], {to: target.fd})[0]
 
         try:
             return await trio.to_thread.run_sync(work)

@@ -32,11 +32,16 @@ ENABLE = "systemctl unmask systemd-networkd.service systemd-networkd.socket; sys
 BOOTS = 1
 
 
+WHY = """ip -br link; ip -br address; networkctl --no-pager; cat /run/failoverd/*.json
+journalctl --no-pager --boot --output short-monotonic --unit systemd-networkd --unit failoverd --unit systemd-udevd"""
+
+
 async def reachable(pair: DebGuest, name: str) -> None:
     """The master is called so, and the machine has its address."""
-    with trio.fail_after(60):
+    with trio.move_on_after(120) as waited:
         while ADDRESS not in await pair.shell("ip -4 -br address"):
             await trio.sleep(1)
+    assert not waited.cancelled_caught, await pair.shell(f"({WHY}) 2>&1 || true")
     master = await pair.accelerated()
     assert master["name"] == name
     assert ADDRESS in await pair.shell('ip -4 -br address show dev "$1"', name)
