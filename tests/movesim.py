@@ -106,7 +106,7 @@ class Machine:
         descriptor, sock = self.namespaces.descriptor(there), self.namespaces[self.name_of(place)].open_blocking()
         try:
             todo = [request for request, number in zip(requests, refused, strict=True) if not number]
-            answers = iter(Exchange(sock).make(todo, {to: descriptor}))
+            answers = iter(Exchange(sock).make([todo], {to: descriptor})[0])
             return [(number, "") if number else next(answers) for number in refused]
         finally:
             sock.close()
@@ -215,7 +215,7 @@ def told(seen: Seen) -> dict[str, object]:
 def make(kernel: SimKernel, *requests: Request) -> None:
     """Carry out requests."""
     sock = kernel.open_blocking()
-    answers = Exchange(sock).make(requests, {})
+    (answers,) = Exchange(sock).make([requests], {})
     sock.close()
     assert not any(number for number, _ in answers), answers
 

@@ -178,11 +178,11 @@ def _other_ends(found: Graph, glyphs: dict[str, str]) -> dict[str, list[str]]:
     for row, lower, _ in found.stands:
         pod = f", for {show.owner(row)}" if show.owner(row) else ""
         ends.setdefault(text(row, "name"), []).append(terminal_text(f"{glyphs['on']} on {lower}{pod}"))
-    for row, port, declared in found.ports:
-        ends.setdefault(text(row, "name"), []).append(terminal_text(f"{glyphs['wire']} port {port}"))
-        if declared is not None:
+    for row, ref, port in found.ports:
+        ends.setdefault(text(row, "name"), []).append(terminal_text(f"{glyphs['wire']} port {ref}"))
+        if port is not None:
             words = f"{glyphs['on']} in {text(row, 'device')} ({text(row, 'name')})"
-            ends.setdefault(text(declared, "name"), []).append(terminal_text(words))
+            ends.setdefault(text(port, "name"), []).append(terminal_text(words))
     return ends
 
 
