@@ -111,7 +111,7 @@ ANYWHERE = ["--ignore=tests/lint", "-v"]
 TWO_GUESTS = ["-n", "2", "--dist", "load", "--maxschedchunk", "1"]
 """On two cores, for what counts and compares. What measures silence has the machine to itself."""
 TWO_WALKS = ["-n", "2", "--dist", "loadscope"]
-ROOMS = ("model", "kinds", "config", "policy", "inventory", "libvirt", "datapaths", "links", "plan", "core")
+ROOMS = ("model", "kinds", "config", "policy", "inventory", "libvirt", "datapaths", "links", "plan", "moves", "core")
 PURE = [f"tests/{room}" for room in ROOMS]
 """The pure rooms, beside the style and the types: what is worth passing after each change."""
 TIERS = [

@@ -167,13 +167,14 @@ def test_two_tiers_tell_their_tests_to_be_quick(project: Path) -> None:
         "datapaths",
         "links",
         "plan",
+        "moves",
         "core",
     ):
         write(project, folder, "import os\n\ndef test_quick(): assert os.environ['FAILOVERD_QUICK'] == '1'\n")
     status, _, last = tiers(project, "quick")
-    assert (status, last) == (0, "11 passed, 0 failed, 0 skipped")
+    assert (status, last) == (0, "12 passed, 0 failed, 0 skipped")
     status, _, last = tiers(project, "unit")
-    assert (status, last) == (0, "10 passed, 0 failed, 0 skipped")
+    assert (status, last) == (0, "11 passed, 0 failed, 0 skipped")
     status, _, last = tiers(project, "lint", FAILOVERD_QUICK="1")
     assert (status, last) == (1, "0 passed, 1 failed, 0 skipped")
 
