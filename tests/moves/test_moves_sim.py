@@ -22,6 +22,7 @@ from failoverd.model.requests import (
     Request,
     SetActive,
     SetMaster,
+    SetSysctl,
 )
 from failoverd.moves import items as moves
 from failoverd.moves.items import Toward
@@ -137,9 +138,13 @@ def test_a_request_that_is_refused_leads_back_or_is_done_without(toward: Toward,
             machine.refuse = lambda _place, _request: 0
             await machine.go_on()
         _, request = seen[number]
+        goal = machine.namespaces[NAME if toward is AWAY else ""]
         if isinstance(request, SetActive):
             # What carries is no reason to turn back, and is put right later.
-            make(machine.namespaces[NAME if toward is AWAY else ""], request)
+            make(goal, request)
+        if isinstance(request, SetSysctl) and request.ifindex in goal.net.devices:
+            # Neither is a setting once the traffic has moved.
+            goal.write_sysctl(request.ifindex, request.name, int(request.value))
         assert await machine.shape() in (home, away), seen[number]
         return True
 
