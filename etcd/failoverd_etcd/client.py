@@ -164,7 +164,7 @@ class Etcd:
         )
         with _closed_is_lost():
             try:
-                return await make(request, timeout=PATIENCE, metadata=self._metadata())
+                return await make(request, timeout=PATIENCE, metadata=self._metadata(method))
             except grpc.aio.AioRpcError as error:
                 raise await self._lost(error) from None
 
@@ -176,9 +176,10 @@ class Etcd:
             details = found or details
         return LostError(trouble.told(code.name, details), is_token=trouble.is_token(code.name, details))
 
-    def _metadata(self) -> tuple[tuple[str, str], ...]:
-        token = (("token", self._token),) if self._token else ()
-        return (("hasleader", "true"), *token)
+    def _metadata(self, method: str) -> tuple[tuple[str, str], ...]:
+        """Without a leader, calls are refused and streams are ended; but for the one that asks whether there is one."""
+        leader = () if method.startswith("Maintenance/") else (("hasleader", "true"),)
+        return (*leader, *((("token", self._token),) if self._token else ()))
 
     @contextlib.asynccontextmanager
     async def watch(self, prefix: str, start: int) -> AsyncIterator[Watch]:
@@ -199,7 +200,7 @@ class Etcd:
             response_deserializer=answer.FromString,
         )
         with _closed_is_lost():
-            call = make(metadata=self._metadata())
+            call = make(metadata=self._metadata(method))
         stream = Stream(call, self._lost)
         reader = asyncio.create_task(stream.pump())
         try:

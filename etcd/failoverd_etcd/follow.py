@@ -14,10 +14,11 @@ from typing import Any
 
 from failoverd.config.spec import Etcd as Config
 from failoverd.dataclass import dataclass
-from failoverd_etcd.client import Etcd, LostError, Secrets, Watch
+from failoverd_etcd.client import PATIENCE, Etcd, LostError, Secrets, Watch
 from failoverd_etcd.history import Next
 from failoverd_etcd.keys import Keys
 from failoverd_etcd.messages import PUT
+from failoverd_etcd.messages import Messages as M  # noqa: N817
 from failoverd_etcd.picture import Event, Pair, Picture
 
 log = logging.getLogger("failoverd-etcd")
@@ -28,8 +29,14 @@ ANSWER = 4.0
 """Seconds for its answer to that."""
 REREAD = 600.0
 """Seconds until everything is read anew, a fifth more or less."""
-WAITS = (1.0, 3.0)
+WAITS = (1.0, 2.0)
 """Seconds between two tries: at the beginning, and at most. Each wait is between a tenth and all of that."""
+SPREAD = (0.2, 2.0)
+"""Seconds between a leader that is seen and the full read, drawn at random, so that not all who have waited for it read
+at one moment. In 3.4 a read that comes before a new leader has committed anything is dropped, and stops all reads for
+7 s (v3_server.go, linearizableReadLoop)."""
+LOOK = 0.5
+"""Seconds between two looks whether there is a leader."""
 SETTLING = 0.2
 """Seconds between two questions how far a watch is."""
 LONGEST_SETTLING = 10.0
@@ -68,6 +75,7 @@ class Follower:
             try:
                 secrets = await asyncio.to_thread(Secrets.of, self._config)
                 async with Etcd(endpoint, self._config, secrets) as etcd:
+                    await self._wait_for_leader(etcd)
                     while True:
                         await self._follow(etcd)
             except LostError as error:
@@ -89,6 +97,19 @@ class Follower:
             self._is_connected = asyncio.Event()
             await self._is_connected.wait()
         return connection
+
+    async def _wait_for_leader(self, etcd: Etcd) -> None:
+        """Wait until a member knows a leader, and then a random time; without anything in force, the shortest one.
+
+        Raises LostError.
+        """
+        end = time.monotonic() + PATIENCE
+        while not (await etcd.call("Maintenance/Status", M.StatusRequest(), M.StatusResponse)).leader:
+            if time.monotonic() > end:
+                raise LostError("it has no leader", is_answer=True)
+            await asyncio.sleep(LOOK)
+        shortest, longest = SPREAD
+        await asyncio.sleep(random.uniform(shortest, longest if self._picture.history.revision else shortest))  # noqa: S311
 
     def _lost(self, trouble: str) -> None:
         if self.contact.is_connected or not self.contact.trouble:

@@ -45,6 +45,8 @@ _ROWS = {
     "LeaseGrantResponse": "ResponseHeader header 1, int64 ID 2, int64 TTL 3, string error 4",
     "LeaseKeepAliveRequest": "int64 ID 1",
     "LeaseKeepAliveResponse": "ResponseHeader header 1, int64 ID 2, int64 TTL 3",
+    "StatusRequest": "",
+    "StatusResponse": "ResponseHeader header 1, string version 2, uint64 leader 4",
     "AuthenticateRequest": "string name 1, string password 2",
     "AuthenticateResponse": "ResponseHeader header 1, string token 2",
 }
