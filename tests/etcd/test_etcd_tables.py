@@ -74,6 +74,8 @@ def test_what_is_told_of_a_silent_daemon_and_of_a_master_without_an_active_slave
     bare = {"name": "ens3", "state": "degraded", "active": None, "last_failover": {"reason": "x"}}
     found = told({"masters": [bare]}, [], picture(), 0.0)["masters/ens3"]
     assert (found["role"], found["last_failover"]) == (None, {"reason": "x"})
+    never = told({"masters": [bare | {"last_failover": None}]}, [], picture(), 0.0)["masters/ens3"]
+    assert never["last_failover"] is None
 
 
 def test_only_changes_are_written() -> None:
