@@ -78,6 +78,15 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """A policy rule, as far as it names devices: as the one that a packet came in by, or is to leave by."""
+
+    family: int
+    priority: int
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Hop:
     """One next hop of a multipath route (struct rtnexthop and its attributes)."""
 

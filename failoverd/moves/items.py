@@ -10,7 +10,7 @@ from failoverd.dataclass import dataclass
 from failoverd.kinds import Bond, Spec, Veth
 from failoverd.kinds.bond import SIGNATURE
 from failoverd.model.declared import NamespaceRef
-from failoverd.model.inet import Setting
+from failoverd.model.inet import Rule, Setting
 from failoverd.model.links import ETHER, Link
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
@@ -88,6 +88,8 @@ class Seen:
 
     links: LinkTable
     inet: Mapping[int, Inet]
+    rules: tuple[Rule, ...] = ()
+    """The policy rules that name devices."""
 
     def inet_of(self, link: Link) -> Inet:
         """Return the configuration of a device, empty where it was not looked at."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from failoverd.dataclass import dataclass
-from failoverd.model.inet import FOREVER
+from failoverd.model.inet import FOREVER, Rule
 from failoverd.model.links import Link
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
@@ -58,7 +58,12 @@ def _clone(link: Link, tree: list[Link], seen: Seen, target: LinkTable, things: 
         why = f"{link.name}: {thing} and would be cut off; take it away first"
     inet = seen.inet_of(link)
     return Row(
-        link.name, link.kind, KEPT if why else CLONED, why, tuple(_takes(link, inet)), tuple(_leaves(link, inet))
+        link.name,
+        link.kind,
+        KEPT if why else CLONED,
+        why,
+        tuple(_takes(link, inet)),
+        tuple(_leaves(link, inet, seen.rules)),
     )
 
 
@@ -90,7 +95,7 @@ def _takes(link: Link, inet: Inet) -> Iterator[str]:
     yield f"MTU {link.mtu}"
 
 
-def _leaves(link: Link, inet: Inet) -> Iterator[str]:
+def _leaves(link: Link, inet: Inet, rules: Iterable[Rule]) -> Iterator[str]:
     """Yield what does not go along."""
     if (number := sum(address.valid != FOREVER for address in inet.addresses)) > 0:
         what = "an address that expires" if number == 1 else f"{number} addresses that expire"
@@ -99,5 +104,7 @@ def _leaves(link: Link, inet: Inet) -> Iterator[str]:
     if tables:
         what = "table" if len(tables) == 1 else "tables"
         yield f"the rules that lead to {what} {', '.join(map(str, tables))} (ip rule)"
+    for priority in sorted({rule.priority for rule in rules if link.name in rule.names}):
+        yield f"the rule {priority} that names it (ip rule)"
     if link.promiscuity > link.promiscuous:
         yield "a capture on it, or another program that takes in every frame"

@@ -29,6 +29,7 @@ from failoverd.netlink.inventory import read_default, read_interface, read_ip, r
 from failoverd.netlink.links import head, raw_name, read_link, read_underlay
 from failoverd.netlink.lookahead import MOST
 from failoverd.netlink.neighbours import read_label, read_neighbour, write_label, write_neighbour
+from failoverd.netlink.rules import read_rule
 from failoverd.netlink.settings import read_settings, write_setting
 from failoverd.netlink.tc import Table
 
@@ -94,6 +95,10 @@ def _neighbour(message: Message) -> None:
 
 def _label(message: Message) -> None:
     write_label(read_label(message))
+
+
+def _rule(message: Message) -> None:
+    assert read_rule(message).priority >= 0
 
 
 def _settings(message: Message) -> None:
@@ -163,6 +168,7 @@ READERS = (
     _route,
     _neighbour,
     _label,
+    _rule,
     lambda message: learned(message, 9, 2),
     lambda message: taken_in(message, 2),
     sockdiag._inet,

@@ -25,10 +25,16 @@ from failoverd.core.step import step
 from failoverd.daemon.history import append
 from failoverd.daemon.journal import dumps, dumps_inet, loads, loads_inet
 from failoverd.daemon.last_good_config import LastGoodConfig
+from failoverd.daemon.movefile import dumps as dumps_record
+from failoverd.daemon.movefile import loads as read_text
+from failoverd.daemon.movefile import read_record, where
 from failoverd.daemon.store import DiskStore
+from failoverd.kinds import Bond, Vlan
+from failoverd.model.declared import NamespaceRef
 from failoverd.model.inet import Address, Hop, Label, Neighbour, Route
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.text import printable
+from failoverd.moves.items import Item, Nic, Record, Toward
 
 ROOM = tempfile.TemporaryDirectory(prefix="failoverd-fuzz-", dir=SCRATCH)
 HERE = Path(ROOM.name, "of-one")
@@ -44,6 +50,7 @@ PLACES = (
     "state/history",
     "run/moves",
     "state/pairs",
+    f"run/away/{FLAT}.json",
 )
 MAIN = Path(ROOM.name, "failoverd.toml")
 
@@ -104,6 +111,10 @@ def _start() -> None:
         assert loads(dumps(journal)) == journal
     for lost in kept.lost.values():
         assert loads_inet(dumps_inet(lost)) == lost
+    if kept.away:
+        record = read_record(HERE / PLACES[-1])
+        assert kept.away == {MAC: (record.master.name, where(record))}
+        assert read_text(dumps_record(record)) == record
     again = store.load()
     assert again.troubles == [], "what is damaged is set aside once"
     assert (again.journals, again.lost, again.drains) == (kept.journals, kept.lost, kept.drains)
@@ -146,6 +157,17 @@ JOURNAL = Journal(
 )
 
 
+RECORD = Record(
+    MAC,
+    NamespaceRef("name", "web"),
+    Toward.AWAY,
+    (
+        Item("ens3", Bond(mode=1), MAC, 1500, True, inet=JOURNAL.inet),
+        Item("v5", Vlan(5), MAC, 1500, False, lower="ens3"),
+    ),
+    (Nic("virtio0", "ens3nsby", ("ens3",), True, (("ipv6/accept_ra", "0"),)),),
+)
+
 EVENT = {"event": "failed-over", "time": 1.5, "monotonic": 2.5, "master": "ens3", "mac": MAC, "from": "a", "boot": "x"}
 FILES = (
     dumps(JOURNAL).encode(),
@@ -158,6 +180,7 @@ FILES = (
     json.dumps(EVENT).encode() + b"\n" + json.dumps(EVENT | {"silence_seconds": 0.5}).encode() + b"\n",
     b"x",
     b"x",
+    dumps_record(RECORD).encode(),
 )
 """What failoverd writes to each of PLACES."""
 
@@ -165,7 +188,7 @@ FILES = (
 def seeds() -> list[bytes]:
     """Each file as failoverd writes it, with another value, and each odd thing."""
     whole = [bytes([number, 0]) + content for number, content in enumerate(FILES)]
-    other = [bytes([number, BENT, at, at * 3]) for number in (0, 1, 2, 6, 7) for at in (3, 9)]
+    other = [bytes([number, BENT, at, at * 3]) for number in (0, 1, 2, 6, 7, 10) for at in (3, 9)]
     return [*whole, *other, *(bytes([place, PLAIN + kind]) for kind in range(len(ODD)) for place in range(len(PLACES)))]
 
 

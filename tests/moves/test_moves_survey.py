@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from failoverd.kinds import Bond, Dummy, Vlan
-from failoverd.model.inet import Address, Hop, Label, Neighbour, Route
+from failoverd.model.inet import Address, Hop, Label, Neighbour, Route, Rule
 from failoverd.model.links import Link, Tc
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
@@ -63,6 +63,12 @@ def test_each_device_has_a_row() -> None:
         Row("ens4", "hardware", "moved"),
     )
     assert refusal(found) == ""
+
+
+def test_rules_that_name_a_device_stay_and_are_said() -> None:
+    rules = (Rule(2, 99, frozenset({"ens3", "lo"})), Rule(10, 99, frozenset({"ens3"})), Rule(2, 98, frozenset({"lo"})))
+    (master, *_) = survey(MAC, Seen(LinkTable((MASTER,)), {}, rules), NOBODY, {})
+    assert master.leaves == ("the rule 99 that names it (ip rule)",)
 
 
 def test_one_of_each_is_said_as_one() -> None:
