@@ -45,6 +45,7 @@ ended = []
 signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 count = 0
+print("ready", flush=True)
 while not ended:
     sock.sendto(b"datagram", ("192.0.2.2", 7))
     count += 1
@@ -63,6 +64,9 @@ class Datagrams:
         assert self._receiver.stdout is not None
         assert self._receiver.stdout.readline() == "ready\n"
         self._sender = subprocess.Popen((sys.executable, "-c", SENDER), stdout=subprocess.PIPE, text=True)
+        # It does not end by SIGTERM before it says so, but dies of it.
+        assert self._sender.stdout is not None
+        assert self._sender.stdout.readline() == "ready\n"
 
     def end(self) -> tuple[int, int]:
         """How many were sent, and how many came."""
