@@ -32,12 +32,6 @@ LINK: Table[LinkStatus] = Table(
         ),
         Row("peer", Type.TEXT, "The other end of a veth, by its name; empty for other kinds.", lambda s: s.peer),
         Row("lower", Type.TEXT, "What it stands on, as declared, such as master:ens3.", lambda s: s.lower),
-        Row(
-            "ports",
-            Type.TEXTS,
-            "The ports of a bridge and the devices of a VRF, as declared, such as link:web-host.",
-            lambda s: list(s.ports),
-        ),
         Row("ifindex", Type.NUMBER, "The ifindex of its device, 0 while there is none.", lambda s: s.ifindex),
         Row(
             "source", Type.TEXT, "Where it was declared: the file and the line, or the key in etcd.", lambda s: s.source
@@ -77,6 +71,12 @@ LINK: Table[LinkStatus] = Table(
             lambda s: s.owner,
         ),
         Row("network", Type.TEXT, "The network that it was attached for, likewise.", lambda s: s.network),
+        Row(
+            "ports",
+            Type.TEXTS,
+            "The ports of a bridge and the devices of a VRF, as declared, such as link:web-host.",
+            lambda s: list(s.ports),
+        ),
     ),
     prefix="link_",
 )

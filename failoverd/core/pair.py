@@ -70,7 +70,7 @@ def _placed(state: State, pair: PairState, event: ReleaseAsked | AdoptAsked | Aw
             return release(state, pair)
         case AdoptAsked():
             return adopt(state, pair)
-        case AwaySaid():
+        case _:
             return away.take(state, pair, event)
 
 

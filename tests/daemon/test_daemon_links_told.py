@@ -47,6 +47,8 @@ def test_a_wire_is_waited_for_counted_and_let_go(tmp_path: Path) -> None:
                 "namespaces": {"own": ["web-host"], "name red": ["web-ct"]},
                 "wires": [["web-host", "web-ct"]],
                 "stands_on": {},
+                "ports": {},
+                "masters": [],
                 "waits": {},
             }
             counted = told(tmp_path, "stats")

@@ -139,7 +139,7 @@ def test_a_machine_with_a_pair(tmp_path: Path, clock: Clock) -> None:
     assert value("failoverd_slave_carrier_losses_total", **ens3, slave="ens4", role="primary") == 3
     states = {dict(key)["state"]: count for key, count in found["failoverd_master_state"].items()}
     assert [state for state, count in states.items() if count] == ["accelerated"]
-    assert len(states) == 7
+    assert len(states) == 8
     assert value("failoverd_master_info", **ens3, mac=MAC, datapath="bond") == 1
     assert value("failoverd_renames_total", **ens3) == 1
     assert [value(f"failoverd_{what}_total", **ens3) for what in ("joins", "releases")] == [1, 0]

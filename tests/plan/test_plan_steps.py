@@ -121,6 +121,15 @@ def test_a_name_that_another_has_got_since_the_journal_was_written() -> None:
     assert answer == GiveUp("ens3 could not be moved to a master: it is a name of ens3 now")
 
 
+def test_a_name_that_the_nic_has_got_since_the_journal_was_written() -> None:
+    """The master is to have it, and the journal is written anew before anything moves."""
+    renamed = replace(NIC, name="lan0")
+    answer = join(situation(nic=renamed, master=PASSING, journal=BEGUN, inet={2: Inet()}))
+    assert isinstance(answer, Write)
+    assert answer.journal is not None
+    assert answer.journal.name == "lan0"
+
+
 def test_a_passing_name_that_is_taken() -> None:
     strangers = Link(12, passing_name(MAC), "02:00:00:00:00:01", kind="bond", info=Bond(mode=1))
     answer = join(situation(nic=NIC, others={12: strangers}))
