@@ -6,10 +6,11 @@ of its initialisation) and no ID_RENAMING; it then sends a message to its monito
 read again at every message. Where no udevd runs (a container), every device is ready at once.
 
 The monitor's messages: struct monitor_netlink_header in systemd's src/libsystemd/sd-device/device-monitor.c. Their
-content is read from the record, with one exception. A rename that the kernel refuses is an end, too; systemd 252
-(Debian 12) then leaves a record that says ID_RENAMING for ever, and not the name. But its message has the name, and is
-sent when the rename has been tried: if the device does not have the name by then, the rename failed. (Newer versions
-complete the record.)
+content is read from the record, with one exception. A rename that the kernel refuses is an end, too, and the record
+does not say so. systemd 252 (Debian 12) then leaves one that says ID_RENAMING for ever, and not the name; its message
+has the name, and is sent when the rename has been tried: if the device does not have the name by then, the rename
+failed. systemd 257 (Debian 13) leaves an empty one; its message says UDEV_WORKER_FAILED and has the old name, beside
+the new one in ID_NET_NAME (rename_netif in src/udev/udev-event.c, udev_broadcast_result in udev-worker.c).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ DEVICES = Path("/sys/class/net")
 KERNELS = "1"
 IFINDEX = re.compile("[0-9]{1,10}")
 RENAMING = "ID_RENAMING"
+FAILED = "UDEV_WORKER_FAILED"
 INITIALISED = "I:"
 
 
@@ -49,10 +51,12 @@ class Udev:
         self._run = run
         self._devices = devices
         self._renaming: dict[int, str] = {}
+        self._failed: set[int] = set()
 
     def is_done(self, ifindex: int) -> bool:
         """Return whether udev has finished with this device or given it up, or there is no udev to wait for."""
-        return self.recorded(ifindex) is not None or self._given_up(ifindex) != "" or self._is_stuck(ifindex)
+        is_given_up = self._given_up(ifindex) != "" or ifindex in self._failed
+        return self.recorded(ifindex) is not None or is_given_up or self._is_stuck(ifindex)
 
     def recorded(self, ifindex: int) -> Mapping[str, str] | None:
         """Return the properties of a device that udev has finished with, None before that. Without udev, return none at
@@ -86,16 +90,24 @@ class Udev:
             return error.errno == errno.EINVAL
 
     def note(self, properties: Mapping[str, str]) -> None:
-        """Take in a message of the monitor. That of an `add` says what the device is being renamed to.
+        """Take in a message of the monitor. That of an `add` says what the device is being renamed to, or that udev has
+        failed.
 
-        A rule's NAME= is in INTERFACE by then, whatever a .link file has made ID_NET_NAME.
+        A rule's NAME= is in INTERFACE while the device is being renamed, whatever a .link file has made ID_NET_NAME.
         """
-        ifindex = properties.get("IFINDEX", "")
-        is_renaming = properties.get("ACTION") == "add" and properties.get(RENAMING) == "1"
-        if IFINDEX.fullmatch(ifindex):
-            name = properties.get("INTERFACE") or properties.get("ID_NET_NAME", "")
-            self._renaming.pop(int(ifindex), None)
-            self._renaming |= {int(ifindex): name} if is_renaming else {}
+        if not IFINDEX.fullmatch(properties.get("IFINDEX", "")):
+            return
+        ifindex, is_add = int(properties["IFINDEX"]), properties.get("ACTION") == "add"
+        has_failed = is_add and properties.get(FAILED) == "1"
+        is_renaming = is_add and properties.get(RENAMING) == "1"
+        interface, wanted = properties.get("INTERFACE", ""), properties.get("ID_NET_NAME", "")
+        self._renaming.pop(ifindex, None)
+        self._failed.discard(ifindex)
+        if has_failed:
+            self._failed.add(ifindex)
+            self._renaming[ifindex] = wanted
+        elif is_renaming:
+            self._renaming[ifindex] = interface or wanted
 
     def _given_up(self, ifindex: int) -> str:
         """Return the name that udev has tried to give this device in vain, "" for none. Its message comes after the
@@ -111,11 +123,12 @@ class Udev:
     def _is_stuck(self, ifindex: int) -> bool:
         """Return whether udev had given up a rename before failoverd listened.
 
-        systemd 252 leaves a record that says only that the device is being renamed; the intended name is recorded
-        nowhere.
+        systemd 252 leaves a record that says only that the device is being renamed, systemd 257 an empty one; the
+        intended name is recorded nowhere. While it is busy, udev may be at it yet.
         """
         record = self._record(ifindex)
-        return record.get(RENAMING) == "1" and INITIALISED not in record and self.is_idle()
+        is_begun = record.get(RENAMING) == "1" or (not record and (self._run / "data" / f"n{ifindex}").exists())
+        return is_begun and INITIALISED not in record and self.is_idle()
 
     def _record(self, ifindex: int) -> Mapping[str, str]:
         """Return a device's record: its properties, and INITIALISED, a key that no property can have."""

@@ -27,7 +27,6 @@ def run(tmp_path: Path) -> Path:
     ("record", "done"),
     [
         (None, False),
-        (b"", False),
         (b"E:ID_BUS=pci\n", False),
         (b"I:12345\nE:ID_NET_NAME=ens4\n", True),
         (b"I:12345\nE:ID_RENAMING=1\n", False),
@@ -71,10 +70,12 @@ def test_the_name_udev_could_not_give(run: Path, record: bytes, kind: str | None
     assert Udev(run, run / "class").wanted_name(7, "eth1") == wanted
 
 
-def test_a_rename_that_failed_before_anybody_listened(run: Path) -> None:
-    """systemd 252 leaves no more than this. While udev is busy, it may yet be renaming."""
+@pytest.mark.parametrize("left", [b"E:ID_RENAMING=1\nV:1\n", b""])
+def test_a_rename_that_failed_before_anybody_listened(run: Path, left: bytes) -> None:
+    """systemd 252 and 257 leave no more than this. While udev is busy, it may yet be renaming."""
     udev = Udev(run, run / "class")
-    (run / "data" / "n7").write_bytes(b"E:ID_RENAMING=1\nV:1\n")
+    assert not udev.is_done(7)
+    (run / "data" / "n7").write_bytes(left)
     (run / "queue").touch()
     assert not udev.is_done(7)
     (run / "queue").unlink()
@@ -92,6 +93,19 @@ def test_a_kernel_that_does_not_say_who_named_a_device_did(run: Path) -> None:
     (run / "class" / "eth1").mkdir(parents=True)
     (run / "class" / "eth1" / "name_assign_type").symlink_to(stand_in)
     assert Udev(run, run / "class").wanted_name(7, "eth1") == "ens4"
+
+
+def test_a_device_that_udev_fails_at_for_another_reason_is_done_too(run: Path) -> None:
+    """A rule's program was killed, say. The device keeps its name, and there is no record that could say so."""
+    (run / "queue").touch()
+    (run / "class" / "eth1").mkdir(parents=True)
+    (run / "class" / "eth1" / "ifindex").write_text("7\n")
+    (run / "class" / "eth1" / "name_assign_type").write_text("1\n")
+    udev = Udev(run, run / "class")
+    for name in ({"ID_NET_NAME": "eth1"}, {}):
+        udev.note({"ACTION": "add", "IFINDEX": "7", "UDEV_WORKER_FAILED": "1", "INTERFACE": "eth1"} | name)
+        assert udev.is_done(7)
+        assert udev.wanted_name(7, "eth1") == ""
 
 
 def message(**said: str) -> bytes:
@@ -118,6 +132,12 @@ def message(**said: str) -> bytes:
         ({"ACTION": "add", "IFINDEX": "7" * 5000, "ID_RENAMING": "1", "ID_NET_NAME": "ens4"}, "eth1", ""),
         ({"ACTION": "add", "IFINDEX": "٧", "ID_RENAMING": "1", "ID_NET_NAME": "ens4"}, "eth1", ""),
         ({"ACTION": "add", "ID_RENAMING": "1"}, "eth1", ""),
+        (
+            {"ACTION": "add", "IFINDEX": "7", "UDEV_WORKER_FAILED": "1", "INTERFACE": "eth1", "ID_NET_NAME": "lan0"},
+            "eth1",
+            "lan0",
+        ),
+        ({"ACTION": "change", "IFINDEX": "7", "UDEV_WORKER_FAILED": "1", "ID_NET_NAME": "lan0"}, "eth1", ""),
     ],
 )
 def test_a_rename_that_failed_is_an_end_too(run: Path, said: Mapping[str, str], named: str, wanted: str) -> None:
