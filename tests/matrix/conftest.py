@@ -10,22 +10,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "vm"))
 
-REPRESENT = {
-    ("systemd-networkd", "trixie", "hot-plug"),
-    ("NetworkManager", "trixie", "hot-plug"),
-}
-"""The cells that the guest tier has, too. Of one release, whose image with all neighbours has to be made for them."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them as tests in a guest."""
-    for item in items:
-        found = getattr(item, "callspec", None)
-        if found is not None and "cells" in found.params:
-            neighbour, suite = found.params["cells"]
-            if (neighbour.name, suite, found.params["column"]) in REPRESENT:
-                item.add_marker(pytest.mark.vm)
-
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

@@ -19,7 +19,7 @@ from itertools import pairwise
 
 import pytest
 import trio
-from debguest import THE_OTHER_SUITE, DebGuest, package
+from debguest import SUITES, DebGuest, package
 from pairguest import ADDRESS, MAC, STANDBY, VF, run
 
 from failoverd_lab import install
@@ -156,7 +156,8 @@ async def machine(suite: str) -> AsyncIterator[tuple[DebGuest, Signs]]:
         peer.close()
 
 
-@pytest.mark.parametrize("suite", THE_OTHER_SUITE)
+@pytest.mark.more
+@pytest.mark.parametrize("suite", SUITES)
 def test_a_machine_as_people_have_them_is_reached_whatever_becomes_of_its_vf(suite: str) -> None:
     problems: list[str] = []
 

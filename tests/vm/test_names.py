@@ -29,7 +29,7 @@ async def told(pair: PairGuest) -> list[tuple[int, str, str]]:
     return [(line["ifindex"], line["old_name"], line["new_name"]) for line in lines if line["event"] == "link-renamed"]
 
 
-@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+@pytest.mark.parametrize("suite", [pytest.param("bookworm", marks=pytest.mark.more), "trixie"])
 def test_slaves_that_are_up_are_renamed_under_traffic(suite: str) -> None:
     async def test() -> None:
         async with pair_guest(suite=suite) as pair:

@@ -47,7 +47,7 @@ async def reachable(pair: DebGuest, name: str) -> None:
     assert ADDRESS in await pair.shell('ip -4 -br address show dev "$1"', name)
 
 
-@pytest.mark.parametrize("suite", ["bookworm", pytest.param("trixie", marks=pytest.mark.more)])
+@pytest.mark.parametrize("suite", [pytest.param("bookworm", marks=pytest.mark.more), "trixie"])
 def test_the_configured_name_is_the_masters_at_every_boot(suite: str) -> None:
     """First the kernel's own names (net.ifnames=0), then one that a .link file gives by MAC."""
 

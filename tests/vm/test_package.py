@@ -7,7 +7,7 @@ import re
 
 import pytest
 import trio
-from debguest import ONE_OF_THE_SUITES, PLACES, SUITES, THE_OTHER_SUITE, DebGuest, deb_guest, places
+from debguest import PLACES, SUITES, THE_OTHER_SUITE, DebGuest, deb_guest, places
 from pairguest import VF, run
 from probes import probes
 
@@ -79,7 +79,8 @@ async def version(pair: DebGuest) -> str:
     return (await pair.shell("failoverd --version")).strip()
 
 
-@pytest.mark.parametrize("suite", ONE_OF_THE_SUITES)
+@pytest.mark.more
+@pytest.mark.parametrize("suite", SUITES)
 def test_installed_upgraded_and_purged_and_no_probe_is_lost(suite: str) -> None:
     async def test() -> None:
         async with deb_guest(suite) as pair:

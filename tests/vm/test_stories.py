@@ -21,16 +21,19 @@ from failoverd_lab.vmsteps import STEPS
 
 pytestmark = pytest.mark.story
 
-WITHIN = {"demo", "migration", "names", "vf-hotplug", "vf-unplug"}
-"""What is a part of demo-guest, or of test_names.py. (A VF that is set down and up under the 1,000 frames a second of
-`names` has once hung the guest's kernel: a soft lockup in a softirq, with QEMU's vmxnet3 and 6.1.)"""
+WITHIN = {"demo", "migration", "names", "daemon-killed", "vf-hotplug", "vf-unplug"}
+"""What is a part of demo-guest, or of test_names.py, test_lifecycle.py and test_service.py. (A VF that is set down and
+up under the 1,000 frames a second of `names` has once hung the guest's kernel: a soft lockup in a softirq, with QEMU's
+vmxnet3 and 6.1.)"""
+ELSEWHERE = {"names-standby", "netlink-overrun", "tc-overrun", "tc-without-link", "standby-without-link", "kernel-hole"}
+"""What `make test` tells in the simulated kernel, and with veths as far as traffic control goes."""
 
 STORIES = [load(path) for path in sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))]
 TOLD = [
     pytest.param(
         story.told_with(datapath),
         id=f"{story.name}-{datapath}",
-        marks=pytest.mark.more if number or story.name in WITHIN else (),
+        marks=pytest.mark.more if number or story.name in WITHIN | ELSEWHERE else (),
     )
     for story in STORIES
     if all(item.do in STEPS for item in story.then if isinstance(item, Step))
