@@ -6,6 +6,7 @@ knows: if nothing has changed, that is the whole answer.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -18,7 +19,10 @@ from failoverd.core.calls import check
 from failoverd.core.document import Document
 from failoverd.core.link_facts import LINK
 from failoverd.core.state import State
+from failoverd.daemon.calls import BROKEN
 from failoverd.model.linkstatus import LinkStatus
+
+log = logging.getLogger("failoverd")
 
 SLICE = 100
 """Rows that are made at a stretch."""
@@ -64,9 +68,17 @@ class LinkCalls:
         self._generation = time.time_ns() // 1000
 
     async def serve(self, call: str, *arguments: str) -> Document:
-        """Return the call's document. Raises CallError."""
+        """Return the call's document. Raises CallError, also for an exception that is a fault of failoverd's: a caller
+        cannot end the daemon.
+        """
         check(call, arguments)
-        return await CALLED[call](self, *arguments)
+        try:
+            return await CALLED[call](self, *arguments)
+        except CallError:
+            raise
+        except Exception as error:
+            log.exception("the call %s %r failed; please report this", call, arguments)
+            raise CallError(BROKEN) from error
 
     def rows(self) -> tuple[LinkStatus, ...]:
         """Return the status of every end."""

@@ -30,6 +30,16 @@ def asked(calls: LinkCalls, *words: str) -> dict[str, Any]:
     return trio.run(calls.serve, call, *arguments)
 
 
+def test_a_fault_becomes_the_calls_error_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> FakeLinks:
+        raise ZeroDivisionError
+
+    for call in ("links", "links-resync", "links-stats"):
+        with pytest.raises(CallError, match="failoverd failed over this call; its log says more"):
+            asked(LinkCalls(broken), call)
+        assert f"the call {call} () failed; please report this" in caplog.text
+
+
 def test_every_call_is_in_the_table_of_calls() -> None:
     assert [name for name in CALLS if name.startswith("links") or name.endswith("tach")] == list(CALLED)
     changing = [name for name in CALLED if CALLS[name].changes]
