@@ -89,6 +89,23 @@ def lost(probes: Iterable[Probe], way: Direction, start: float, end: float) -> i
     return sum(p.arrived is None and p.direction == way and start <= p.sent <= end for p in probes)
 
 
+def outage(probes: Iterable[Probe], way: Direction, start: float, end: float) -> float:
+    """Return the longest time (seconds) for which nothing that was sent in one direction arrived: from the sending of
+    the last probe that came through to that of the next one that did. 0 where none was lost.
+
+    Unlike the silence, a sender or receiver that waited for the CPU does not lengthen it.
+    """
+    longest, came, losing = 0.0, start, False
+    for probe in sorted((p for p in probes if p.direction == way and start <= p.sent <= end), key=lambda p: p.sent):
+        if probe.arrived is None:
+            losing = True
+            continue
+        if losing:
+            longest = max(longest, probe.sent - came)
+        came, losing = probe.sent, False
+    return max(longest, end - came) if losing else longest
+
+
 def noise(probes: Sequence[Probe], start: float, end: float) -> float:
     """Return the longest silence (seconds) while nothing happened: the lab cannot tell a shorter outage from none."""
     ways: tuple[Direction, ...] = ("to-guest", "from-guest")

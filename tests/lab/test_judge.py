@@ -70,6 +70,20 @@ def test_what_never_arrived_is_lost_and_makes_a_silence(way: Direction) -> None:
     assert judge.lost(probes, way, 1.1, 3.5) == 10
 
 
+def test_an_outage_is_what_was_sent_in_vain_and_a_receiver_that_waits_makes_none() -> None:
+    host, guest = story()
+    guest.heard[:] = [(number, at + 0.5 if 150 <= number < 200 else at) for number, at in guest.heard]
+    drop(guest.heard, range(100, 103))
+    drop(guest.heard, range(300, 310))
+    probes = judge.probes(host, guest, START)
+    assert judge.silence(probes, "to-guest", 1.2, 2.9).length > 0.4
+    assert judge.outage(probes, "to-guest", 1.2, 2.9) == 0
+    assert judge.outage(probes, "to-guest", 0.5, 2.9) == pytest.approx(0.04)
+    assert judge.outage(probes, "to-guest", 0.5, 3.5) == pytest.approx(0.11)
+    assert judge.outage(probes, "to-guest", 2.9, 3.05) == pytest.approx(0.06)
+    assert judge.outage(probes, "from-guest", 0.5, 3.5) == 0
+
+
 def test_a_silence_that_does_not_end_is_as_long_as_it_was_looked_at() -> None:
     host, guest = story()
     drop(guest.heard, range(200, 400))
