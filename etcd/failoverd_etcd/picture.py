@@ -55,7 +55,7 @@ class Picture:
         self._believe(clock)
 
     def events(self, events: Sequence[Event], clock: float) -> Next:
-        """Take events of the watch."""
+        """Take events of the watch: whole revisions, so that the links of a transaction are judged together."""
         before = dict(self.history.keys)
         following = self.history.take([event.change() for event in events])
         for event in events:
@@ -76,24 +76,27 @@ class Picture:
         self._believe(clock)
         return following
 
-    def accept(self, names: Collection[str]) -> list[str]:
+    def accept(self, names: Collection[str], clock: float) -> list[str]:
         """Let go of what is held. Returns the names that were."""
         gone = self.history.accept(names)
         self._forget()
+        self.values.settle(clock)
         return gone
 
     def _believe(self, clock: float) -> None:
-        """Take the values of the read, once it is believed, as far as they are not known."""
+        """Once the read is believed, take its values as far as they are not known, and bring into force what fits
+        together."""
         if self.history.pending is None:
             read, self._read = self._read, {}
             for name, pair in sorted(read.items()):
                 if self.history.keys.get(name) == pair.version() and not self._knows(name, pair.modified):
                     self.values.put(name, pair.value, pair.modified, clock)
             self._forget()
+            self.values.settle(clock)
 
     def _knows(self, name: str, revision: int) -> bool:
         good, fault = self.values.good.get(name), self.values.faults.get(name)
         return fault is None and good is not None and good.revision == revision
 
     def _forget(self) -> None:
-        self.values.keep(self.history.keys.keys() | self.history.held.keys())
+        self.values.keep(self.history.keys.keys(), self.history.held.keys())

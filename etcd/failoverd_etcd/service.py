@@ -19,7 +19,7 @@ from failoverd.config.load import MAIN, load
 from failoverd.config.spec import Config
 from failoverd_etcd import control
 from failoverd_etcd.control import Calls
-from failoverd_etcd.declared import Values
+from failoverd_etcd.declared import Ends, Values
 from failoverd_etcd.history import History
 from failoverd_etcd.keeping import document, save, take_up
 from failoverd_etcd.keeping import load as load_snapshot
@@ -104,11 +104,11 @@ class Service:
     def _take_up(self, config: Config, keys: Keys) -> Picture:
         """Return the picture of the last time, or an empty one."""
 
-        def check(name: str, raw: bytes) -> None:
-            ends_of(name, raw, f"etcd:{keys.link(name)}", config.etcd_allow)
+        def check(name: str, raw: bytes) -> Ends:
+            return ends_of(name, raw, f"etcd:{keys.link(name)}", config.etcd_allow)
 
         def empty() -> Picture:
-            return Picture(History(obeys=config.links.history_lost == "obey"), Values(check))
+            return Picture(History(obeys=config.links.history_lost == "obey"), Values(check, config.declared))
 
         picture = empty()
         try:
@@ -146,7 +146,7 @@ class Service:
         held = picture.history.held
         if unknown := [name for name in names if name not in held]:
             raise ValueError(f"{', '.join(unknown)}: not suspect; failoverctl links tells which are")
-        accepted = picture.accept(names or list(held))
+        accepted = picture.accept(names or list(held), time.time())
         log.info("accepted, and no longer in force: %s", ", ".join(accepted) or "nothing")
         changed.set()
         return {"names": accepted}

@@ -16,12 +16,14 @@ from failoverd.cli.output import say
 from failoverd.cli.tables import table, terminal_text
 from failoverd.config.bounds import LARGEST_TOGETHER
 from failoverd.config.links.fleet import RefusedError, ends_of
+from failoverd.config.links.snapshot import contradicting
 from failoverd.config.load import load, printable_path
 from failoverd.config.read import parse
 from failoverd.config.regular import read_regular
 from failoverd.config.spec import Etcd as Config
 from failoverd.config.spec import EtcdAllow
 from failoverd.kinds import KINDS
+from failoverd.model.declared import End
 from failoverd_etcd.client import Etcd, LostError, Secrets
 from failoverd_etcd.commands import CommandError
 from failoverd_etcd.keys import Keys
@@ -121,19 +123,28 @@ def links_of(path: Path, node: str) -> dict[str, dict[str, Mapping[str, Any]]]:
     return {name: links for name, links in found.items() if links}
 
 
+def _checked(path: Path, node: str, links: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
+    """Return the values of a machine's links, by name. Raises CommandError for what that machine could not use."""
+    where = f"{path}: node {node}"
+    values: dict[str, bytes] = {}
+    found: dict[str, tuple[End, ...]] = {}
+    for name, body in links.items():
+        try:
+            values[name] = json.dumps(body).encode()
+            found[name] = ends_of(name, values[name], where, ANYTHING)
+        except (RefusedError, TypeError) as error:
+            raise CommandError(str(error)) from None
+    for name, text in contradicting({}, found).items():
+        raise CommandError(f"{where}: [link.{name}]: {text}")
+    return values
+
+
 def _put(wanted: Wanted) -> int:
     config = configured(wanted)
     path, own = Path(wanted.arguments[0]), keys_of(config, wanted)
     puts: dict[str, bytes] = {}
     for node, links in links_of(path, own.node).items():
-        for name, body in links.items():
-            key = Keys(config.prefix, node).link(name)
-            try:
-                value = json.dumps(body).encode()
-                ends_of(name, value, f"{path}: node {node}", ANYTHING)
-            except (RefusedError, TypeError) as error:
-                raise CommandError(str(error)) from None
-            puts[key] = value
+        puts |= {Keys(config.prefix, node).link(name): value for name, value in _checked(path, node, links).items()}
     if not puts:
         raise CommandError(f"{path}: it declares no link")
     if len(puts) > MOST:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from failoverd.config.links.across import MOST
 from failoverd.config.links.read import declared_from
-from failoverd.config.links.snapshot import Merged, Offer, merged, offers_in
+from failoverd.config.links.snapshot import Merged, Offer, contradicting, merged, offers_in
 from failoverd.config.spec import EtcdAllow
 from failoverd.model.declared import End
 from failoverd.model.linkstatus import LinkState, LinkStatus
@@ -118,3 +119,27 @@ def test_two_ends_of_one_name() -> None:
 def test_what_is_no_snapshot_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         offers_in(raw)
+
+
+def test_no_more_than_there_may_be() -> None:
+    mine = files(**{f"m{number}": {"kind": "dummy"} for number in range(MOST - 1)})
+    found = merged(mine, offered(a=link({"kind": "veth", "peer": {"device": "x"}}), b=link({"kind": "dummy"})), ALL)
+    assert sorted(found.declared.keys() - mine.keys()) == ["a", "a.peer"]
+    assert told(found) == {"b": (LinkState.CONFLICT, "contradicts")}
+
+
+def test_a_tower_of_files_and_etcd_is_too_high_for_etcds() -> None:
+    """Without v8, v7 would stand on a device all the same."""
+    tag = {"kind": "vlan", "id": 7}
+    mine = files(**{f"v{number}": tag | {"lower": f"link:v{number + 1}"} for number in range(7)})
+    found = merged(mine, offered(v7=link(tag | {"lower": "link:v8"}), v8=link({"kind": "dummy"})), ALL)
+    assert found.declared == mine
+    assert {name: remark.detail.partition(":")[0] for name, remark in found.remarks.items()} == {
+        "v7": "with it, lower of [link.v0] is wrong",
+        "v8": "with it, lower of [link.v0] is wrong",
+    }
+
+
+def test_what_is_wrong_between_files_is_not_etcds_to_mend() -> None:
+    mine = files(a={"kind": "dummy", "device": "x"}, b={"kind": "dummy", "device": "x"})
+    assert contradicting(mine, {"c": tuple(files(c={"kind": "dummy"}).values())}) == {}

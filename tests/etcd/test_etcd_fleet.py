@@ -141,6 +141,10 @@ def test_put_get_and_del(tmp_path: Path) -> None:
         ("[master]\n", "[master]: only [link.NAME] and [node.NODE.link.NAME] are declared"),
         ("[node.h7]\nx = 1\n", "[node.h7] may only have links"),
         ("[link.a]\nkind = 1979-05-27\n", "is not JSON serializable"),
+        (
+            "".join(f'[link.{name}]\nkind = "dummy"\ndevice = "x"\n' for name in "ab"),
+            'x.toml: node h7: [link.b]: "x" in own is [link.a]',
+        ),
         ("", "it declares no link"),
         ("[link", "this is not TOML"),
         ("".join(f'[link.a{number}]\nkind = "dummy"\n' for number in range(129)), "129 links, and etcd takes 128"),
@@ -149,7 +153,7 @@ def test_put_get_and_del(tmp_path: Path) -> None:
 def test_what_is_wrong_with_a_file_is_said_before_anything_is_sent(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "x.toml"
     file.write_text(text)
-    command = [sys.executable, "-m", "failoverd_etcd", "put", str(file), "--endpoints", "127.0.0.1:1"]
+    command = [sys.executable, "-m", "failoverd_etcd", "put", str(file), "--node", "h7", "--endpoints", "127.0.0.1:1"]
     done = subprocess.run([*command, "--config", "/dev/null"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert words in done.stderr

@@ -12,7 +12,7 @@ from failoverd.config.links.fleet import RefusedError, ends_of
 from failoverd.config.links.snapshot import offers_in
 from failoverd.config.spec import EtcdAllow
 from failoverd.model.linkstatus import LinkState
-from failoverd_etcd.declared import Values
+from failoverd_etcd.declared import Ends, Values
 from failoverd_etcd.history import History, Next
 from failoverd_etcd.keeping import document, load, save, take_up
 from failoverd_etcd.keys import Keys, end_of
@@ -23,8 +23,8 @@ GOOD, BETTER = b'{"kind": "veth", "peer": "z"}', b'{"kind": "veth", "peer": "b",
 BAD = b'{"kind": '
 
 
-def check(name: str, raw: bytes) -> None:
-    ends_of(name, raw, f"etcd:{KEYS.link(name)}", EtcdAllow())
+def check(name: str, raw: bytes) -> Ends:
+    return ends_of(name, raw, f"etcd:{KEYS.link(name)}", EtcdAllow(kinds=("veth", "vlan")))
 
 
 def pair(name: str, created: int, modified: int, value: bytes = GOOD) -> Pair:
@@ -111,7 +111,7 @@ def test_a_stretch_that_is_never_told() -> None:
     found.told(12, 103.0)
     assert values(found) == {"a": BETTER.decode(), "b": GOOD.decode()}
     assert list(found.history.held) == ["b"]
-    assert found.accept(["b"]) == ["b"]
+    assert found.accept(["b"], 104.0) == ["b"]
     assert values(found) == {"a": BETTER.decode()}
 
 
@@ -172,7 +172,7 @@ def test_what_was_not_written_here_is_refused(tmp_path: Path, text: str) -> None
 
 
 def test_a_check_that_refuses_is_the_only_thing_that_is_caught() -> None:
-    def refuse(_name: str, _raw: bytes) -> None:
+    def refuse(_name: str, _raw: bytes) -> Ends:
         raise RefusedError("wrong-value", "no")
 
     kept = Values(refuse)

@@ -85,6 +85,36 @@ def test_what_cannot_be_used_or_is_not_allowed_leaves_the_last_good_one_in_force
 
 
 @private_net
+def test_what_contradicts_another_link_leaves_the_last_good_one_in_force(tmp_path: Path) -> None:
+    with machine(tmp_path / "m", HERE) as there, etcd(tmp_path / "etcd") as server:
+        server.put("h1", a=A, b=B, c={"kind": "veth", "device": "c0", "peer": {"device": "c1"}})
+        there.until(lambda: is_made() and there.states().get("c") == "ready")
+        made = {name: row["ifindex"] for name, row in there.links().items()}
+        server.put("h1", c={"kind": "veth", "device": "a0", "peer": {"device": "c1"}})
+        there.until(lambda: there.states()["c"] == "conflict")
+        row = there.links()["c"]
+        assert (row["reason"], row["device"]) == ("contradicts", "c0")
+        assert "[link.a] (etcd:/failoverd/v1/nodes/h1/links/a) already" in row["detail"]
+        assert "the last good value stays in force" in row["detail"]
+        # Another one of them may be changed, and a start of either service changes nothing.
+        server.put("h1", a=A | {"mtu": 1400})
+        there.until(lambda: "mtu 1400" in ip("link", "show", "a0"))
+        there.service.kill()
+        there.service.wait()
+        there.daemon.process.kill()
+        there.daemon.process.wait()
+        there.start_daemon()
+        there.start_service()
+        there.until(lambda: there.said().count("connected, at") == 2)
+        there.until(lambda: there.states() == {"a": "ready", "b": "ready", "c": "conflict", "c.peer": "ready"})
+        assert {name: row["ifindex"] for name, row in there.links().items()} == made
+        assert is_carried()
+        server.put("h1", a=A | {"device": "a9"})
+        there.until(lambda: there.states() == {"a": "ready", "b": "ready", "c": "ready", "c.peer": "ready"})
+        assert (there.links()["c"]["device"], there.links()["c"]["ifindex"]) == ("a0", made["c"])
+
+
+@private_net
 def test_a_policy_that_is_tightened_here_is_obeyed(tmp_path: Path) -> None:
     with machine(tmp_path / "m", HERE) as there, etcd(tmp_path / "etcd") as server:
         server.put("h1", a=A, b=B)

@@ -24,7 +24,7 @@ from failoverd_etcd.trouble import told as why
 
 def picture() -> Picture:
     history = History(keys={"a": Version(3, 7, "x"), "b": Version(3, 3, "y")})
-    return Picture(history, Values(lambda _name, _raw: None, good={"a": Good("{}", 7), "p": Good("{}", 5)}))
+    return Picture(history, Values(lambda _name, _raw: (), good={"a": Good("{}", 7), "p": Good("{}", 5)}))
 
 
 def row(name: str, state: str = "ready", **more: Any) -> dict[str, Any]:

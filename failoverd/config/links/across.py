@@ -6,7 +6,7 @@ another end. The link waits then, and says for what.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from itertools import islice
 
 from failoverd.config.kinds import show
@@ -16,33 +16,33 @@ from failoverd.model.declared import Declared, DeviceRef, End, NamespaceRef
 
 MOST = 1024
 """Most links; a veth whose peer is a table is one."""
+TOO_MANY = f"there are more than {MOST} links; remove some"
 HIGHEST = 8
 """Most devices upon each other (MAX_NEST_DEV, linux/netdevice.h)."""
 
 
-Contradiction = tuple[str, str, str]
-"""The name of an end, a key of it, and what is wrong."""
+Contradiction = tuple[str, str, str, tuple[str, ...]]
+"""The name of an end, a key of it, what is wrong, and the names of the other ends without which nothing would be."""
 
 
 def contradictions(ends: Declared) -> Iterator[Contradiction]:
     """Yield what contradicts each other, laid to the end that stands later in `ends`."""
-    if (most := _one_too_many(ends)) is not None:
-        yield most, "", f"there are more than {MOST} links; remove some"
+    if (most := next(islice(written(ends), MOST, None), None)) is not None:
+        yield most, "", TOO_MANY, ()
         return
     claims: dict[Hashable, End] = {}
     for name, end in ends.items():
         for key, claim, text in _claims(end):
             first = claims.setdefault(claim, end)
             if first is not end:
-                yield name, key, f"{text} {_place(first)} already; change one of them"
+                yield name, key, f"{text} {_place(first)} already; change one of them", (first.name,)
         yield from _of_kinds(end, ends)
     yield from _heights(ends)
 
 
-def _one_too_many(ends: Declared) -> str | None:
-    """Return the first end that is beyond MOST."""
-    written = (name for name, end in ends.items() if not (name.endswith(".peer") and end.peer == name[:-5]))
-    return next(islice(written, MOST, None), None)
+def written(ends: Declared) -> Iterator[str]:
+    """Yield the links' names: those of all ends but the ones that are tables of others."""
+    return (name for name, end in ends.items() if not (name.endswith(".peer") and end.peer == name[:-5]))
 
 
 def _claims(end: End) -> Iterator[tuple[str, Hashable, str]]:
@@ -59,15 +59,12 @@ def _of_kinds(end: End, ends: Declared) -> Iterator[Contradiction]:
     """Check what other ends are that this one needs as something."""
     peer = ends.get(end.peer)
     if peer and peer.kind != "veth":
-        yield end.name, "peer", f"{_place(peer)} is {says(peer.kind)}; name the other end of this veth"
+        yield end.name, "peer", f"{_place(peer)} is {says(peer.kind)}; name the other end of this veth", (peer.name,)
     for port in end.ports:
         found = ends.get(port.value) if port.by == "link" else None
         if found and found.kind == end.kind:
-            yield (
-                end.name,
-                "ports",
-                f"{_place(found)} is {says(end.kind)}, too, and none can be in another; remove it",
-            )
+            text = f"{_place(found)} is {says(end.kind)}, too, and none can be in another; remove it"
+            yield end.name, "ports", text, (found.name,)
 
 
 def _heights(ends: Declared) -> Iterator[Contradiction]:
@@ -82,14 +79,30 @@ def _heights(ends: Declared) -> Iterator[Contradiction]:
         while heights.get(name, 1) > HIGHEST and name not in seen:
             seen.add(name)
             way[name] = None
-            *_, key, below = max((heights.get(on, 1), key, on) for on, key in stands_on[name].items())
+            key, below = _highest_below(stands_on[name], heights)
             if heights.get(below, 1) <= HIGHEST:
-                yield name, key, f"it is on more than {HIGHEST - 1} devices on each other, which the kernel refuses"
+                text = f"it is on more than {HIGHEST - 1} devices on each other, which the kernel refuses"
+                yield name, key, text, tuple(_chain(below, stands_on, heights))
             elif below in way:
                 loop = [*way, below][list(way).index(below) :]
                 told = " on ".join(loop if len(loop) <= HIGHEST else [*loop[:HIGHEST], "...", below])
-                yield name, key, f"it would stand on itself ({told}); remove one of these"
+                yield name, key, f"it would stand on itself ({told}); remove one of these", tuple(loop[:-1])
             name = below
+
+
+def _highest_below(stands_on: Mapping[str, str], heights: Mapping[str, int]) -> tuple[str, str]:
+    """Return the highest of what an end stands on, after the key that names it."""
+    _, key, below = max((heights.get(on, 1), key, on) for on, key in stands_on.items())
+    return key, below
+
+
+def _chain(name: str, stands_on: Mapping[str, Mapping[str, str]], heights: Mapping[str, int]) -> Iterator[str]:
+    """Yield an end and what makes it as high as it is, down to what stands on nothing."""
+    while name in stands_on:
+        yield name
+        if not stands_on[name]:
+            return
+        _, name = _highest_below(stands_on[name], heights)
 
 
 def _stands_on(end: End) -> dict[str, str]:

@@ -106,7 +106,7 @@ class Drafts:
         ends: dict[str, End] = {}
         found = list(islice(self._enter(drafts, ends), MOST_PROBLEMS + 1))
         if not found and not problems:
-            wrong = (drafts[name].problem(key, text) for name, key, text in contradictions(ends))
+            wrong = (drafts[name].problem(key, text) for name, key, text, _ in contradictions(ends))
             found = list(islice(wrong, MOST_PROBLEMS + 1))
         if len(found) > MOST_PROBLEMS:
             found[-1] = more(found[0].file)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-from failoverd.config.links.across import MOST, contradictions
+from failoverd.config.links.across import MOST, TOO_MANY, contradictions, written
 from failoverd.config.links.fleet import MALFORMED, NOT_ALLOWED, RefusedError, ends_of
 from failoverd.config.spec import EtcdAllow
 from failoverd.dataclass import dataclass
@@ -133,19 +134,28 @@ def merged(files: Declared, offers: Sequence[Offer], allow: EtcdAllow) -> Merged
 
 
 def contradicting(files: Declared, found: Mapping[str, tuple[End, ...]]) -> dict[str, str]:
-    """Return which links of `found` contradict others, and how.
+    """Return which links of `found` have to give way as they contradict others, and how.
 
-    If only an end of `files` is told of, which was in order without these, it is an arbitrary one of them.
+    Of those that contradict each other it is the one that stands last in `found`; an end of `files` never gives way.
     """
     owners: dict[str, str] = {}
+    wrong: dict[str, str] = {}
     for name, each in found.items():
         for end in each:
-            if owners.setdefault(end.name, name) != name:
-                return {name: f"the other end of the link {owners[end.name]} is called {end.name}, too; rename it"}
+            if (first := owners.setdefault(end.name, name)) != name:
+                wrong[name] = f"the other end of the link {first} is called {end.name}, too; rename it"
+    if wrong:
+        return wrong
     ends = {**files, **{end.name: end for each in found.values() for end in each}}
-    told = [(name, text) for name, _, text in contradictions(ends)]
-    wrong = {owners[name]: text for name, text in told if name in owners}
-    return wrong or ({max(owners.values()): told[0][1]} if told and owners else {})
+    if beyond := [owners[name] for name in islice(written(ends), MOST, None) if name in owners]:
+        return dict.fromkeys(beyond, TOO_MANY)
+    order = {name: number for number, name in enumerate(found)}
+    for name, key, text, others in contradictions(ends):
+        last = max((owners[one] for one in (name, *others) if one in owners), key=lambda one: order[one], default="")
+        if last:
+            told = text if owners.get(name) == last else f"with it, {key} of [link.{name}] is wrong: {text}"
+            wrong.setdefault(last, told)
+    return wrong
 
 
 def _ends(offer: Offer, allow: EtcdAllow) -> tuple[End, ...]:
