@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import trio
 from trio.testing import MockClock
@@ -17,10 +17,12 @@ from failoverd.daemon.moving import Answers, GoneError, Moving, Rested
 from failoverd.kinds import Bond, Macvlan, NewDevice, Vlan
 from failoverd.kinds.bond import ACTIVE_BACKUP, FOLLOW_ACTIVE, SIGNATURE
 from failoverd.model.declared import NamespaceRef
+from failoverd.model.inet import Rule
 from failoverd.model.pairs import Inet
 from failoverd.model.places import HERE, Absent, Place
 from failoverd.model.requests import (
     AddAltname,
+    AddRule,
     CreateLink,
     Request,
     SetActive,
@@ -30,13 +32,15 @@ from failoverd.model.requests import (
     SetSysctl,
     SetUp,
 )
-from failoverd.moves.items import Record, Seen, Toward, concerned, described, nics_of
+from failoverd.moves.items import Record, Seen, Toward, concerned, described, nics_of, standing
+from failoverd.moves.rules import FR_ACT_TO_TBL, asked_tables, copied
 from failoverd.netlink.exchange import Exchange
-from failoverd.netlink.whole_look import look_whole
+from failoverd.netlink.whole_look import look_at_tables, look_whole
 from failoverd.policy.naming import mark, was
 from failoverd_lab.simkernel import Namespaces, Refused, SimKernel, run_timers
 
 IFA_F_NODAD = 0x02
+FR_ACT_BLACKHOLE = 6
 """An address that moves is not checked anew, and the kernel shows that it was not."""
 MAC = "52:54:00:fa:11:01"
 RED = NamespaceRef("name", "red")
@@ -45,6 +49,35 @@ DEBIAN_12, DEBIAN_13 = (6, 1), (6, 12)
 
 
 HOLD_DOWN = 1.0
+FRA_SRC, FRA_SUPPRESS_PREFIXLEN, FRA_PROTOCOL = 2, 14, 21
+
+
+def rule(family: int, priority: int, table: int, iif: str = "", oif: str = "", source: bytes = b"") -> Rule:
+    """A policy rule as the kernel tells it; without a table one that drops."""
+    attrs = ((FRA_PROTOCOL, b"\0"), *(((FRA_SRC, source),) if source else ()), (FRA_SUPPRESS_PREFIXLEN, b"\xff" * 4))
+    action = FR_ACT_TO_TBL if table else FR_ACT_BLACKHOLE
+    return Rule(family, priority, table, action, iif, oif, src_len=8 * len(source), attrs=attrs)
+
+
+RULES = (
+    rule(2, 50, 0, oif="ens3"),
+    rule(2, 99, 254, iif="ens3.5"),
+    rule(2, 99, 100, source=bytes((10, 111, 0, 2))),
+    rule(10, 98, 254, iif="lo", oif="lan0"),
+)
+"""Those that go along."""
+STAYING = (rule(2, 97, 254, iif="eth7", oif="ens3"), rule(2, 97, 101))
+"""Those that do not: one names another device, and one leads to another's table."""
+FOREIGN = rule(2, 96, 254, iif="ens3")
+"""One that is in the other namespace beforehand, and at home, too."""
+RULED = "rules"
+"""Beside the devices of a namespace: it has the copies."""
+
+
+def all_moved(home: object) -> dict[str, object]:
+    """How all is when what was at home has moved."""
+    assert isinstance(home, dict)
+    return {"": {}, RED.value: {**home, RULED: [*RULES]}}
 
 
 class CutError(Exception):
@@ -66,6 +99,8 @@ class Machine:
     epochs: list[object] = field(default_factory=list)
     closed: str = ""
     """Why no namespace can be asked for."""
+    own_rules: dict[Place, list[Rule]] = field(default_factory=dict)
+    """The policy rules of each namespace that are no copies."""
     home: dict[str, object] = field(default_factory=dict)
     """How all was before it moved."""
 
@@ -98,6 +133,14 @@ class Machine:
             return kernel.open(strict=True)
 
         return Seen(*await look_whole(open_socket, lambda links: concerned(MAC, links)))
+
+    async def look_at_tables(self, place: Place, seen: Seen) -> Seen:
+        kernel = self.namespaces[self.name_of(place)]
+
+        async def open_socket():  # type: ignore[no-untyped-def]
+            return kernel.open(strict=True)
+
+        return replace(seen, users=await look_at_tables(open_socket, asked_tables(seen.rules)))
 
     async def send(self, place: Place, to: Place, requests: Sequence[Request]) -> Answers:
         await self._count()
@@ -145,8 +188,12 @@ class Machine:
         origin = await self.look(HERE if toward is Toward.AWAY else self._place(RED.value))
         master = origin.master(MAC)
         assert master is not None
-        home = self.journal.home if self.journal is not None else ()
-        record = Record(MAC, RED, toward, described(origin, master), nics_of(origin, MAC, master), home)
+        record = Record(MAC, RED, toward, described(origin, master), nics_of(origin, MAC, master))
+        if self.journal is not None:
+            record = replace(record, home=self.journal.home, rules=self.journal.rules)
+        else:
+            here, there = [await self.look_at_tables(at, await self.look(at)) for at in (HERE, self._place(RED.value))]
+            record = replace(record, rules=copied(standing(master, origin.links), here, there))
         await self.keep(record)
         return record
 
@@ -184,7 +231,20 @@ class Machine:
     async def shape(self) -> dict[str, object]:
         """All that there is in each namespace, without the numbers that depend on the way there."""
         places = {name: self._place(name) for name in ("", *self.namespaces.names)}
-        return {name: told(await self.look(place)) for name, place in places.items()}
+        found: dict[str, object] = {name: told(await self.look(place)) for name, place in places.items()}
+        rules = await self.rules()
+        for name, place in places.items():
+            copies = [rule for rule in rules[name] if rule in RULES and name]
+            own = [rule for rule in rules[name] if rule not in copies]
+            assert self.own_rules.setdefault(place, own) == own, f"a rule of {name or 'home'} was touched"
+            if copies:
+                found[name] = {**told(await self.look(place)), RULED: copies}
+        return found
+
+    async def rules(self) -> dict[str, tuple[Rule, ...]]:
+        """The policy rules in each namespace."""
+        places = {name: self._place(name) for name in ("", *self.namespaces.names)}
+        return {name: (await self.look(place)).rules for name, place in places.items()}
 
 
 def told(seen: Seen) -> dict[str, object]:
@@ -250,6 +310,8 @@ def joined(kernel: SimKernel) -> None:
     for number in range(5):
         admin.add_route(f"10.{200 + number}.0.0/16", bond, PEER, metric=number + 1)
     admin.add_route("10.77.0.0/16", vlan, "10.5.0.1")
+    admin.add_route("10.78.0.0/16", bond, PEER, table=100)
+    make(kernel, *map(AddRule, (*RULES, *STAYING, FOREIGN)))
     admin.describe(bond, 500, "the uplink", 7)
     kernel.write_sysctl(bond, "ipv4/rp_filter", 2)
     kernel.write_sysctl(bond, "ipv6/accept_ra", 0)
@@ -267,7 +329,7 @@ def on_machine(body: Body, release: tuple[int, int] = DEBIAN_12, pair: Callable[
     async def main() -> None:
         kernel = SimKernel(trio.current_time, release)
         machine = Machine(kernel, Namespaces(kernel))
-        machine.namespaces.create("red")
+        make(machine.namespaces.create("red"), AddRule(FOREIGN))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run_timers, kernel)
             pair(kernel)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -21,12 +22,13 @@ from failoverd.model.inet import Setting
 from failoverd.model.places import Absent, Place
 from failoverd.model.requests import MoveLink, Request, SetSysctl
 from failoverd.moves.items import Record, Seen, concerned
+from failoverd.moves.rules import asked_tables
 from failoverd.netlink.exchange import Exchange
 from failoverd.netlink.fetch import InterruptedDumpError, Opener
 from failoverd.netlink.frames import NetlinkError
 from failoverd.netlink.sysctls import write_sysctl
 from failoverd.netlink.transport import KernelSocket, Transport
-from failoverd.netlink.whole_look import look_whole
+from failoverd.netlink.whole_look import look_at_tables, look_whole
 
 FAILURES = (OSError, NamespaceGoneError, NetlinkError, InterruptedDumpError)
 
@@ -65,6 +67,14 @@ class KernelGround:
         """See Ground."""
         try:
             return Seen(*await look_whole(self._opener(place), lambda links: concerned(self._mac, links)))
+        except FAILURES as error:
+            raise GoneError(f"{_called(place)} cannot be looked at: {error}") from error
+
+    async def look_at_tables(self, place: Place, seen: Seen) -> Seen:
+        """Return what was seen of a namespace together with who has routes in the tables that its rules lead to. Raises
+        GoneError."""
+        try:
+            return replace(seen, users=await look_at_tables(self._opener(place), asked_tables(seen.rules)))
         except FAILURES as error:
             raise GoneError(f"{_called(place)} cannot be looked at: {error}") from error
 

@@ -27,9 +27,12 @@ from failoverd.daemon.journal import (
 from failoverd.daemon.kept import LARGEST_JOURNAL
 from failoverd.kinds import KINDS, Spec, Veth
 from failoverd.model.declared import NamespaceRef
+from failoverd.model.inet import Rule
 from failoverd.model.pairs import Inet
 from failoverd.moves.items import Item, Nic, Record, Toward
+from failoverd.netlink.frames import NetlinkError, build, split
 from failoverd.netlink.links import raw_name
+from failoverd.netlink.rules import RTM_NEWRULE, read_rule, write_rule
 from failoverd.policy.naming import flat, invalid_name_reason
 
 FORMAT = 1
@@ -87,6 +90,7 @@ def dumps(record: Record) -> str:
         ],
         "items": [_item_out(item) for item in record.items],
         "home": [_item_out(item) for item in record.home],
+        "rules": [write_rule(rule).hex() for rule in record.rules],
     }
     return json.dumps(document, indent=1) + "\n"
 
@@ -106,12 +110,24 @@ def loads(raw_text: str) -> Record:
             nics=tuple(_nic_in(row) for row in rows(raw["nics"])),
             home=tuple(_item_in(row) for row in rows(raw["home"])),
             is_over=flag(raw["is_over"]),
+            rules=tuple(_rule_in(row) for row in rows(raw.get("rules", []))),
         )
         if not record.items or (record.is_over and not record.home):
             raise JournalError("it has no master")
     except UNREADABLE as error:
         raise JournalError(f"it cannot be read: {error!r}") from error
     return record
+
+
+def _rule_in(row: object) -> Rule:
+    """Read a rule, which is in the journal as in the kernel's messages."""
+    (message,) = split(build(RTM_NEWRULE, 0, 0, bytes.fromhex(text(row))))
+    try:
+        rule = read_rule(message)
+    except NetlinkError as error:
+        raise ValueError(str(error)) from error
+    write_rule(rule)
+    return rule
 
 
 def _nic_in(row: Mapping[str, Any]) -> Nic:

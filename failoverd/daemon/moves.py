@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from failoverd.model.declared import NamespaceRef
 from failoverd.model.events import AwaySaid
 from failoverd.model.links import Link
 from failoverd.model.places import HERE, Absent, Place
-from failoverd.moves.items import Record, Toward, described, is_nic, nics_of
+from failoverd.moves.items import Record, Toward, described, is_nic, nics_of, standing
+from failoverd.moves.rules import copied
 from failoverd.moves.survey import Row, refusal, survey
 
 log = logging.getLogger("failoverd")
@@ -174,7 +176,7 @@ class Moves:
     ) -> tuple[tuple[Row, ...], Record]:
         """Return what a move would do, and its journal. Raises CallError."""
         try:
-            here, there = await ground.look(HERE), await ground.look(place)
+            here, there = [await ground.look_at_tables(at, await ground.look(at)) for at in (HERE, place)]
         except GoneError as error:
             raise CallError(str(error)) from error
         origin, target = (there, here) if is_homeward else (here, there)
@@ -182,13 +184,15 @@ class Moves:
         if master is None:
             raise CallError(f"the master of {mac} is not there", "NotJoined")
         things = {} if is_homeward else {master.ifindex: await self._hanging(master.ifindex)}
-        rows = survey(mac, origin, target.links, things)
+        rows = survey(mac, origin, target, things, is_homeward=is_homeward)
         if refusal(rows):
             return rows, Record(mac, NamespaceRef(), Toward.AWAY, (), ())
         known = self._followed.get(mac)
-        home = known.moving.record.home if known is not None else ()
         toward = Toward.HOME if is_homeward else Toward.AWAY
-        return rows, Record(mac, ground.ref, toward, described(origin, master), nics_of(origin, mac, master), home)
+        record = Record(mac, ground.ref, toward, described(origin, master), nics_of(origin, mac, master))
+        if known is not None:
+            return rows, replace(record, home=known.moving.record.home, rules=known.moving.record.rules)
+        return rows, replace(record, rules=copied(standing(master, origin.links), origin, target))
 
     def _said(self, mac: str) -> Callable[[Record | None], Awaitable[None]]:
         async def said(record: Record | None) -> None:

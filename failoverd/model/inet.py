@@ -15,6 +15,7 @@ Setting = tuple[str, str]
 """The name of a per-device setting (model/settings.py) and its value."""
 FOREVER = 0xFFFFFFFF
 """An address lifetime that never ends (linux/if_addr.h, struct ifa_cacheinfo)."""
+AF_INET6 = 10
 RTA_DST = 1
 RTA_GATEWAY = 5
 NDA_DST = 1
@@ -79,11 +80,36 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A policy rule, as far as it names devices: as the one that a packet came in by, or is to leave by."""
+    """A policy rule as in RTM_NEWRULE (ip rule).
+
+    `flags` has only what an administrator sets (FIB_RULE_INVERT). `attrs` holds every attribute that has no field.
+    """
 
     family: int
     priority: int
-    names: frozenset[str]
+    table: int
+    """The table that it leads to; 0 where it leads to none."""
+    action: int
+    """FR_ACT_*."""
+    iif: str = ""
+    """The device that a packet came in by; "" for any. The kernel has the name, whether there is such a device or
+    not."""
+    oif: str = ""
+    """The device that a packet is to leave by."""
+    dst_len: int = 0
+    src_len: int = 0
+    tos: int = 0
+    flags: int = 0
+    attrs: tuple[Attr, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The devices that it names."""
+        return frozenset({self.iif, self.oif} - {""})
+
+    def __str__(self) -> str:
+        """the policy rule 100 (IPv6)"""
+        return f"the policy rule {self.priority}{' (IPv6)' if self.family == AF_INET6 else ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from enum import Enum
 
 from failoverd.dataclass import dataclass
@@ -75,6 +75,8 @@ class Record:
     """The items as they were in failoverd's namespace. They are what is made there if the other namespace ends."""
     is_over: bool = False
     """Whether all of it stands where it leads."""
+    rules: tuple[Rule, ...] = ()
+    """The policy rules that the other namespace gets copies of. Those in failoverd's are left alone (rules.py)."""
 
     @property
     def master(self) -> Item:
@@ -89,7 +91,10 @@ class Seen:
     links: LinkTable
     inet: Mapping[int, Inet]
     rules: tuple[Rule, ...] = ()
-    """The policy rules that name devices."""
+    """The policy rules, in their order."""
+    users: Mapping[tuple[int, int], frozenset[int]] = field(default_factory=dict)
+    """Who has routes in the tables that rules lead to, by family and table: ifindexes, 0 for a route without a device.
+    Empty where it was not asked for."""
 
     def inet_of(self, link: Link) -> Inet:
         """Return the configuration of a device, empty where it was not looked at."""

@@ -24,8 +24,10 @@ from failoverd.model.pairs import Inet
 from failoverd.model.places import Place
 from failoverd.model.requests import (
     AddAltname,
+    AddRule,
     DeleteMarked,
     DropAltname,
+    DropRule,
     MoveLink,
     Rename,
     Request,
@@ -33,8 +35,9 @@ from failoverd.model.requests import (
     SetMaster,
     SetUp,
 )
+from failoverd.moves import rules
 from failoverd.moves.clones import configuration, creations, late, renewed, settings
-from failoverd.moves.items import Nic, Record, Seen, described, standing
+from failoverd.moves.items import Nic, Record, Seen, Toward, described, standing
 from failoverd.moves.table import obstacle
 from failoverd.plan import likeness
 from failoverd.policy.naming import WAS, mark, new_mark, was
@@ -89,7 +92,7 @@ class Tried:
     """What the plan cannot see in the namespaces."""
 
     refused: Mapping[Request, str]
-    """The kernel's words about requests in the goal that it has refused, or that did not last."""
+    """The kernel's words about requests that it has refused, or that did not last."""
     is_patient: bool = True
     """Whether to wait for what is optional."""
     steady: frozenset[int] = frozenset()
@@ -172,7 +175,7 @@ def _renew(record: Record, other: Seen, old: Link) -> Next | None:
 def _configure(record: Record, goal: Seen, there: Mapping[str, Link], master: Link, tried: Tried) -> Next | None:
     """Make the clones like the items. Once a NIC is in the clone, what is refused does not turn the move back."""
     is_vital = not any(nic.master == master.ifindex for nic in goal.nics(record.mac))
-    parts = [(configuration(record, there, goal), "addresses and routes")]
+    parts = [([*configuration(record, there, goal), *_copies(record, goal)], "addresses and routes")]
     if is_vital:
         wanted = settings(record, there, goal)
         parts = [(likeness.files(wanted) or wanted, "settings"), *parts]
@@ -180,6 +183,13 @@ def _configure(record: Record, goal: Seen, there: Mapping[str, Link], master: Li
         if todo := tuple(request for request in requests if request not in tried.refused):
             return Do(todo, f"give {record.master.name} its {what} there", is_vital=is_vital)
     return None
+
+
+def _copies(record: Record, goal: Seen) -> list[Request]:
+    """Return the requests for the policy rules that a namespace lacks that the master moves into."""
+    if record.toward is Toward.HOME:
+        return []
+    return [AddRule(rule) for rule in rules.missing(record.rules, goal)]
 
 
 def _equip(record: Record, goal: Seen, tried: Tried) -> Do | None:
@@ -250,6 +260,11 @@ def _end(record: Record, goal: Seen, other: Seen | None, master: Link, tried: Tr
         return Do(requests, f"give {master.name} its settings that were lost when it came up", is_vital=False)
     if new_mark(record.mac) in master.altnames:
         return Do((DropAltname(master.ifindex, new_mark(record.mac)),), f"{master.name} is whole there")
+    if record.toward is Toward.HOME and other is not None:
+        copies = [rule for rule in rules.present(record.rules, other) if DropRule(rule) not in tried.refused]
+        if copies:
+            drops = tuple(DropRule(rule) for rule in copies)
+            return Do(drops, f"drop {rules.called(copies)}", at_goal=False, is_vital=False)
     # A clone may have only the first of its marks.
     for name in (mark(record.mac), new_mark(record.mac)):
         if other is not None and other.links.named(name) is not None:

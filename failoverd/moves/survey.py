@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from failoverd.dataclass import dataclass
-from failoverd.model.inet import FOREVER, Rule
+from failoverd.model.inet import FOREVER
 from failoverd.model.links import Link
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
 from failoverd.moves.items import Seen, standing
+from failoverd.moves.rules import Concerned, called, concerned_rules
 from failoverd.moves.table import CLONED, KEPT, MOVED, obstacle
 
-RT_TABLE_MAIN, RT_TABLE_LOCAL, RT_TABLE_DEFAULT = 254, 255, 253
-USUAL_TABLES = frozenset({RT_TABLE_MAIN, RT_TABLE_LOCAL, RT_TABLE_DEFAULT})
 RTPROT_KERNEL = 2
 
 
@@ -34,17 +34,19 @@ class Row:
     """What is lost or left behind."""
 
 
-def survey(mac: str, seen: Seen, target: LinkTable, things: Mapping[int, str]) -> tuple[Row, ...]:
+def survey(mac: str, seen: Seen, target: Seen, things: Mapping[int, str], *, is_homeward: bool) -> tuple[Row, ...]:
     """Return what moving this MAC's master would do; nothing where there is no master.
 
-    `target` are the devices of the namespace that it would move into. `things` describes what hangs on devices and no
-    device here shows, by ifindex.
+    `target` is the namespace that it would move into. `things` describes what hangs on devices and no device here
+    shows, by ifindex.
     """
     master = seen.master(mac)
     if master is None:
         return ()
     tree = standing(master, seen.links)
-    return (*(_clone(link, tree, seen, target, things) for link in tree), *_nics(mac, seen, target))
+    found = concerned_rules(tree, seen, target)
+    rules = [replace(one, why="made there") if is_homeward else one for one in found]
+    return (*(_clone(link, tree, seen, target, things, rules) for link in tree), *_nics(mac, seen, target.links))
 
 
 def refusal(rows: tuple[Row, ...]) -> str:
@@ -52,18 +54,21 @@ def refusal(rows: tuple[Row, ...]) -> str:
     return next((row.why for row in rows if row.how == KEPT), "")
 
 
-def _clone(link: Link, tree: list[Link], seen: Seen, target: LinkTable, things: Mapping[int, str]) -> Row:
-    why = obstacle(link, tree, seen) or _taken(link, target)
+def _clone(
+    link: Link, tree: list[Link], seen: Seen, target: Seen, things: Mapping[int, str], rules: Sequence[Concerned]
+) -> Row:
+    why = obstacle(link, tree, seen) or _taken(link, target.links)
     if not why and (thing := things.get(link.ifindex)):
         why = f"{link.name}: {thing} and would be cut off; take it away first"
     inet = seen.inet_of(link)
+    mine = [one for one in rules if one.device == link.name]
     return Row(
         link.name,
         link.kind,
         KEPT if why else CLONED,
         why,
-        tuple(_takes(link, inet)),
-        tuple(_leaves(link, inet, seen.rules)),
+        tuple(_takes(link, inet, mine)),
+        tuple(_leaves(link, inet, mine)),
     )
 
 
@@ -82,7 +87,7 @@ def _taken(link: Link, target: LinkTable) -> str:
     return ""
 
 
-def _takes(link: Link, inet: Inet) -> Iterator[str]:
+def _takes(link: Link, inet: Inet, rules: Sequence[Concerned]) -> Iterator[str]:
     """Yield what goes along, counted."""
     given = [route for route in inet.routes if route.protocol != RTPROT_KERNEL]
     counts = (
@@ -90,21 +95,18 @@ def _takes(link: Link, inet: Inet) -> Iterator[str]:
         (len(given), "route", "routes"),
         (len(inet.neighbours), "permanent neighbour", "permanent neighbours"),
         (len(inet.labels), "address label", "address labels"),
+        (sum(not one.why for one in rules), "policy rule", "policy rules"),
     )
     yield from (f"{number} {one if number == 1 else many}" for number, one, many in counts if number)
     yield f"MTU {link.mtu}"
 
 
-def _leaves(link: Link, inet: Inet, rules: Iterable[Rule]) -> Iterator[str]:
+def _leaves(link: Link, inet: Inet, rules: Sequence[Concerned]) -> Iterator[str]:
     """Yield what does not go along."""
     if (number := sum(address.valid != FOREVER for address in inet.addresses)) > 0:
         what = "an address that expires" if number == 1 else f"{number} addresses that expire"
         yield f"what renews {what}: a DHCP client, router advertisements"
-    tables = sorted({route.table for route in inet.routes} - USUAL_TABLES)
-    if tables:
-        what = "table" if len(tables) == 1 else "tables"
-        yield f"the rules that lead to {what} {', '.join(map(str, tables))} (ip rule)"
-    for priority in sorted({rule.priority for rule in rules if link.name in rule.names}):
-        yield f"the rule {priority} that names it (ip rule)"
+    for why in dict.fromkeys(one.why for one in rules if one.why):
+        yield f"{called(one.rule for one in rules if one.why == why)} ({why})"
     if link.promiscuity > link.promiscuous:
         yield "a capture on it, or another program that takes in every frame"

@@ -21,6 +21,7 @@ from failoverd.model.requests import (
     AddNeighbour,
     AddRedirect,
     AddRoute,
+    AddRule,
     ChangeLink,
     CreateLink,
     DeleteLink,
@@ -30,6 +31,7 @@ from failoverd.model.requests import (
     DropClsact,
     DropRedirect,
     DropRoute,
+    DropRule,
     HearAll,
     MoveLink,
     Rename,
@@ -80,6 +82,7 @@ from failoverd.netlink.links import (
 )
 from failoverd.netlink.messages import LinkMessage
 from failoverd.netlink.neighbours import RTM_NEWADDRLABEL, RTM_NEWNEIGH, write_label, write_neighbour
+from failoverd.netlink.rules import RTM_DELRULE, RTM_NEWRULE, write_rule
 from failoverd.netlink.settings import write_setting
 
 RTM_SETLINK = 19
@@ -269,6 +272,8 @@ WRITERS: dict[type[Request], Callable[[Any, int], bytes]] = {
     SetAttribute: _attribute,
     AddNeighbour: lambda r, seq: build(RTM_NEWNEIGH, NEW, seq, write_neighbour(r.neighbour)),
     AddLabel: lambda r, seq: build(RTM_NEWADDRLABEL, NEW, seq, write_label(r.label)),
+    AddRule: lambda r, seq: build(RTM_NEWRULE, NEW, seq, write_rule(r.rule)),
+    DropRule: lambda r, seq: build(RTM_DELRULE, NLM_F_ACK, seq, write_rule(r.rule)),
     AddClsact: lambda r, seq: tc.add_clsact(r.ifindex, seq),
     DropClsact: lambda r, seq: tc.drop_clsact(r.ifindex, seq),
     AddRedirect: lambda r, seq: tc.add_redirect(r.ifindex, r.hook, r.target, seq),

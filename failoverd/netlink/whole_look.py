@@ -6,6 +6,7 @@ For what happens rarely, as a move. What is asked all the time has sockets and f
 from __future__ import annotations
 
 import errno
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -17,6 +18,8 @@ from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
 from failoverd.netlink.bystanders import read_bystander
 from failoverd.netlink.fetch import FAMILIES, STRETCH, Opener, dump_once, fetch_inet
+from failoverd.netlink.frames import NLM_F_DUMP, attribute, build
+from failoverd.netlink.inet import RTA_TABLE, RTM_GETROUTE, RTM_NEWROUTE, RTMSG, read_route
 from failoverd.netlink.links import RTM_NEWLINK, head, read_link
 from failoverd.netlink.requests import dump_links_plainly
 from failoverd.netlink.rules import RTM_NEWRULE, ask_rules, read_rule
@@ -24,13 +27,14 @@ from failoverd.netlink.tc import RTM_NEWQDISC, Table, dump_qdiscs
 from failoverd.netlink.tc import head as tc_head
 
 Looked = tuple[LinkTable, Mapping[int, Inet], tuple[Rule, ...]]
+NUMBER = struct.Struct("=I")
 NO_RULES = (errno.EOPNOTSUPP, errno.EAFNOSUPPORT)
 """Of a kernel without policy routing, or without a family."""
 
 
 async def look_whole(open_socket: Opener, concerned: Callable[[LinkTable], Iterable[int]]) -> Looked:
-    """Return the devices, the configuration of those that `concerned` names, and the policy rules that name devices.
-    Raises as fetch_inet does.
+    """Return the devices, the configuration of those that `concerned` names, and the policy rules. Raises as
+    fetch_inet does.
 
     Of their tc filters only the qdisc that has them is known.
     """
@@ -47,8 +51,34 @@ async def look_whole(open_socket: Opener, concerned: Callable[[LinkTable], Itera
             tables.setdefault(tc_head(message)[1], Table()).take(message)
     for ifindex in tables.keys() & links.keys():
         links[ifindex] = _with_tc(links[ifindex], tables[ifindex])
-    rules = [rule for family in FAMILIES for rule in await _rules(open_socket, family) if rule.names]
+    rules = [rule for family in FAMILIES for rule in await _rules(open_socket, family)]
     return links, await fetch_inet(open_socket, concerned(links)), tuple(rules)
+
+
+async def look_at_tables(
+    open_socket: Opener, tables: Iterable[tuple[int, int]]
+) -> Mapping[tuple[int, int], frozenset[int]]:
+    """Return who has routes in these tables, given by family and number: ifindexes, 0 for a route without a device.
+    Raises as fetch_inet does.
+
+    The kernel filters; an old one, or one with a family less, may list others.
+    """
+    found: dict[tuple[int, int], frozenset[int]] = {}
+    for family, table in tables:
+        head = RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+        ask = build(RTM_GETROUTE, NLM_F_DUMP, 1, head + attribute(RTA_TABLE, NUMBER.pack(table)))
+        try:
+            rows = await dump_once(open_socket, ask)
+        except OSError as error:
+            # fib_get_table() has none of that number.
+            if error.errno != errno.ENOENT:
+                raise
+            continue
+        routes = [read_route(message) for message in rows if message.type == RTM_NEWROUTE]
+        meant = [route for route in routes if route is not None and (route.family, route.table) == (family, table)]
+        users = {hop.ifindex for route in meant for hop in route.hops} | {r.ifindex for r in meant if not r.hops}
+        found[family, table] = frozenset(users)
+    return found
 
 
 async def _rules(open_socket: Opener, family: int) -> list[Rule]:

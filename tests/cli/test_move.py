@@ -23,7 +23,7 @@ PLAN = {
             "how": "cloned",
             "why": "",
             "takes": ["2 addresses", "MTU 1500"],
-            "leaves": ["the rules that lead to table 100 (ip rule)"],
+            "leaves": ["the policy rule 7 (it names eth7, too)"],
         },
         {"device": "ens4", "kind": "hardware", "how": "moved", "why": "", "takes": [], "leaves": []},
     ],
@@ -41,7 +41,7 @@ def test_what_it_would_do_is_a_table(daemon: Fake, capsys: pytest.CaptureFixture
     assert main(["move", "ens3", "web", "--dry-run"]) == DONE
     assert capsys.readouterr().out.splitlines() == [
         "DEVICE  KIND      HOW     WHAT",
-        "ens3    bond      cloned  with 2 addresses, MTU 1500; without the rules that lead to table 100 (ip rule)",
+        "ens3    bond      cloned  with 2 addresses, MTU 1500; without the policy rule 7 (it names eth7, too)",
         "ens4    hardware  moved   -",
         "Nothing keeps it from being moved.",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ def test_a_start_finds_where_the_pair_is(tmp_path: Path) -> None:
     assert (kept.away, kept.troubles) == ({MAC: ("ens3", why)}, [])
 
 
+def test_one_of_a_version_that_moved_no_rules_is_read() -> None:
+    document = json.loads(dumps(record()))
+    assert len(document.pop("rules")) == 4
+    assert loads(json.dumps(document)) == replace(record(), rules=())
+
+
 @pytest.mark.parametrize(
     ("toward", "words"),
     [
@@ -65,6 +72,9 @@ BROKEN: list[dict[str, Any]] = [
     {"items": []},
     {"items": [{}]},
     {"is_over": True},
+    {"rules": [7]},
+    {"rules": ["02"]},
+    {"rules": ["xx"]},
     {"toward": "nowhere"},
     {"nics": [{"parent": "x", "name": "a/b", "formers": [], "carries": True, "settings": {}}]},
     {"nics": [{"parent": "x", "name": "ens3", "formers": [], "carries": True, "settings": {"ipv4/none": "1"}}]},

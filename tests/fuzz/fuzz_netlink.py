@@ -23,13 +23,13 @@ from failoverd.netlink import elsewhere, inventory, sockdiag
 from failoverd.netlink.bridge_hosts import learned, taken_in
 from failoverd.netlink.bystanders import read_bystander
 from failoverd.netlink.conversation import Conversation
-from failoverd.netlink.frames import Message, NetlinkError, read_done, read_error, split
+from failoverd.netlink.frames import Message, NetlinkError, build, read_done, read_error, split
 from failoverd.netlink.inet import read_address, read_route, write_address, write_route
 from failoverd.netlink.inventory import read_default, read_interface, read_ip, read_nexthop, read_prefix
 from failoverd.netlink.links import head, raw_name, read_link, read_underlay
 from failoverd.netlink.lookahead import MOST
 from failoverd.netlink.neighbours import read_label, read_neighbour, write_label, write_neighbour
-from failoverd.netlink.rules import read_rule
+from failoverd.netlink.rules import read_rule, write_rule
 from failoverd.netlink.settings import read_settings, write_setting
 from failoverd.netlink.tc import Table
 
@@ -98,7 +98,9 @@ def _label(message: Message) -> None:
 
 
 def _rule(message: Message) -> None:
-    assert read_rule(message).priority >= 0
+    rule = read_rule(message)
+    (again,) = split(build(message.type, 0, 1, write_rule(rule)))
+    assert read_rule(again) == rule
 
 
 def _settings(message: Message) -> None:

@@ -11,7 +11,7 @@ from toykernel import MAC, address, route
 
 from failoverd.kinds import Bond, Bridge, Macvlan, NewDevice, VethPair, Vlan
 from failoverd.kinds.macvlan import BRIDGE
-from failoverd.model.inet import Address, Label, Neighbour
+from failoverd.model.inet import Address, Label, Neighbour, Rule
 from failoverd.model.places import HERE, Place
 from failoverd.model.requests import (
     AddAddress,
@@ -21,6 +21,7 @@ from failoverd.model.requests import (
     AddNeighbour,
     AddRedirect,
     AddRoute,
+    AddRule,
     ChangeLink,
     CreateLink,
     DeleteLink,
@@ -30,6 +31,7 @@ from failoverd.model.requests import (
     DropClsact,
     DropRedirect,
     DropRoute,
+    DropRule,
     HearAll,
     MoveLink,
     Rename,
@@ -49,6 +51,7 @@ from failoverd.model.requests import (
 
 NAMES = {2: "ens3", 3: "ens4", 9: "fo"}
 ENTRY = Neighbour(9, 2, 0x80, 0, 1, ((1, b"\n\0\0\5"),))
+RULE = Rule(2, 99, 254, 1, iif="ens3")
 LABEL = Label(9, bytes(16), 32, 99)
 WORDS: list[tuple[Request, str, set[int]]] = [
     (
@@ -107,6 +110,8 @@ WORDS: list[tuple[Request, str, set[int]]] = [
     (AddNeighbour(ENTRY), "add the permanent neighbour 10.0.0.5 to fo", {9}),
     (AddNeighbour(replace(ENTRY, flags=8)), "add the proxy entry for 10.0.0.5 to fo", {9}),
     (AddLabel(LABEL), "add the address label 99 of ::/32 for fo", {9}),
+    (AddRule(RULE), "add the policy rule 99", set()),
+    (DropRule(replace(RULE, family=10)), "drop the policy rule 99 (IPv6)", set()),
     (SetSysctl(9, "ipv6/accept_ra", "2"), "set net.ipv6.conf.fo.accept_ra to 2", {9}),
     (SetAttribute(9, "alias", ""), "set the alias of fo to nothing", {9}),
 ]
@@ -140,6 +145,8 @@ def test_what_is_there_already_is_no_question_of_names() -> None:
     there = AddRoute(route("::/0", 9, "fe80::1")).refused(errno.EEXIST, "", NAMES.__getitem__)
     assert there.endswith("there is one like it; compare with ip address and ip route")
     assert AddAddress(address("10.0.0.2/24", 9)).advice(errno.EEXIST) == AddRoute(route("::/0", 9)).advice(errno.EEXIST)
+    assert AddRule(RULE).advice(errno.EEXIST) == "there is one like it; compare with ip rule"
+    assert "CAP_NET_ADMIN" in AddRule(RULE).advice(errno.EPERM)
     assert "CAP_NET_ADMIN" in AddAddress(address("10.0.0.2/24", 9)).advice(errno.EPERM)
     closed = SetSysctl(9, "ipv6/accept_ra", "2").refused(errno.EROFS, "", NAMES.__getitem__)
     assert closed.startswith("set net.ipv6.conf.fo.accept_ra to 2 failed: EROFS; failoverd has to be able to write")

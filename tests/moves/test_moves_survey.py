@@ -12,6 +12,7 @@ from failoverd.model.links import Link, Tc
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
 from failoverd.moves.items import Seen, described
+from failoverd.moves.rules import FR_ACT_GOTO, FR_ACT_TO_TBL, asked_tables, copied
 from failoverd.moves.survey import Row, refusal, survey
 from failoverd.plan.inet_sets import RTA_NH_ID
 from failoverd.policy.naming import mark
@@ -39,7 +40,7 @@ def rows(*links: Link, inet: Inet | None = None, there: LinkTable = NOBODY, thin
     seen = Seen(LinkTable((MASTER, NIC, VF)), {10: inet or Inet()})
     for link in links:
         seen.links[link.ifindex] = link
-    return survey(MAC, seen, there, {10: thing})
+    return survey(MAC, seen, Seen(there, {}), {10: thing}, is_homeward=False)
 
 
 def test_each_device_has_a_row() -> None:
@@ -53,7 +54,6 @@ def test_each_device_has_a_row() -> None:
     takes = ("3 addresses", "3 routes", "1 permanent neighbour", "2 address labels", "MTU 1500")
     leaves = (
         "what renews 2 addresses that expire: a DHCP client, router advertisements",
-        "the rules that lead to tables 7, 100 (ip rule)",
         "a capture on it, or another program that takes in every frame",
     )
     assert found == (
@@ -65,24 +65,81 @@ def test_each_device_has_a_row() -> None:
     assert refusal(found) == ""
 
 
-def test_rules_that_name_a_device_stay_and_are_said() -> None:
-    rules = (Rule(2, 99, frozenset({"ens3", "lo"})), Rule(10, 99, frozenset({"ens3"})), Rule(2, 98, frozenset({"lo"})))
-    (master, *_) = survey(MAC, Seen(LinkTable((MASTER,)), {}, rules), NOBODY, {})
-    assert master.leaves == ("the rule 99 that names it (ip rule)",)
+OTHERS = 99
+
+
+def rule(priority: int, table: int = 254, iif: str = "", oif: str = "", action: int = FR_ACT_TO_TBL) -> Rule:
+    return Rule(2, priority, table, action, iif, oif)
+
+
+AT_HOME = (
+    rule(1, iif="ens3"),
+    rule(2, iif="lo", oif="ens3.5"),
+    rule(3, 100),
+    rule(3, 101),
+    rule(4, iif="ens3", oif="eth7"),
+    rule(5, 0, oif="ens3", action=FR_ACT_GOTO),
+    rule(6, 102),
+    rule(7, 103),
+    rule(8, 104, oif="ens3"),
+    rule(9, iif="lo"),
+    rule(10, 105),
+    rule(11, 106, oif="ens3"),
+    rule(12, 107, iif="ens3.5"),
+    rule(32766),
+)
+USERS = {
+    (2, 100): frozenset({10}),
+    (2, 101): frozenset({11}),
+    (2, 102): frozenset({10, OTHERS}),
+    (2, 103): frozenset({11, 1}),
+    (2, 105): frozenset({OTHERS}),
+    (10, 107): frozenset({OTHERS}),
+}
+
+
+def ruled(there: Seen, *, is_homeward: bool = False) -> tuple[Row, ...]:
+    seen = Seen(LinkTable((MASTER, VLAN)), {}, AT_HOME, USERS)
+    return survey(MAC, seen, there, {}, is_homeward=is_homeward)
+
+
+def test_rules_that_mean_the_same_there_go_along_and_the_others_are_said() -> None:
+    there = Seen(NOBODY, {}, (rule(11, 106, oif="ens3"),), {(2, 104): frozenset({3})})
+    master, vlan = ruled(there)
+    assert master.takes == ("2 policy rules", "MTU 1500")
+    assert master.leaves == (
+        "the policy rule 4 (it names eth7, too)",
+        "the policy rule 5 (it leads to another rule)",
+        "the policy rule 6 (its table 102 has routes of others, too)",
+        "the policy rule 8 (there are routes of others in table 104 there)",
+    )
+    assert vlan.takes == ("3 policy rules", "MTU 1400")
+    assert vlan.leaves == ("the policy rule 7 (its table 103 has routes that lead to no device, too)",)
+    seen = Seen(LinkTable((MASTER, VLAN)), {}, AT_HOME, USERS)
+    assert [one.priority for one in copied((MASTER, VLAN), seen, there)] == [1, 2, 3, 3, 12]
+
+
+def test_rules_that_were_made_there_stay_there() -> None:
+    master, vlan = ruled(Seen(NOBODY, {}, AT_HOME[:2]), is_homeward=True)
+    assert master.leaves == ("the policy rules 3, 4, 5, 6, 8, 11 (made there)",)
+    assert vlan.takes == ("MTU 1400",)
+
+
+def test_the_tables_that_have_to_be_looked_at() -> None:
+    rules = (rule(1), rule(2, 100), rule(3, 0, oif="ens3", action=FR_ACT_GOTO), Rule(10, 4, 255, FR_ACT_TO_TBL))
+    assert asked_tables(rules) == {(2, 100)}
 
 
 def test_one_of_each_is_said_as_one() -> None:
     (master, *_) = rows(inet=Inet((address(60),), (route(100),)))
     assert master.takes == ("1 address", "1 route", "MTU 1500")
-    assert master.leaves == (
-        "what renews an address that expires: a DHCP client, router advertisements",
-        "the rules that lead to table 100 (ip rule)",
-    )
+    assert master.leaves == ("what renews an address that expires: a DHCP client, router advertisements",)
 
 
 def test_where_there_is_no_master_there_is_nothing_to_be_said() -> None:
-    assert survey(MAC, Seen(LinkTable((NIC, VF)), {}), NOBODY, {}) == ()
-    assert survey(MAC, Seen(LinkTable((replace(MASTER, kind="dummy", info=Dummy()),)), {}), NOBODY, {}) == ()
+    assert survey(MAC, Seen(LinkTable((NIC, VF)), {}), Seen(NOBODY, {}), {}, is_homeward=False) == ()
+    dummy = replace(MASTER, kind="dummy", info=Dummy())
+    assert survey(MAC, Seen(LinkTable((dummy,)), {}), Seen(NOBODY, {}), {}, is_homeward=False) == ()
 
 
 BRIDGE = Link(20, "br0", kind="bridge")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import struct
 import subprocess
 from functools import partial
@@ -10,11 +12,28 @@ import pytest
 import trio
 from privatenet import private_net
 
-from failoverd.model.inet import Rule
+from failoverd.model.requests import AddRule, DropRule
+from failoverd.netlink.exchange import Exchange
 from failoverd.netlink.frames import NetlinkError, build, split
 from failoverd.netlink.rules import HEAD, RTM_NEWRULE, read_rule
 from failoverd.netlink.transport import KernelSocket
-from failoverd.netlink.whole_look import look_whole
+from failoverd.netlink.whole_look import look_at_tables, look_whole
+
+RULES = [
+    ("rule", "add", "priority", "10", *words.split())
+    for words in (
+        "iif lo oif not-there lookup 100",
+        "from 192.0.2.0/24 to 198.51.100.1 tos 0x10 lookup 1000",
+        "not fwmark 0x5/0xff blackhole",
+        "fwmark 7 uidrange 1000-2000 prohibit",
+        "ipproto tcp dport 80-90 sport 1024 lookup 1000 protocol 77",
+        "lookup main suppress_prefixlength 0",
+        "lookup main suppress_ifgroup 5",
+        "goto 32766",
+        "unreachable",
+    )
+]
+RULES += [("-6", *words) for words in RULES if "tos" not in words]
 
 
 def run(*words: str) -> None:
@@ -29,7 +48,7 @@ def test_what_there_is() -> None:
     run("tc", "qdisc", "add", "dev", "v1", "clsact")
     run("ip", "rule", "add", "iif", "v0", "oif", "lo", "table", "100", "priority", "77")
     run("ip", "-6", "rule", "add", "oif", "not-there", "table", "100", "priority", "78")
-    run("ip", "rule", "add", "from", "192.0.2.1", "table", "100", "priority", "79")
+    run("ip", "rule", "add", "from", "192.0.2.1", "table", "1000", "priority", "79")
 
     async def look() -> None:
         opener = partial(KernelSocket.open, strict=True)
@@ -41,7 +60,65 @@ def test_what_there_is() -> None:
         assert far is not None
         assert (near.up, near.kind, far.tc.slot) == (True, "veth", "clsact")
         assert [str(address) for address in inet[near.ifindex].addresses if address.family == 2] == ["192.0.2.1/24"]
-        assert set(rules) == {Rule(2, 77, frozenset({"v0", "lo"})), Rule(10, 78, frozenset({"not-there"}))}
+        found = [(rule.priority, rule.table, rule.iif, rule.oif, rule.src_len) for rule in rules if rule.priority < 999]
+        assert found == [
+            (0, 255, "", "", 0),
+            (77, 100, "v0", "lo", 0),
+            (79, 1000, "", "", 32),
+            (0, 255, "", "", 0),
+            (78, 100, "", "not-there", 0),
+        ]
+
+    trio.run(look)
+
+
+@private_net
+def test_rules_are_removed_and_made_again_as_they_were() -> None:
+    for words in RULES:
+        run("ip", *words)
+
+    async def test() -> None:
+        opener = partial(KernelSocket.open, strict=True)
+        _, _, before = await look_whole(opener, lambda _links: ())
+        mine = [rule for rule in before if 0 < rule.priority < 999]
+        assert len(mine) == len(RULES)
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+            sock.bind((0, 0))
+            exchange = Exchange(sock)
+            assert exchange.make([[AddRule(rule) for rule in mine]], {}) == [((errno.EEXIST, ""),) * len(mine)]
+            assert exchange.make([[DropRule(rule) for rule in mine]], {}) == [((0, ""),) * len(mine)]
+            assert exchange.make([[DropRule(mine[0])]], {})[0][0][0] == errno.ENOENT
+            _, _, between = await look_whole(opener, lambda _links: ())
+            assert [rule for rule in before if rule not in mine] == list(between)
+            assert exchange.make([[AddRule(rule) for rule in mine]], {}) == [((0, ""),) * len(mine)]
+        assert (await look_whole(opener, lambda _links: ()))[2] == before
+
+    trio.run(test)
+
+
+@private_net
+def test_who_has_routes_in_a_table() -> None:
+    run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
+    run("ip", "link", "set", "v0", "up")
+    run("ip", "link", "set", "v1", "up")
+    run("ip", "route", "add", "192.0.2.0/24", "dev", "v0", "table", "1000")
+    run("ip", "route", "add", "198.51.100.0/24", "table", "1001", "nexthop", "dev", "v0", "nexthop", "dev", "v1")
+    run("ip", "route", "add", "blackhole", "203.0.113.0/24", "table", "1002")
+    run("ip", "-6", "route", "add", "blackhole", "2001:db8::/32", "table", "1002")
+
+    async def look() -> None:
+        opener = partial(KernelSocket.open, strict=True)
+        links, _, _ = await look_whole(opener, lambda _links: ())
+        near, far = links.named("v0"), links.named("v1")
+        assert near is not None
+        assert far is not None
+        asked = [(2, 1000), (2, 1001), (2, 1002), (2, 1003), (10, 1002)]
+        assert await look_at_tables(opener, asked) == {
+            (2, 1000): {near.ifindex},
+            (2, 1001): {near.ifindex, far.ifindex},
+            (2, 1002): {0},
+            (10, 1002): {1},
+        }
 
     trio.run(look)
 

@@ -12,7 +12,7 @@ from toykernel import MAC, address, route
 from failoverd.kinds import Bond, Bridge, Ipvlan, Macvlan, NewDevice, Veth, VethPair, Vlan, Vrf
 from failoverd.kinds.bond import HEARING
 from failoverd.model.events import AddressSeen, Event, LinkGone, LinkSeen
-from failoverd.model.inet import Label, Neighbour
+from failoverd.model.inet import Label, Neighbour, Rule
 from failoverd.model.links import Filter, Link, Tc
 from failoverd.model.pairs import Inet
 from failoverd.model.places import HERE, Place
@@ -24,6 +24,7 @@ from failoverd.model.requests import (
     AddNeighbour,
     AddRedirect,
     AddRoute,
+    AddRule,
     ChangeLink,
     CreateLink,
     DeleteLink,
@@ -33,6 +34,7 @@ from failoverd.model.requests import (
     DropClsact,
     DropRedirect,
     DropRoute,
+    DropRule,
     HearAll,
     MoveLink,
     Rename,
@@ -102,7 +104,7 @@ def test_of_a_device_that_is_gone_nothing_can_be_asked(request_: Request) -> Non
     there = machine()
     assert predict(there, request_) == errno.ENODEV
     assert not there.news
-    assert {type(request) for request in GONE} == EVERY - {CreateLink, DropRoute}
+    assert {type(request) for request in GONE} == EVERY - {AddRule, CreateLink, DropRoute, DropRule}
 
 
 # Devices
@@ -513,6 +515,15 @@ def test_settings_neighbours_and_labels_are_the_devices_configuration() -> None:
     settings = (("ipv6/accept_ra", "2"), ("group", "7"))
     assert there.look((2,)) == {2: Inet(neighbours=(ENTRY,), labels=(LABEL,), settings=settings)}
     assert predict(there, AddNeighbour(ENTRY)) == predict(there, AddLabel(replace(LABEL, label=7))) == errno.EEXIST
+
+
+def test_policy_rules_are_the_namespaces() -> None:
+    there, rule = machine(NIC), Rule(2, 99, 254, 1, iif="ens3")
+    assert done(there, AddRule(rule)) == []
+    assert there.rules == [rule]
+    assert predict(there, AddRule(rule)) == errno.EEXIST
+    assert done(there, DropRule(rule)) == []
+    assert (there.rules, predict(there, DropRule(rule))) == ([], errno.ENOENT)
 
 
 # Traffic control

@@ -6,7 +6,7 @@ import errno
 from typing import ClassVar
 
 from failoverd.dataclass import dataclass
-from failoverd.model.inet import Address, Label, Neighbour, Route
+from failoverd.model.inet import Address, Label, Neighbour, Route, Rule
 from failoverd.model.requests.base import NameOf, OfDevice, Request
 from failoverd.model.settings import full_name
 
@@ -128,6 +128,39 @@ class AddLabel(Request):
 
 
 @dataclass(frozen=True, slots=True)
+class _OfRule(Request):
+    rule: Rule
+
+    @property
+    def devices(self) -> frozenset[int]:
+        """None: a rule has names."""
+        return frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class AddRule(_OfRule):
+    """Add a policy rule, with every attribute it had."""
+
+    harmless: ClassVar = frozenset({errno.EEXIST})
+
+    def describe(self, name_of: NameOf) -> str:
+        return f"add {self.rule}"
+
+    def advice(self, number: int) -> str:
+        return _compare(number, "ip rule") or Request.advice(self, number)
+
+
+@dataclass(frozen=True, slots=True)
+class DropRule(_OfRule):
+    """Remove a policy rule that is like this one."""
+
+    harmless: ClassVar = frozenset({errno.ENOENT, errno.ESRCH})
+
+    def describe(self, name_of: NameOf) -> str:
+        return f"drop {self.rule}"
+
+
+@dataclass(frozen=True, slots=True)
 class _Setting(OfDevice):
     watched: ClassVar = True
     setting: ClassVar = True
@@ -164,8 +197,8 @@ class SetLinkLocal(OfDevice):
         return f"{'let' if self.on else 'do not let'} the kernel make a link-local address for {name_of(self.ifindex)}"
 
 
-def _compare(number: int) -> str:
-    return "there is one like it; compare with ip address and ip route" if number == errno.EEXIST else ""
+def _compare(number: int, where: str = "ip address and ip route") -> str:
+    return f"there is one like it; compare with {where}" if number == errno.EEXIST else ""
 
 
 def _back(what: str, name: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import field, replace
 from failoverd.dataclass import dataclass
 from failoverd.kinds import Bond, Veth, Vlan
 from failoverd.model.events import Event, LinkGone, LinkSeen
+from failoverd.model.inet import Rule
 from failoverd.model.links import Filter, Link, Tc
 from failoverd.model.pairs import Inet
 from failoverd.model.places import HERE, Place
@@ -38,6 +39,9 @@ class Machine:
     links: dict[int, Link] = field(default_factory=dict)
 
     inet: dict[int, Inet] = field(default_factory=dict)
+
+    rules: list[Rule] = field(default_factory=list)
+    """The policy rules that are known."""
 
     last: int = 1
     """The last ifindex that the kernel gave. None is given twice."""

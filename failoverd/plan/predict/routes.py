@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from failoverd.model.inet import RTA_DST, Route
 from failoverd.model.pairs import Inet
-from failoverd.model.requests import AddRoute, DropRoute
+from failoverd.model.requests import AddRoute, AddRule, DropRoute, DropRule
 from failoverd.plan.gateways import LINK_LOCAL, RTA_GATEWAY, RTNH_F_ONLINK, Prefix, covers, has_gateway
 from failoverd.plan.predict.machine import Machine, RefusedError
 
@@ -35,6 +35,20 @@ def drop(machine: Machine, request: DropRoute) -> None:
     if found not in inet.routes:
         raise RefusedError(errno.ESRCH)
     machine.inet[found.ifindex] = replace(inet, routes=tuple(r for r in inet.routes if r != found))
+
+
+def add_rule(machine: Machine, request: AddRule) -> None:
+    """fib_newrule()."""
+    if request.rule in machine.rules:
+        raise RefusedError(errno.EEXIST)
+    machine.rules.append(request.rule)
+
+
+def drop_rule(machine: Machine, request: DropRule) -> None:
+    """fib_delrule()."""
+    if request.rule not in machine.rules:
+        raise RefusedError(errno.ENOENT)
+    machine.rules.remove(request.rule)
 
 
 def _rivals(machine: Machine, route: Route) -> list[Route]:

@@ -15,10 +15,10 @@ IFLA_TARGET_NETNSID is not there: what is asked of a namespace is asked by a soc
 Replies are built with struct (wire.py), not with failoverd's codec: an error there must not cancel itself out.
 
 Where it is less than the kernel: of the bond modes only active-backup has an active slave, its updelay, downdelay and
-ARP monitor do nothing; a bridge forwards nothing; there are no rules, no learned neighbours, no multicast addresses, no
-VRFs; sysctls are at their defaults unless written. Of tc, qdiscs other than clsact and ingress,
-and filters other than u32, are only names: there are no classes, no chains but the first, no hash tables but roots, no
-action but mirred.
+ARP monitor do nothing; a bridge forwards nothing; policy rules are kept, and no route is looked up by them; there are
+no learned neighbours, no multicast addresses, no VRFs; sysctls are at their defaults unless written. Of tc, qdiscs
+other than clsact and ingress, and filters other than u32, are only names: there are no classes, no chains but the
+first, no hash tables but roots, no action but mirred.
 """
 
 from __future__ import annotations

@@ -83,12 +83,14 @@ class Admin:
         """Remove an address."""
         self._ask(n.RTM_DELADDR, 0, _address(ifindex, cidr, 0))
 
-    def add_route(self, dst: str, ifindex: int, gateway: str = "", metric: int = 0) -> None:
-        """Add a route in table main; `dst` such as 0.0.0.0/0."""
+    def add_route(
+        self, dst: str, ifindex: int, gateway: str = "", metric: int = 0, table: int = n.RT_TABLE_MAIN
+    ) -> None:
+        """Add a route; `dst` such as 0.0.0.0/0, `table` up to 255."""
         address, _, length = dst.partition("/")
         family, raw = _parse(address)
         scope = n.RT_SCOPE_UNIVERSE if gateway else n.RT_SCOPE_LINK
-        head = RTMSG.pack(family, int(length), 0, 0, n.RT_TABLE_MAIN, n.RTPROT_STATIC, scope, n.RTN_UNICAST, 0)
+        head = RTMSG.pack(family, int(length), 0, 0, table, n.RTPROT_STATIC, scope, n.RTN_UNICAST, 0)
         parts = [wire.attr(n.RTA_DST, raw), wire.u32(n.RTA_OIF, ifindex)]
         parts += [wire.attr(n.RTA_GATEWAY, _parse(gateway)[1])] if gateway else []
         parts += [wire.u32(n.RTA_PRIORITY, metric)] if metric else []

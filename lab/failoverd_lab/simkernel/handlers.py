@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from failoverd_lab.simkernel import addresses, filters, links, neighbours, nsidmsg, qdiscs, routes
+from failoverd_lab.simkernel import addresses, filters, links, neighbours, nsidmsg, qdiscs, routes, rules
 from failoverd_lab.simkernel import uapi as n
 from failoverd_lab.simkernel.requests import Dumper, Handler
 
@@ -21,6 +21,8 @@ HANDLERS: dict[int, Handler] = {
     n.RTM_DELROUTE: routes.delete,
     n.RTM_NEWNEIGH: neighbours.new,
     n.RTM_NEWADDRLABEL: neighbours.new_label,
+    n.RTM_NEWRULE: rules.new,
+    n.RTM_DELRULE: rules.delete,
     n.RTM_GETQDISC: qdiscs.get,
     n.RTM_NEWQDISC: qdiscs.new,
     n.RTM_DELQDISC: qdiscs.delete,
@@ -35,6 +37,7 @@ DUMPERS: dict[int, Dumper] = {
     n.RTM_GETROUTE: routes.dump,
     n.RTM_GETNEIGH: neighbours.dump,
     n.RTM_GETADDRLABEL: neighbours.dump_labels,
+    n.RTM_GETRULE: rules.dump,
     n.RTM_GETQDISC: qdiscs.dump,
     n.RTM_GETTFILTER: filters.dump,
 }

@@ -16,6 +16,7 @@ from failoverd_lab.simkernel import linkmsg
 from failoverd_lab.simkernel import uapi as n
 from failoverd_lab.simkernel.conf import DEFAULTS
 from failoverd_lab.simkernel.nsids import UNKNOWN, Nsids
+from failoverd_lab.simkernel.rulestate import first_rules
 from failoverd_lab.simkernel.state import Device, Entry, Label, Refused, Route
 from failoverd_lab.simkernel.system import System
 from failoverd_lab.simkernel.tcstate import Mirred
@@ -108,6 +109,7 @@ class Net:
         self.default_conf = dict(DEFAULTS)
         self.neighbours: list[Entry] = []
         self.labels: list[Label] = []
+        self.rules = first_rules()
         self.link_seq = 1
         self.address_seq = 1
         self._next_index = 1
