@@ -44,6 +44,8 @@ class Etcd:
         self.url, self.client = f"{scheme}://127.0.0.1:{port}", client
         self._cluster = cluster or f"{name}=http://127.0.0.1:{port + 1}"
         self.process: subprocess.Popen[bytes] | None = None
+        self.asked = 0
+        """How often etcdctl was run."""
 
     def start(self, *, is_waited_for: bool = True) -> None:
         """Start it, and wait until it answers."""
@@ -84,6 +86,7 @@ class Etcd:
 
     def ctl(self, *words: str, check: bool = True, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run etcdctl."""
+        self.asked += 1
         command = [program(self.suite, "etcdctl"), "--endpoints", self.url, "--command-timeout", "5s", *self.client]
         environment = os.environ | {"ETCDCTL_API": "3"}
         done = subprocess.run([*command, *words], env=environment, input=given, capture_output=True, text=True)
@@ -99,9 +102,10 @@ class Etcd:
             lines.append(f"put {PREFIX}/nodes/{node}/links/{name.replace('_', '-')} {quoted}")
         self.ctl("txn", given="\n" + "\n".join(lines) + "\n\n\n")
 
-    def revision(self) -> int:
-        """The revision it is at."""
-        return int(json.loads(self.ctl("get", "none", "-w", "json").stdout)["header"]["revision"])
+    def revision(self, key: str = "") -> int:
+        """The revision it is at, or that of a key."""
+        answer = json.loads(self.ctl("get", key or "none", "-w", "json").stdout)
+        return int(answer["kvs"][0]["mod_revision"] if key else answer["header"]["revision"])
 
     def below(self, key: str) -> dict[str, Any]:
         """All keys below one, with their JSON values."""

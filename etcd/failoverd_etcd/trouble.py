@@ -5,8 +5,15 @@ from __future__ import annotations
 import socket
 import ssl
 
-TOKENS = ("invalid auth token", "auth: token is expired", "user name is empty")
-"""What etcd says of a token that it does not know any more; of none, it says the last one (code INVALID_ARGUMENT)."""
+TOKENS = (
+    "invalid auth token",
+    "auth: token is expired",
+    # A signed token (JWT), after any change of users and roles.
+    "revision of auth store is old",
+    # There is none at all.
+    "user name is empty",
+)
+"""What etcd says of a token that is of no use any more; the last two with the code INVALID_ARGUMENT."""
 
 
 def is_token(code: str, details: str) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from etcdmachine import A, B, ip, is_carried, is_made, machine
@@ -13,7 +15,9 @@ from etcdserver import SUITES, Etcd, etcd
 from privatenet import private_net
 
 HERE = ["https://127.0.0.1:2379"]
+PLAIN = ["http://127.0.0.1:2379"]
 NODE = "/failoverd/v1/nodes/h1/"
+STATUS = "/failoverd/v1/status/h1/"
 
 
 class Certificates:
@@ -78,12 +82,13 @@ def secured(where: Path, suite: str, server: tuple[str, str], given: Certificate
 
 
 def enable_auth(server: Etcd, *login: str) -> None:
-    """A user h1, who may only read what is declared for h1."""
+    """A user h1, who may only read what is declared for h1, and write its status."""
     server.ctl("user", "add", "root:secret")
     server.ctl("user", "grant-role", "root", "root")
     server.ctl("user", "add", "h1:pass word" if not login else "h1:x")
     server.ctl("role", "add", "h1")
     server.ctl("role", "grant-permission", "h1", "--prefix=true", "read", NODE)
+    server.ctl("role", "grant-permission", "h1", "--prefix=true", "readwrite", STATUS)
     server.ctl("user", "grant-role", "h1", "h1")
     server.ctl("auth", "enable")
 
@@ -113,13 +118,11 @@ def test_certificates_of_both_sides_and_the_name_in_ours_is_the_user(tmp_path: P
 
 @pytest.mark.parametrize("suite", SUITES)
 @private_net
-def test_a_user_with_a_password_whose_token_expires(tmp_path: Path, suite: str) -> None:
-    (tmp_path / "password").write_text("pass word\n")
-    ours = f'user = "h1"\npassword_file = "{tmp_path}/password"\n'
-    with etcd(tmp_path / "etcd", suite, options=["--auth-token-ttl", "2"] if suite == "trixie" else []) as server:
+def test_a_user_with_a_password_whose_token_is_forgotten(tmp_path: Path, suite: str) -> None:
+    with etcd(tmp_path / "etcd", suite) as server:
         enable_auth(server)
         server.client = ["--user", "root:secret"]
-        with machine(tmp_path / "m", ["http://127.0.0.1:2379"], ours) as there:
+        with machine(tmp_path / "m", PLAIN, password(tmp_path)) as there:
             server.put("h1", a=A, b=B)
             there.until(is_made)
             # etcd forgets its tokens when it ends: what was logged in is not any more.
@@ -129,6 +132,79 @@ def test_a_user_with_a_password_whose_token_expires(tmp_path: Path, suite: str) 
             assert there.until(lambda: there.states() == {"a": "ready", "b": "ready"} and mtu() == 1400) < 5
             assert "secret" not in there.said()
             assert "pass word" not in there.said()
+
+
+TTL = 1
+"""Seconds that a token is good for."""
+
+
+@pytest.mark.parametrize(("suite", "is_signed"), [("bookworm", False), ("trixie", False), ("bookworm", True)])
+@private_net
+def test_a_token_that_expires(tmp_path: Path, suite: str, is_signed: bool) -> None:
+    """Nothing else happens: etcd runs on, and so does the watch. A new login is needed for the first call after it.
+    The signed tokens (JWT) are never prolonged."""
+    options = ["--auth-token-ttl", str(TTL)] if not is_signed else ["--auth-token", signed_tokens(tmp_path, TTL)]
+    with etcd(tmp_path / "etcd", suite, options=options) as server:
+        enable_auth(server)
+        server.client = ["--user", "root:secret"]
+        before = logins(server)
+        server.ctl("get", "x")
+        assert logins(server) == before + 1, "etcdctl logs in once for each command"
+        with machine(tmp_path / "m", PLAIN, password(tmp_path) + "publish_status = true\n") as there:
+            server.put("h1", a=A, b=B)
+            there.until(lambda: told(server, "a").get("state") == "ready")
+            # All tokens are older than this then.
+            there.until_quiet(TTL * 2.5)
+            before = logins(server) - server.asked
+            server.put("h1", a=A | {"mtu": 1400})
+            assert there.until(lambda: mtu() == 1400) < 5
+            there.until(lambda: told(server, "a")["revision"] == server.revision(f"{NODE}links/a"))
+            assert logins(server) - server.asked == before + 1, "failoverd-etcd has logged in to write its status"
+            assert there.said().count("connected, at") == 1, "the connection was there all the time"
+            assert "tried again" not in there.said()
+            assert "cannot be written" not in there.said()
+
+
+@private_net
+def test_a_signed_token_is_void_when_anything_about_roles_has_changed(tmp_path: Path) -> None:
+    with etcd(tmp_path / "etcd", options=["--auth-token", signed_tokens(tmp_path, 300)]) as server:
+        enable_auth(server)
+        server.client = ["--user", "root:secret"]
+        with machine(tmp_path / "m", PLAIN, password(tmp_path) + "publish_status = true\n") as there:
+            server.put("h1", a=A, b=B)
+            there.until(lambda: told(server, "a").get("state") == "ready")
+            server.ctl("role", "add", "another")
+            server.ctl("del", f"{NODE}links/b")
+            assert there.until(lambda: told(server, "a").get("state") == "pending") < 5
+            assert "cannot be written" not in there.said()
+
+
+def password(where: Path) -> str:
+    """The configuration of a user with a password."""
+    (where / "password").write_text("pass word\n")
+    return f'user = "h1"\npassword_file = "{where}/password"\n'
+
+
+def signed_tokens(where: Path, ttl: int) -> str:
+    """etcd's --auth-token for signed ones."""
+    key, public = str(where / "jwt.key"), str(where / "jwt.pub")
+    subprocess.run(("openssl", "genrsa", "-out", key, "2048"), check=True, capture_output=True)
+    subprocess.run(("openssl", "rsa", "-in", key, "-pubout", "-out", public), check=True, capture_output=True)
+    return f"jwt,pub-key={public},priv-key={key},sign-method=RS256,ttl={ttl}s"
+
+
+def logins(server: Etcd) -> int:
+    """How often etcd was asked for a token."""
+    with urllib.request.urlopen(f"{server.url}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    started = [line for line in lines if line.startswith("grpc_server_started_total") and '"Authenticate"' in line]
+    return int(started[0].rpartition(" ")[2]) if started else 0
+
+
+def told(server: Etcd, link: str) -> dict[str, Any]:
+    """What the machine has written to etcd of a link."""
+    found: dict[str, Any] = server.below(f"{STATUS}links/{link}")
+    return next(iter(found.values()), {})
 
 
 def mtu() -> int:
@@ -141,7 +217,7 @@ def test_a_wrong_password_is_said_once(tmp_path: Path) -> None:
     with etcd(tmp_path / "etcd") as server:
         enable_auth(server)
         ours = f'user = "h1"\npassword_file = "{tmp_path}/password"\n'
-        with machine(tmp_path / "m", ["http://127.0.0.1:2379"], ours) as there:
+        with machine(tmp_path / "m", PLAIN, ours) as there:
             there.until(lambda: "it refuses the user or the password" in there.said())
             server.client = ["--user", "root:secret"]
             server.ctl("user", "passwd", "--interactive=false", "h1", given="wrong\n")

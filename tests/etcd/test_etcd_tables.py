@@ -247,6 +247,7 @@ def test_orders_are_roots() -> None:
 def test_why_etcd_refuses() -> None:
     assert is_token("UNAUTHENTICATED", "")
     assert is_token("INVALID_ARGUMENT", "etcdserver: user name is empty")
+    assert is_token("INVALID_ARGUMENT", "etcdserver: revision of auth store is old")
     assert not is_token("UNAVAILABLE", "x")
     assert "it wants a user" in why("INVALID_ARGUMENT", "etcdserver: user name is empty")
     assert "with the final slash" in why("PERMISSION_DENIED", "etcdserver: permission denied")
