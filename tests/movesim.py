@@ -18,10 +18,12 @@ from failoverd.kinds import Bond, Macvlan, NewDevice, Vlan
 from failoverd.kinds.bond import ACTIVE_BACKUP, FOLLOW_ACTIVE, SIGNATURE
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.inet import Rule
+from failoverd.model.links import Qdisc
 from failoverd.model.pairs import Inet
 from failoverd.model.places import HERE, Absent, Place
 from failoverd.model.requests import (
     AddAltname,
+    AddQdisc,
     AddRule,
     CreateLink,
     Request,
@@ -266,6 +268,7 @@ def told(seen: Seen) -> dict[str, object]:
             (names.get(link.master, ""), names.get(link.link, ""), altnames(link.altnames, link.ifindex)),
             names.get(link.info.active, "") if isinstance(link.info, Bond) else link.info,
             words(seen.inet_of(link)),
+            seen.qdiscs.get(link.ifindex),
         )
         for link in seen.links.values()
         if link.ifindex != 1
@@ -312,6 +315,7 @@ def joined(kernel: SimKernel) -> None:
     admin.add_route("10.77.0.0/16", vlan, "10.5.0.1")
     admin.add_route("10.78.0.0/16", bond, PEER, table=100)
     make(kernel, *map(AddRule, (*RULES, *STAYING, FOREIGN)))
+    make(kernel, AddQdisc(bond, Qdisc("fq", 0x10000, bytes(8))), AddQdisc(vf, Qdisc("pfifo", 0x20000, bytes(4))))
     admin.describe(bond, 500, "the uplink", 7)
     kernel.write_sysctl(bond, "ipv4/rp_filter", 2)
     kernel.write_sysctl(bond, "ipv6/accept_ra", 0)

@@ -28,10 +28,12 @@ from failoverd.daemon.kept import LARGEST_JOURNAL
 from failoverd.kinds import KINDS, Spec, Veth
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.inet import Rule
+from failoverd.model.links import Qdisc
 from failoverd.model.pairs import Inet
 from failoverd.moves.items import Item, Nic, Record, Toward
 from failoverd.netlink.frames import NetlinkError, build, split
 from failoverd.netlink.links import raw_name
+from failoverd.netlink.qdiscs import add_root
 from failoverd.netlink.rules import RTM_NEWRULE, read_rule, write_rule
 from failoverd.policy.naming import flat, invalid_name_reason
 
@@ -85,6 +87,7 @@ def dumps(record: Record) -> str:
                 "formers": list(nic.formers),
                 "carries": nic.carries,
                 "settings": dict(nic.settings),
+                "qdisc": _qdisc_out(nic.qdisc),
             }
             for nic in record.nics
         ],
@@ -134,7 +137,8 @@ def _nic_in(row: Mapping[str, Any]) -> Nic:
     formers = tuple(_name(name) for name in rows(row["formers"]))
     settings = tuple((text(name), text(value)) for name, value in row["settings"].items())
     try_inet(Inet(settings=settings))
-    return Nic(text(row["parent"]), _name(row["name"]), formers, flag(row["carries"]), settings)
+    qdisc = _qdisc_in(row.get("qdisc"))
+    return Nic(text(row["parent"]), _name(row["name"]), formers, flag(row["carries"]), settings, qdisc)
 
 
 def _item_out(item: Item) -> dict[str, Any]:
@@ -149,6 +153,7 @@ def _item_out(item: Item) -> dict[str, Any]:
         "promiscuous": item.promiscuous,
         "all_multicast": item.all_multicast,
         "inet": inet_out(item.inet),
+        "qdisc": _qdisc_out(item.qdisc),
     }
 
 
@@ -164,6 +169,7 @@ def _item_in(row: Mapping[str, Any]) -> Item:
         promiscuous=flag(row["promiscuous"]),
         all_multicast=flag(row["all_multicast"]),
         inet=inet_in(row["inet"]),
+        qdisc=_qdisc_in(row.get("qdisc")),
     )
     # All of it has to be writable now, and not in the middle of a move.
     bytes.fromhex(item.mac.replace(":", ""))
@@ -172,6 +178,19 @@ def _item_in(row: Mapping[str, Any]) -> Item:
     item.info.write()
     try_inet(item.inet)
     return item
+
+
+def _qdisc_out(qdisc: Qdisc | None) -> dict[str, Any] | None:
+    return {"kind": qdisc.kind, "handle": qdisc.handle, "options": qdisc.options.hex()} if qdisc is not None else None
+
+
+def _qdisc_in(row: Mapping[str, Any] | None) -> Qdisc | None:
+    """Read a qdisc. One that is not there is the kernel's default, and a journal of an earlier version has none."""
+    if row is None:
+        return None
+    qdisc = Qdisc(text(row["kind"]), whole(row["handle"], 0xFFFFFFFF), bytes.fromhex(row["options"]))
+    add_root(1, qdisc, 1)
+    return qdisc
 
 
 def _name(value: object) -> str:

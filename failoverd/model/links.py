@@ -49,6 +49,20 @@ class Tc:
     filters: frozenset[Filter] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Qdisc:
+    """A root qdisc that can be made again as it is: without classes, and without filters."""
+
+    kind: str
+    handle: int
+    options: bytes = b""
+    """TCA_OPTIONS, as the kernel tells them."""
+
+    def __str__(self) -> str:
+        """the qdisc fq"""
+        return f"the qdisc {self.kind}"
+
+
 NO_NAMES: frozenset[str] = frozenset()
 NO_TC = Tc()
 """Shared by all links: a machine may have thousands of them, and an empty set of its own takes as much memory as a

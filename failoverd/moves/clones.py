@@ -18,6 +18,7 @@ from failoverd.kinds.base import NewDevice
 from failoverd.model.links import Link
 from failoverd.model.requests import (
     AddAltname,
+    AddQdisc,
     CreateLink,
     Request,
     SetAllMulticast,
@@ -85,6 +86,8 @@ def configuration(record: Record, there: Mapping[str, Link], seen: Seen) -> list
             first.append(SetPromiscuous(link.ifindex, item.promiscuous))
         if link.all_multicast != item.all_multicast:
             first.append(SetAllMulticast(link.ifindex, item.all_multicast))
+        if item.qdisc is not None and link.tc.root != item.qdisc.kind:
+            first.append(AddQdisc(link.ifindex, item.qdisc))
         first += transfer.add_links_local(wanted, has)
         first += [SetUp(link.ifindex, up=True)] if item.up and not link.up else []
         second += transfer.add_others(wanted, has, item.up)

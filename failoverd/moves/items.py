@@ -11,7 +11,7 @@ from failoverd.kinds import Bond, Spec, Veth
 from failoverd.kinds.bond import SIGNATURE
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.inet import Rule, Setting
-from failoverd.model.links import ETHER, Link
+from failoverd.model.links import ETHER, Link, Qdisc
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
 from failoverd.policy.naming import formers, mark, own_altnames
@@ -42,6 +42,8 @@ class Item:
     promiscuous: bool = False
     all_multicast: bool = False
     inet: Inet = Inet()
+    qdisc: Qdisc | None = None
+    """Its root qdisc, where it is not the kernel's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Nic:
     """Whether it was the active slave."""
     settings: tuple[Setting, ...] = ()
     """Its settings, which the kernel takes away from what moves."""
+    qdisc: Qdisc | None = None
+    """Its root qdisc, which the kernel takes away, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ class Seen:
     inet: Mapping[int, Inet]
     rules: tuple[Rule, ...] = ()
     """The policy rules, in their order."""
+    qdiscs: Mapping[int, Qdisc] = field(default_factory=dict)
+    """The root qdiscs that can be made again, by ifindex."""
     users: Mapping[tuple[int, int], frozenset[int]] = field(default_factory=dict)
     """Who has routes in the tables that rules lead to, by family and table: ifindexes, 0 for a route without a device.
     Empty where it was not asked for."""
@@ -162,6 +168,7 @@ def _items(seen: Seen, tree: list[Link]) -> Iterator[Item]:
             promiscuous=link.promiscuous,
             all_multicast=link.all_multicast,
             inet=seen.inet_of(link),
+            qdisc=seen.qdiscs.get(link.ifindex),
         )
 
 
@@ -179,6 +186,13 @@ def nics_of(seen: Seen, mac: str, master: Link) -> tuple[Nic, ...]:
     """Describe the pair's NICs."""
     active = master.info.active if isinstance(master.info, Bond) else 0
     return tuple(
-        Nic(nic.parent, nic.name, formers(nic), nic.ifindex == active, seen.inet_of(nic).settings)
+        Nic(
+            nic.parent,
+            nic.name,
+            formers(nic),
+            nic.ifindex == active,
+            seen.inet_of(nic).settings,
+            seen.qdiscs.get(nic.ifindex),
+        )
         for nic in seen.nics(mac)
     )

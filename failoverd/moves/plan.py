@@ -24,6 +24,7 @@ from failoverd.model.pairs import Inet
 from failoverd.model.places import Place
 from failoverd.model.requests import (
     AddAltname,
+    AddQdisc,
     AddRule,
     DeleteMarked,
     DropAltname,
@@ -198,8 +199,9 @@ def _equip(record: Record, goal: Seen, tried: Tried) -> Do | None:
     for nic in goal.nics(record.mac):
         if nic.master or nic.parent not in known:
             continue
-        wanted = Inet(settings=known[nic.parent].settings)
-        lost = likeness.differing(wanted, goal.inet_of(nic), nic.ifindex)
+        wanted, qdisc = Inet(settings=known[nic.parent].settings), known[nic.parent].qdisc
+        lost: list[Request] = list(likeness.differing(wanted, goal.inet_of(nic), nic.ifindex))
+        lost += [AddQdisc(nic.ifindex, qdisc)] if qdisc is not None and nic.tc.root != qdisc.kind else []
         missing = [request for request in lost if request not in tried.refused]
         if todo := likeness.files(missing) or missing:
             return Do(tuple(todo), f"give {nic.name} its settings there", is_vital=False)

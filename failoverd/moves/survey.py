@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from failoverd.dataclass import dataclass
 from failoverd.model.inet import FOREVER
-from failoverd.model.links import Link
+from failoverd.model.links import Link, Qdisc
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
 from failoverd.moves.items import Seen, standing
@@ -67,16 +67,18 @@ def _clone(
         link.kind,
         KEPT if why else CLONED,
         why,
-        tuple(_takes(link, inet, mine)),
+        tuple(_takes(link, inet, mine, seen.qdiscs.get(link.ifindex))),
         tuple(_leaves(link, inet, mine)),
     )
 
 
 def _nics(mac: str, seen: Seen, target: LinkTable) -> Iterator[Row]:
     for nic in seen.nics(mac):
+        qdisc = seen.qdiscs.get(nic.ifindex)
         why = _taken(nic, target)
-        left = (f"its qdisc {nic.tc.root}",) if nic.tc.root else ()
-        yield Row(nic.name, "hardware", KEPT if why else MOVED, why, (), left)
+        takes = (str(qdisc),) if qdisc is not None else ()
+        left = (f"its qdisc {nic.tc.root}",) if nic.tc.root and not takes else ()
+        yield Row(nic.name, "hardware", KEPT if why else MOVED, why, takes, left)
 
 
 def _taken(link: Link, target: LinkTable) -> str:
@@ -87,7 +89,7 @@ def _taken(link: Link, target: LinkTable) -> str:
     return ""
 
 
-def _takes(link: Link, inet: Inet, rules: Sequence[Concerned]) -> Iterator[str]:
+def _takes(link: Link, inet: Inet, rules: Sequence[Concerned], qdisc: Qdisc | None) -> Iterator[str]:
     """Yield what goes along, counted."""
     given = [route for route in inet.routes if route.protocol != RTPROT_KERNEL]
     counts = (
@@ -98,6 +100,8 @@ def _takes(link: Link, inet: Inet, rules: Sequence[Concerned]) -> Iterator[str]:
         (sum(not one.why for one in rules), "policy rule", "policy rules"),
     )
     yield from (f"{number} {one if number == 1 else many}" for number, one, many in counts if number)
+    if qdisc is not None:
+        yield str(qdisc)
     yield f"MTU {link.mtu}"
 
 

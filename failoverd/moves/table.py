@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from failoverd.kinds import Bond, Ipvlan, Macvlan, Vlan
+from failoverd.kinds.macvlan import SOURCE
 from failoverd.links.marks import PREFIX as DECLARED
-from failoverd.model.links import NO_TC, Link
+from failoverd.model.links import Link
 from failoverd.moves.items import Seen
 from failoverd.plan import inet_sets
 
@@ -33,6 +34,10 @@ KINDS: Mapping[str, str] = {
 
 def obstacle(link: Link, tree: Sequence[Link], seen: Seen) -> str:
     """Return why this device, one of those on the master, keeps the master where it is, with what to do; or ""."""
+    return _in_use(link, tree, seen) or _controlled(link, seen) or _routed(link, seen)
+
+
+def _in_use(link: Link, tree: Sequence[Link], seen: Seen) -> str:
     name, members = link.name, {one.ifindex for one in tree}
     if KINDS.get(link.kind, KEPT) != CLONED:
         return f"{name} stands on it and is a {link.kind}, which cannot be cloned yet; take it away first"
@@ -42,11 +47,24 @@ def obstacle(link: Link, tree: Sequence[Link], seen: Seen) -> str:
         above = seen.links.get(link.master)
         what = f"the {above.kind} {above.name}" if above is not None else "another device"
         return f"{name} is in {what}, which cannot be cloned yet; take it out first"
+    if isinstance(link.info, Macvlan) and link.info.mode == SOURCE:
+        return f"{name} is a macvlan in source mode, whose list of MACs cannot be read; take it away first"
+    return ""
+
+
+def _controlled(link: Link, seen: Seen) -> str:
+    name = link.name
     if link.xdp:
         return f"an XDP program is attached to {name}, and would be lost; detach it first"
-    if link.tc != NO_TC:
-        return f"{name} has traffic control of its own, which cannot be cloned yet; take it away first (tc qdisc del)"
-    inet = seen.inet_of(link)
+    if link.tc.slot:
+        return f"{name} has a {link.tc.slot} qdisc, whose filters cannot be cloned; take it away first (tc qdisc del)"
+    if link.tc.root and link.ifindex not in seen.qdiscs:
+        return f"the qdisc {link.tc.root} of {name} cannot be cloned; take it away first (tc qdisc del)"
+    return ""
+
+
+def _routed(link: Link, seen: Seen) -> str:
+    name, inet = link.name, seen.inet_of(link)
     if why := inet_sets.unmovable_reason(inet):
         return f"{name}: {why}; take that route away or write it without the object"
     for route in inet.routes:

@@ -19,6 +19,7 @@ from failoverd.model.requests import (
     AddClsact,
     AddLabel,
     AddNeighbour,
+    AddQdisc,
     AddRedirect,
     AddRoute,
     AddRule,
@@ -82,6 +83,7 @@ from failoverd.netlink.links import (
 )
 from failoverd.netlink.messages import LinkMessage
 from failoverd.netlink.neighbours import RTM_NEWADDRLABEL, RTM_NEWNEIGH, write_label, write_neighbour
+from failoverd.netlink.qdiscs import add_root
 from failoverd.netlink.rules import RTM_DELRULE, RTM_NEWRULE, write_rule
 from failoverd.netlink.settings import write_setting
 
@@ -276,6 +278,7 @@ WRITERS: dict[type[Request], Callable[[Any, int], bytes]] = {
     DropRule: lambda r, seq: build(RTM_DELRULE, NLM_F_ACK, seq, write_rule(r.rule)),
     AddClsact: lambda r, seq: tc.add_clsact(r.ifindex, seq),
     DropClsact: lambda r, seq: tc.drop_clsact(r.ifindex, seq),
+    AddQdisc: lambda r, seq: add_root(r.ifindex, r.qdisc, seq),
     AddRedirect: lambda r, seq: tc.add_redirect(r.ifindex, r.hook, r.target, seq),
     DropRedirect: lambda r, seq: tc.drop_redirect(r.ifindex, r.hook, r.handle, seq),
     DropAddress: lambda r, seq: build(RTM_DELADDR, NLM_F_ACK, seq, write_address(without_label(r.address))),

@@ -13,7 +13,7 @@ from dataclasses import replace
 import trio
 
 from failoverd.model.inet import Rule
-from failoverd.model.links import Link
+from failoverd.model.links import Link, Qdisc
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
 from failoverd.netlink.bystanders import read_bystander
@@ -21,22 +21,23 @@ from failoverd.netlink.fetch import FAMILIES, STRETCH, Opener, dump_once, fetch_
 from failoverd.netlink.frames import NLM_F_DUMP, attribute, build
 from failoverd.netlink.inet import RTA_TABLE, RTM_GETROUTE, RTM_NEWROUTE, RTMSG, read_route
 from failoverd.netlink.links import RTM_NEWLINK, head, read_link
+from failoverd.netlink.qdiscs import ask_filters_of, read_root
 from failoverd.netlink.requests import dump_links_plainly
 from failoverd.netlink.rules import RTM_NEWRULE, ask_rules, read_rule
 from failoverd.netlink.tc import RTM_NEWQDISC, Table, dump_qdiscs
 from failoverd.netlink.tc import head as tc_head
 
-Looked = tuple[LinkTable, Mapping[int, Inet], tuple[Rule, ...]]
+Looked = tuple[LinkTable, Mapping[int, Inet], tuple[Rule, ...], Mapping[int, Qdisc]]
 NUMBER = struct.Struct("=I")
 NO_RULES = (errno.EOPNOTSUPP, errno.EAFNOSUPPORT)
 """Of a kernel without policy routing, or without a family."""
 
 
 async def look_whole(open_socket: Opener, concerned: Callable[[LinkTable], Iterable[int]]) -> Looked:
-    """Return the devices, the configuration of those that `concerned` names, and the policy rules. Raises as
-    fetch_inet does.
+    """Return the devices, the configuration of those that `concerned` names, the policy rules, and the root qdiscs that
+    can be made again (qdiscs.py). Raises as fetch_inet does.
 
-    Of their tc filters only the qdisc that has them is known.
+    Of tc filters only the qdisc that has them is known.
     """
     links = LinkTable()
     for number, message in enumerate(await dump_once(open_socket, dump_links_plainly(1))):
@@ -46,13 +47,18 @@ async def look_whole(open_socket: Opener, concerned: Callable[[LinkTable], Itera
             link = read_bystander(message) or read_link(message)
             links[link.ifindex] = link
     tables: dict[int, Table] = {}
+    qdiscs: dict[int, Qdisc] = {}
     for message in await dump_once(open_socket, dump_qdiscs(1)):
         if message.type == RTM_NEWQDISC:
             tables.setdefault(tc_head(message)[1], Table()).take(message)
+            qdiscs |= [root] if (root := read_root(message)) is not None else []
     for ifindex in tables.keys() & links.keys():
         links[ifindex] = _with_tc(links[ifindex], tables[ifindex])
     rules = [rule for family in FAMILIES for rule in await _rules(open_socket, family)]
-    return links, await fetch_inet(open_socket, concerned(links)), tuple(rules)
+    ifindexes = tuple(concerned(links))
+    asked = [(ifindex, qdiscs[ifindex]) for ifindex in ifindexes if ifindex in qdiscs]
+    plain = {i: qdisc for i, qdisc in asked if not await dump_once(open_socket, ask_filters_of(i, qdisc, 1))}
+    return links, await fetch_inet(open_socket, ifindexes), tuple(rules), plain
 
 
 async def look_at_tables(

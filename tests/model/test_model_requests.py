@@ -12,6 +12,7 @@ from toykernel import MAC, address, route
 from failoverd.kinds import Bond, Bridge, Macvlan, NewDevice, VethPair, Vlan
 from failoverd.kinds.macvlan import BRIDGE
 from failoverd.model.inet import Address, Label, Neighbour, Rule
+from failoverd.model.links import Qdisc
 from failoverd.model.places import HERE, Place
 from failoverd.model.requests import (
     AddAddress,
@@ -19,6 +20,7 @@ from failoverd.model.requests import (
     AddClsact,
     AddLabel,
     AddNeighbour,
+    AddQdisc,
     AddRedirect,
     AddRoute,
     AddRule,
@@ -104,6 +106,7 @@ WORDS: list[tuple[Request, str, set[int]]] = [
     (SetLinkLocal(3, on=True), "let the kernel make a link-local address for ens4", {3}),
     (SetLinkLocal(3, on=False), "do not let the kernel make a link-local address for ens4", {3}),
     (AddClsact(3), "add a clsact qdisc to ens4", {3}),
+    (AddQdisc(3, Qdisc("fq", 0x10000)), "give ens4 the qdisc fq", {3}),
     (DropClsact(3), "drop the clsact qdisc of ens4", {3}),
     (AddRedirect(3, "ingress", 2), "redirect the ingress of ens4 to that of ens3", {2, 3}),
     (DropRedirect(3, "ingress"), "drop the redirection on the ingress of ens4", {3}),

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from failoverd.kinds import Bond, Dummy, Vlan
+from failoverd.kinds import Bond, Dummy, Macvlan, Vlan
+from failoverd.kinds.macvlan import SOURCE
 from failoverd.model.inet import Address, Hop, Label, Neighbour, Route, Rule
-from failoverd.model.links import Link, Tc
+from failoverd.model.links import Link, Qdisc, Tc
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
 from failoverd.moves.items import Seen, described
@@ -36,8 +37,11 @@ def address(valid: int = 0xFFFFFFFF) -> Address:
     return Address(10, 2, 24, 0, 0x80, bytes(4), valid=valid)
 
 
+QDISCS = {10: Qdisc("fq", 0x10000), 4: Qdisc("pfifo", 0x10000)}
+
+
 def rows(*links: Link, inet: Inet | None = None, there: LinkTable = NOBODY, thing: str = "") -> tuple[Row, ...]:
-    seen = Seen(LinkTable((MASTER, NIC, VF)), {10: inet or Inet()})
+    seen = Seen(LinkTable((MASTER, NIC, VF)), {10: inet or Inet()}, qdiscs=QDISCS)
     for link in links:
         seen.links[link.ifindex] = link
     return survey(MAC, seen, Seen(there, {}), {10: thing}, is_homeward=False)
@@ -50,8 +54,8 @@ def test_each_device_has_a_row() -> None:
         (Neighbour(10, 2, 0x80, 0, 0),),
         (Label(10, bytes(16), 64, 9), Label(10, bytes(16), 48, 9)),
     )
-    found = rows(VLAN, replace(MASTER, promiscuity=1), replace(NIC, tc=Tc(root="fq")), inet=inet)
-    takes = ("3 addresses", "3 routes", "1 permanent neighbour", "2 address labels", "MTU 1500")
+    found = rows(VLAN, replace(MASTER, promiscuity=1), replace(NIC, tc=Tc(root="htb")), inet=inet)
+    takes = ("3 addresses", "3 routes", "1 permanent neighbour", "2 address labels", "the qdisc fq", "MTU 1500")
     leaves = (
         "what renews 2 addresses that expire: a DHCP client, router advertisements",
         "a capture on it, or another program that takes in every frame",
@@ -59,8 +63,8 @@ def test_each_device_has_a_row() -> None:
     assert found == (
         Row("ens3", "bond", "cloned", "", takes, leaves),
         Row("ens3.5", "vlan", "cloned", "", ("MTU 1400",)),
-        Row("ens3nsby", "hardware", "moved", "", (), ("its qdisc fq",)),
-        Row("ens4", "hardware", "moved"),
+        Row("ens3nsby", "hardware", "moved", "", (), ("its qdisc htb",)),
+        Row("ens4", "hardware", "moved", "", ("the qdisc pfifo",)),
     )
     assert refusal(found) == ""
 
@@ -99,12 +103,12 @@ USERS = {
 
 
 def ruled(there: Seen, *, is_homeward: bool = False) -> tuple[Row, ...]:
-    seen = Seen(LinkTable((MASTER, VLAN)), {}, AT_HOME, USERS)
+    seen = Seen(LinkTable((MASTER, VLAN)), {}, AT_HOME, users=USERS)
     return survey(MAC, seen, there, {}, is_homeward=is_homeward)
 
 
 def test_rules_that_mean_the_same_there_go_along_and_the_others_are_said() -> None:
-    there = Seen(NOBODY, {}, (rule(11, 106, oif="ens3"),), {(2, 104): frozenset({3})})
+    there = Seen(NOBODY, {}, (rule(11, 106, oif="ens3"),), users={(2, 104): frozenset({3})})
     master, vlan = ruled(there)
     assert master.takes == ("2 policy rules", "MTU 1500")
     assert master.leaves == (
@@ -115,7 +119,7 @@ def test_rules_that_mean_the_same_there_go_along_and_the_others_are_said() -> No
     )
     assert vlan.takes == ("3 policy rules", "MTU 1400")
     assert vlan.leaves == ("the policy rule 7 (its table 103 has routes that lead to no device, too)",)
-    seen = Seen(LinkTable((MASTER, VLAN)), {}, AT_HOME, USERS)
+    seen = Seen(LinkTable((MASTER, VLAN)), {}, AT_HOME, users=USERS)
     assert [one.priority for one in copied((MASTER, VLAN), seen, there)] == [1, 2, 3, 3, 12]
 
 
@@ -132,7 +136,7 @@ def test_the_tables_that_have_to_be_looked_at() -> None:
 
 def test_one_of_each_is_said_as_one() -> None:
     (master, *_) = rows(inet=Inet((address(60),), (route(100),)))
-    assert master.takes == ("1 address", "1 route", "MTU 1500")
+    assert master.takes == ("1 address", "1 route", "the qdisc fq", "MTU 1500")
     assert master.leaves == ("what renews an address that expires: a DHCP client, router advertisements",)
 
 
@@ -166,7 +170,15 @@ NEXTHOP = "a route through it uses a nexthop object (ip nexthop), which failover
         (rows(replace(VLAN, xdp=True)), "an XDP program is attached to ens3.5, and would be lost; detach it first"),
         (
             rows(replace(MASTER, tc=Tc("clsact"))),
-            "ens3 has traffic control of its own, which cannot be cloned yet; take it away first (tc qdisc del)",
+            "ens3 has a clsact qdisc, whose filters cannot be cloned; take it away first (tc qdisc del)",
+        ),
+        (
+            rows(replace(VLAN, tc=Tc(root="htb"))),
+            "the qdisc htb of ens3.5 cannot be cloned; take it away first (tc qdisc del)",
+        ),
+        (
+            rows(replace(VLAN, name="mv0", kind="macvlan", info=Macvlan(SOURCE))),
+            "mv0 is a macvlan in source mode, whose list of MACs cannot be read; take it away first",
         ),
         (
             rows(inet=Inet(routes=(route(attrs=((RTA_NH_ID, bytes(4)),)),))),

@@ -6,19 +6,35 @@ import errno
 import socket
 import struct
 import subprocess
+from collections.abc import Mapping
 from functools import partial
 
 import pytest
 import trio
 from privatenet import private_net
 
-from failoverd.model.requests import AddRule, DropRule
+from failoverd.model.links import Qdisc
+from failoverd.model.requests import AddQdisc, AddRule, DropRule
 from failoverd.netlink.exchange import Exchange
 from failoverd.netlink.frames import NetlinkError, build, split
 from failoverd.netlink.rules import HEAD, RTM_NEWRULE, read_rule
 from failoverd.netlink.transport import KernelSocket
 from failoverd.netlink.whole_look import look_at_tables, look_whole
 
+QDISCS = (
+    "pfifo limit 77",
+    "bfifo limit 77000",
+    "pfifo_fast",
+    "noqueue",
+    "fq limit 5000 maxrate 10mbit",
+    "fq_codel limit 500 flows 77 noecn",
+    "codel target 7ms ecn",
+    "pie target 20ms",
+    "fq_pie flows 16",
+    "cake bandwidth 10mbit besteffort nat overhead 18",
+    "sfq perturb 10 limit 77",
+)
+"""Of which the kernel has at least the first two."""
 RULES = [
     ("rule", "add", "priority", "10", *words.split())
     for words in (
@@ -52,7 +68,7 @@ def test_what_there_is() -> None:
 
     async def look() -> None:
         opener = partial(KernelSocket.open, strict=True)
-        links, inet, rules = await look_whole(
+        links, inet, rules, _ = await look_whole(
             opener, lambda links: [link.ifindex for link in [links.named("v0")] if link]
         )
         near, far = links.named("v0"), links.named("v1")
@@ -79,7 +95,7 @@ def test_rules_are_removed_and_made_again_as_they_were() -> None:
 
     async def test() -> None:
         opener = partial(KernelSocket.open, strict=True)
-        _, _, before = await look_whole(opener, lambda _links: ())
+        _, _, before, _ = await look_whole(opener, lambda _links: ())
         mine = [rule for rule in before if 0 < rule.priority < 999]
         assert len(mine) == len(RULES)
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
@@ -88,12 +104,45 @@ def test_rules_are_removed_and_made_again_as_they_were() -> None:
             assert exchange.make([[AddRule(rule) for rule in mine]], {}) == [((errno.EEXIST, ""),) * len(mine)]
             assert exchange.make([[DropRule(rule) for rule in mine]], {}) == [((0, ""),) * len(mine)]
             assert exchange.make([[DropRule(mine[0])]], {})[0][0][0] == errno.ENOENT
-            _, _, between = await look_whole(opener, lambda _links: ())
+            _, _, between, _ = await look_whole(opener, lambda _links: ())
             assert [rule for rule in before if rule not in mine] == list(between)
             assert exchange.make([[AddRule(rule) for rule in mine]], {}) == [((0, ""),) * len(mine)]
         assert (await look_whole(opener, lambda _links: ()))[2] == before
 
     trio.run(test)
+
+
+@private_net
+def test_a_root_qdisc_is_made_again_as_it_was() -> None:
+    run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
+    run("ip", "link", "add", "v2", "type", "veth", "peer", "name", "v3")
+    run("tc", "qdisc", "add", "dev", "v1", "root", "handle", "7:", "htb")
+
+    async def look() -> tuple[int, Mapping[int, Qdisc]]:
+        opener = partial(KernelSocket.open, strict=True)
+        links, _, _, qdiscs = await look_whole(opener, lambda links: list(links))
+        near = links.named("v0")
+        assert near is not None
+        return near.ifindex, qdiscs
+
+    async def test() -> int:
+        seen = 0
+        assert (await look())[1] == {}
+        for words in QDISCS:
+            if subprocess.run(("tc", "qdisc", "add", "dev", "v0", "root", "handle", "5:", *words.split())).returncode:
+                continue
+            ifindex, qdiscs = await look()
+            assert (list(qdiscs), qdiscs[ifindex].handle) == ([ifindex], 0x50000)
+            run("tc", "qdisc", "del", "dev", "v0", "root")
+            with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+                sock.bind((0, 0))
+                assert Exchange(sock).make([[AddQdisc(ifindex, qdiscs[ifindex])]], {}) == [((0, ""),)]
+            assert await look() == (ifindex, qdiscs), words
+            run("tc", "qdisc", "del", "dev", "v0", "root")
+            seen += 1
+        return seen
+
+    assert trio.run(test) > 1
 
 
 @private_net
@@ -108,7 +157,7 @@ def test_who_has_routes_in_a_table() -> None:
 
     async def look() -> None:
         opener = partial(KernelSocket.open, strict=True)
-        links, _, _ = await look_whole(opener, lambda _links: ())
+        links, _, _, _ = await look_whole(opener, lambda _links: ())
         near, far = links.named("v0"), links.named("v1")
         assert near is not None
         assert far is not None

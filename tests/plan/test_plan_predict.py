@@ -13,7 +13,7 @@ from failoverd.kinds import Bond, Bridge, Ipvlan, Macvlan, NewDevice, Veth, Veth
 from failoverd.kinds.bond import HEARING
 from failoverd.model.events import AddressSeen, Event, LinkGone, LinkSeen
 from failoverd.model.inet import Label, Neighbour, Rule
-from failoverd.model.links import Filter, Link, Tc
+from failoverd.model.links import Filter, Link, Qdisc, Tc
 from failoverd.model.pairs import Inet
 from failoverd.model.places import HERE, Place
 from failoverd.model.requests import (
@@ -22,6 +22,7 @@ from failoverd.model.requests import (
     AddClsact,
     AddLabel,
     AddNeighbour,
+    AddQdisc,
     AddRedirect,
     AddRoute,
     AddRule,
@@ -94,6 +95,7 @@ GONE: list[Request] = [
     *(kind(2, "alias", "x") for kind in (SetAttribute, SetSysctl)),
     *(kind(FOUR) for kind in (AddAddress, DropAddress)),
     *(AddLabel(LABEL), AddNeighbour(ENTRY), AddRoute(DEFAULT), SetUp(2, up=True)),
+    AddQdisc(2, Qdisc("fq", 0)),
     *(AddRedirect(2, "egress", 3), DropRedirect(2, "egress")),
     *(ChangeLink(2, Ipvlan()), DeleteMarked("mark"), MoveLink(2, RED), SetMac(2, OTHER_MAC)),
 ]
@@ -537,6 +539,12 @@ def test_a_redirection_is_where_failoverd_has_its_place() -> None:
     assert there.links[2].tc.filters == {THEIRS}
     done(there, DropClsact(2))
     assert there.links[2].tc == Tc()
+
+
+def test_a_root_qdisc_takes_the_place_of_the_present_one() -> None:
+    there = machine(NIC)
+    done(there, AddClsact(2), AddQdisc(2, Qdisc("fq", 0x10000)))
+    assert there.links[2].tc == Tc("clsact", "fq")
 
 
 def test_a_redirection_leads_nowhere_when_its_target_is_gone() -> None:

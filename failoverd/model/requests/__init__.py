@@ -38,7 +38,7 @@ from failoverd.model.requests.links import (
     SetUp,
     TryMaster,
 )
-from failoverd.model.requests.tc import AddClsact, AddRedirect, DropClsact, DropRedirect
+from failoverd.model.requests.tc import AddClsact, AddQdisc, AddRedirect, DropClsact, DropRedirect
 
 __all__ = [
     "AddAddress",
@@ -46,6 +46,7 @@ __all__ = [
     "AddClsact",
     "AddLabel",
     "AddNeighbour",
+    "AddQdisc",
     "AddRedirect",
     "AddRoute",
     "AddRule",

@@ -6,6 +6,7 @@ import errno
 from typing import ClassVar
 
 from failoverd.dataclass import dataclass
+from failoverd.model.links import Qdisc
 from failoverd.model.requests.base import NameOf, OfDevice, Weight, some
 
 
@@ -27,6 +28,16 @@ class DropClsact(OfDevice):
 
     def describe(self, name_of: NameOf) -> str:
         return f"drop the clsact qdisc of {name_of(self.ifindex)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddQdisc(OfDevice):
+    """Make a root qdisc in place of the present one."""
+
+    qdisc: Qdisc
+
+    def describe(self, name_of: NameOf) -> str:
+        return f"give {name_of(self.ifindex)} {self.qdisc}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from failoverd.model.requests import (
     AddClsact,
     AddLabel,
     AddNeighbour,
+    AddQdisc,
     AddRedirect,
     AddRoute,
     AddRule,
@@ -82,6 +83,7 @@ PREDICTIONS: dict[type[Request], Callable[[Machine, Any], None]] = {
     SetLinkLocal: devices.set_link_local,
     AddClsact: tc.add_clsact,
     DropClsact: tc.drop_clsact,
+    AddQdisc: tc.add_qdisc,
     AddRedirect: tc.add_redirect,
     DropRedirect: tc.drop_redirect,
 }

@@ -6,7 +6,7 @@ import errno
 from dataclasses import replace
 
 from failoverd.model.links import Filter, Tc
-from failoverd.model.requests import AddClsact, AddRedirect, DropClsact, DropRedirect
+from failoverd.model.requests import AddClsact, AddQdisc, AddRedirect, DropClsact, DropRedirect
 from failoverd.plan.predict.machine import Machine, RefusedError
 
 PREFERENCE, HANDLE = 64_023, 0x80000001
@@ -19,6 +19,12 @@ def add_clsact(machine: Machine, request: AddClsact) -> None:
     if tc.slot:
         raise RefusedError(errno.EEXIST)
     machine.put_tc(request.ifindex, replace(tc, slot="clsact"))
+
+
+def add_qdisc(machine: Machine, request: AddQdisc) -> None:
+    """qdisc_create() in the root's place."""
+    tc = machine.link(request.ifindex).tc
+    machine.put_tc(request.ifindex, replace(tc, root=request.qdisc.kind))
 
 
 def drop_clsact(machine: Machine, request: DropClsact) -> None:
