@@ -41,9 +41,10 @@ class Concerned:
 
 
 def asked_tables(rules: Iterable[Rule]) -> frozenset[Table]:
-    """Return the tables that rules lead to and that are not in every namespace."""
+    """Return the tables that rules lead to and that are not in every namespace. The rule of VRFs leads to 0, which is
+    the table of whatever VRF a packet is in."""
     tables = {(rule.family, rule.table) for rule in rules if rule.action == FR_ACT_TO_TBL}
-    return frozenset(table for table in tables if table[1] not in USUAL_TABLES)
+    return frozenset(table for table in tables if table[1] and table[1] not in USUAL_TABLES)
 
 
 def concerned_rules(tree: Iterable[Link], seen: Seen, target: Seen) -> Iterator[Concerned]:

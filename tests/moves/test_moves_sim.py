@@ -15,6 +15,7 @@ from failoverd.model.linktable import LinkTable
 from failoverd.model.places import HERE, Place
 from failoverd.model.requests import (
     AddAltname,
+    AddQdisc,
     CreateLink,
     DeleteLink,
     DropRule,
@@ -146,6 +147,8 @@ def test_a_request_that_is_refused_leads_back_or_is_done_without(toward: Toward,
         if isinstance(request, DropRule):
             # A copy of a rule that leads nowhere may stay behind.
             make(machine.namespaces[NAME], request)
+        if isinstance(request, AddQdisc) and request.ifindex in goal.net.devices:
+            make(goal, request)
         if isinstance(request, SetSysctl) and request.ifindex in goal.net.devices:
             # Neither is a setting once the traffic has moved.
             goal.write_sysctl(request.ifindex, request.name, int(request.value))

@@ -130,7 +130,13 @@ def test_rules_that_were_made_there_stay_there() -> None:
 
 
 def test_the_tables_that_have_to_be_looked_at() -> None:
-    rules = (rule(1), rule(2, 100), rule(3, 0, oif="ens3", action=FR_ACT_GOTO), Rule(10, 4, 255, FR_ACT_TO_TBL))
+    rules = (
+        rule(1),
+        rule(2, 100),
+        rule(3, 0, oif="ens3", action=FR_ACT_GOTO),
+        Rule(10, 4, 255, FR_ACT_TO_TBL),
+        rule(1000, 0),
+    )
     assert asked_tables(rules) == {(2, 100)}
 
 
