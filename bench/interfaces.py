@@ -4,7 +4,8 @@ In a network namespace of its own with so many links (pairs of veths, one in two
 daemon is started and asked. A round runs every command once, so that whatever else the machine does falls on all of
 them; a command's time is the median from fork to exit. Told beside: the first answer's time, the daemon's memory before
 the first question and after the last, and the CPU time that another task of its loop waits for while answers are made,
-anew from a dump and again from what is kept. virsh (libvirt-clients) asks failoverd-libvirt.
+anew from a dump and again from what is kept. virsh (libvirt-clients) asks failoverd-libvirt, and by turns libvirt's own
+daemon where that is installed (raw/libvirtd.py).
 
 The rows are those of failoverctl interfaces as a whole process, and of List on D-Bus, the call alone over a private
 dbus-daemon on an open connection, beside `ip -j -d link` (1,000 and 5,000 links); with --rows nothing else is measured.
@@ -31,7 +32,7 @@ import trio
 from frame import command, turns
 from frame.goals import BY_NAME
 from frame.row import Bench
-from raw import dbuscall
+from raw import dbuscall, libvirtd
 from raw.build import CANNOT, CannotMeasureError
 
 from failoverd.daemon.picture import open_picture
@@ -87,7 +88,7 @@ def running(command: list[str], environment: dict[str, str], log: Path) -> Itera
         process.wait(PATIENCE)
 
 
-def commands_of(ctl: str, where: Path) -> dict[str, list[str]]:
+def commands_of(ctl: str, where: Path, theirs: Path | None) -> dict[str, list[str]]:
     """Return what is compared as whole processes."""
     found = {
         "python3 -c pass": [PYTHON, "-IS", "-c", "pass"],
@@ -100,15 +101,18 @@ def commands_of(ctl: str, where: Path) -> dict[str, list[str]]:
         "failoverctl interface-xml --all": [ctl, "interface-xml", "--all"],
     }
     if shutil.which("virsh"):
-        virsh = ["virsh", "-c", f"interface:///system?socket={where}/virt"]
-        found["virsh iface-list --all"] = [*virsh, "iface-list", "--all"]
-        found["virsh iface-dumpxml p7"] = [*virsh, "iface-dumpxml", "p7"]
+        for whose, socket in (("", where / "virt"), (" (libvirtd)", theirs)):
+            if socket is not None:
+                virsh = ["virsh", "-c", f"interface:///system?socket={socket}"]
+                found[f"virsh iface-list --all{whose}"] = [*virsh, "iface-list", "--all"]
+                found[f"virsh iface-dumpxml p7{whose}"] = [*virsh, "iface-dumpxml", "p7"]
     return found
 
 
 def measure(links: int, options: argparse.Namespace) -> None:
     """Tell all about so many links, in this process's network namespace."""
     bench = Bench()
+    libvirtd.own_sysfs()
     make_links(links)
     with tempfile.TemporaryDirectory() as folder, dbuscall.bus(Path(folder, "bus")):
         where = Path(folder)
@@ -122,6 +126,7 @@ def measure(links: int, options: argparse.Namespace) -> None:
         with (
             running([sys.executable, "-m", "failoverd"], environment, where / "log") as daemon,
             running(serve, environment, where / "virt.log") as libvirt,
+            libvirtd.running(where / "libvirtd") as theirs,
         ):
             end = time.monotonic() + PATIENCE
             asked = partial(subprocess.run, [ctl, "-q", "list"], env=environment, capture_output=True, check=False)
@@ -129,7 +134,7 @@ def measure(links: int, options: argparse.Namespace) -> None:
                 time.sleep(0.1)
             before = resident(daemon.pid)
             first = took([str(ctl), "interfaces"], environment)
-            commands = commands_of(str(ctl), where)
+            commands = commands_of(str(ctl), where, theirs)
             if options.rows:
                 commands = {name: commands[name] for name in (BASE, WHOLE)}
             connection = connected(where / "bus")
@@ -234,7 +239,7 @@ def main() -> int:
             print(f"bench/interfaces.py: {error}", file=sys.stderr)
             return CANNOT
         return 0
-    unshare = [UNSHARE, "--net", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
+    unshare = [UNSHARE, "--net", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
     for links in options.links:
         more = [f"--links={links}", f"--runs={options.runs}", "--inside"]
         more += [f"--rows={options.rows}"] if options.rows else []
