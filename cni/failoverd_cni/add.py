@@ -64,6 +64,9 @@ class _Add:
     def make(self, vlan: Vlan, name: str) -> None:
         """Make one VLAN, with addresses and routes, up."""
         link = self._attached(vlan, name) if vlan.failover else self._device(vlan, name, self._parent(vlan))
+        if vlan.attach == "pair" and vlan.ipam:
+            # The host's addresses have come along. The master has them again when it is at home.
+            _tried(f"{name}: take its addresses away", self._pod.flush, link.index, name)
         found = self._allocated(vlan)
         self._prepare(vlan, name, found)
         for address in found.addresses if found else ():
@@ -73,6 +76,8 @@ class _Add:
         if found and found.has_ipv6() and vlan.waits:
             mine = [(link.index, address) for address in found.addresses if address.family == AF_INET6]
             self.waits.append(lambda: self._settle(name, mine))
+        if vlan.attach == "pair" and not vlan.ipam:
+            found = _tried(f"{name}: look up", _own, self._pod, link)
         self._result.add(name, link, found, metrics)
         self._result.add_dns(vlan, found)
 
@@ -187,6 +192,17 @@ class _Add:
 
             text = _socket.inet_ntop(failed.family, failed.raw)
             raise CniError(KERNEL, f"{name}: duplicate address detection: another machine has {text}")
+
+
+def _own(pod: Pod, link: Link) -> Addresses | None:
+    """Return the addresses that a device has, as an IPAM plugin would; None where it has none but link-local ones."""
+    import _socket
+
+    from failoverd_cni.ipam import Addresses
+
+    found = [one for one in sorted(pod.addresses(link.index)) if not (one[0] == AF_INET6 and one[1][:2] == b"\xfe\x80")]
+    ips = [{"address": f"{_socket.inet_ntop(family, raw)}/{bits}"} for family, raw, bits in found]
+    return Addresses({"ips": ips}) if ips else None
 
 
 def _add_route(name: str, route: Route) -> str:

@@ -32,6 +32,10 @@ PAUSES = (0.005, 0.01, 0.02, 0.04)
 """Seconds between two questions how far it is; the last for all further ones."""
 GOING = 3.0
 """Seconds that failoverd has for its removal, of which hooks may take two (going_wait)."""
+PAIR_PATIENCE = 20.0
+"""The same for a master that moves, which takes a second, and some more where a carrier comes late."""
+PAIR_GOING = 10.0
+"""Seconds that a master has for its way home. It comes home all the same when the pod's namespace ends."""
 WORDS = {"InUse": TRY_AGAIN, "BadArgument": INVALID_NETCONF}
 """Codes for refusals of the daemon's, by their kind."""
 
@@ -43,13 +47,14 @@ class Attachment:
         """`vlan` has a failover."""
         self.key = key(netconf.name, variables.container, vlan.name(variables.ifname))
         """Its name for failoverd."""
+        self._is_pair = vlan.attach == "pair"
         self._vlan, self._variables, self._netconf = vlan, variables, netconf
         self._name = vlan.name(variables.ifname)
 
     def make(self, pod: Pod) -> Link:
         """Have it made, and wait for it. Raises CniError; it may be there all the same then."""
         document = self._document(master(self._netconf.control, self._vlan))
-        if self._vlan.accept_ra is not False:
+        if self._vlan.accept_ra is not False or self._is_pair:
             return self._ready(pod, document)
         # Router advertisements are heard as soon as it is up.
         self._ready(pod, document | {"up": False})
@@ -59,6 +64,9 @@ class Attachment:
     def remove(self, pod: Pod | None) -> None:
         """Have it removed. A daemon that does not answer does it when it is back. Raises RefusedError."""
         answered = self._detach()
+        if self._is_pair:
+            self._gone_home(answered)
+            return
         deadline = time.monotonic() + (GOING if answered else 0)
         pauses = list(PAUSES)
         while pod is not None and (link := pod.link(self._name)) is not None:
@@ -70,6 +78,18 @@ class Attachment:
                 return
             time.sleep(pauses.pop(0) if len(pauses) > 1 else pauses[0])
 
+    def _gone_home(self, answered: bool) -> None:
+        """Wait until the master is at home. failoverd alone brings it there: to delete it would leave its NICs here."""
+        deadline = time.monotonic() + PAIR_GOING
+        try:
+            while answered and (row := self.row()) is not None:
+                if time.monotonic() >= deadline:
+                    warn(f"{self._name} is not at home in time: {row.get('detail')}")
+                    return
+                time.sleep(PAUSES[-1])
+        except NoDaemonError as error:
+            warn(f"{self._name}: {error}; it comes home when failoverd is back")
+
     def row(self) -> dict[str, Any] | None:
         """Return what failoverd says of it; None where it does not know it. Raises NoDaemonError."""
         try:
@@ -79,6 +99,8 @@ class Attachment:
 
     def fits(self, link: Link) -> bool:
         """Tell whether a device in the pod can be this: of its kind, on something in another namespace."""
+        if self._is_pair:
+            return link.kind == b"bond"
         if link.kind.decode() != self._vlan.attach or not link.elsewhere:
             return False
         return self._vlan.attach != "vlan" or (link.vid, link.protocol) == (self._vlan.id, self._vlan.protocol)
@@ -93,13 +115,19 @@ class Attachment:
                 link = pod.link(self._name)
                 if link is not None and self.fits(link) and link.up == document.get("up", True):
                     return link
-            if row is None or time.monotonic() >= begin + (PENDING if row.get("state") == "pending" else PATIENCE):
+            if row is None or time.monotonic() >= begin + self._patience(row):
                 raise self._not_made(row)
             time.sleep(pauses.pop(0) if len(pauses) > 1 else pauses[0])
             try:
                 row = self.row()
             except NoDaemonError as error:
                 raise CniError(NO_DAEMON, f"{self._name}: {error}") from None
+
+    def _patience(self, row: dict[str, Any]) -> float:
+        """Return how many seconds it has in all, as it is at present."""
+        if self._is_pair:
+            return 0 if row.get("state") in ("failed", "removing") else PAIR_PATIENCE
+        return PENDING if row.get("state") == "pending" else PATIENCE
 
     def _not_made(self, row: dict[str, Any] | None) -> CniError:
         if row is None:
@@ -124,6 +152,8 @@ class Attachment:
             "owner": {"pod": self._pod(), "container": self._variables.container, "network": self._netconf.name},
         }
         found |= tag if vlan.attach == "vlan" else {"vlan": tag} if tag else {}
+        if self._is_pair:
+            return found
         found |= {"mode": vlan.mode} if vlan.mode else {}
         found |= {"mtu": vlan.mtu} if vlan.mtu else {}
         return found | ({"mac": mac_text(vlan.mac)} if vlan.mac else {})

@@ -23,8 +23,11 @@ MODES = {
     "vlan": (),
     "macvlan": ("bridge", "private", "vepa", "passthru"),
     "ipvlan": ("l2", "l3", "l3s"),
+    "pair": (),
 }
-"""What can be attached to a failover master, and the modes of each."""
+"""What can be attached to a failover master, and the modes of each. `pair` is the master itself."""
+NOT_FOR_PAIR = ("vlanId", "mtu", "mac", "vlans")
+"""Keys that say how a device is to be made. A master is as it is."""
 
 
 class Vlan:
@@ -56,6 +59,7 @@ class Vlan:
         """The failover master on the host that it stands on; empty where it stands on an interface in the pod."""
         self.attach = self._attach(keys)
         """One of MODES."""
+        self._is_whole(keys)
         self.mode = self._mode(keys)
         """One of its modes; empty for the kernel's first."""
         self.is_tagged = self.attach == "vlan" or not alone or keys.get("vlanId") is not None
@@ -111,8 +115,6 @@ class Vlan:
         """Return what is made, when it is known where."""
         found = _typed(keys, "attach", str, self.place) or "vlan"
         inside = _typed(keys, "linkInContainer", bool, self.place)
-        if found == "pair":
-            raise CniError(UNSUPPORTED_FIELD, f'{self.place}attach "pair" is not supported yet', "attach a vlan")
         if found not in MODES:
             raise wrong(f"{self.place}attach", found, f"it is one of {', '.join(MODES)}")
         if not self.failover:
@@ -130,11 +132,17 @@ class Vlan:
             raise wrong(f"{self.place}master", keys["master"], "with failover, that is the master; remove one of them")
         return str(found)
 
+    def _is_whole(self, keys: dict[str, Any]) -> None:
+        """Raises CniError where a master is to be changed on its way."""
+        for key in NOT_FOR_PAIR if self.attach == "pair" else ():
+            if keys.get(key) is not None:
+                raise wrong(f"{self.place}{key}", keys[key], "with attach pair, the master moves as it is")
+
     def _mode(self, keys: dict[str, Any]) -> str:
         found = _typed(keys, "mode", str, self.place) or ""
         if self.failover and found and found not in MODES[self.attach]:
             words = ", ".join(MODES[self.attach])
-            what = f"it is one of {words}" if words else "a VLAN has none"
+            what = f"it is one of {words}" if words else f"a {self.attach} has none"
             raise wrong(f"{self.place}mode", found, what)
         return str(found) if self.failover else ""
 
@@ -147,6 +155,8 @@ class Vlan:
     def _mac(self, keys: dict[str, Any]) -> bytes:
         asked = _typed(keys, "runtimeConfig", dict, "") or {}
         place, text = f"{self.place}mac", _typed(keys, "mac", str, self.place)
+        if self.attach == "pair":
+            return b""
         if asked.get("mac"):
             place, text = "runtimeConfig.mac", _typed(asked, "mac", str, "runtimeConfig.")
         if not text:

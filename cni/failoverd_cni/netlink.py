@@ -27,7 +27,7 @@ ROUTE = struct.Struct("=BBBBBBBBI")
 REQUEST, ACK, DUMP, EXCL, CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
 ERROR, DONE = 2, 3
 DUMP_INTERRUPTED, ACK_TLVS = 0x10, 0x200
-NEWLINK, DELLINK, GETLINK, NEWADDR, GETADDR, NEWROUTE = 16, 17, 18, 20, 22, 24
+NEWLINK, DELLINK, GETLINK, NEWADDR, DELADDR, GETADDR, NEWROUTE = 16, 17, 18, 20, 21, 22, 24
 IFF_UP = 0x1
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_LINKINFO, IFLA_LINK_NETNSID = 1, 3, 4, 5, 18, 37
 INFO_KIND, INFO_DATA = 1, 2
@@ -97,6 +97,11 @@ def new_address(index: int, address: Address, flags: int) -> bytes:
     body += attribute(IFA_LOCAL, address.raw) + attribute(IFA_ADDRESS, address.raw) + attribute(IFA_FLAGS, _u32(flags))
     broadcast = address.broadcast()
     return message(NEWADDR, ACK | CREATE | EXCL, body + (attribute(IFA_BROADCAST, broadcast) if broadcast else b""))
+
+
+def delete_address(index: int, family: int, raw: bytes, bits: int) -> bytes:
+    """Take an address from a device."""
+    return message(DELADDR, ACK, ADDRESS.pack(family, bits, 0, 0, index) + attribute(IFA_LOCAL, raw))
 
 
 def get_addresses(index: int) -> bytes:

@@ -13,6 +13,7 @@ import time
 
 from failoverd_cni import netlink
 from failoverd_cni.errors import INVALID_NAMESPACE, UNKNOWN_CONTAINER, CniError
+from failoverd_cni.inet import AF_INET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,6 +122,17 @@ class Pod:
         """Return (family, address, prefix length) of all addresses of a device. Raises RefusedError."""
         rows = [netlink.read_address(body) for body in self._ask(netlink.get_addresses(index))]
         return {address for found, address, _ in rows if found == index}
+
+    def flush(self, index: int, name: str) -> None:
+        """Take all addresses from a device, and its routes with them. Raises RefusedError and OSError.
+
+        IPv4 routes go with the last address (net/ipv4/fib_frontend.c, fib_inetaddr_event); IPv6 has to be turned off,
+        and on again, since routes stay without an address there.
+        """
+        self.write_sysctls([(f"ipv6/conf/{name}/disable_ipv6", "1"), (f"ipv6/conf/{name}/disable_ipv6", "0")])
+        for family, raw, bits in self.addresses(index):
+            if family == AF_INET:
+                self._ask(netlink.delete_address(index, family, raw, bits))
 
     def settle(self, waiting: Sequence[tuple[int, Address]]) -> Address | None:
         """Wait until duplicate address detection has passed all of these addresses, each with its device's index.

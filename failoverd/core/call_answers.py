@@ -85,6 +85,26 @@ def pair_of(state: State, argument: str) -> PairState:
     raise CallError(f"{argument!r} belongs to no pair; failoverctl explain says why", "NoSuchPair")
 
 
+def words_for_master(state: State, argument: str) -> set[str]:
+    """Return every word for the master of the pair that the argument names, also of one that is away; none where it
+    names none."""
+    away = [
+        pair for pair in state.pairs.values() if pair.away and argument.lower() in (pair.mac, pair.away_name.lower())
+    ]
+    if away:
+        return {away[0].mac, away[0].away_name}
+    try:
+        mac = pair_of(state, argument).mac
+    except CallError:
+        return set()
+    return {mac} | words_for(state, state.judgements.pairs[mac].master)
+
+
+def whereabouts(state: State, argument: str) -> str:
+    """Return where the pair is that the argument names, in words, if it is away; otherwise ""."""
+    return next((state.pairs[word].away for word in words_for_master(state, argument) if word in state.pairs), "")
+
+
 def _all_words(state: State, mac: str, found: Pair) -> set[str]:
     members = (found.master, found.nic, found.vf)
     return {mac}.union(*(words_for(state, ifindex) for ifindex in members))

@@ -49,12 +49,9 @@ class AttachmentStore:
 
         What it says in place of an earlier one of the name is in force from then on.
         """
-        if not NAME.fullmatch(name):
-            raise CallError(f"{name!r} is no name of an attachment; give {NAME_IN_WORDS}", "BadArgument")
-        try:
-            one = attachment_of(name, raw, time.time())
-        except RefusedError as error:
-            raise CallError(str(error), "BadArgument") from None
+        one = read_document(name, raw)
+        if name in self.going():
+            raise CallError(f"the master of {name} is still on its way home; try again", "InUse")
         others = {other: kept for other, kept in self._kept.items() if other != name}
         found = laid_under(base, others | {name: one})
         if name in found.shadowed:
@@ -81,10 +78,31 @@ class AttachmentStore:
             del self._kept[name]
         return bool(found)
 
+    def note(self, name: str) -> None:
+        """Leave word that this one is to be detached, for this run or a later one. Raises CallError."""
+        try:
+            put(self.notes / name, b"")
+        except OSError as error:
+            raise CallError(f"{self.notes / name} cannot be written: {error.strerror}; {advice(error)}") from None
+
+    def going(self) -> frozenset[str]:
+        """Return the masters in pods that are to be brought home: they are kept until they are there."""
+        pairs = {name for name, one in self._kept.items() if one.is_pair}
+        return frozenset(pairs & {path.name for path in _files(self.notes)}) if pairs else frozenset()
+
+    def forget(self, name: str) -> None:
+        """Forget a master that is at home again. Raises CallError."""
+        self.detach([name])
+        (self.notes / name).unlink(missing_ok=True)
+
     def obey(self) -> bool:
         """Detach what was to be detached while no daemon answered. Returns whether any was there."""
         found = False
+        going = self.going()
         for path in _files(self.notes):
+            if path.name in going:
+                found = True
+                continue
             try:
                 found |= self.detach([path.name])
                 path.unlink(missing_ok=True)
@@ -100,6 +118,16 @@ class AttachmentStore:
             why = getattr(error, "strerror", "") or str(error)
             log.error("%s: %s; no device of a link is removed until it is gone and failoverd restarted", path, why)
             self.is_whole = False
+
+
+def read_document(name: str, raw: bytes) -> Attachment:
+    """Return what a document declares under this name. Raises CallError."""
+    if not NAME.fullmatch(name):
+        raise CallError(f"{name!r} is no name of an attachment; give {NAME_IN_WORDS}", "BadArgument")
+    try:
+        return attachment_of(name, raw, time.time())
+    except RefusedError as error:
+        raise CallError(str(error), "BadArgument") from None
 
 
 def _files(folder: Path) -> list[Path]:

@@ -8,13 +8,15 @@ taken away.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
 
 from failoverd.config.spec import Config
+from failoverd.core.call_answers import CallError, whereabouts, words_for_master
 from failoverd.core.state import State
 from failoverd.daemon.paths import Paths
 from failoverd.model.linkstatus import LinkStatus
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from failoverd.daemon.attachments import AttachmentStore
     from failoverd.daemon.fleet import Fleet
     from failoverd.daemon.links import Links
+    from failoverd.daemon.podpairs import Mover, PodPairs
 
 log = logging.getLogger("failoverd")
 
@@ -41,13 +44,17 @@ ENDED = frozenset({"namespace-absent", "process-gone"})
 class DeclaredLinks:
     """See the module. `load` makes the engine, `load_fleet` what reads the links that etcd declares; `marker` is the
     file that says that links were made, `attachments` and `notes` are the directories of attachments and of what is to
-    be detached (daemon/attachments.py)."""
+    be detached (daemon/attachments.py). `mover` moves masters into pods."""
 
-    def __init__(self, load: Opener, marker: Path, load_fleet: FleetOpener, attachments: Path, notes: Path) -> None:
-        self._load, self._marker, self._load_fleet = load, marker, load_fleet
+    def __init__(
+        self, load: Opener, marker: Path, load_fleet: FleetOpener, attachments: Path, notes: Path, mover: Mover
+    ) -> None:
+        self._load, self._marker, self._load_fleet, self._mover = load, marker, load_fleet, mover
         self._folder, self._notes = attachments, notes
         self._store: AttachmentStore | None = None
+        self._pairs: PodPairs | None = None
         self._one_at_a_time = trio.Lock()
+        self._opened_once = trio.Event()
         self._ended: set[str] = set()
         self._doubt = trio.Event()
         self._config: Config | None = None
@@ -78,7 +85,8 @@ class DeclaredLinks:
         self._declare()
 
     def _declare(self) -> None:
-        """Hand the links of all sources to the engine."""
+        """Hand the links of all sources to the engine, and the masters that are in pods to what moves them."""
+        self._declare_pairs()
         if self._links is None or self._config is None or (self._fleet_wanted.is_set() and self._base is None):
             return
         declared, links = self._config.declared, self._config.links
@@ -92,6 +100,10 @@ class DeclaredLinks:
             declared = self._merged.declared
         self._links.declare(declared, links.retry_max, links.going_wait, is_complete)
 
+    def _declare_pairs(self) -> None:
+        if self._pairs is not None and self._store is not None and self._state is not None:
+            self._pairs.declare(self._store.kept(), self._store.going(), self._state)
+
     def _of_others(self) -> Merged:
         """Return the links of files and etcd."""
         from failoverd.config.links.snapshot import Merged
@@ -100,14 +112,44 @@ class DeclaredLinks:
         return self._base or Merged(self._config.declared)
 
     async def attach(self, name: str, document: str) -> None:
-        """Have a link made for a pod; it is kept when this returns. Raises CallError."""
+        """Have a link made for a pod, or a master moved into one; it is kept when this returns. Raises CallError."""
         raw = document.encode(errors="surrogatepass")
         async with self._one_at_a_time:
             store = await self._opened()
             await trio.to_thread.run_sync(store.obey)
+            self._refuse(name, raw, store)
             await trio.to_thread.run_sync(store.attach, name, raw, self._of_others())
+            if store.kept()[name].is_pair and self._pairs is not None:
+                self._pairs.order(name)
         self._wanted.set()
         self._declare()
+
+    def _refuse(self, name: str, raw: bytes, store: AttachmentStore) -> None:
+        """Raises CallError where the master of an attachment is not to be had."""
+        from failoverd.config.links.attachments import clash
+        from failoverd.daemon.attachments import read_document
+
+        one = read_document(name, raw)
+        masters, kept = self._words(one.master), store.kept()
+        if why := clash(name, kept, masters, is_pair=one.is_pair):
+            raise CallError(f"nothing can be attached to {one.master}: {why}", "InUse")
+        is_there = name in kept and kept[name].is_pair
+        where = whereabouts(self._state, one.master) if self._state is not None else ""
+        if where and not is_there:
+            raise CallError(f"nothing can be attached to {one.master}: {where}", "InUse")
+
+    def _words(self, master: str) -> set[str]:
+        return {master} | (words_for_master(self._state, master) if self._state is not None else set())
+
+    @asynccontextmanager
+    async def apart(self, mac: str, owner: str) -> AsyncIterator[None]:
+        """Keep everything else from being attached to a pair while this is open; `owner` is the attachment that it is
+        for, "" for none. Raises CallError where something is attached."""
+        await self.read_attachments()
+        async with self._one_at_a_time:
+            if pods := self.pods_on(self._words(mac), owner):
+                raise CallError(f"pods are attached to it: {', '.join(pods)}; remove these pods first", "InUse")
+            yield
 
     async def detach(self, *names: str) -> None:
         """Have the links of pods removed; those that are not there are none. Raises CallError."""
@@ -115,21 +157,38 @@ class DeclaredLinks:
             return
         async with self._one_at_a_time:
             store = await self._opened()
-            await trio.to_thread.run_sync(store.detach, names)
+            kept = store.kept()
+            for name in names:
+                if name in kept and kept[name].is_pair:
+                    await trio.to_thread.run_sync(store.note, name)
+            others = [name for name in names if name not in kept or not kept[name].is_pair]
+            await trio.to_thread.run_sync(store.detach, others)
         self._declare()
 
-    def pods_on(self, masters: Collection[str]) -> list[str]:
-        """Return the pods that have something on this master, which may go by several words."""
+    async def _forget_pair(self, name: str) -> None:
+        """Forget a master that is at home again."""
+        async with self._one_at_a_time:
+            store = await self._opened()
+            await trio.to_thread.run_sync(store.forget, name)
+        self._declare()
+
+    def pods_on(self, masters: Collection[str], owner: str = "") -> list[str]:
+        """Return the pods that have this master, which may go by several words, or something on it; without the
+        attachment `owner`."""
         if self._store is None:
             return []
         from failoverd.config.links.attachments import pods_on
 
-        return pods_on(self._store.kept(), masters)
+        return pods_on({name: one for name, one in self._store.kept().items() if name != owner}, masters)
 
     async def _opened(self) -> AttachmentStore:
         """Return the attachments, which are read when they are first asked for."""
         if self._store is None:
-            self._store = await trio.to_thread.run_sync(load_attachments, self._folder, self._notes)
+            store, self._pairs = await trio.to_thread.run_sync(
+                load_attachments, self._folder, self._notes, self._mover, self._forget_pair
+            )
+            self._store = store
+            self._opened_once.set()
         return self._store
 
     def signalled(self, signal: Signal) -> None:
@@ -143,16 +202,18 @@ class DeclaredLinks:
         self._state = state
         if self._links is not None:
             self._links.stepped(state)
+        if self._pairs is not None:
+            self._pairs.stepped(state)
 
     def rows(self) -> Sequence[LinkStatus]:
         """Return the status of each end, in the order of their names."""
         rows = self._links.rows() if self._links is not None else ()
         rows = self._merged.overlaid(rows) if self._merged is not None else rows
-        if self._store is None:
+        if self._store is None or self._pairs is None:
             return rows
         from failoverd.config.links.attachments import shown
 
-        return shown(rows, self._store.kept())
+        return shown([*rows, *self._pairs.rows()], self._store.kept())
 
     def resync(self, name: str = "") -> None:
         """Look at everything again, and try at once what waits; for one end, or for all. Raises KeyError."""
@@ -192,6 +253,7 @@ class DeclaredLinks:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._follow_fleet)
                     nursery.start_soon(self._follow_attachments)
+                    nursery.start_soon(self._follow_pairs)
                     await links.run()
             except Exception:
                 log.exception(
@@ -222,6 +284,13 @@ class DeclaredLinks:
                     await self._forget(ended)
         finally:
             folders.close()
+
+    async def _follow_pairs(self) -> None:
+        """Look after masters that are in pods, from the first attachment on."""
+        while self._pairs is None:
+            await self._opened_once.wait()
+        self._declare_pairs()
+        await self._pairs.run()
 
     async def _forget(self, ended: Collection[str]) -> None:
         """Forget the attachments of pods that have ended, and obey the notes."""
@@ -260,11 +329,14 @@ class DeclaredLinks:
             )
 
 
-def load_attachments(folder: Path, notes: Path) -> AttachmentStore:
-    """Return the attachments; to be called in a thread."""
+def load_attachments(
+    folder: Path, notes: Path, mover: Mover, forget: Callable[[str], Awaitable[None]]
+) -> tuple[AttachmentStore, PodPairs]:
+    """Return the attachments, and what looks after those that are masters; to be called in a thread."""
     from failoverd.daemon.attachments import AttachmentStore
+    from failoverd.daemon.podpairs import PodPairs
 
-    return AttachmentStore(folder, notes)
+    return AttachmentStore(folder, notes), PodPairs(mover, forget)
 
 
 async def load_fleet(paths: Paths) -> Fleet:

@@ -116,10 +116,10 @@ def read_journal(path: Path) -> Journal:
 
 def read_away(path: Path) -> tuple[str, str]:
     """Read the head of the journal of a move into another network namespace. Its modules are loaded for it alone."""
-    from failoverd.daemon.movefile import read_record, where
+    from failoverd.daemon.movefile import at_home, read_record, where
 
     record = read_record(path)
-    return record.master.name, where(record)
+    return at_home(record), where(record)
 
 
 def read_lost(path: Path) -> Inet:

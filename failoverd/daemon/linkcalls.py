@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import trio
 
-from failoverd.core.call_answers import CallError, pair_of, words_for
+from failoverd.core.call_answers import CallError, words_for_master
 from failoverd.core.calls import check
 from failoverd.core.document import Document
 from failoverd.core.link_facts import LINK
@@ -146,19 +146,17 @@ class LinkCalls:
 
     async def objection(self, call: str, arguments: Sequence[str]) -> Callable[[State], None]:
         """Return what raises CallError if pods are in the way of a call: a release takes the master from under their
-        links, and so does a move into another namespace."""
-        if call != "release" and (call != "move" or len(arguments) != 2):
+        links, and so does a move. A pod that has the master itself gives it back by its own end."""
+        if call not in ("release", "move"):
             return lambda _state: None
         await self._links().read_attachments()
-        return partial(self._refuse_release, arguments[0])
+        return partial(self._refuse, arguments[0])
 
-    def _refuse_release(self, nic: str, state: State) -> None:
+    def _refuse(self, nic: str, state: State) -> None:
         if not state.synced:
             # Only a call that waits for that is asked about again.
             return
-        mac = pair_of(state, nic).mac
-        masters = {mac, *words_for(state, state.judgements.pairs[mac].master)}
-        if pods := self._links().pods_on(masters):
+        if pods := self._links().pods_on(words_for_master(state, nic)):
             told = ", ".join(pods[:MOST_TOLD]) + (f" and {len(pods) - MOST_TOLD} more" if len(pods) > MOST_TOLD else "")
             text = f"pods are attached to {nic}, and would lose their links with it: {told}; remove these pods first"
             raise CallError(text, "InUse")

@@ -179,19 +179,28 @@ async def _live(
     inventory = Inventory(
         partial(load_picture, partial(KernelSocket.open, strict=True)), lambda: roles_of(engine.state)
     )
-    links = DeclaredLinks(
+    moves: MoveOrders = MoveOrders(
+        paths.away,
+        partial(
+            load_moves,
+            paths.door,
+            paths.away,
+            lambda: engine.state,
+            partial(_say_away, engine),
+            ports.hanging,
+            lambda mac, owner: links.apart(mac, owner),
+        ),
+    )
+    links: DeclaredLinks = DeclaredLinks(
         partial(load_links, paths, on_signal),
         paths.links,
         partial(load_fleet, paths),
         paths.attachments,
         paths.detached,
+        moves,
     )
     links.configure(config)
 
-    say_away = partial(_say_away, engine)
-    moves = MoveOrders(
-        paths.away, partial(load_moves, paths.door, paths.away, lambda: engine.state, say_away, ports.hanging)
-    )
     others: dict[str, control.Serve] = {
         **dict.fromkeys(CALLED, link_calls.serve),
         **dict.fromkeys(MOVE_CALLS, moves.serve),

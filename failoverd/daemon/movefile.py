@@ -45,12 +45,17 @@ def called(ref: NamespaceRef) -> str:
     return ref.value if ref.by == "name" else str(ref)
 
 
+def at_home(record: Record) -> str:
+    """Return the master's name at home; elsewhere it may have another one."""
+    return (record.home or record.items)[0].name
+
+
 def where(record: Record) -> str:
     """Return where the pair is, in words."""
     if not record.is_over:
         way = "to" if record.toward is Toward.AWAY else "home from"
         return f"it is on its way {way} the network namespace {called(record.ref)}"
-    home = f"failoverctl move {record.master.name} --home brings it back"
+    home = f"failoverctl move {at_home(record)} --home brings it back"
     return f"it is in the network namespace {called(record.ref)}; {home}"
 
 

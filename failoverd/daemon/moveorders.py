@@ -20,7 +20,7 @@ from failoverd.model.declared import NamespaceRef
 from failoverd.model.events import AwaySaid
 
 if TYPE_CHECKING:
-    from failoverd.daemon.moves import Moves
+    from failoverd.daemon.moves import Apart, Moves
 
 log = logging.getLogger("failoverd")
 
@@ -46,17 +46,29 @@ class MoveOrders:
     async def serve(self, call: str, *arguments: str) -> Document:
         """Carry out a call. Raises CallError."""
         check(call, arguments)
-        self._wanted.set()
-        await self._is_loaded.wait()
-        assert self._moves is not None
+        moves = await self._loaded()
         try:
-            return await CALLED[call](self._moves, *arguments)
+            return await CALLED[call](moves, *arguments)
         except CallError:
             raise
         except Exception as error:
             # A caller cannot end the daemon.
             log.exception("the call %s %r failed; please report this", call, arguments)
             raise CallError(BROKEN) from error
+
+    async def into(self, mac: str, ref: NamespaceRef, device: str, owner: str) -> None:
+        """Move a pair into a pod (Moves.into). Raises CallError."""
+        await (await self._loaded()).into(mac, ref, device, owner)
+
+    async def recall(self, mac: str, ref: NamespaceRef) -> None:
+        """Bring a pair home from a pod (Moves.recall). Raises CallError."""
+        await (await self._loaded()).recall(mac, ref)
+
+    async def _loaded(self) -> Moves:
+        self._wanted.set()
+        await self._is_loaded.wait()
+        assert self._moves is not None
+        return self._moves
 
     async def run(self, is_ready: trio.Event) -> None:
         """Wait for the first order, or a journal, and then look after moves until cancelled.
@@ -69,8 +81,7 @@ class MoveOrders:
         while True:
             try:
                 self._moves = await self._load()
-                self._is_loaded.set()
-                await self._moves.run(await trio.to_thread.run_sync(self._records))
+                await self._moves.run(await trio.to_thread.run_sync(self._records), self._is_loaded.set)
             except Exception:
                 log.exception("moves are looked after anew; please report this. Failing over has no part in it")
                 self._moves, self._is_loaded = None, trio.Event()
@@ -126,6 +137,7 @@ async def load_moves(
     state: Callable[[], State],
     tell: Tell,
     hanging: Callable[[int], Awaitable[str]],
+    apart: Apart,
 ) -> Moves:
     """Return what carries out moves. Its modules are loaded in a thread. `door` is the socket of failoverd-netns."""
 
@@ -133,6 +145,6 @@ async def load_moves(
         from failoverd.daemon.moves import Moves
         from failoverd.daemon.namespaces import Namespaces
 
-        return Moves(Namespaces(door), directory, state, tell, hanging)
+        return Moves(Namespaces(door), directory, state, tell, hanging, apart)
 
     return await trio.to_thread.run_sync(load)

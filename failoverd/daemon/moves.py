@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,20 @@ import trio
 from failoverd.core.call_answers import CallError, joined, pair_of
 from failoverd.core.state import State
 from failoverd.daemon.ground import KernelGround
-from failoverd.daemon.movefile import called, where
+from failoverd.daemon.movefile import at_home, called, where
 from failoverd.daemon.moving import UNKNOWN, GoneError, Moving
 from failoverd.daemon.namespace_events import Ended, NamespaceEvents, Overrun, Told
 from failoverd.daemon.namespaces import Namespaces
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.events import AwaySaid
 from failoverd.model.links import Link
+from failoverd.model.linktable import LinkTable
 from failoverd.model.places import HERE, Absent, Place
-from failoverd.moves.items import Record, Toward, described, is_nic, nics_of, standing
+from failoverd.model.requests import DeleteMarked
+from failoverd.moves.items import Record, Seen, Toward, described, is_nic, nics_of, standing
 from failoverd.moves.rules import copied
 from failoverd.moves.survey import Row, refusal, survey
+from failoverd.policy.naming import mark
 
 log = logging.getLogger("failoverd")
 
@@ -43,6 +46,9 @@ REST = 0.05
 Document = dict[str, Any]
 Hanging = Callable[[int], Awaitable[str]]
 """Describes what hangs on a device and no device here shows, "" for nothing."""
+Apart = Callable[[str, str], AbstractAsyncContextManager[None]]
+"""Given a pair's MAC and the attachment that orders the move, or "": nothing else is attached to the pair while this is
+open. Entering raises CallError where something is."""
 
 
 class Followed:
@@ -54,6 +60,8 @@ class Followed:
         """Set when there may be something to do."""
         self.rested = trio.Event()
         """Set when the present order has come to an end."""
+        self.ended = trio.Event()
+        """Set when the pair is at home."""
         self.nics: frozenset[int] = frozenset()
         """Its NICs in failoverd's own namespace."""
 
@@ -72,23 +80,28 @@ class Moves:
         state: Callable[[], State],
         tell: Callable[[AwaySaid], Awaitable[None]],
         hanging: Hanging,
+        apart: Apart,
     ) -> None:
         self._doors, self._directory, self._state = doors, directory, state
-        self._tell, self._hanging = tell, hanging
+        self._tell, self._hanging, self._apart = tell, hanging, apart
         self._followed: dict[str, Followed] = {}
 
         self._found = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._one_order = trio.Lock()
 
-    async def run(self, records: Iterable[Record]) -> None:
-        """Follow the pairs of these journals, and those of orders, until cancelled."""
+    async def run(self, records: Iterable[Record], begun: Callable[[], None]) -> None:
+        """Follow the pairs of these journals, and those of orders, until cancelled.
+
+        `begun` is called when the journals' are followed: before that, no order knows where a pair is.
+        """
         async with trio.open_nursery() as self._nursery:
             self._nursery.start_soon(self._doors.run)
             self._nursery.start_soon(self._follow_references)
             self._nursery.start_soon(self._listen)
             for record in records:
                 self._begin(record)
+            begun()
             await trio.sleep_forever()
 
     def stepped(self, state: State) -> None:
@@ -111,27 +124,72 @@ class Moves:
             "devices": list(map(_row, rows)),
         }
 
-    async def move(self, word: str, ref: NamespaceRef | None) -> Document:
+    async def move(self, word: str, ref: NamespaceRef | None, device: str = "", owner: str = "") -> Document:
         """Move a master into this namespace, or with None home. Raises CallError where it was refused or turned back,
-        or is not over in time."""
+        or is not over in time.
+
+        There it is called `device`, if that is given. `owner` is the attachment that wants it so, "" for none.
+        """
         async with self._one_order:
             ground, place, mac = await self._ground(word, ref)
-            rows, record = await self._survey(mac, ground, place, is_homeward=ref is None)
+            rows, record = await self._survey(mac, ground, place, is_homeward=ref is None, device=device)
             if why := refusal(rows):
                 raise CallError(f"{rows[0].device} stays where it is: {why}")
             try:
-                await ground.keep(record)
+                async with self._apart(mac, owner):
+                    await ground.keep(record)
             except OSError as error:
                 raise CallError(f"the journal of the move cannot be written: {error}") from error
             one = self._begin(record)
-        with trio.move_on_after(ORDERED_WITHIN):
-            await one.rested.wait()
-        name = record.master.name
-        if not one.rested.is_set():
-            raise CallError(f"the move of {name} was begun, and goes on; failoverctl status tells how far", "TimedOut")
+        await self._is_over(one)
+        name = at_home(record)
         if (trouble := one.moving.trouble) or one.moving.gone_home != (ref is None):
             raise CallError(f"{name} was not moved: {trouble or 'the namespace is gone'}")
         return {"mac": mac, "master": name, "namespace": called(ref) if ref is not None else ""}
+
+    async def into(self, mac: str, ref: NamespaceRef, device: str, owner: str) -> None:
+        """Move a pair into a pod, or wait until it is there if it is on its way. Raises CallError as `move` does."""
+        one = self._followed.get(mac)
+        if one is None or one.moving.record.ref != ref:
+            await self.move(mac, ref, device, owner)
+            return
+        await self._is_over(one)
+        if one.moving.gone_home:
+            raise CallError(f"{mac} came home again: {one.moving.trouble or 'the namespace is gone'}")
+
+    async def recall(self, mac: str, ref: NamespaceRef) -> None:
+        """Bring a pair home from this namespace as it was when it left, whatever was done to it there. One that is not
+        there is no error. Raises CallError where it is not at home in time.
+
+        Without the clone it is as where a namespace ends: what stood at home is made from the journal. So it is enough
+        to delete the clone, and a restart in the middle goes on likewise.
+        """
+        one = self._followed.get(mac)
+        if one is None or one.moving.record.ref != ref:
+            return
+        await self._is_over(one)
+        place = self._doors.now(ref)
+        if one.moving.record.is_over and isinstance(place, Place):
+            ground = KernelGround(mac, ref, self._doors, self._directory, self._said(mac))
+            try:
+                for number, text in await ground.send(place, place, (DeleteMarked(mark(mac)),)):
+                    if number and number not in DeleteMarked.harmless:
+                        raise CallError(f"{one.moving.record.master.name} cannot be deleted there: {text or number}")
+            except GoneError as error:
+                log.info("%s: %s", mac, error)
+        one.wake()
+        with trio.move_on_after(ORDERED_WITHIN):
+            await one.ended.wait()
+        if not one.ended.is_set():
+            raise CallError(f"{at_home(one.moving.record)} is on its way home", "TimedOut")
+
+    async def _is_over(self, one: Followed) -> None:
+        """Wait for an order's end. Raises CallError."""
+        with trio.move_on_after(ORDERED_WITHIN):
+            await one.rested.wait()
+        if not one.rested.is_set():
+            name = at_home(one.moving.record)
+            raise CallError(f"the move of {name} was begun, and goes on; failoverctl status tells how far", "TimedOut")
 
     async def _ground(self, word: str, ref: NamespaceRef | None) -> tuple[KernelGround, Place, str]:
         """Return the two namespaces of a move, the one that is not failoverd's, and the pair. Raises CallError."""
@@ -172,9 +230,10 @@ class Moves:
         self._doors.watch(known | set(refs))
 
     async def _survey(
-        self, mac: str, ground: KernelGround, place: Place, *, is_homeward: bool
+        self, mac: str, ground: KernelGround, place: Place, *, is_homeward: bool, device: str = ""
     ) -> tuple[tuple[Row, ...], Record]:
-        """Return what a move would do, and its journal. Raises CallError."""
+        """Return what a move would do, and its journal. `device` is the master's name where it leads, "" for the one
+        that it has. Raises CallError."""
         try:
             here, there = [await ground.look_at_tables(at, await ground.look(at)) for at in (HERE, place)]
         except GoneError as error:
@@ -184,19 +243,26 @@ class Moves:
         if master is None:
             raise CallError(f"the master of {mac} is not there", "NotJoined")
         things = {} if is_homeward else {master.ifindex: await self._hanging(master.ifindex)}
+        known = self._followed.get(mac)
+        home, rules = (known.moving.record.home, known.moving.record.rules) if known is not None else ((), ())
+        if known is None and not device:
+            # A pod has rules of its own.
+            rules = copied(standing(master, origin.links), origin, target)
+        if is_homeward and home and known is not None and known.moving.record.master.name != home[0].name:
+            device = home[0].name
+        if device and device != master.name:
+            home = home or described(origin, master)
+            origin, master = _under(origin, master.ifindex, device)
         rows = survey(mac, origin, target, things, is_homeward=is_homeward)
         if refusal(rows):
             return rows, Record(mac, NamespaceRef(), Toward.AWAY, (), ())
-        known = self._followed.get(mac)
         toward = Toward.HOME if is_homeward else Toward.AWAY
-        record = Record(mac, ground.ref, toward, described(origin, master), nics_of(origin, mac, master))
-        if known is not None:
-            return rows, replace(record, home=known.moving.record.home, rules=known.moving.record.rules)
-        return rows, replace(record, rules=copied(standing(master, origin.links), origin, target))
+        items, nics = described(origin, master), nics_of(origin, mac, master)
+        return rows, Record(mac, ground.ref, toward, items, nics, home, rules=rules)
 
     def _said(self, mac: str) -> Callable[[Record | None], Awaitable[None]]:
         async def said(record: Record | None) -> None:
-            name, why = (record.master.name, where(record)) if record is not None else ("", "")
+            name, why = (at_home(record), where(record)) if record is not None else ("", "")
             await self._tell(AwaySaid(mac, name, why))
 
         return said
@@ -237,6 +303,7 @@ class Moves:
                     del self._followed[mac]
                     self._watch()
                     one.rested.set()
+                    one.ended.set()
                     return
                 if rested.record.is_over:
                     one.rested.set()
@@ -265,6 +332,13 @@ class Moves:
     def _wake_all(self) -> None:
         for one in self._followed.values():
             one.wake()
+
+
+def _under(seen: Seen, ifindex: int, name: str) -> tuple[Seen, Link]:
+    """Return a namespace as if this device of it had another name, and the device."""
+    link = seen.links[ifindex]
+    renamed = replace(link, name=name, altnames=link.altnames - {name})
+    return replace(seen, links=LinkTable({**seen.links, ifindex: renamed}.values())), renamed
 
 
 def pair_of_word(state: State, word: str) -> Any:

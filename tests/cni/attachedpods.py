@@ -23,6 +23,8 @@ from failoverd_lab.hardware import DRIVERS, Hardware, Shelf
 
 MAC = "52:54:00:fa:11:01"
 PATIENCE = 20.0
+PLAIN = ("-m", "failoverd_lab.netnsdaemon")
+BONDED = (str(Path(__file__).with_name("bondeddaemon.py")),)
 CONNECT = """
 import socket, sys
 try:
@@ -62,14 +64,15 @@ class NamedPod(RealPod):
 
 
 class Host:
-    """See the module."""
+    """See the module. With `is_bonded` the pair is joined by a bond, where the kernel has that, and can move."""
 
-    def __init__(self, where: Path) -> None:
+    def __init__(self, where: Path, *, is_bonded: bool = False) -> None:
         self.where = where
+        self.is_bonded = is_bonded
         self.control = str(where / "run" / "control")
         self.ipam = FakeIpam(_made(where / "ipam"))
         self._daemon: subprocess.Popen[bytes] | None = None
-        (where / "failoverd.toml").write_text('[master]\ndatapath = "tc"\n')
+        (where / "failoverd.toml").write_text(f'[master]\ndatapath = "{"bond" if is_bonded else "tc"}"\n')
 
     def plug(self) -> None:
         """Plug in both NICs of a pair, on one switch, which is the gateway as well."""
@@ -83,8 +86,12 @@ class Host:
 
     def plug_one(self, index: int, name: str, bus: str, parent: str) -> None:
         """Plug in a NIC."""
-        Shelf(self.where / "hardware").put(index, Hardware(bus, DRIVERS[bus], parent, MAC, 9000))
-        ip("link", "add", name, "index", str(index), "address", MAC, "type", "veth", "peer", "name", f"wire{index}")
+        wire = index + 100
+        Shelf(self.where / "hardware").put(
+            wire if self.is_bonded else index, Hardware(bus, DRIVERS[bus], parent, MAC, 9000)
+        )
+        words = ["link", "add", name, "index", str(index), "address", MAC, "type", "veth"]
+        ip(*words, "peer", "name", f"wire{index}", "index", str(wire))
         ip("link", "set", f"wire{index}", "master", "switch", "up")
 
     def start(self) -> None:
@@ -95,14 +102,17 @@ class Host:
         heard.settimeout(PATIENCE)
         with (self.where / "log").open("ab") as log:
             self._daemon = subprocess.Popen(
-                [sys.executable, "-m", "failoverd_lab.netnsdaemon", str(self.where)],
+                [sys.executable, *(BONDED if self.is_bonded else PLAIN), str(self.where)],
                 env=os.environ | {"NOTIFY_SOCKET": str(self.where / "notify")},
                 stdout=log,
                 stderr=log,
             )
         with heard:
-            while b"READY=1" not in heard.recv(4096):
-                pass
+            try:
+                while b"READY=1" not in heard.recv(4096):
+                    pass
+            except TimeoutError:
+                raise AssertionError(f"not ready:\n{self.text()}") from None
 
     def end(self, number: signal.Signals) -> None:
         """End the daemon."""
@@ -145,13 +155,13 @@ class Host:
 
 
 @contextmanager
-def host(where: Path) -> Iterator[Host]:
+def host(where: Path, *, is_bonded: bool = False) -> Iterator[Host]:
     """A host without NICs and daemon. For a test with a network namespace of its own."""
     own_run()
     door = where / "run-netns" / "socket"
     door.parent.mkdir()
     with doorkeeper(door):
-        there = Host(where)
+        there = Host(where, is_bonded=is_bonded)
         try:
             yield there
         finally:
@@ -159,9 +169,9 @@ def host(where: Path) -> Iterator[Host]:
 
 
 @contextmanager
-def joined(where: Path) -> Iterator[Host]:
+def joined(where: Path, *, is_bonded: bool = False) -> Iterator[Host]:
     """A host with a joined pair."""
-    with host(where) as there:
+    with host(where, is_bonded=is_bonded) as there:
         there.plug()
         there.start()
         there.until(there.is_joined, "joined")

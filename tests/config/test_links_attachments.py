@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failoverd.config.links.attachments import Attachment, attachment_of, laid_under, pods_on, shown
+from failoverd.config.links.attachments import Attachment, attachment_of, clash, laid_under, pods_on, shown
 from failoverd.config.links.fleet import RefusedError
 from failoverd.config.links.snapshot import Merged
 from failoverd.config.load import from_mapping
@@ -34,6 +34,11 @@ def attachment(name: str = "cni-a", since: float = 5.0, **keys: Any) -> Attachme
     return attachment_of(name, json.dumps(given).encode(), since)
 
 
+def pair(name: str = "web", **keys: Any) -> Attachment:
+    """A master that is in a pod."""
+    return of_pod(name, kind="pair", lower="master:52:54:00:00:00:01", **keys)
+
+
 def of_pod(name: str, **keys: Any) -> Attachment:
     """One of a pod of its own."""
     owner = OWNER | {"pod": f"default/{name}", "container": name}
@@ -55,6 +60,10 @@ def test_a_document_has_the_keys_of_a_link_and_its_owner() -> None:
     ("keys", "reason", "words"),
     [
         ({"kind": "dummy", "lower": None, "mode": None}, "wrong-value", "kind: a dummy cannot be attached; give one"),
+        ({"kind": "pair", "mtu": 1400}, "unknown-key", "mtu: a pair has only lower, namespace, device"),
+        ({"kind": "pair", "vlan": {"id": 7}}, "unknown-key", "vlan: a pair has only"),
+        ({"kind": "pair", "namespace": None}, "wrong-value", "namespace is missing; give the pod's"),
+        ({"kind": "pair", "lower": "device:eth0"}, "wrong-value", "lower: device:eth0 is no failover master"),
         ({"lower": "device:eth0"}, "wrong-value", 'lower: device:eth0 is no failover master; give "master:NAME"'),
         ({"namespace": None}, "wrong-value", "namespace is missing; give the pod's"),
         ({"enabled": False}, "wrong-value", "enabled: false declares nothing"),
@@ -176,3 +185,31 @@ def test_the_pods_on_a_master_by_any_of_its_words() -> None:
     assert pods_on(pods, {"ens3", "52:54:00:00:00:01"}) == ["default/db (net)", "default/web (net)"]
     assert pods_on(pods, {"ens3"}) == ["default/web (net)"]
     assert pods_on(pods, {"ens4"}) == []
+
+
+def test_a_master_in_a_pod_is_no_link() -> None:
+    one = pair()
+    assert (one.is_pair, one.end.options, one.master, one.pod) == (
+        True,
+        None,
+        "52:54:00:00:00:01",
+        "default/web (net)",
+    )
+    assert (one.end.device, one.end.namespace) == ("net1", NamespaceRef("path", "/run/netns/web"))
+    assert not of_pod("db").is_pair
+    assert laid_under(Merged({}), {"cni-web": one}).declared == {}
+    (row,) = shown([], {"cni-web": one})
+    assert (row.kind, row.state, row.lower) == ("pair", LinkState.MAKING, "master:52:54:00:00:00:01")
+
+
+def test_one_pod_has_a_master_and_then_no_other_has_anything_on_it() -> None:
+    mac = "52:54:00:00:00:01"
+    having, standing = {"cni-web": pair()}, {"cni-db": of_pod("db", lower=f"master:{mac}")}
+    for is_pair in (True, False):
+        text = "it is in the pod default/web (net); one pod at a time has it"
+        assert clash("cni-db", having, {mac, "ens3"}, is_pair=is_pair) == text
+        assert clash("cni-web", having, {mac}, is_pair=is_pair) == ""
+        assert clash("cni-db", having, {"ens9"}, is_pair=is_pair) == ""
+    text = "pods are attached to it: default/db (net); remove these pods first"
+    assert clash("cni-web", standing, {mac}, is_pair=True) == text
+    assert clash("cni-web", standing, {mac}, is_pair=False) == ""

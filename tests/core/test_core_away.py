@@ -7,7 +7,7 @@ from pairdriver import Driver
 from test_core_histories import SHAPES, assert_joined, drive
 from toykernel import MAC
 
-from failoverd.core.call_answers import CallError
+from failoverd.core.call_answers import CallError, whereabouts, words_for_master
 from failoverd.core.calls import CALLS
 from failoverd.core.inputs import Recalled
 from failoverd.core.state import State
@@ -73,3 +73,17 @@ def test_a_start_knows_it_before_it_sees_anything() -> None:
     step(state, Recalled(away={MAC: ("ens3", "it is there")}), 0.0)
     (shown,) = status(state)["masters"]
     assert (shown["name"], shown["state"], shown["reason"]) == ("ens3", "away", "it is there")
+
+
+def test_a_master_has_words_at_home_and_elsewhere() -> None:
+    driver = joined()
+    at_home = words_for_master(driver.state, "ens4")
+    assert {MAC, "ens3"} <= at_home
+    assert "ens4" not in at_home
+    assert words_for_master(driver.state, "ens9") == set()
+    assert whereabouts(driver.state, "ens3") == ""
+    driver.tell(GONE)
+    for word in (MAC.upper(), "ens3"):
+        assert words_for_master(driver.state, word) == {MAC, "ens3"}
+        assert whereabouts(driver.state, word) == "it is on its way"
+    assert whereabouts(driver.state, "ens9") == ""

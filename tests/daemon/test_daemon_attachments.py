@@ -147,3 +147,35 @@ def test_notes_are_obeyed_and_taken_away(tmp_path: Path, caplog: pytest.LogCaptu
     assert [path.name for path in (tmp_path / "cni").iterdir()] == ["a-directory"]
     assert "a-directory" in caplog.text
     assert not one.obey()
+
+
+def pair(pod: str = "web") -> bytes:
+    keys = json.loads(document(pod, kind="pair", lower="master:52:54:00:00:00:01"))
+    del keys["id"]
+    return json.dumps(keys).encode()
+
+
+def test_a_master_in_a_pod_is_kept_until_it_is_at_home(tmp_path: Path) -> None:
+    one = store(tmp_path)
+    one.attach("cni-web", pair(), NOTHING)
+    one.attach("cni-db", document("db"), NOTHING)
+    assert one.going() == frozenset()
+    for name in ("cni-web", "cni-db"):
+        one.note(name)
+    assert one.obey()
+    assert list(one.kept()) == ["cni-web"]
+    again = store(tmp_path)
+    assert again.going() == {"cni-web"}
+    with pytest.raises(CallError, match="still on its way home; try again") as caught:
+        again.attach("cni-web", pair(), NOTHING)
+    assert caught.value.kind == "InUse"
+    again.forget("cni-web")
+    assert not again.kept()
+    assert not again.obey()
+    assert not [*(tmp_path / "attachments").iterdir(), *(tmp_path / "cni").iterdir()]
+
+
+def test_a_note_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "cni").write_text("a file")
+    with pytest.raises(CallError, match="cannot be written"):
+        store(tmp_path).note("cni-web")

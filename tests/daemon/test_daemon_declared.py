@@ -20,7 +20,7 @@ from failoverd.config.spec import Config, Etcd
 from failoverd.core.call_answers import CallError
 from failoverd.core.state import State
 from failoverd.daemon.declared import DeclaredLinks
-from failoverd.model.declared import Declared
+from failoverd.model.declared import Declared, NamespaceRef
 from failoverd.model.linkstatus import LinkState, LinkStatus
 from failoverd.model.signals import LinkPending
 
@@ -77,9 +77,36 @@ class EtcdSource:
         await trio.sleep_forever()
 
 
+class Mover:
+    """In the place of what carries out moves: a pair is where it was ordered to be. `refusal` is what it says."""
+
+    def __init__(self) -> None:
+        self.there: dict[str, str] = {}
+        self.refusals: list[CallError] = []
+        self.asked: list[str] = []
+        self.tell: Callable[[str], None] = lambda _why: None
+
+    async def into(self, mac: str, ref: NamespaceRef, device: str, owner: str) -> None:
+        self.asked.append(f"{mac} into {ref} as {device} for {owner}")
+        await self._refuse()
+        self.there[mac] = str(ref)
+        self.tell("it is in the pod")
+
+    async def recall(self, mac: str, ref: NamespaceRef) -> None:
+        self.asked.append(f"{mac} home from {ref}")
+        await self._refuse()
+        self.there.pop(mac, None)
+        self.tell("")
+
+    async def _refuse(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.refusals:
+            raise self.refusals.pop(0)
+
+
 class Machine:
     def __init__(self, where: Path, config: Config) -> None:
-        self.where, self.engine, self.fleet = where, Engine(), EtcdSource()
+        self.where, self.engine, self.fleet, self.mover = where, Engine(), EtcdSource(), Mover()
         self.loaded = 0
 
         async def load() -> Any:
@@ -89,7 +116,7 @@ class Machine:
         async def load_fleet() -> Any:
             return self.fleet
 
-        self.links = DeclaredLinks(load, where / "links", load_fleet, where / "attachments", where / "cni")
+        self.links = DeclaredLinks(load, where / "links", load_fleet, where / "attachments", where / "cni", self.mover)
         self.links.configure(config)
 
     async def until(self, holds: Callable[[], object]) -> None:

@@ -21,7 +21,7 @@ from failoverd.core.link_facts import LINK
 from failoverd.core.state import State
 from failoverd.daemon import control
 from failoverd.daemon.linkcalls import CALLED, LinkCalls
-from failoverd.model.events import AdoptAsked
+from failoverd.model.events import AdoptAsked, AwaySaid
 from failoverd.model.linkstatus import LinkStatus
 
 
@@ -131,11 +131,15 @@ def test_a_release_is_refused_while_pods_stand_on_the_pair() -> None:
             trio.run(calls.objection, "release", [nic])(driver.state)
         with pytest.raises(CallError, match="remove these pods first"):
             trio.run(calls.objection, "move", [nic, "red"])(driver.state)
-        trio.run(calls.objection, "move", [nic])(driver.state)
+        with pytest.raises(CallError, match="remove these pods first"):
+            trio.run(calls.objection, "move", [nic])(driver.state)
         trio.run(calls.objection, "move-plan", [nic, "red"])(driver.state)
     trio.run(calls.objection, "move", ["ens3", "red"])(State(driver.config))
-    with pytest.raises(CallError, match="belongs to no pair"):
-        trio.run(calls.objection, "release", ["eth9"])(driver.state)
+    # What names no pair, the call itself refuses.
+    trio.run(calls.objection, "release", ["eth9"])(driver.state)
+    driver.tell(AwaySaid(MAC, "ens3", "it is in a pod"))
+    with pytest.raises(CallError, match="remove these pods first"):
+        trio.run(calls.objection, "move", ["ens3"])(driver.state)
 
 
 def test_counters_are_of_the_devices_that_are_there() -> None:

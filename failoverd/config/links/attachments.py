@@ -33,6 +33,10 @@ SHARING = ("macvlan", "ipvlan")
 """The kinds of which several can stand on one VLAN."""
 TAG = ("id", "protocol")
 """The keys of `vlan`: those of a [link.NAME] of this kind."""
+PAIR = "pair"
+"""The kind of an attachment that is no link: the master itself is moved into the pod (daemon/podpairs.py)."""
+PAIR_KEYS = ("lower", "namespace", "device")
+"""The keys that such a one has, besides kind and owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,16 @@ class Attachment:
         lower = (self.shared or self.end).lower
         return lower.value if lower is not None else ""
 
+    @property
+    def is_pair(self) -> bool:
+        """Whether the master itself is in the pod."""
+        return self.end.kind == PAIR
+
+    @property
+    def pod(self) -> str:
+        """The pod, with its network, as people know it."""
+        return f"{self.end.owner} ({self.end.network})"
+
 
 Attachments = Mapping[str, Attachment]
 """The attachments by their names."""
@@ -64,10 +78,13 @@ def attachment_of(name: str, raw: bytes, since: float = 0.0) -> Attachment:
     owner = _owner(where, keys.pop("owner", None))
     tag = keys.pop("vlan", None)
     pod = owner["pod"] or owner["container"]
-    end = replace(_end(name, keys, where), owner=pod, network=owner["network"], source=f"attached for {pod}")
-    if end.kind not in STACKED:
+    is_pair = keys.get("kind") == PAIR
+    end = _pair(name, keys, where) if is_pair else _end(name, keys, where)
+    end = replace(end, owner=pod, network=owner["network"], source=f"attached for {pod}")
+    if not is_pair and end.kind not in STACKED:
         kinds = ", ".join(map(says, STACKED))
-        raise RefusedError(WRONG_VALUE, f"{where}: kind: {says(end.kind)} cannot be attached; give one of {kinds}")
+        text = f"{where}: kind: {says(end.kind)} cannot be attached; give one of {kinds}, {PAIR}"
+        raise RefusedError(WRONG_VALUE, text)
     if end.lower is None or end.lower.by != "master":
         raise RefusedError(WRONG_VALUE, f'{where}: lower: {end.lower} is no failover master; give "master:NAME"')
     if end.namespace == OWN:
@@ -85,6 +102,14 @@ def _end(name: str, keys: Mapping[str, Any], where: str) -> End:
     if not ends:
         raise RefusedError(WRONG_VALUE, f"{where}: enabled: false declares nothing; remove it, or detach {name}")
     return ends[0]
+
+
+def _pair(name: str, keys: Mapping[str, Any], where: str) -> End:
+    """Return the end that stands for a master in a pod. Its keys are read as those of a device on the master."""
+    if unknown := keys.keys() - {"kind", *PAIR_KEYS}:
+        raise RefusedError(UNKNOWN_KEY, f"{where}: {min(unknown)}: a {PAIR} has only {', '.join(PAIR_KEYS)}")
+    end = _end(name, {**keys, "kind": SHARING[0]}, where)
+    return replace(end, kind=PAIR, options=None)
 
 
 def _shared(end: End, tag: object, where: str) -> End:
@@ -139,6 +164,8 @@ def laid_under(base: Merged, attachments: Attachments) -> Merged:
         if name in files:
             shadowed[name] = end.source
             continue
+        if one.is_pair:
+            continue
         if one.shared is not None:
             below = declared.get((one.shared.lower, one.shared.options), one.shared.name)
             end = replace(end, lower=DeviceRef("link", below))
@@ -161,29 +188,45 @@ def _together(found: Mapping[str, tuple[End, ...]], name: str, user: End) -> str
 
 
 def shown(rows: Sequence[LinkStatus], attachments: Attachments) -> list[LinkStatus]:
-    """Return the status of each end, also of attachments that the engine has not judged yet."""
+    """Return the status of each end, also of attachments that nothing has judged yet."""
     by_name = {row.name: row for row in rows}
     for name, one in attachments.items():
         if name not in by_name:
-            end = one.end
-            place, lower = str(end.namespace), str(end.lower or "")
-            by_name[name] = LinkStatus(
-                name,
-                end.kind,
-                end.device,
-                place,
-                LinkState.MAKING,
-                detail="it has not been looked at yet",
-                since=one.since,
-                lower=lower,
-                source=end.source,
-                owner=end.owner,
-                network=end.network,
-            )
+            by_name[name] = status_of(name, one, LinkState.MAKING, "it has not been looked at yet", one.since)
     return [row for _, row in sorted(by_name.items())]
 
 
+def status_of(name: str, one: Attachment, state: LinkState, detail: str, since: float) -> LinkStatus:
+    """Return the status of an attachment that the links engine has none of. `since` is in seconds since the epoch."""
+    end = one.end
+    return LinkStatus(
+        name,
+        end.kind,
+        end.device,
+        str(end.namespace),
+        state,
+        detail=detail,
+        since=since,
+        lower=str(end.lower or ""),
+        source=end.source,
+        owner=end.owner,
+        network=end.network,
+    )
+
+
 def pods_on(attachments: Attachments, masters: Collection[str]) -> list[str]:
-    """Return the pods, each with its network, that have something on a master, which may go by several words."""
-    ends = [one.end for one in attachments.values() if one.master in masters]
-    return sorted({f"{end.owner} ({end.network})" for end in ends})
+    """Return the pods, each with its network, that have a master or something on it; it may go by several words."""
+    return sorted({one.pod for one in attachments.values() if one.master in masters})
+
+
+def clash(name: str, attachments: Attachments, masters: Collection[str], *, is_pair: bool) -> str:
+    """Return why nothing more can be attached to a master, or "". It goes by several words.
+
+    A pod that has the master itself has it alone; `is_pair` says whether that is what `name` wants.
+    """
+    others = {other: one for other, one in attachments.items() if other != name and one.master in masters}
+    if having := [one.pod for one in others.values() if one.is_pair]:
+        return f"it is in the pod {having[0]}; one pod at a time has it"
+    if is_pair and others:
+        return f"pods are attached to it: {', '.join(pods_on(others, masters))}; remove these pods first"
+    return ""
