@@ -38,8 +38,7 @@ def main(where: Path) -> None:
         link = read_link(message)
         return shelf.known(link, read_underlay(message)[1]) if link.kind == "veth" else link
 
-    whole_look.read_bystander = lambda _message: None
-    whole_look.read_link = read
+    vars(whole_look).update(read_bystander=lambda _message: None, read_link=read)
     netnsdaemon.shelf = lambda directory: ByWire(directory / "hardware")
     netnsdaemon.main(where)
 

@@ -84,6 +84,7 @@ class Mover:
         self.there: dict[str, str] = {}
         self.refusals: list[CallError] = []
         self.asked: list[str] = []
+        self.is_stuck = False
         self.tell: Callable[[str], None] = lambda _why: None
 
     async def into(self, mac: str, ref: NamespaceRef, device: str, owner: str) -> None:
@@ -99,7 +100,7 @@ class Mover:
         self.tell("")
 
     async def _refuse(self) -> None:
-        await trio.lowlevel.checkpoint()
+        await (trio.sleep_forever() if self.is_stuck else trio.lowlevel.checkpoint())
         if self.refusals:
             raise self.refusals.pop(0)
 
