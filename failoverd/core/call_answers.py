@@ -100,6 +100,12 @@ def words_for_master(state: State, argument: str) -> set[str]:
     return {mac} | words_for(state, state.judgements.pairs[mac].master)
 
 
+def macs_of_masters(state: State) -> dict[str, str]:
+    """Return the MAC of each master at home, by every word for it."""
+    pairs = state.judgements.pairs.items()
+    return {word: mac for mac, found in pairs if found.master for word in (mac, *words_for(state, found.master))}
+
+
 def whereabouts(state: State, argument: str) -> str:
     """Return where the pair is that the argument names, in words, if it is away; otherwise ""."""
     return next((state.pairs[word].away for word in words_for_master(state, argument) if word in state.pairs), "")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from failoverd.config.links.attachments import Attachment, Attachments, attachment_of, laid_under
 from failoverd.config.links.fleet import RefusedError
@@ -43,9 +44,9 @@ class AttachmentStore:
         """Return the attachments, the oldest first."""
         return dict(self._kept)
 
-    def attach(self, name: str, raw: bytes, base: Merged) -> None:
+    def attach(self, name: str, raw: bytes, base: Merged, macs: Mapping[str, str] = MappingProxyType({})) -> None:
         """Check a declaration against those of files and etcd (`base`) and the others here, and keep it. Raises
-        CallError.
+        CallError. `macs` has the MACs of masters, by their words.
 
         What it says in place of an earlier one of the name is in force from then on.
         """
@@ -53,7 +54,7 @@ class AttachmentStore:
         if name in self.going():
             raise CallError(f"the master of {name} is still on its way home; try again", "InUse")
         others = {other: kept for other, kept in self._kept.items() if other != name}
-        found = laid_under(base, others | {name: one})
+        found = laid_under(base, others | {name: one}, macs)
         if name in found.shadowed:
             raise CallError(f"a link {name} is declared already ({base.declared[name].source})", "InUse")
         for end in (one.end, one.shared):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from failoverd.config.spec import Config
-from failoverd.core.call_answers import CallError, whereabouts, words_for_master
+from failoverd.core.call_answers import CallError, macs_of_masters, whereabouts, words_for, words_for_master
 from failoverd.core.state import State
 from failoverd.daemon.paths import Paths
 from failoverd.model.linkstatus import LinkStatus
@@ -94,7 +94,7 @@ class DeclaredLinks:
         if self._store is not None:
             from failoverd.config.links.attachments import laid_under
 
-            self._merged = laid_under(self._of_others(), self._store.kept())
+            self._merged = laid_under(self._of_others(), self._store.kept(), self._macs())
             is_complete = is_complete and self._store.is_whole
         if self._merged is not None:
             declared = self._merged.declared
@@ -118,7 +118,7 @@ class DeclaredLinks:
             store = await self._opened()
             await trio.to_thread.run_sync(store.obey)
             self._refuse(name, raw, store)
-            await trio.to_thread.run_sync(store.attach, name, raw, self._of_others())
+            await trio.to_thread.run_sync(store.attach, name, raw, self._of_others(), self._macs())
             if store.kept()[name].is_pair and self._pairs is not None:
                 self._pairs.order(name)
         self._wanted.set()
@@ -137,6 +137,9 @@ class DeclaredLinks:
         where = whereabouts(self._state, one.master) if self._state is not None else ""
         if where and not is_there:
             raise CallError(f"nothing can be attached to {one.master}: {where}", "InUse")
+
+    def _macs(self) -> dict[str, str]:
+        return macs_of_masters(self._state) if self._state is not None else {}
 
     def _words(self, master: str) -> set[str]:
         return {master} | (words_for_master(self._state, master) if self._state is not None else set())
@@ -180,6 +183,16 @@ class DeclaredLinks:
         from failoverd.config.links.attachments import pods_on
 
         return pods_on({name: one for name, one in self._store.kept().items() if name != owner}, masters)
+
+    async def with_pods(self, ifindex: int, look: Callable[[int], Awaitable[str]]) -> str:
+        """Return what hangs on a device and no device here shows, as `look` does, with the pods that it is attached
+        for."""
+        found = await look(ifindex)
+        if not found or self._state is None:
+            return found
+        await self.read_attachments()
+        pods = self.pods_on(words_for(self._state, ifindex))
+        return f"{found}, attached for {', '.join(pods)}," if pods else found
 
     async def _opened(self) -> AttachmentStore:
         """Return the attachments, which are read when they are first asked for."""

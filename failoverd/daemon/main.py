@@ -149,6 +149,9 @@ async def _live(
         for listener in listeners:
             listener.signalled(signal)
 
+    look = partial(
+        hanging, partial(KernelSocket.open, strict=True), partial(KernelSocket.open, protocol=NETLINK_SOCK_DIAG)
+    )
     ports = Ports(
         link_socket=link_socket,
         open_inet=partial(KernelSocket.open, strict=True),
@@ -161,11 +164,7 @@ async def _live(
         configured=partial(read_in_thread, configured),
         no_bond=Reading(no_bond).ask,
         read=read_in_thread,
-        hanging=partial(
-            hanging,
-            partial(KernelSocket.open, strict=True),
-            partial(KernelSocket.open, protocol=NETLINK_SOCK_DIAG),
-        ),
+        hanging=lambda ifindex: links.with_pods(ifindex, look),
         renames_live=can_rename_live(os.uname().release),
         took_to_begin=process_age(),
         open_probe=Probe,

@@ -61,7 +61,7 @@ def test_a_document_has_the_keys_of_a_link_and_its_owner() -> None:
     [
         ({"kind": "dummy", "lower": None, "mode": None}, "wrong-value", "kind: a dummy cannot be attached; give one"),
         ({"kind": "pair", "mtu": 1400}, "unknown-key", "mtu: a pair has only lower, namespace, device"),
-        ({"kind": "pair", "vlan": {"id": 7}}, "unknown-key", "vlan: a pair has only"),
+        ({"kind": "pair", "vlan": {"id": 7}}, "wrong-value", "shares none"),
         ({"kind": "pair", "namespace": None}, "wrong-value", "namespace is missing; give the pod's"),
         ({"kind": "pair", "lower": "device:eth0"}, "wrong-value", "lower: device:eth0 is no failover master"),
         ({"lower": "device:eth0"}, "wrong-value", 'lower: device:eth0 is no failover master; give "master:NAME"'),
@@ -135,6 +135,23 @@ def test_a_vlan_that_is_declared_is_the_one_that_is_shared() -> None:
     found = laid_under(Merged(files), {"cni-web": of_pod("web", vlan={"id": 7})})
     assert found.declared.keys() == {"seven", "x", "cni-web"}
     assert found.declared["cni-web"].lower == DeviceRef("link", "seven")
+
+
+@pytest.mark.parametrize("word", ["ens3", "52:54:00:00:00:01", "uplink"])
+def test_a_master_is_the_same_by_its_name_and_by_its_mac(word: str) -> None:
+    mac = "52:54:00:00:00:01"
+    macs = {"ens3": mac, "uplink": mac, mac: mac, "ens9": "52:54:00:00:00:09"}
+    links = {"seven": {"kind": "vlan", "lower": f"master:{word}", "id": 7}, "x": {"kind": "dummy"}}
+    links |= {"on-x": {"kind": "macvlan", "lower": "link:x"}, "nine": {"kind": "macvlan", "lower": "master:gone"}}
+    files = from_mapping({"link": links}, "f").declared
+    by_mac = {"lower": f"master:{mac}"}
+    shares, alone = of_pod("web", vlan={"id": 7}, **by_mac), of_pod("db", kind="vlan", id=7, **by_mac)
+    other = of_pod("other", kind="vlan", id=7, lower="master:52:54:00:00:00:09")
+    pods = {one.end.name: one for one in (shares, alone, other)}
+    found = laid_under(Merged(files), pods, macs)
+    assert found.declared.keys() == {*files, "cni-web", "cni-other"}
+    assert found.declared["cni-web"].lower == DeviceRef("link", "seven")
+    assert "VLAN 7 of " in found.remarks["cni-db"].detail
 
 
 def test_one_vlan_in_two_pods_is_refused_to_the_second() -> None:

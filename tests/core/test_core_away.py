@@ -7,7 +7,7 @@ from pairdriver import Driver
 from test_core_histories import SHAPES, assert_joined, drive
 from toykernel import MAC
 
-from failoverd.core.call_answers import CallError, whereabouts, words_for_master
+from failoverd.core.call_answers import CallError, macs_of_masters, whereabouts, words_for_master
 from failoverd.core.calls import CALLS
 from failoverd.core.inputs import Recalled
 from failoverd.core.state import State
@@ -82,6 +82,7 @@ def test_a_master_has_words_at_home_and_elsewhere() -> None:
     assert "ens4" not in at_home
     assert words_for_master(driver.state, "ens9") == set()
     assert whereabouts(driver.state, "ens3") == ""
+    assert macs_of_masters(driver.state) == dict.fromkeys(at_home, MAC)
     driver.tell(GONE)
     for word in (MAC.upper(), "ens3"):
         assert words_for_master(driver.state, word) == {MAC, "ens3"}

@@ -14,11 +14,13 @@ from test_daemon_declared import document as of_link
 from toykernel import MAC, ToyKernel
 from trio.testing import MockClock
 
+from failoverd.config.load import from_mapping
 from failoverd.config.spec import Config
 from failoverd.core.call_answers import CallError
 from failoverd.daemon.podpairs import SHOWN
 from failoverd.model.events import AdoptAsked, AwaySaid
 
+NOTHING = Config()
 INTO = f"{MAC} into path /run/netns/web as net1 for cni-web"
 HOME = f"{MAC} home from path /run/netns/web"
 
@@ -59,12 +61,12 @@ class Stage:
         await self.is_shown("ready")
 
 
-def on_stage(where: Path, *bodies: Callable[[Stage], Awaitable[None]]) -> None:
+def on_stage(where: Path, *bodies: Callable[[Stage], Awaitable[None]], config: Config = NOTHING) -> None:
     """Run them, each with a daemon of its own, on what the one before has left."""
 
     async def main() -> None:
         for body in bodies:
-            async with machine(where, Config()) as there:
+            async with machine(where, config) as there:
                 await body(Stage(there))
 
     trio.run(main, clock=MockClock(rate=20))
@@ -238,3 +240,33 @@ def test_what_is_no_document_is_refused(tmp_path: Path) -> None:
             assert caught.value.kind == "BadArgument"
 
     on_stage(tmp_path, body)
+
+
+def test_what_hangs_on_a_nic_is_told_with_its_pods(tmp_path: Path) -> None:
+    async def body(stage: Stage) -> None:
+        master = stage.driver.state.judgements.pairs[MAC].master
+
+        async def look(ifindex: int) -> str:
+            return "a macvlan stands on it" if ifindex == master else ""
+
+        assert await stage.links.with_pods(master, look) == "a macvlan stands on it"
+        await stage.links.attach("cni-web", of_link(lower="master:ens3"))
+        await stage.links.attach("cni-db", of_link("db", lower=f"master:{MAC}", device="net2"))
+        told = "a macvlan stands on it, attached for default/db (net), default/web (net),"
+        assert await stage.links.with_pods(master, look) == told
+        assert await stage.links.with_pods(99, look) == ""
+
+    on_stage(tmp_path, body)
+
+
+def test_a_vlan_of_a_file_is_shared_whichever_way_it_names_the_master(tmp_path: Path) -> None:
+    async def body(stage: Stage) -> None:
+        raw = of_link(kind="ipvlan", vlan={"id": 7}, lower=f"master:{MAC}")
+        await stage.links.attach("cni-web", raw)
+        await stage.there.until(lambda: stage.there.engine.declared)
+        assert stage.there.engine.last() == (["cni-web", "seven"], True)
+        with pytest.raises(CallError, match="VLAN 7 of master:ens3 is"):
+            await stage.links.attach("cni-db", of_link("db", kind="vlan", id=7, lower=f"master:{MAC}"))
+
+    config = from_mapping({"link": {"seven": {"kind": "vlan", "lower": "master:ens3", "id": 7}}}, "f")
+    on_stage(tmp_path, body, config=config)

@@ -150,12 +150,15 @@ def _text(where: str, key: str, value: object) -> str:
     return text
 
 
-def laid_under(base: Merged, attachments: Attachments) -> Merged:
+def laid_under(base: Merged, attachments: Attachments, macs: Mapping[str, str] = MappingProxyType({})) -> Merged:
     """Return the links of files and etcd with those attachments that fit beside them; of the others, why they do not.
 
-    Where a VLAN that attachments share is declared, it is that one.
+    Where a VLAN that attachments share is declared, it is that one. `macs` has the MACs of masters by all their words:
+    files name them as people do, and failoverd-cni by their MACs.
     """
     files = base.declared
+    named = _spelled(files, macs)
+    attachments = {name: _as_spelled(one, named, macs) for name, one in attachments.items()}
     declared = {(end.lower, end.options): end.name for end in files.values() if end.namespace == OWN}
     found: dict[str, tuple[End, ...]] = {}
     shadowed = dict(base.shadowed)
@@ -180,6 +183,22 @@ def laid_under(base: Merged, attachments: Attachments) -> Merged:
             remarks[name] = Remark(LinkState.CONFLICT, CONTRADICTS, text, since, found.pop(name)[0].source)
     ends = {**files, **{end.name: end for ends in found.values() for end in ends}}
     return Merged(MappingProxyType(ends), remarks, shadowed)
+
+
+def _spelled(files: Mapping[str, End], macs: Mapping[str, str]) -> Mapping[str, DeviceRef]:
+    """Return by its MAC how the links of files name a master that they stand on."""
+    refs = [end.lower for end in files.values() if end.lower is not None and end.lower.by == "master"]
+    return {macs[ref.value]: ref for ref in reversed(refs) if ref.value in macs}
+
+
+def _as_spelled(one: Attachment, named: Mapping[str, DeviceRef], macs: Mapping[str, str]) -> Attachment:
+    """Return an attachment whose master is named as in files."""
+    ref = named.get(macs.get(one.master, one.master))
+    if ref is None:
+        return one
+    if one.shared is not None:
+        return replace(one, shared=replace(one.shared, lower=ref))
+    return replace(one, end=replace(one.end, lower=ref))
 
 
 def _together(found: Mapping[str, tuple[End, ...]], name: str, user: End) -> str:
