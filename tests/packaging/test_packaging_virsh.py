@@ -1,24 +1,25 @@
-"""libvirt's own clients, unmodified, on a machine without a libvirt daemon: a real failoverd and failoverd-libvirt."""
+"""libvirt's own clients, unmodified, on a machine without a libvirt daemon: a real failoverd and failoverd-libvirt.
+
+Those of this machine's release, and of Debian 13 (libvirt 11.3).
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from daemonprocess import Daemon, places
+from libvirtclients import Clients, clients
 from libvirtservice import libvirt_service
 from privatenet import inside
 
-PYTHON = "/usr/bin/python3"
-"""The system's, which has Debian's libvirt-python."""
 MAKE = """\
 link add br0 type bridge
 link set br0 up
@@ -35,45 +36,47 @@ UP, DOWN = ["br0", "v0", "v1"], ["7", "a&b", "lo", "vm.e0"]
 XPATH = "//protocol[@family='ipv4']/ip/@address"
 
 
-def _lacks_libvirt_python() -> bool:
-    return (
-        not Path(PYTHON).exists()
-        or subprocess.run([PYTHON, "-c", "import libvirt"], stderr=-3, check=False).returncode != 0
-    )
+class Machine(NamedTuple):
+    """A machine that has some interfaces, and who asks it."""
+
+    where: Path
+    """The directory with its sockets."""
+    clients: Clients
 
 
-needs_virsh = pytest.mark.skipif(not shutil.which("virsh"), reason="not installed: libvirt-clients")
-needs_python = pytest.mark.skipif(_lacks_libvirt_python(), reason="not installed: python3-libvirt")
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory with the sockets of a machine that has some interfaces."""
+@pytest.fixture(scope="module", params=["here", "trixie"])
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine that runs."""
+    asking = clients(request.param)
     where = tmp_path_factory.mktemp("machine")
     (where / "make").write_bytes(MAKE.encode("utf-8", "surrogateescape"))
     begin = ["sh", "-c", f'ip -batch {where}/make && exec "$@"', "sh"]
     with Daemon(where, into=inside(*begin)) as daemon:
         daemon.hears("READY=1")
         with libvirt_service(where, Path(places(where)["FAILOVERD_CONTROL"])) as program:
-            yield where
+            yield Machine(where, asking)
             assert program.poll() is None
         assert daemon.end() == 0
 
 
-def virsh(machine: Path, *words: str, read_only: bool = False) -> subprocess.CompletedProcess[str]:
-    uri = f"interface:///system?socket={machine}/{'sock-ro' if read_only else 'sock'}"
-    command = ["virsh", *(["-r"] if read_only else []), "-c", uri, *words]
-    environment = os.environ | {"LC_ALL": "C.UTF-8"}
+def virsh(machine: Machine, *words: str, read_only: bool = False) -> subprocess.CompletedProcess[str]:
+    uri = f"interface:///system?socket={machine.where}/{'sock-ro' if read_only else 'sock'}"
+    command = [*machine.clients.virsh, *(["-r"] if read_only else []), "-c", uri, *words]
+    return ran(machine, command)
+
+
+def ran(machine: Machine, command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = machine.clients.environment
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
 
 
-def said(machine: Path, *words: str, read_only: bool = False) -> str:
+def said(machine: Machine, *words: str, read_only: bool = False) -> str:
     done = virsh(machine, *words, read_only=read_only)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
-def refused(machine: Path, *words: str, read_only: bool = False) -> str:
+def refused(machine: Machine, *words: str, read_only: bool = False) -> str:
     done = virsh(machine, *words, read_only=read_only)
     assert done.returncode == 1, done.stdout
     return done.stderr.splitlines()[-1]
@@ -87,16 +90,15 @@ def names(table: str) -> dict[str, str]:
     return {row.split()[0]: row.split()[1] for row in rows}
 
 
-def settled(machine: Path) -> None:
+def settled(machine: Machine) -> None:
     """Wait for the veths' carriers."""
     deadline = time.monotonic() + 20
     while list(names(said(machine, "iface-list"))) != UP:
         assert time.monotonic() < deadline, said(machine, "iface-list", "--all")
 
 
-@needs_virsh
 @pytest.mark.parametrize("read_only", [False, True])
-def test_virsh_lists_interfaces(machine: Path, read_only: bool) -> None:
+def test_virsh_lists_interfaces(machine: Machine, read_only: bool) -> None:
     settled(machine)
     active, inactive = dict.fromkeys(UP, "active"), dict.fromkeys(DOWN, "inactive")
     assert names(said(machine, "iface-list", read_only=read_only)) == active
@@ -106,9 +108,8 @@ def test_virsh_lists_interfaces(machine: Path, read_only: bool) -> None:
     assert re.search(r"^ v0 +active +52:54:00:00:00:01$", table, re.MULTILINE)
 
 
-@needs_virsh
 @pytest.mark.parametrize("read_only", [False, True])
-def test_virsh_shows_the_daemons_own_document(machine: Path, read_only: bool) -> None:
+def test_virsh_shows_the_daemons_own_document(machine: Machine, read_only: bool) -> None:
     settled(machine)
     shown = said(machine, "iface-dumpxml", "v0", read_only=read_only)
     assert shown.startswith("<interface type='ethernet' name='v0'>\n  <mtu size='1500'/>\n")
@@ -119,8 +120,7 @@ def test_virsh_shows_the_daemons_own_document(machine: Path, read_only: bool) ->
     assert said(machine, "iface-dumpxml", "v0", "--xpath", XPATH).strip() == 'address="192.0.2.1"'
 
 
-@needs_virsh
-def test_virsh_finds_by_name_and_by_mac(machine: Path) -> None:
+def test_virsh_finds_by_name_and_by_mac(machine: Machine) -> None:
     assert said(machine, "iface-mac", "vm.e0").strip() == "52:54:00:00:00:04"
     assert said(machine, "iface-mac", "7").strip() == "52:54:00:00:00:03"
     assert said(machine, "iface-name", "52:54:00:00:00:01").strip() == "v0"
@@ -129,8 +129,7 @@ def test_virsh_finds_by_name_and_by_mac(machine: Path) -> None:
         assert "Interface not found" in refused(machine, "iface-dumpxml", word)
 
 
-@needs_virsh
-def test_virsh_changes_nothing(machine: Path, tmp_path: Path) -> None:
+def test_virsh_changes_nothing(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "x.xml").write_text("<interface type='ethernet' name='x'/>")
     before = said(machine, "iface-list", "--all")
     define, words = ("iface-define", str(tmp_path / "x.xml")), ("iface-destroy", "v0")
@@ -149,22 +148,28 @@ def test_virsh_changes_nothing(machine: Path, tmp_path: Path) -> None:
     assert said(machine, "iface-list", "--all") == before
 
 
-@needs_virsh
-def test_virsh_is_told_what_this_is(machine: Path) -> None:
+def test_debian_13s_virsh_is_no_other(machine: Machine) -> None:
+    version = ran(machine, [*machine.clients.virsh, "--version"]).stdout.split(".")
+    if machine.clients is clients("trixie"):
+        assert version[:2] == ["11", "3"]
+    assert int(version[0]) >= 9
+
+
+def test_virsh_is_told_what_this_is(machine: Machine) -> None:
     assert said(machine, "uri").startswith("interface:///system")
     assert said(machine, "hostname").strip() == os.uname().nodename
     for words in (("list",), ("net-list",), ("capabilities",), ("event", "--all")):
         assert "not supported" in refused(machine, *words)
-    other = ["virsh", "-c", f"interface:///session?socket={machine}/sock", "iface-list"]
-    done = subprocess.run(other, capture_output=True, text=True, check=False)
+    other = [*machine.clients.virsh, "-c", f"interface:///session?socket={machine.where}/sock", "iface-list"]
+    done = ran(machine, other)
     assert "unexpected interface URI" in done.stderr
 
 
-@needs_virsh
-def test_virsh_stays_connected_and_follows(machine: Path) -> None:
+def test_virsh_stays_connected_and_follows(machine: Machine) -> None:
     """One connection that is there for a while: a ping that is not answered within a second or two would end it."""
-    command = ["virsh", "-k", "1", "-K", "1", "-c", f"interface:///system?socket={machine}/sock"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as shell:
+    uri = f"interface:///system?socket={machine.where}/sock"
+    command, environment = [*machine.clients.virsh, "-k", "1", "-K", "1", "-c", uri], machine.clients.environment
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as shell:
         assert shell.stdin is not None
         shell.stdin.write("iface-mac v0\n")
         shell.stdin.flush()
@@ -179,17 +184,16 @@ mount -t tmpfs none /run
 mkdir /run/libvirt
 ln -s "$0/sock" /run/libvirt/virtinterfaced-sock
 ln -s "$0/sock-ro" /run/libvirt/virtinterfaced-sock-ro
-exec virsh "$@"
+exec "$@"
 """
 """In a mount namespace of its own: the sockets where the units of failoverd-libvirt have them."""
 
 
-@needs_virsh
 @pytest.mark.parametrize("options", [[], ["-r"]])
-def test_virsh_finds_the_sockets_by_itself(machine: Path, options: list[str]) -> None:
+def test_virsh_finds_the_sockets_by_itself(machine: Machine, options: list[str]) -> None:
     unshare = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
-    command = [*unshare, "sh", "-c", PLAIN, str(machine), *options, "-c", "interface:///system", "iface-mac", "v0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    asked = [*machine.clients.virsh, *options, "-c", "interface:///system", "iface-mac", "v0"]
+    done = ran(machine, [*unshare, "sh", "-c", PLAIN, str(machine.where), *asked])
     assert (done.stdout.strip(), done.stderr) == ("52:54:00:00:00:01", "")
 
 
@@ -226,11 +230,10 @@ print(json.dumps(rows))
 """
 
 
-@needs_python
-def test_libvirt_python_gets_all_of_it(machine: Path) -> None:
+def test_libvirt_python_gets_all_of_it(machine: Machine) -> None:
     def client() -> list[dict[str, Any]]:
-        uri = f"interface:///system?socket={machine}/sock"
-        done = subprocess.run([PYTHON, "-c", CLIENT, uri], capture_output=True, text=True, check=False, timeout=60)
+        uri = f"interface:///system?socket={machine.where}/sock"
+        done = ran(machine, [*machine.clients.python, "-c", CLIENT, uri])
         assert done.returncode == 0, done.stderr
         found: list[dict[str, Any]] = json.loads(done.stdout)
         return found
