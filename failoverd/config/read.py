@@ -26,6 +26,7 @@ from failoverd.dataclass import dataclass
 
 if TYPE_CHECKING:
     from failoverd.config.links.read import Drafts
+    from failoverd.config.residence import Drafts as Residences
 
 _KEYS = table(Config)
 _ENDPOINT = re.compile(r"(https?://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}/?")
@@ -40,6 +41,8 @@ class _Draft:
     problems: list[Problem] = field(default_factory=list)
     links: Drafts | None = None
     """The [link.NAME] tables, if there are any."""
+    residences: Residences | None = None
+    """The [master.NAME] tables, if there are any."""
 
 
 def parse(file: str, raw: bytes) -> TomlDocument:
@@ -73,6 +76,8 @@ def build(documents: Iterable[TomlDocument]) -> Config:
     problems = draft.problems or list(_contradictions(config, draft.givers))
     if draft.links:
         config = replace(config, declared=draft.links.declared(problems))
+    if draft.residences:
+        config = replace(config, residences=draft.residences.residences())
     if problems:
         raise ConfigError(problems)
     return config
@@ -116,7 +121,9 @@ def _each_of(draft: _Draft, document: TomlDocument, section: str, body: Mapping[
     """Take the keys of a section, and those of a section within it."""
     for key, value in body.items():
         inner = f"{section}_{key}"
-        if inner not in WITHIN:
+        if section == "master" and key not in _KEYS[section] and isinstance(value, Mapping):
+            yield from _lay_residence_over(draft, document, key, value)
+        elif inner not in WITHIN:
             _take(draft, document, section, key, value)
         elif isinstance(value, Mapping):
             yield from _each_of(draft, document, inner, value)
@@ -132,6 +139,14 @@ def _lay_links_over(draft: _Draft, document: TomlDocument, body: Mapping[str, ob
 
         draft.links = Drafts(draft.problems)
     return draft.links.lay_over(document, body)
+
+
+def _lay_residence_over(draft: _Draft, document: TomlDocument, name: str, body: Mapping[str, object]) -> Iterator[None]:
+    if draft.residences is None:
+        from failoverd.config.residence import Drafts
+
+        draft.residences = Drafts(draft.problems)
+    return draft.residences.lay_over(document, name, body)
 
 
 def _near_section(name: str) -> str:

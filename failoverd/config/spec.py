@@ -19,6 +19,7 @@ from failoverd.dataclass import dataclass
 
 if TYPE_CHECKING:
     from failoverd.model.declared import Declared
+    from failoverd.model.residence import Residences
 
 
 @dataclass(frozen=True, slots=True)
@@ -530,3 +531,6 @@ class Config:
 
     declared: "Declared" = field(default_factory=lambda: MappingProxyType({}), hash=False)
     """The links of all [link.NAME]. No section: their keys are in links/spec.py, which is imported only for them."""
+
+    residences: "Residences" = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    """Where masters are to live: all [master.NAME]. Their keys are in residence.py, which is imported only for them."""

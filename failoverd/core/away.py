@@ -18,15 +18,22 @@ from failoverd.model.events import AwaySaid
 if TYPE_CHECKING:
     from failoverd.core.state import PairState, State
 
-AWAY = "away"
+AWAY, PARKED = "away", "parked"
+
+
+def note(pair: PairState, event: AwaySaid) -> None:
+    """Note where a pair is, for what shows it."""
+    pair.away, pair.away_name = event.why, event.name
+    pair.residing.is_now(event)
+    if event.why:
+        pair.state, pair.reason = PARKED if event.is_parked else AWAY, event.why
 
 
 def take(state: State, pair: PairState, event: AwaySaid) -> list[Action]:
     """Take in that a pair has left, or that it is at home again."""
     was_away = bool(pair.away)
-    pair.away, pair.away_name = event.why, event.name
+    note(pair, event)
     if event.why:
-        pair.state, pair.reason = AWAY, event.why
         if was_away:
             return []
         pair.joined = False

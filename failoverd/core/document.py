@@ -11,6 +11,7 @@ from typing import Any
 
 from failoverd import __version__
 from failoverd.core.datapath_choice import DATAPATHS
+from failoverd.core.residing import BY
 from failoverd.core.signal_facts import pieces, record
 from failoverd.core.signal_table import CONDITIONS, SIGNALS, WHEN
 from failoverd.core.state import State
@@ -22,7 +23,7 @@ from failoverd.policy.health import PATHS, describe, suppressed_until
 
 Document = dict[str, Any]
 
-STATES = ("accelerated", "on-standby", "degraded", "joining", "releasing", "released", "alone", "away")
+STATES = ("accelerated", "on-standby", "degraded", "joining", "releasing", "released", "alone", "away", "parked")
 
 
 def _slave(m: MasterOf, link: Link | None, role: str) -> Document | None:
@@ -95,6 +96,33 @@ MASTER: Table[MasterOf] = Table(
             lambda m: sorted(m.pair.conditions.told),
             values=CONDITIONS,
             metric="states",
+        ),
+        Row(
+            "namespace",
+            Type.TEXT,
+            "The network namespace that it is in, or is on its way to or from, as failoverctl move takes it; empty for "
+            "failoverd's own.",
+            lambda m: m.pair.residing.namespace,
+            metric="label",
+        ),
+        Row(
+            "wanted_namespace",
+            Type.TEXT,
+            "The network namespace that it is to be in; empty for failoverd's own.",
+            lambda m: m.pair.residing.wanted,
+        ),
+        Row(
+            "wanted_by",
+            Type.TEXT,
+            "Whether the configuration or an order says so; empty where neither does.",
+            lambda m: m.pair.residing.by,
+            values=BY,
+        ),
+        Row(
+            "move_pending",
+            Type.TEXT,
+            "Why it is not there yet, in words; empty where it is.",
+            lambda m: m.pair.residing.pending,
         ),
         Row("active", Type.SLAVE, "The slave that carries the traffic.", lambda m: m.state.name(m.active) or None),
         Row("primary", Type.OBJECT, "The VF.", lambda m: _slave(m, m.vf, "primary")),

@@ -11,11 +11,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import field
 
 from failoverd.config.spec import Config
-from failoverd.core.away import AWAY
+from failoverd.core import away
 from failoverd.core.configurers import forget_all
 from failoverd.core.matching import rejudge
 from failoverd.core.state import PairState, State
 from failoverd.dataclass import dataclass
+from failoverd.model.events import AwaySaid
 from failoverd.model.health import Damping, Path
 from failoverd.model.orders import Drain
 from failoverd.model.pairs import Inet, Journal
@@ -52,8 +53,8 @@ class Recalled:
     """Pairs that have files for udev."""
     damping: Mapping[str, Damping] = field(default_factory=dict)
     """The flap penalties of VFs."""
-    away: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """The pairs in other network namespaces: the master's name, and where it is, in words."""
+    away: Mapping[str, AwaySaid] = field(default_factory=dict)
+    """The pairs in other network namespaces."""
 
 
 Input = Configured | NamesConfigured | Recalled
@@ -88,9 +89,8 @@ def _recall(state: State, kept: Recalled) -> None:
         pair(mac).health.damping = damping
         pair(mac).conditions.vf_gone_at = damping.missed_since or None
         pair(mac).paths.found = {damping.dead: Path(dead=True)} if damping.dead else {}
-    for mac, (name, why) in kept.away.items():
-        pair(mac).away_name, pair(mac).away = name, why
-        pair(mac).state, pair(mac).reason = AWAY, why
+    for mac, said in kept.away.items():
+        away.note(pair(mac), said)
     for mac in kept.marked:
         pair(mac).marking.files = None
     for mac, word in kept.memory.items():

@@ -28,6 +28,7 @@ from failoverd.model.events import (
     NotSaved,
     PathsSeen,
     ReleaseAsked,
+    ResidenceSaid,
     ToOwner,
 )
 from failoverd.model.owners import PairOf
@@ -52,7 +53,7 @@ def take(state: State, owner: PairOf, event: ToOwner | AboutPair, now: float) ->
             pair.move.not_saved()
             pair.work.unsent(now + state.config.join.retry)
             return []
-        case ReleaseAsked() | AdoptAsked() | AwaySaid():
+        case ReleaseAsked() | AdoptAsked() | AwaySaid() | ResidenceSaid():
             return _placed(state, pair, event)
         case PathsSeen():
             return paths.seen(state, pair, event)
@@ -63,9 +64,12 @@ def take(state: State, owner: PairOf, event: ToOwner | AboutPair, now: float) ->
             return take_order(state, pair, event)
 
 
-def _placed(state: State, pair: PairState, event: ReleaseAsked | AdoptAsked | AwaySaid) -> list[Action]:
-    """Take in whether failoverd joins the pair at all, and in which namespace it is."""
+def _placed(state: State, pair: PairState, event: ReleaseAsked | AdoptAsked | AwaySaid | ResidenceSaid) -> list[Action]:
+    """Take in whether failoverd joins the pair at all, and in which namespace it is, or is to be."""
     match event:
+        case ResidenceSaid():
+            pair.residing.is_to_be(event)
+            return []
         case ReleaseAsked():
             return release(state, pair)
         case AdoptAsked():

@@ -15,6 +15,7 @@ from failoverd.core.move import Move
 from failoverd.core.orders import Heard, Orders
 from failoverd.core.pairings import Pairings
 from failoverd.core.paths import Paths
+from failoverd.core.residing import Residing
 from failoverd.core.slave_guard import Guard
 from failoverd.core.switch import Carry
 from failoverd.core.timetable import Timetable
@@ -54,6 +55,7 @@ class PairState:
     """Where it is, in words, if that is another network namespace; `state` is "away" then."""
     away_name: str = ""
     """What its master is called there."""
+    residing: Residing = field(default_factory=Residing)
     state: str = "alone"
     """One of document.STATES. `reason` says why."""
     reason: str = ""

@@ -102,5 +102,6 @@ def _troubles(pair: PairState, link: Link) -> list[str]:
     texts = pair.work.refusal_about(link.ifindex)
     if pair.held:
         texts.append("released by an administrator; failoverctl adopt joins it again")
+    texts += [waits] if (waits := pair.residing.pending_text()) else []
     texts += [lost] if (lost := lost_text(pair.move.lost, link.name)) else []
     return texts + ([pair.move.undo_reason] if pair.move.undo_reason else [])

@@ -21,6 +21,7 @@ from failoverd.core.ordercalls import LONGEST_DRAIN
 from failoverd.daemon.files import set_aside
 from failoverd.daemon.journal import JournalError, loads, loads_inet
 from failoverd.dataclass import dataclass
+from failoverd.model.events import AwaySaid
 from failoverd.model.health import Damping
 from failoverd.model.orders import Drain
 from failoverd.model.pairs import Inet, Journal
@@ -46,8 +47,8 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Kept:
-    """What was found on disk; `marked` are the MACs with marks for udev, `away` the pairs in other network namespaces
-    (the master's name, and where it is, in words), `troubles` are lines for the log."""
+    """What was found on disk; `marked` are the MACs with marks for udev, `away` the pairs in other network namespaces,
+    `troubles` are lines for the log."""
 
     journals: dict[str, Journal] = field(default_factory=dict)
     lost: dict[str, Inet] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class Kept:
     drains: dict[str, Drain] = field(default_factory=dict)
     damping: dict[str, Damping] = field(default_factory=dict)
     marked: set[str] = field(default_factory=set)
-    away: dict[str, tuple[str, str]] = field(default_factory=dict)
+    away: dict[str, AwaySaid] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
 
 
@@ -114,12 +115,12 @@ def read_journal(path: Path) -> Journal:
     return journal
 
 
-def read_away(path: Path) -> tuple[str, str]:
+def read_away(path: Path) -> AwaySaid:
     """Read the head of the journal of a move into another network namespace. Its modules are loaded for it alone."""
-    from failoverd.daemon.movefile import at_home, read_record, where
+    from failoverd.daemon.movefile import read_record, said
 
     record = read_record(path)
-    return at_home(record), where(record)
+    return said(record.mac, record)
 
 
 def read_lost(path: Path) -> Inet:

@@ -51,7 +51,7 @@ from failoverd.daemon.reading import NoBond, Reading, read_in_thread
 from failoverd.daemon.records import Records
 from failoverd.daemon.reload import reload_configuration
 from failoverd.daemon.store import DiskStore
-from failoverd.model.events import AwaySaid
+from failoverd.model.events import AwaySaid, ResidenceSaid
 from failoverd.model.signals import Signal
 from failoverd.netlink.announce import announce
 from failoverd.netlink.devices import Devices, read_mode
@@ -125,6 +125,7 @@ async def _live(
         async with one_at_a_time:
             changes = await reload_configuration(engine, load, notifier, link_socket)
         links.configure(engine.state.config)
+        moves.configure(engine.state.config.residences)
         last_good_config.keep(disk_writer)
         return changes
 
@@ -200,6 +201,7 @@ async def _live(
     )
     links.configure(config)
 
+    moves.configure(config.residences)
     others: dict[str, control.Serve] = {
         **dict.fromkeys(CALLED, link_calls.serve),
         **dict.fromkeys(MOVE_CALLS, moves.serve),
@@ -226,8 +228,8 @@ async def _live(
     records.stopped(why)
 
 
-async def _say_away(engine: Engine, event: AwaySaid) -> None:
-    """Tell the engine that a pair is elsewhere, or at home again; returns when it has taken that in."""
+async def _say_away(engine: Engine, event: AwaySaid | ResidenceSaid) -> None:
+    """Tell the engine where a pair is, or is to be; returns when it has taken that in."""
     await take_turn(engine, lambda _state, _now: (event,))
 
 

@@ -27,6 +27,7 @@ from failoverd.daemon.journal import (
 from failoverd.daemon.kept import LARGEST_JOURNAL
 from failoverd.kinds import KINDS, Spec, Veth
 from failoverd.model.declared import NamespaceRef
+from failoverd.model.events import AwaySaid
 from failoverd.model.inet import Rule
 from failoverd.model.links import Qdisc
 from failoverd.model.pairs import Inet
@@ -50,12 +51,21 @@ def at_home(record: Record) -> str:
     return (record.home or record.items)[0].name
 
 
+def said(mac: str, record: Record | None) -> AwaySaid:
+    """Return what the failover engine is told of a journal; None: the pair is at home."""
+    if record is None:
+        return AwaySaid(mac, "", "")
+    return AwaySaid(mac, at_home(record), where(record), record.ref.word, record.is_parked)
+
+
 def where(record: Record) -> str:
     """Return where the pair is, in words."""
+    home = f"failoverctl move {at_home(record)} --home brings it back"
+    if record.is_parked:
+        return f"it is parked until the network namespace {called(record.ref)} is there again; {home}"
     if not record.is_over:
         way = "to" if record.toward is Toward.AWAY else "home from"
         return f"it is on its way {way} the network namespace {called(record.ref)}"
-    home = f"failoverctl move {at_home(record)} --home brings it back"
     return f"it is in the network namespace {called(record.ref)}; {home}"
 
 
@@ -85,6 +95,8 @@ def dumps(record: Record) -> str:
         "namespace": {"by": record.ref.by, "value": record.ref.value, "create": record.ref.create},
         "toward": record.toward.value,
         "is_over": record.is_over,
+        "is_parked": record.is_parked,
+        "is_by_key": record.is_by_key,
         "nics": [
             {
                 "parent": nic.parent,
@@ -119,8 +131,10 @@ def loads(raw_text: str) -> Record:
             home=tuple(_item_in(row) for row in rows(raw["home"])),
             is_over=flag(raw["is_over"]),
             rules=tuple(_rule_in(row) for row in rows(raw.get("rules", []))),
+            is_parked=flag(raw.get("is_parked", False)),
+            is_by_key=flag(raw.get("is_by_key", False)),
         )
-        if not record.items or (record.is_over and not record.home):
+        if not record.items or ((record.is_over or record.is_parked) and not record.home):
             raise JournalError("it has no master")
     except UNREADABLE as error:
         raise JournalError(f"it cannot be read: {error!r}") from error

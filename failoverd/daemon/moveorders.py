@@ -17,7 +17,8 @@ from failoverd.core.calls import check
 from failoverd.core.state import State
 from failoverd.daemon.calls import BROKEN
 from failoverd.model.declared import NamespaceRef
-from failoverd.model.events import AwaySaid
+from failoverd.model.events import AwaySaid, ResidenceSaid
+from failoverd.model.residence import NOWHERE, Residences
 
 if TYPE_CHECKING:
     from failoverd.daemon.moves import Apart, Moves
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("failoverd")
 
 Document = dict[str, Any]
-Tell = Callable[[AwaySaid], Awaitable[None]]
+Tell = Callable[[AwaySaid | ResidenceSaid], Awaitable[None]]
 BY = ("name", "pid", "path", "container")
 
 
@@ -37,9 +38,20 @@ class MoveOrders:
         self._moves: Moves | None = None
         self._is_loaded = trio.Event()
         self._wanted = trio.Event()
+        self._residences: Residences = NOWHERE
+        self._state: State | None = None
+
+    def configure(self, residences: Residences) -> None:
+        """Take in the [master.NAME] of a configuration; also of the first one."""
+        self._residences = residences
+        if self._moves is not None:
+            self._moves.configure(residences)
+        elif residences:
+            self._wanted.set()
 
     def stepped(self, state: State) -> None:
         """The failover engine has made a step."""
+        self._state = state
         if self._moves is not None:
             self._moves.stepped(state)
 
@@ -80,8 +92,12 @@ class MoveOrders:
             await self._wanted.wait()
         while True:
             try:
+                records = await trio.to_thread.run_sync(self._records)
                 self._moves = await self._load()
-                await self._moves.run(await trio.to_thread.run_sync(self._records), self._is_loaded.set)
+                self._moves.configure(self._residences)
+                if self._state is not None:
+                    self._moves.stepped(self._state)
+                await self._moves.run(records, self._is_loaded.set)
             except Exception:
                 log.exception("moves are looked after anew; please report this. Failing over has no part in it")
                 self._moves, self._is_loaded = None, trio.Event()
@@ -89,7 +105,7 @@ class MoveOrders:
 
     def _has_journals(self) -> bool:
         try:
-            return any(path.suffix == ".json" for path in self._directory.iterdir())
+            return any(path.suffix in (".json", ".order") for path in self._directory.iterdir())
         except OSError:
             return False
 
@@ -144,7 +160,8 @@ async def load_moves(
     def load() -> Moves:
         from failoverd.daemon.moves import Moves
         from failoverd.daemon.namespaces import Namespaces
+        from failoverd.daemon.orderfile import OrderFiles
 
-        return Moves(Namespaces(door), directory, state, tell, hanging, apart)
+        return Moves(Namespaces(door), directory, state, tell, hanging, apart, OrderFiles(directory))
 
     return await trio.to_thread.run_sync(load)

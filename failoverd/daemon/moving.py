@@ -28,6 +28,8 @@ Answers = Sequence[tuple[int, str]]
 
 UNKNOWN = frozenset({"door-closed", "runtime-unreachable"})
 """Reasons that say nothing of a namespace itself, only that it could not be asked for."""
+SPENT = frozenset({"process-gone", "pid-reused"})
+"""Reasons that say that a reference will never lead to a namespace again."""
 OFTEN = 3
 """How often the same requests are sent, before what they ask for is taken not to last."""
 PATIENCE = 5.0
@@ -79,8 +81,17 @@ class Rested:
 class Moving:
     """See the module."""
 
-    def __init__(self, record: Record, ground: Ground, is_vf: IsVf, hold_down: Callable[[], float]) -> None:
-        """`hold_down` is how long a VF has to be fit before it carries again, in seconds."""
+    def __init__(
+        self,
+        record: Record,
+        ground: Ground,
+        is_vf: IsVf,
+        hold_down: Callable[[], float],
+        parks: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`hold_down` is how long a VF has to be fit before it carries again, in seconds; `parks` whether it waits, and
+        does not come home, when its namespace ends."""
+        self._parks = parks
         self._ground, self._is_vf, self._hold_down = ground, is_vf, hold_down
         self._fit_since: dict[int, float] = {}
         self.gone_home = False
@@ -96,6 +107,10 @@ class Moving:
         self._wait = FIRST_WAIT
         self._optional_until = math.inf
         self._forget()
+
+    async def note(self, record: Record) -> None:
+        """Keep this journal, which differs in nothing that a step in hand depends on. Raises OSError."""
+        await self._keep(record)
 
     async def go_on(self) -> Rested:
         """Go on as far as possible without waiting. Raises OSError where the journal cannot be written."""
@@ -113,7 +128,12 @@ class Moving:
             return Rested(self.record, str(error), self._later())
         is_there = there is not None and not (self.record.is_over and there.master(self.record.mac) is None)
         if self.record.toward is Toward.AWAY and not is_there:
-            return await self._come_home(here, away)
+            return await self._lost(here, away)
+        if self.record.is_parked:
+            log.info("%s: the network namespace %s is there again", self.record.mac, self.record.ref.value)
+            await self._keep(replace(self.record, is_parked=False))
+            self._forget()
+            return None
         if isinstance(away, Absent) and away.reason in UNKNOWN:
             return Rested(self.record, away.detail, self._later())
         steady = self._steady(there) if self.record.is_over and there is not None else frozenset()
@@ -135,18 +155,31 @@ class Moving:
         times = [since + self._hold_down() for since in self._fit_since.values()]
         return min((at for at in times if at > trio.current_time()), default=math.inf)
 
-    async def _come_home(self, here: Seen, away: Place | Absent) -> Rested | None:
+    async def _lost(self, here: Seen, away: Place | Absent) -> Rested | None:
         """The namespace is gone, or what had moved there. The kernel brings the hardware home."""
         if isinstance(away, Absent) and away.reason in UNKNOWN:
             return Rested(self.record, away.detail, self._later())
+        is_spent = isinstance(away, Absent) and away.reason in SPENT
+        if self._parks() and not is_spent and here.master(self.record.mac) is None:
+            return await self._park(away)
         if isinstance(away, Absent) and not here.nics(self.record.mac):
             return Rested(self.record, away.detail)
         record = self.record
-        items = record.home if record.is_over else record.items
+        items = record.home if record.is_over or record.is_parked else record.items
         log.warning("%s: the network namespace %s is gone, and its NICs come home", record.mac, record.ref.value)
-        await self._keep(replace(record, toward=Toward.HOME, items=items, is_over=False))
+        await self._keep(replace(record, toward=Toward.HOME, items=items, is_over=False, is_parked=False))
         self._forget()
         return None
+
+    async def _park(self, away: Place | Absent) -> Rested | None:
+        """Wait for the namespace, with what was to stand there. There is no master meanwhile."""
+        record = self.record
+        if not record.is_parked:
+            log.warning("%s: the network namespace %s is gone; it is waited for", record.mac, record.ref.value)
+            await self._keep(replace(record, is_parked=True, is_over=False, home=record.home or record.items))
+            self._forget()
+            return None
+        return Rested(record, away.detail if isinstance(away, Absent) else "")
 
     async def _do(self, step: Next, goal: Seen, to: Place, source: Place | Absent) -> Rested | None:
         match step:

@@ -163,7 +163,9 @@ class MemoryStore:
         """See Store."""
         kept = self.kept
         lost, memory, names = dict(kept.lost), dict(kept.memory), dict(kept.names)
-        return Kept(dict(kept.journals), lost, memory, names, dict(kept.drains), dict(kept.damping))
+        return Kept(
+            dict(kept.journals), lost, memory, names, dict(kept.drains), dict(kept.damping), away=dict(kept.away)
+        )
 
     def save_journal(self, journal: Journal) -> None:
         """See Store."""

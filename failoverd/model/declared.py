@@ -39,6 +39,17 @@ class NamespaceRef:
         """name red"""
         return f"{self.by} {self.value}" if self.value else self.by
 
+    @property
+    def word(self) -> str:
+        """The word by which `failoverctl move` takes it, such as "red" or "pid:47"; "" for failoverd's own."""
+        if self.by == "name" and self.value.partition(":")[0] not in ("name", "pid", "path", "container"):
+            return self.value
+        return f"{self.by}:{self.value}" if self.value else ""
+
+    def is_like(self, other: NamespaceRef | None) -> bool:
+        """Whether both name the same, whatever is done where it is missing."""
+        return other is not None and (self.by, self.value) == (other.by, other.value)
+
 
 OWN = NamespaceRef()
 

@@ -142,6 +142,23 @@ class AwaySaid(OfPair):
     """The master's name."""
     why: str
     """Where it is, in words."""
+    namespace: str = ""
+    """The namespace that it is in, or is on its way to or from, by the word that `failoverctl move` takes."""
+    is_parked: bool = False
+    """Whether there is no master until that namespace is there again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResidenceSaid(OfPair):
+    """Where the pair's master is to be, and why it is not there. All is empty where nothing was said about it."""
+
+    mac: str
+    wanted: str
+    """The network namespace, by the word that `failoverctl move` takes; empty for failoverd's own."""
+    by: str
+    """"configuration" or "order"."""
+    pending: str
+    """Why it is not there yet, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +234,7 @@ class TimePassed:
 
 
 Order = DrainAsked | UndrainAsked | DampingResetAsked | VfAsked | RenameAsked
-AboutPair = ReleaseAsked | AdoptAsked | AwaySaid | NotMarked | Announced | PathsSeen | ModeSeen | Order
+AboutPair = ReleaseAsked | AdoptAsked | AwaySaid | ResidenceSaid | NotMarked | Announced | PathsSeen | ModeSeen | Order
 ToOwner = Answered | InetSeen | NotSaved
 """Events that any owner of work gets."""
 AboutDevice = LinkSeen | LinkGone | AddressSeen | Synced | UdevDone | LetGo | ConfigurerSeen

@@ -81,11 +81,21 @@ class Record:
     """Whether all of it stands where it leads."""
     rules: tuple[Rule, ...] = ()
     """The policy rules that the other namespace gets copies of. Those in failoverd's are left alone (rules.py)."""
+    is_parked: bool = False
+    """Whether it waits for its namespace to be there again, with its NICs in failoverd's own and no master."""
+    is_by_key: bool = False
+    """Whether no order keeps it there, but the configuration."""
 
     @property
     def master(self) -> Item:
         """The master."""
         return self.items[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The master's names at home."""
+        master = (self.home or self.items)[0]
+        return (master.name, *master.altnames)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,18 +23,22 @@ from failoverd.core.call_answers import CallError
 from failoverd.core.inputs import Configured
 from failoverd.core.state import State
 from failoverd.core.status import status
-from failoverd.daemon.calls import carry_out
+from failoverd.daemon.calls import carry_out, take_turn
 from failoverd.daemon.engine import Engine
+from failoverd.daemon.movefile import said
+from failoverd.daemon.moveorders import CALLED
 from failoverd.daemon.ports import Ports
 from failoverd.daemon.store import MemoryStore
+from failoverd.model.events import AwaySaid, ResidenceSaid
 from failoverd.model.links import Link
 from failoverd.model.requests import SetSysctl
 from failoverd.netlink.transport import EVENTS
 from failoverd_lab.lanes import Lanes
-from failoverd_lab.simkernel import Namespaces, SimKernel, SimSocket, run_timers
+from failoverd_lab.simkernel import Namespaces, SimKernel, SimSocket, moves, run_timers
 from failoverd_lab.simkernel.kernel import Bus
-from failoverd_lab.simkernel.state import Refused
+from failoverd_lab.simkernel.state import Device, Refused
 from failoverd_lab.simlinks import SimDoors, SimLinks
+from failoverd_lab.simmoves import Disk, SimMoves
 from failoverd_lab.simsteps import STEPS
 from failoverd_lab.story import DIRECTIONS, Nic, Scenario, Step, overlay
 from failoverd_lab.world import Announcement, CannotTell, Probe, Recording
@@ -62,6 +66,9 @@ class SimWorld:
         self.ifindexes: dict[str, int] = {}
         self.engine: Engine | None = None
         self._links: SimLinks | None = None
+        self._moves: SimMoves | None = None
+        self._disk = Disk()
+        self._devices: dict[str, Device] = {}
         self._had_links = False
         self._inside: trio.Nursery | None = None
         self._progress = progress
@@ -127,7 +134,8 @@ class SimWorld:
 
     async def links(self) -> Sequence[Mapping[str, object]]:
         """See World."""
-        return [{**asdict(seen), "nic": self._ids.get(seen.ifindex, "")} for seen in self.kernel.links()]
+        rows = [(kernel, seen) for kernel in self._kernels() for seen in kernel.links()]
+        return [{**asdict(seen), "nic": self._nic_at(kernel, seen.ifindex)} for kernel, seen in rows]
 
     async def declared(self) -> Sequence[Mapping[str, object]]:
         """See World."""
@@ -136,7 +144,8 @@ class SimWorld:
 
     def carrier(self) -> str:
         """See World."""
-        return self._ids.get(self.kernel.path_to(ADDRESS) or 0, "")
+        found = ((kernel, kernel.path_to(ADDRESS)) for kernel in self._kernels())
+        return next((self._nic_at(kernel, ifindex) for kernel, ifindex in found if ifindex), "")
 
     async def finish(self) -> Recording:
         """See World."""
@@ -144,8 +153,9 @@ class SimWorld:
         moments = [number / self._rate for number in range(math.floor(length * self._rate))]
         probes = [Probe(way, at, at if self._passes(at) else None) for at in moments for way in DIRECTIONS]
         announcements = [
-            Announcement(at - self._start, self._ids.get(ifindex, ""), "announcement")
-            for at, ifindex in self.kernel.announcements
+            Announcement(at - self._start, self._nic_at(kernel, ifindex) or self._ids.get(ifindex, ""), "announcement")
+            for kernel in self._kernels()
+            for at, ifindex in kernel.announcements
         ]
         return Recording(length, probes, self._lanes.spans(length), (), announcements, {"kernel": RELEASE})
 
@@ -165,16 +175,47 @@ class SimWorld:
         except Refused as error:
             raise CannotTell(f"{nic} cannot be called {name}: {_why(error)}; give it another name") from error
         self.ifindexes[nic], self._ids[ifindex] = ifindex, nic
+        self._devices[nic] = self.kernel.net.devices[ifindex]
         self._note()
 
     def unplug(self, nic: str) -> None:
         """Unplug the NIC, as the host does."""
-        self.kernel.unplug(self.ifindexes.pop(nic))
+        del self.ifindexes[nic]
+        kernel, ifindex = self.place_of(nic)
+        kernel.unplug(ifindex)
+
+    def place_of(self, nic: str) -> tuple[SimKernel, int]:
+        """Return the network namespace that a NIC is in, and its ifindex there."""
+        device = self._devices[nic]
+        return next(kernel for kernel in self._kernels() if kernel.net is device.net), device.index
+
+    def _kernels(self) -> list[SimKernel]:
+        return [self.namespaces[name] for name in ("", *sorted(self.namespaces.names))]
+
+    def _nic_at(self, kernel: SimKernel, ifindex: int) -> str:
+        """Return the story's id of a device, "" for one that is no NIC of it."""
+        return next((nic for nic in self.ifindexes if self.place_of(nic) == (kernel, ifindex)), "")
+
+    def move_device(self, nic: str, name: str) -> None:
+        """Move a NIC by hand into another network namespace, "" for failoverd's own."""
+        moves.move(self._devices[nic], self.namespaces[name].net)
+        for kernel in self._kernels():
+            kernel.settle()
+        self._note()
+
+    def set_namespace(self, name: str, present: bool) -> None:
+        """Make a network namespace, or end it."""
+        if present:
+            self.namespaces.create(name).on_change(self._note)
+        else:
+            self.namespaces.delete(name)
+        self._note()
 
     async def start_daemon(self) -> None:
         """Start a new engine, with the contents of the former one's store."""
         if self._nursery is None or self.engine is not None:
             raise CannotTell("the daemon is running already")
+        self._store.kept.away = {record.mac: said(record.mac, record) for record in self._disk.records()}
         ports = Ports(
             link_socket=self.kernel.open(EVENTS, self._config.netlink.receive_buffer),
             open_inet=self._open,
@@ -202,6 +243,29 @@ class SimWorld:
         if self.engine is not None:
             await self.engine.tell(Configured(self._config))
             self._declare()
+            self._place()
+
+    def _place(self) -> None:
+        """Start what carries out moves where the configuration or an earlier run wants it."""
+        if self._moves is not None:
+            self._moves.configure(self._config.residences)
+        elif self._config.residences or self._disk.journals or self._disk.orders:
+            self.moves()
+
+    def moves(self) -> SimMoves:
+        """Return what carries out moves, and start it with the first order."""
+        if self._moves is None:
+            if self.engine is None or self._inside is None:
+                raise CannotTell("there is no daemon to move anything; start it first")
+            engine = self.engine
+
+            async def tell(event: AwaySaid | ResidenceSaid) -> None:
+                await take_turn(engine, lambda _state, _now: (event,))
+
+            self._moves = SimMoves(self.namespaces, self._disk, lambda: engine.state, tell, {})
+            self._moves.configure(self._config.residences)
+            self._inside.start_soon(self._moves.run, self._disk.records(), lambda: None)
+        return self._moves
 
     def _declare(self) -> None:
         """Start the links engine with the first declaration, and after a restart where it has made some before."""
@@ -215,25 +279,35 @@ class SimWorld:
     def _stepped(self, state: State) -> None:
         if self._links is not None:
             self._links.stepped(state)
+        if self._moves is not None:
+            self._moves.stepped(state)
 
     async def kill_daemon(self) -> None:
         """Kill the engine where it stands; none of its tasks runs any more when this returns."""
         self._daemon.cancel()
         self._doors.forget()
-        self.engine = self._links = self._inside = None
+        self.engine = self._links = self._moves = self._inside = None
         await trio.testing.wait_all_tasks_blocked()
 
     async def tell_daemon(self, call: str, *arguments: str) -> None:
         """Make a call as failoverctl does. Raises CannotTell while there is no daemon."""
         if self.engine is None:
             raise CannotTell(f"there is no daemon to be told {call!r}; start it first")
-        await carry_out(self.engine, call, *arguments)
+        if call == "move":
+            await CALLED[call](self.moves(), *arguments)
+        else:
+            await carry_out(self.engine, call, *arguments)
 
     async def _run(self, engine: Engine, ready: trio.Event) -> None:
         with self._daemon:
             async with trio.open_nursery() as self._inside:
                 self._declare()
-                await engine.run(ready.set)
+
+                def is_ready() -> None:
+                    self._place()
+                    ready.set()
+
+                await engine.run(is_ready)
 
     async def _open(self) -> SimSocket:
         return self.kernel.open(strict=True)
@@ -265,14 +339,16 @@ class SimWorld:
     def _note(self) -> None:
         """Record what each lane shows from now on."""
         at = trio.current_time() - self._start
-        carrier = self.kernel.path_to(ADDRESS)
-        self._lanes.note("active", at, self._ids.get(carrier, "none") if carrier else "none")
+        self._lanes.note("active", at, self.carrier() or "none")
         for lane, bus in (("primary", "pci"), ("standby", "virtio")):
             texts = [self._text(nic.id) for nic in self.nics.values() if nic.bus == bus]
             self._lanes.note(lane, at, next((text for text in texts if text), ""))
 
     def _text(self, nic: str) -> str:
-        trouble = self.kernel.trouble(self.ifindexes[nic]) if nic in self.ifindexes else None
+        if nic not in self.ifindexes:
+            return ""
+        kernel, ifindex = self.place_of(nic)
+        trouble = kernel.trouble(ifindex)
         return "" if trouble is None else f"{nic}, {trouble}" if trouble else nic
 
 

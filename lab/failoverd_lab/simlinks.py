@@ -75,6 +75,10 @@ class SimDoors:
                     self._wanted[ref] = now
                     yield ref, now
 
+    def now(self, ref: NamespaceRef) -> Place | Absent:
+        """See Namespaces."""
+        return self._place(ref)
+
     def open(self, place: Place) -> OpenNamespace:
         """See Doors."""
         names = ["", *(name for name in self._namespaces.names if self._place(NamespaceRef("name", name)) == place)]

@@ -29,7 +29,8 @@ async def _unplug(world: SimWorld, nic: str) -> None:
 
 
 async def _carrier(world: SimWorld, nic: str, up: bool) -> None:
-    world.kernel.set_medium(world.ifindexes[nic], up)
+    kernel, ifindex = world.place_of(nic)
+    kernel.set_medium(ifindex, up)
 
 
 async def _admin(world: SimWorld, nic: str, up: bool) -> None:
@@ -97,11 +98,24 @@ async def _start_daemon(world: SimWorld) -> None:
 
 
 async def _namespace(world: SimWorld, name: str, present: bool = True) -> None:
-    (world.namespaces.create if present else world.namespaces.delete)(name)
+    world.set_namespace(name, present)
+
+
+async def _move(world: SimWorld, namespace: str) -> None:
+    """Order a move as failoverctl does; "" is home."""
+    await world.tell_daemon("move", _master(world), *([namespace] if namespace else []))
 
 
 async def _configure(world: SimWorld, config: Mapping[str, Any]) -> None:
     await world.configure(config)
+
+
+def _master(world: SimWorld) -> str:
+    """Return the MAC of the one pair."""
+    masters = status(world.engine.state)["masters"] if world.engine is not None else []
+    if len(masters) != 1:
+        raise CannotTell(f"the step speaks of the master, and the daemon has {len(masters)}")
+    return str(masters[0]["mac"])
 
 
 def _device(world: SimWorld, nic: str) -> int:
@@ -134,4 +148,5 @@ STEPS: dict[str, Callable[..., Awaitable[None]]] = {
     "start-daemon": _start_daemon,
     "namespace": _namespace,
     "configure": _configure,
+    "move": _move,
 }

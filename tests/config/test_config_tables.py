@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from configpage import example, page
-from linkkeys import EXAMPLES, TABLES, rows
+from linkkeys import EXAMPLES, MASTER_EXAMPLE, TABLES, master_rows, rows
 
 from failoverd.config.changes import Change, diff
 from failoverd.config.keys import WITHIN, Entry, entries, table
@@ -29,13 +29,15 @@ def test_a_default_is_within_its_own_limits_and_documented(entry: Entry) -> None
 def test_the_example_says_the_defaults() -> None:
     assert from_mapping(tomllib.loads(example()), "as it is") == Config()
     told = tomllib.loads(re.sub(r"^#(?=[\w\[])", "", example(), flags=re.MULTILINE))
-    links = told.pop("link")
+    links, masters = told.pop("link"), {"ens3": told["master"].pop("ens3")}
     assert from_mapping(told, "uncommented") == Config()
     told |= {section: told[outer].pop(inner) for section, (outer, inner) in WITHIN.items()}
     assert {section: set(body) for section, body in told.items()} == {
         section: set(keys) for section, keys in table(Config).items()
     }
     assert links == tomllib.loads(EXAMPLES)["link"]
+    assert masters == tomllib.loads(MASTER_EXAMPLE)["master"]
+    assert masters["ens3"].keys() == {row.name for row in master_rows()}
 
 
 def test_the_examples_of_links_have_every_key_and_are_accepted() -> None:
@@ -52,7 +54,7 @@ def test_the_examples_of_links_have_every_key_and_are_accepted() -> None:
 def test_the_examples_on_the_page_are_accepted() -> None:
     snippets = re.findall(r"```toml\n(.*?)```", page(), flags=re.DOTALL)
     configs = [from_mapping(tomllib.loads(snippet), "the page") for snippet in snippets]
-    assert len(configs) == 3
+    assert len(configs) == 4
     assert Config() not in configs
 
 

@@ -13,7 +13,7 @@ from failoverd.core.inputs import Recalled
 from failoverd.core.state import State
 from failoverd.core.status import status
 from failoverd.core.step import step
-from failoverd.model.events import AwaySaid, DrainAsked
+from failoverd.model.events import AwaySaid, DrainAsked, ResidenceSaid
 from failoverd.model.orders import Drain
 from failoverd.model.requests import SetMaster
 from failoverd.model.signals import FailedOver, Joined
@@ -70,9 +70,35 @@ def test_at_home_again_it_is_as_after_a_start_and_nothing_counts_as_a_flap() -> 
 
 def test_a_start_knows_it_before_it_sees_anything() -> None:
     state = State(joined().config)
-    step(state, Recalled(away={MAC: ("ens3", "it is there")}), 0.0)
+    step(state, Recalled(away={MAC: AwaySaid(MAC, "ens3", "it is there", "web")}), 0.0)
     (shown,) = status(state)["masters"]
     assert (shown["name"], shown["state"], shown["reason"]) == ("ens3", "away", "it is there")
+    assert shown["namespace"] == "web"
+
+
+def test_where_it_is_to_be_is_shown_and_explained() -> None:
+    driver = joined()
+    driver.tell(ResidenceSaid(MAC, "web", "configuration", "it is not there"))
+    (shown,) = status(driver.state)["masters"]
+    assert (shown["state"], shown["namespace"], shown["wanted_namespace"]) == ("accelerated", "", "web")
+    assert (shown["wanted_by"], shown["move_pending"]) == ("configuration", "it is not there")
+    why = "it is to be moved into the network namespace web by the configuration, and waits: it is not there"
+    assert any(why in row["reason"] for row in status(driver.state)["nics"])
+    driver.tell(ResidenceSaid(MAC, "", "order", "another move is on its way"))
+    assert any("to be moved home by an order, and waits" in row["reason"] for row in status(driver.state)["nics"])
+    driver.tell(ResidenceSaid(MAC, "", "", ""))
+    assert not any("to be moved" in row["reason"] for row in status(driver.state)["nics"])
+
+
+def test_one_that_is_parked_has_a_state_of_its_own_and_is_left_alone() -> None:
+    driver = joined()
+    driver.tell(GONE)
+    driver.tell(AwaySaid(MAC, "ens3", "it is parked", "web", is_parked=True))
+    sent = len(driver.sent)
+    driver.kernel.do((SetMaster(NIC, 0), SetMaster(VF, 0)))
+    driver.settle()
+    (shown,) = status(driver.state)["masters"]
+    assert (shown["state"], shown["namespace"], len(driver.sent)) == ("parked", "web", sent)
 
 
 def test_a_master_has_words_at_home_and_elsewhere() -> None:

@@ -17,6 +17,7 @@ from failoverd.daemon.movefile import called, dumps, loads, path_of, read_record
 from failoverd.daemon.moveorders import MoveOrders, reference
 from failoverd.daemon.store import DiskStore
 from failoverd.model.declared import NamespaceRef
+from failoverd.model.events import AwaySaid
 from failoverd.moves.items import Record, Toward
 
 
@@ -45,7 +46,7 @@ def test_a_start_finds_where_the_pair_is(tmp_path: Path) -> None:
     write_record(tmp_path / "away", record(is_over=True))
     kept = DiskStore(tmp_path, tmp_path).load()
     why = "it is in the network namespace red; failoverctl move ens3 --home brings it back"
-    assert (kept.away, kept.troubles) == ({MAC: ("ens3", why)}, [])
+    assert (kept.away, kept.troubles) == ({MAC: AwaySaid(MAC, "ens3", why, "red")}, [])
 
 
 def test_one_of_a_version_that_moved_no_rules_is_read() -> None:

@@ -27,7 +27,7 @@ from failoverd.daemon.journal import dumps, dumps_inet, loads, loads_inet
 from failoverd.daemon.last_good_config import LastGoodConfig
 from failoverd.daemon.movefile import dumps as dumps_record
 from failoverd.daemon.movefile import loads as read_text
-from failoverd.daemon.movefile import read_record, where
+from failoverd.daemon.movefile import read_record, said
 from failoverd.daemon.store import DiskStore
 from failoverd.kinds import Bond, Vlan
 from failoverd.model.declared import NamespaceRef
@@ -113,7 +113,7 @@ def _start() -> None:
         assert loads_inet(dumps_inet(lost)) == lost
     if kept.away:
         record = read_record(HERE / PLACES[-1])
-        assert kept.away == {MAC: (record.master.name, where(record))}
+        assert kept.away == {MAC: said(MAC, record)}
         assert read_text(dumps_record(record)) == record
     again = store.load()
     assert again.troubles == [], "what is damaged is set aside once"

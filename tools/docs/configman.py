@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import linkkeys
 from roff import roff, title
@@ -62,7 +62,7 @@ hold_down = 30
 
 def page() -> str:
     """The page, in the macros of man(7)."""
-    return "\n".join([title("failoverd.toml", 5), _HEAD.rstrip("\n"), *_keys(), *_link_keys(), _TAIL])
+    return "\n".join([title("failoverd.toml", 5), _HEAD.rstrip("\n"), *_keys(), *_master_keys(), *_link_keys(), _TAIL])
 
 
 def _keys() -> Iterator[str]:
@@ -77,15 +77,23 @@ def _keys() -> Iterator[str]:
             yield roff(f"Give {entry.kind.describe()}. Default: {show(entry.default, longest=1000)}")
 
 
+def _master_keys() -> Iterator[str]:
+    return _table_keys("master", linkkeys.about_master(), linkkeys.master_rows(), linkkeys.MASTER_EXAMPLE)
+
+
 def _link_keys() -> Iterator[str]:
-    yield '.SH "[link.NAME]"'
-    yield roff(linkkeys.about())
-    for row in linkkeys.rows():
+    return _table_keys("link", linkkeys.about(), linkkeys.rows(), linkkeys.EXAMPLES)
+
+
+def _table_keys(word: str, about: str, rows: Iterable[linkkeys.Row], examples: str) -> Iterator[str]:
+    yield f'.SH "[{word}.NAME]"'
+    yield roff(about)
+    for row in rows:
         yield f".TP\n.B {roff(row.name)}"
         yield roff(row.text)
         if row.default:
             yield ".br"
             yield roff(f"Default: {row.default}")
     yield ".PP\n.RS 4\n.EX"
-    yield "\n".join(line.replace("\\", "\\e") for line in linkkeys.EXAMPLES.splitlines())
+    yield "\n".join(line.replace("\\", "\\e") for line in examples.splitlines())
     yield ".EE\n.RE"

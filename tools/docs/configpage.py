@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import linkkeys
 
@@ -15,7 +15,7 @@ from failoverd.config.spec import Config
 _INTRODUCTION = f"""\
 # Configuration
 
-<!-- Made by `make docs` from failoverd/config/spec.py and links/spec.py; edit these. -->
+<!-- Made by `make docs` from failoverd/config/spec.py, residence.py and links/spec.py; edit these. -->
 
 failoverd runs without any configuration. Where a default does not suit, say so in TOML:
 
@@ -23,9 +23,9 @@ failoverd runs without any configuration. Where a default does not suit, say so 
 - every `*.toml` in `{MAIN}.d/`, in the order of their names (a name that begins with a
   dot is passed over).
 
-All are optional. Files are laid over each other key by key, the tables of links too: what a later file gives replaces
-what an earlier one gave, and a list replaces the whole list. A drop-in that is a symbolic link to `/dev/null`
-says nothing.
+All are optional. Files are laid over each other key by key, the tables of links and masters too: what a later file
+gives replaces what an earlier one gave, and a list replaces the whole list. A drop-in that is a symbolic link to
+`/dev/null` says nothing.
 A file has at most 64 KiB, all files together 1 MiB; only regular files are read. Of each file the first 20 mistakes are
 named.
 
@@ -65,13 +65,13 @@ create = "always"
 
 def page() -> str:
     """The reference page, in Markdown."""
-    return "\n".join([_INTRODUCTION, *_page_lines(), *_link_page_lines()])
+    return "\n".join([_INTRODUCTION, *_page_lines(), *_master_page_lines(), *_link_page_lines()])
 
 
 def example() -> str:
     """The example file: every key, commented out, with its default."""
     headline = f"# {MAIN}: every key with its default. Nothing here has to be given.\n"
-    return "\n".join([headline, *_example_lines(), *_link_example_lines()])
+    return "\n".join([headline, *_example_lines(), *_master_example_lines(), *_link_example_lines()])
 
 
 def _page_lines() -> Iterator[str]:
@@ -93,17 +93,33 @@ def _example_lines() -> Iterator[str]:
             yield f"#{entry.name} = {_default(entry)}\n"
 
 
+def _master_page_lines() -> Iterator[str]:
+    yield from _table_page_lines("master", linkkeys.about_master(), linkkeys.MASTER_EXAMPLE, linkkeys.master_rows())
+
+
 def _link_page_lines() -> Iterator[str]:
-    yield f"## [link.NAME]\n\n{_wrap(linkkeys.about(), '')}\n"
-    yield f"```toml\n{linkkeys.EXAMPLES}```\n"
-    for row in linkkeys.rows():
+    yield from _table_page_lines("link", linkkeys.about(), linkkeys.EXAMPLES, linkkeys.rows())
+
+
+def _table_page_lines(word: str, about: str, examples: str, rows: Iterable[linkkeys.Row]) -> Iterator[str]:
+    yield f"## [{word}.NAME]\n\n{_wrap(about, '')}\n"
+    yield f"```toml\n{examples}```\n"
+    for row in rows:
         yield f"### {row.name}\n"
         yield _wrap(row.text, "") + (f" Default: `{row.default}`\n" if row.default else "\n")
 
 
+def _master_example_lines() -> Iterator[str]:
+    yield from _table_example_lines("master", linkkeys.about_master(), linkkeys.MASTER_EXAMPLE, linkkeys.master_rows())
+
+
 def _link_example_lines() -> Iterator[str]:
-    yield _wrap(f"[link.NAME]: {linkkeys.about()} The keys:", "# ") + "\n#"
-    for row in linkkeys.rows():
+    yield from _table_example_lines("link", linkkeys.about(), linkkeys.EXAMPLES, linkkeys.rows())
+
+
+def _table_example_lines(word: str, about: str, examples: str, rows: Iterable[linkkeys.Row]) -> Iterator[str]:
+    yield _wrap(f"[{word}.NAME]: {about} The keys:", "# ") + "\n#"
+    for row in rows:
         default = f" Default: {row.default}" if row.default else ""
         yield textwrap.fill(
             f"{row.name}: {row.text}{default}",
@@ -113,7 +129,7 @@ def _link_example_lines() -> Iterator[str]:
             break_on_hyphens=False,
         )
     yield "#\n# Examples:\n"
-    yield "\n".join(f"#{line}" if line else "" for line in linkkeys.EXAMPLES.splitlines()) + "\n"
+    yield "\n".join(f"#{line}" if line else "" for line in examples.splitlines()) + "\n"
 
 
 def _section_doc(section: str) -> str:

@@ -1,4 +1,4 @@
-"""The keys of [link.NAME] for the pages of the configuration, and examples of such tables."""
+"""The keys of [link.NAME] and [master.NAME] for the pages of the configuration, and examples of such tables."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from failoverd.config.keys import entries
 from failoverd.config.kinds import show
 from failoverd.config.links.spec import KINDS, Link, Namespace, Route
+from failoverd.config.residence import MasterOf
 from failoverd.dataclass import dataclass
 
 TABLES: Mapping[str, type] = {"namespace": Namespace, "routes": Route}
@@ -33,6 +34,12 @@ def rows() -> Iterator[Row]:
             yield _row(name, f"{inner.doc} Give {inner.kind.describe()}", inner.default)
 
 
+def master_rows() -> Iterator[Row]:
+    """Every key of [master.NAME]."""
+    for entry in entries("master", MasterOf):
+        yield _row(entry.name, f"{entry.doc} Give {entry.kind.describe()}", entry.default)
+
+
 def _row(name: str, text: str, default: object) -> Row:
     return Row(name, f"{text}.", "" if default is None else show(default, longest=1000))
 
@@ -49,6 +56,18 @@ def about() -> str:
     """What a link is."""
     return " ".join((Link.__doc__ or "").split())
 
+
+def about_master() -> str:
+    """What [master.NAME] is."""
+    return " ".join((MasterOf.__doc__ or "").split())
+
+
+MASTER_EXAMPLE = """\
+# The service of this machine is in the container "web", and so is the accelerated NIC.
+[master.ens3]
+namespace = "container:label:role=web"
+when_gone = "park"
+"""
 
 EXAMPLES = """\
 # A wire from this machine to a container. The two ends could be in files of two authors.

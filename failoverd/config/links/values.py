@@ -49,6 +49,12 @@ def each_once(items: Iterable[Item]) -> list[Item]:
     return list(once)
 
 
+def as_mac(text: str) -> str:
+    """Return a MAC in lower case with colons, "" for a text that is none."""
+    mac = text.lower().replace("-", ":")
+    return mac if _MAC.fullmatch(mac) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceName:
     """The name of a device."""
@@ -131,8 +137,7 @@ class Reference:
         if by != "master":
             known = suggest(by, ("master", "link", "device"), '"{}:"', "it may be")
             raise InvalidValueError(f"{show(by + colon)} is not known, {known}")
-        mac = name.lower().replace("-", ":")
-        return DeviceRef(by, mac if _MAC.fullmatch(mac) else DeviceName().take(name))
+        return DeviceRef(by, as_mac(name) or DeviceName().take(name))
 
     def describe(self) -> str:
         return '"master:NAME" or "master:MAC" (of failoverd\'s), "link:NAME" (of a [link.NAME]) or "device:NAME"'
