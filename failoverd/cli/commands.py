@@ -16,13 +16,14 @@ EXIT_CODES: Mapping[int, str] = {
     WRONG_USAGE: "wrong usage",
     NO_DAEMON: "no failoverd answers, or not as one",
     NOT_PERMITTED: "not permitted: it is root's to do",
-    TIMED_OUT: "failoverd took the call, and it has not come true in time; it still may",
+    TIMED_OUT: "failoverd took the call, and it has not come true in time; it still may, as a move into a network "
+    "namespace that is not there yet",
 }
 STATUS_CODES: Mapping[int, str] = {
     DONE: "every master is on its VF",
     ON_STANDBY: "a master is on its paravirtual NIC (on-standby, joining, releasing or alone), or is away, in another "
     "network namespace",
-    DEGRADED: "a master is degraded (nothing can carry, or there is no standby), or in a state not known here",
+    DEGRADED: "a master is degraded (nothing can carry, or there is no standby), parked, or in a state not known here",
     NO_PAIR: "there is no pair; failoverctl explain says why",
 }
 """The exit codes of status beyond the usual ones."""
@@ -221,6 +222,8 @@ COMMANDS: Mapping[str, Command] = {
         "settings; the NICs are handed over, first one that does not carry; then the old ones are deleted. A "
         "namespace is given by its name below /run/netns, or as pid:N, path:P or container:C (label:K=V and so on). "
         "What cannot be moved is refused before anything is touched, and a move that is refused later is turned back. "
+        "Into a namespace that is not there the master moves when it comes, and again when it goes and comes; that "
+        "ends with --home, or when the master's namespace in the configuration is changed. "
         "While it is there, the master is carried by the bond itself: status says where it is, a VF that is plugged "
         "in is sent on and joined, and drain and switch are refused. If the namespace ends, all comes home.",
         [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from failoverd.cli.arguments import UsageError, Wanted
 from failoverd.cli.client import call
-from failoverd.cli.commands import DONE, REFUSED
+from failoverd.cli.commands import DONE, REFUSED, TIMED_OUT
 from failoverd.cli.show import rows, text
 from failoverd.cli.tables import table, terminal_text
 
@@ -29,6 +29,10 @@ def move(wanted: Wanted) -> Outcome:
         document = call("move-plan", *wanted.arguments, patience=PATIENCE)
         return REFUSED if text(document, "refused") else DONE, document, _plan(document)
     document = call("move", *wanted.arguments, patience=PATIENCE)
+    if why := text(document, "pending"):
+        where = f"the network namespace {text(document, 'namespace')}"
+        lines = [f"{text(document, 'master')} moves into {where} as soon as that is there: {why}"]
+        return TIMED_OUT, document, list(map(terminal_text, lines))
     where = "at home" if is_home else f"in the network namespace {text(document, 'namespace')}"
     return DONE, document, [terminal_text(f"{text(document, 'master')} is {where}, with all that stands on it")]
 
@@ -37,7 +41,9 @@ def _plan(document: Document) -> list[str]:
     found = rows(document, "devices")
     lines = [[text(row, key) for key in ("device", "kind", "how")] + [_words(row)] for row in found]
     why = text(document, "refused")
+    waits = text(document, "pending")
     end = f"It stays where it is: {why}" if why else "Nothing keeps it from being moved."
+    end += f" It would wait: {waits}." if waits and not why else ""
     return [*table(["DEVICE", "KIND", "HOW", "WHAT"], lines), terminal_text(end)]
 
 

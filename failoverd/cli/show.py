@@ -124,6 +124,7 @@ def pair(row: Row, colour: bool) -> list[str]:
 def _facts(row: Row) -> Iterator[tuple[str, str]]:
     yield "traffic", f"on {text(row, 'active')}" if text(row, "active") else "on nothing"
     yield "why", text(row, "reason")
+    yield "place", _place(row)
     yield "drain", _drain(row)
     yield "damping", _damping(row)
     for role in ("primary", "standby"):
@@ -172,7 +173,19 @@ def span(seconds: float) -> str:
 
 
 def _why(row: Row) -> str:
-    return "; ".join(words for words in (text(row, "reason"), _drain(row) if ends_in(row) else "") if words)
+    waits = f"it is {_place(row)}" if text(row, "move_pending") else ""
+    return "; ".join(words for words in (text(row, "reason"), _drain(row) if ends_in(row) else "", waits) if words)
+
+
+def _place(row: Row) -> str:
+    """Return where a master is to be and by whose will, and why it is not there; "" where nothing was said."""
+    by = text(row, "wanted_by")
+    if not by:
+        return ""
+    where = text(row, "wanted_namespace")
+    wanted = f"to be in the network namespace {where}" if where else "to be at home"
+    waits = text(row, "move_pending")
+    return f"{wanted}, by {'an' if by == 'order' else 'the'} {by}" + (f"; it waits: {waits}" if waits else "")
 
 
 def _drain(row: Row) -> str:

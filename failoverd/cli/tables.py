@@ -26,6 +26,7 @@ COLOURS = {
     "releasing": "36",
     "released": "2",
     "degraded": "1;31",
+    "parked": "1;31",
     "unfit": "31",
     "refused": "31",
 }

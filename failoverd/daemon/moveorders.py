@@ -88,7 +88,7 @@ class MoveOrders:
         A failure is logged and all of it is started anew, from the journals.
         """
         await is_ready.wait()
-        if not self._has_journals():
+        if not self._has_something():
             await self._wanted.wait()
         while True:
             try:
@@ -103,7 +103,7 @@ class MoveOrders:
                 self._moves, self._is_loaded = None, trio.Event()
                 await trio.sleep(1)
 
-    def _has_journals(self) -> bool:
+    def _has_something(self) -> bool:
         try:
             return any(path.suffix in (".json", ".order") for path in self._directory.iterdir())
         except OSError:

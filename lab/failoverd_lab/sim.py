@@ -180,12 +180,14 @@ class SimWorld:
 
     def unplug(self, nic: str) -> None:
         """Unplug the NIC, as the host does."""
-        del self.ifindexes[nic]
         kernel, ifindex = self.place_of(nic)
+        del self.ifindexes[nic]
         kernel.unplug(ifindex)
 
     def place_of(self, nic: str) -> tuple[SimKernel, int]:
-        """Return the network namespace that a NIC is in, and its ifindex there."""
+        """Return the network namespace that a NIC is in, and its ifindex there. Raises KeyError."""
+        if nic not in self.ifindexes:
+            raise KeyError(nic)
         device = self._devices[nic]
         return next(kernel for kernel in self._kernels() if kernel.net is device.net), device.index
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from controlfake import Fake, error, ok
 
-from failoverd.cli.commands import DONE, REFUSED, WRONG_USAGE
+from failoverd.cli.commands import DONE, REFUSED, TIMED_OUT, WRONG_USAGE
 from failoverd.cli.ctl import main
 
 PLAN = {
@@ -69,6 +69,14 @@ def test_the_order_says_where_it_is(daemon: Fake, capsys: pytest.CaptureFixture[
         f"ens3 is at home, {said}",
     ]
     assert [one["arguments"] for one in daemon.asked] == [["ens3", "web"], ["ens3"]]
+    why = "there is no network namespace web; it is waited for"
+    daemon.answer = ok({"mac": "", "master": "ens3", "namespace": "web", "pending": why})
+    assert main(["move", "ens3", "web"]) == TIMED_OUT
+    said = f"ens3 moves into the network namespace web as soon as that is there: {why}"
+    assert capsys.readouterr().out.splitlines() == [said]
+    daemon.answer = ok(PLAN | {"pending": why})
+    assert main(["move", "ens3", "web", "--dry-run"]) == DONE
+    assert capsys.readouterr().out.splitlines()[-1] == f"Nothing keeps it from being moved. It would wait: {why}."
     daemon.answer = error("ens3 was not moved: enslave ens4 to ens3 failed: EBUSY")
     assert main(["move", "ens3", "web"]) == REFUSED
     assert "was not moved" in capsys.readouterr().err

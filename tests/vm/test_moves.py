@@ -149,8 +149,11 @@ def test_what_cannot_move_is_refused_before_anything_is_touched() -> None:
         async with moving("bookworm") as pair:
             before = await everything(pair)
             refused = 'failoverctl move "$@" 2>&1 && exit 1; true'
-            said = await pair.shell(refused, pair.name, "blue")
-            assert "the network namespace blue is not there (namespace-absent)" in said
+            waits = 'failoverctl move "$1" blue 2>&1; test $? = 7'
+            assert "there is no network namespace blue" in await pair.shell(waits, pair.name)
+            assert (await pair.master())["wanted_namespace"] == "blue"
+            await moved(pair, "--home")
+            assert (await pair.master())["wanted_namespace"] == ""
             await pair.shell("ip -n red link add wan type dummy")
             said = await pair.shell(refused, pair.name, "red")
             assert "the name wan is taken there by a dummy" in said

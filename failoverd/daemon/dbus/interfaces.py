@@ -161,7 +161,8 @@ MASTER = Interface(
         Method(
             "Move",
             "Move the master, with what stands on it, into another network namespace, or home. Returns when it is "
-            "there; an error says why it was refused, or turned back.",
+            "there; an error says why it was refused, or turned back. Where the namespace is not there, returns at "
+            "once: MovePending says so, and the master moves when it comes.",
             takes=(NAMESPACE,),
             changes=True,
             errors=("NoSuchPair", "NotJoined", "JoinedByKernel", "Busy", "BadArgument", *EVER),
