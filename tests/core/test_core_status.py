@@ -64,6 +64,10 @@ def test_a_joined_pair() -> None:
             "state": "accelerated",
             "reason": "",
             "conditions": [],
+            "namespace": "",
+            "wanted_namespace": "",
+            "wanted_by": "",
+            "move_pending": "",
             "active": "ens4",
             "primary": {
                 "name": "ens4",

@@ -94,7 +94,7 @@ def document(*masters: dict[str, Any]) -> dict[str, Any]:
 
 
 def master(**more: Any) -> dict[str, Any]:
-    usual = {"name": "ens3", "mac": MAC, "datapath": "bond", "state": "accelerated", "drained": False}
+    usual = {"name": "ens3", "mac": MAC, "datapath": "bond", "namespace": "", "state": "accelerated", "drained": False}
     usual |= {"flaps": 0, "penalty": 0, "suppressed": False, "conditions": []}
     return usual | {"primary": slave("ens4"), "standby": slave("ens3nsby", role="standby", active=False)} | more
 
@@ -139,8 +139,8 @@ def test_a_machine_with_a_pair(tmp_path: Path, clock: Clock) -> None:
     assert value("failoverd_slave_carrier_losses_total", **ens3, slave="ens4", role="primary") == 3
     states = {dict(key)["state"]: count for key, count in found["failoverd_master_state"].items()}
     assert [state for state, count in states.items() if count] == ["accelerated"]
-    assert len(states) == 8
-    assert value("failoverd_master_info", **ens3, mac=MAC, datapath="bond") == 1
+    assert len(states) == 9
+    assert value("failoverd_master_info", **ens3, mac=MAC, datapath="bond", namespace="") == 1
     assert value("failoverd_renames_total", **ens3) == 1
     assert [value(f"failoverd_{what}_total", **ens3) for what in ("joins", "releases")] == [1, 0]
     assert value("failoverd_signals_dropped_total") == 7
