@@ -33,7 +33,7 @@ class House:
         """The master, as the status has it."""
         assert self.world.engine is not None
         (found,) = status(self.world.engine.state)["masters"]
-        return found
+        return dict(found)
 
     def __getitem__(self, name: str) -> SimKernel:
         return self.world.namespaces[name]

@@ -21,7 +21,7 @@ def record(
     toward: Toward = Toward.AWAY, is_over: bool = True, is_parked: bool = False, is_by_key: bool = False
 ) -> Record:
     item = Item("ens3", Bond(), MAC, 1500, True, ("wan",))
-    return Record(MAC, WEB, toward, (item,), (), (item,), is_over, is_parked, is_by_key)
+    return Record(MAC, WEB, toward, (item,), (), (item,), is_over, is_parked=is_parked, is_by_key=is_by_key)
 
 
 def test_a_master_is_found_by_its_mac_first_and_then_by_its_names() -> None:
