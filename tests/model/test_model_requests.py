@@ -144,6 +144,14 @@ def test_a_refusal_says_what_who_why_and_what_next(number: int, text: str, words
     assert SetUp(2, up=True).refused(number, text, NAMES.__getitem__).startswith(words)
 
 
+def test_the_nics_limits_are_blamed_only_where_a_nic_may_have_some() -> None:
+    words = [
+        one.refused(errno.EINVAL, "", NAMES.__getitem__) for one in (SetMaster(2, 9), SetMac(2, "02:00:00:00:00:01"))
+    ]
+    assert "refuses the master's settings" in words[0]
+    assert words[1].endswith("failed: EINVAL; see the kernel's log (dmesg)")
+
+
 def test_what_is_there_already_is_no_question_of_names() -> None:
     there = AddRoute(route("::/0", 9, "fe80::1")).refused(errno.EEXIST, "", NAMES.__getitem__)
     assert there.endswith("there is one like it; compare with ip address and ip route")

@@ -18,10 +18,13 @@ ADVICE = {
     errno.EPERM: "failoverd needs CAP_NET_ADMIN; start it by its systemd unit or as root",
     errno.EOPNOTSUPP: "this kernel or driver cannot do it; load the bonding module, or look for the driver's limits",
     errno.EEXIST: "the name is taken; free it or choose another in [naming]",
-    errno.EINVAL: "the driver refuses the master's settings; compare the MTU of the master with what the VF can do",
     errno.ENODEV: "the device is gone; nothing needs to be done",
 }
 """The next step for the administrator, by the kernel's errno."""
+
+
+LIMITS = "the driver refuses the master's settings; compare the MTU of the master with what the VF can do"
+"""The next step where a NIC does not become a slave, or does not come up (EINVAL)."""
 
 
 class Weight(Enum):
@@ -83,8 +86,13 @@ class Request:
         """Describe the case that the kernel carried it out, and it does not last."""
         return f"{self.describe(name_of)} was done, and is undone again; look for another program that manages it"
 
+    bounded: ClassVar[bool] = False
+    """Whether the driver may refuse it because its NIC cannot do what the master does."""
+
     def advice(self, number: int) -> str:
         """Return the administrator's next step when the kernel refuses it with this errno."""
+        if self.bounded and number == errno.EINVAL:
+            return LIMITS
         return ADVICE.get(number, "see the kernel's log (dmesg)")
 
 

@@ -113,6 +113,7 @@ class SetUp(OfDevice):
     """
 
     untold: ClassVar = True
+    bounded: ClassVar = True
 
     up: bool
 
@@ -126,6 +127,8 @@ class SetUp(OfDevice):
 @dataclass(frozen=True, slots=True)
 class SetMtu(OfDevice):
     """Set the MTU, in bytes."""
+
+    bounded: ClassVar = True
 
     mtu: int
 
@@ -190,6 +193,7 @@ class SetMaster(OfDevice):
     """Enslave a device, which must be down. Master 0: release it; the kernel closes it."""
 
     weight: ClassVar = Weight.BIG
+    bounded: ClassVar = True
 
     master: int
 
