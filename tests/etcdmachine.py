@@ -114,6 +114,11 @@ class Machine:
         done = self.failoverctl("links", "--json")
         return {row["name"]: row for row in json.loads(done.stdout or "{}").get("links", [])}
 
+    def contact(self) -> dict[str, Any]:
+        """What the daemon says of the connection to etcd."""
+        done = self.failoverctl("links", "--json")
+        return dict(json.loads(done.stdout or "{}").get("etcd", {}))
+
     def states(self) -> dict[str, str]:
         return {name: row["state"] for name, row in self.links().items()}
 

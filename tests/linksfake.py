@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from failoverd.core.link_facts import COUNTERS, LINK
+from failoverd.model.etcdcontact import EtcdContact
 from failoverd.model.linkstatus import LinkState, LinkStatus
 
 HOST = LinkStatus("web-host", "veth", "web0", "own", LinkState.READY, since=1_700_000_000.0, peer="web-ct", ifindex=17)
@@ -58,9 +59,13 @@ class FakeLinks:
         self.told = list(rows)
         self.asked: list[tuple[str, str]] = []
         self.pods: dict[str, list[str]] = {}
+        self.contact: EtcdContact | None = None
 
     def rows(self) -> Sequence[LinkStatus]:
         return sorted(self.told, key=lambda row: row.name)
+
+    def etcd(self) -> EtcdContact | None:
+        return self.contact
 
     def resync(self, name: str = "") -> None:
         self.asked.append(("resync", name))

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from failoverd.config.spec import Etcd as Config
-from failoverd.dataclass import dataclass
 from failoverd_etcd.client import PATIENCE, Etcd, LostError, Secrets, Watch
+from failoverd_etcd.contact import Contact
 from failoverd_etcd.history import Next
 from failoverd_etcd.keys import Keys
 from failoverd_etcd.messages import PUT
@@ -42,25 +42,13 @@ SETTLING = 0.2
 LONGEST_SETTLING = 10.0
 
 
-@dataclass(slots=True)
-class Contact:
-    """How it stands with etcd, for people and for the status."""
-
-    endpoint: str = ""
-    is_connected: bool = False
-    since: float = 0.0
-    """Since when, in seconds since the epoch."""
-
-    trouble: str = ""
-    """Why it is not connected."""
-
-
 class Follower:
-    """Keeps a picture up to date. `changed` is called after each change of it; `connection` is there as long as it
-    can be used."""
+    """Keeps a picture up to date. `changed` is called after each change of it, `told` when `contact` has changed;
+    `connection` is there as long as it can be used."""
 
     def __init__(self, config: Config, keys: Keys, picture: Picture, changed: Callable[[], Awaitable[None]]) -> None:
         self._config, self._keys, self._picture, self._changed = config, keys, picture, changed
+        self.told: Callable[[], None] = lambda: None
         self._at = random.randrange(len(config.endpoints))  # noqa: S311
         self.contact = Contact(since=time.time())
         self.connection: Etcd | None = None
@@ -68,7 +56,8 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        wait, last = WAITS[0], ""
+        wait = WAITS[0]
+        said: dict[str, str] = {}
         while True:
             endpoint = self._config.endpoints[self._at % len(self._config.endpoints)]
             self.contact.endpoint = endpoint
@@ -79,14 +68,16 @@ class Follower:
                     while True:
                         await self._follow(etcd)
             except LostError as error:
-                lost = f"{endpoint}: {error}"
-            was = self.contact.is_connected
-            self._lost(str(lost))
-            if was:
-                wait, last = WAITS[0], ""
-            if lost != last:
-                log.warning("%s; what is declared stays in force, and it is tried again", lost)
-            last = lost
+                lost = str(error)
+            if self.contact.is_connected:
+                wait = WAITS[0]
+                said.clear()
+            self._lost(f"{endpoint}: {lost}")
+            # Of several members each is said once, however often they are tried in turn.
+            if said.get(endpoint) != lost:
+                log.warning("%s: %s; what is declared stays in force, and it is tried again", endpoint, lost)
+                self.told()
+            said[endpoint] = lost
             self._at += 1
             await asyncio.sleep(wait * random.uniform(0.1, 1))  # noqa: S311
             wait = min(wait * 1.5, WAITS[1])
@@ -124,6 +115,7 @@ class Follower:
             self.contact.is_connected, self.contact.trouble = True, ""
             self.connection = etcd
             self._is_connected.set()
+            self.told()
 
     async def _follow(self, etcd: Etcd) -> None:
         """Read all, and watch from there, until it is time to read anew. Raises LostError."""

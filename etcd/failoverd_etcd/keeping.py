@@ -14,6 +14,7 @@ from typing import Any
 
 from failoverd.config.links.snapshot import LARGEST_SNAPSHOT, VERSION
 from failoverd.config.regular import read_regular
+from failoverd_etcd.contact import Contact
 from failoverd_etcd.declared import Fault, Good
 from failoverd_etcd.history import SOURCE_EMPTIED, Held, Version
 from failoverd_etcd.keys import Keys
@@ -86,6 +87,25 @@ def load(path: Path) -> Mapping[str, Any] | None:
     if not isinstance(tree, dict):
         raise ValueError("it is no object")
     return tree
+
+
+def contact_of(contact: Contact, picture: Picture) -> dict[str, Any]:
+    """Return what is written of the connection (config/links/snapshot.py, contact_in)."""
+    return {
+        "connected": contact.is_connected,
+        "since": contact.since,
+        "endpoint": contact.endpoint,
+        "revision": max((version.modified for version in picture.history.keys.values()), default=0),
+        "trouble": contact.trouble,
+    }
+
+
+def put(path: Path, tree: Mapping[str, Any]) -> None:
+    """Replace a file that need not outlive a crash. Raises OSError."""
+    beside = path.with_name(f".{path.name}")
+    beside.write_text(json.dumps(tree) + "\n")
+    beside.chmod(0o644)
+    beside.replace(path)
 
 
 def save(path: Path, tree: Mapping[str, Any]) -> None:

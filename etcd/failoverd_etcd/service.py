@@ -9,7 +9,6 @@ import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +20,13 @@ from failoverd_etcd import control
 from failoverd_etcd.control import Calls
 from failoverd_etcd.declared import Ends, Values
 from failoverd_etcd.history import History
-from failoverd_etcd.keeping import document, save, take_up
+from failoverd_etcd.keeping import contact_of, document, put, save, take_up
 from failoverd_etcd.keeping import load as load_snapshot
 from failoverd_etcd.keys import Keys
 from failoverd_etcd.picture import Picture
 
 if TYPE_CHECKING:
-    from failoverd_etcd.follow import Contact
+    from failoverd_etcd.contact import Contact
 
 log = logging.getLogger("failoverd-etcd")
 
@@ -43,7 +42,9 @@ class Service:
 
     def __init__(self, state: Path, control: Path, main: Path | None) -> None:
         self._path, self._control, self._main = state / "snapshot.json", control, main
+        self._contact = control.with_name("contact.json")
         self._written: Mapping[str, Any] = {}
+        self._said: Mapping[str, Any] = {}
         self._written_at = 0.0
 
     async def run(self) -> None:
@@ -82,7 +83,13 @@ class Service:
 
         keys = Keys(config.etcd.prefix, config.etcd.node or os.uname().nodename)
         picture = self._take_up(config, keys)
-        follower = Follower(config.etcd, keys, picture, partial(self._save, picture, keys))
+
+        async def took() -> None:
+            await self._save(picture, keys)
+            self._say(follower.contact, picture)
+
+        follower = Follower(config.etcd, keys, picture, took)
+        follower.told = lambda: self._say(follower.contact, picture)
         changed = asyncio.Event()
         calls: Calls = {
             "status": (False, lambda _: self._status(picture, keys, follower.contact)),
@@ -98,6 +105,9 @@ class Service:
 
                     group.create_task(Publisher(keys, picture, follower).run())
         finally:
+            with contextlib.suppress(OSError):
+                self._contact.unlink()
+            self._said = {}
             if picture.history.revision and picture.history.pending is None:
                 await asyncio.shield(self._save(picture, keys, is_last=True))
 
@@ -150,6 +160,15 @@ class Service:
         log.info("accepted, and no longer in force: %s", ", ".join(accepted) or "nothing")
         changed.set()
         return {"names": accepted}
+
+    def _say(self, contact: Contact, picture: Picture) -> None:
+        """Tell the daemon how it stands with etcd, in a file of the runtime directory, if that is something new."""
+        before, self._said = self._said, contact_of(contact, picture)
+        try:
+            if self._said != before:
+                put(self._contact, self._said)
+        except OSError as error:
+            log.warning("%s: %s; failoverd does not know how it stands with etcd", self._contact, error.strerror)
 
     async def _save_when(self, changed: asyncio.Event, picture: Picture, keys: Keys) -> None:
         """Write the snapshot each time that something is set, until cancelled."""

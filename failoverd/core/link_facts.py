@@ -1,7 +1,9 @@
-"""The table of properties of a declared link's end: what JSON, D-Bus and the metrics show of a LinkStatus."""
+"""The tables of properties of a declared link's end, a LinkStatus, and of the connection to etcd, an EtcdContact: what
+JSON and the metrics, and of an end D-Bus, show of them."""
 
 from __future__ import annotations
 
+from failoverd.model.etcdcontact import EtcdContact
 from failoverd.model.facts import Row, Table, Type
 from failoverd.model.linkstatus import LinkState, LinkStatus
 
@@ -79,6 +81,32 @@ LINK: Table[LinkStatus] = Table(
         ),
     ),
     prefix="link_",
+)
+
+ETCD: Table[EtcdContact] = Table(
+    "Etcd",
+    "The connection of failoverd-etcd to etcd, where [etcd] is enabled.",
+    (
+        Row("connected", Type.FLAG, "Whether it is connected.", lambda c: c.connected, metric="gauge"),
+        Row(
+            "since",
+            Type.SECONDS,
+            "Since when it is connected, or is not; 0 where that is not known.",
+            lambda c: round(c.since, 6),
+            unit="seconds since 1970",
+            metric="gauge",
+        ),
+        Row("endpoint", Type.TEXT, "The member it is connected to, or has tried last.", lambda c: c.endpoint),
+        Row(
+            "revision",
+            Type.COUNT,
+            "The newest revision in which a link of this machine was put, as far as it was taken in.",
+            lambda c: c.revision,
+            metric="gauge",
+        ),
+        Row("trouble", Type.TEXT, "Why it is not connected, in words; empty where it is.", lambda c: c.trouble),
+    ),
+    prefix="etcd_",
 )
 
 COUNTERS = {

@@ -19,6 +19,7 @@ from failoverd.config.spec import Config
 from failoverd.core.call_answers import CallError, macs_of_masters, whereabouts, words_for, words_for_master
 from failoverd.core.state import State
 from failoverd.daemon.paths import Paths
+from failoverd.model.etcdcontact import EtcdContact
 from failoverd.model.linkstatus import LinkStatus
 from failoverd.model.signals import LinkPending, Signal
 
@@ -228,6 +229,10 @@ class DeclaredLinks:
 
         return shown([*rows, *self._pairs.rows()], self._store.kept())
 
+    def etcd(self) -> EtcdContact | None:
+        """Return how it stands with etcd; None where that is not enabled."""
+        return self._fleet.contact if self._fleet is not None else None
+
     def resync(self, name: str = "") -> None:
         """Look at everything again, and try at once what waits; for one end, or for all. Raises KeyError."""
         if self._links is None:
@@ -352,13 +357,14 @@ def load_attachments(
     return AttachmentStore(folder, notes), PodPairs(mover, forget)
 
 
-async def load_fleet(paths: Paths) -> Fleet:
-    """Return the reader of what failoverd-etcd hands over. Its modules are loaded in a thread."""
+async def load_fleet(paths: Paths, touched: Callable[[], None]) -> Fleet:
+    """Return the reader of what failoverd-etcd hands over; `touched` is called when the connection to etcd changes. Its
+    modules are loaded in a thread."""
 
     def load() -> Fleet:
         from failoverd.daemon.fleet import Fleet
 
-        return Fleet(paths.fleet)
+        return Fleet(paths.fleet, paths.etcd, touched)
 
     return await trio.to_thread.run_sync(load)
 

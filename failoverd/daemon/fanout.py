@@ -94,6 +94,11 @@ class Fanout:
         self._state = self._last = state
         self._woken.set()
 
+    def touched(self) -> None:
+        """Something else that receivers show with a state has changed."""
+        self._state = self._last
+        self._woken.set()
+
     async def run(self) -> None:
         """Distribute until cancelled."""
         patience = math.inf

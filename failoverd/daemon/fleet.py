@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import trio
 
-from failoverd.config.links.snapshot import LARGEST_SNAPSHOT, Merged, Offer, merged, offers_in
+from failoverd.config.links.snapshot import (
+    LARGEST_CONTACT,
+    LARGEST_SNAPSHOT,
+    Merged,
+    Offer,
+    contact_in,
+    merged,
+    offers_in,
+)
 from failoverd.config.regular import read_regular
 from failoverd.config.spec import Config
+from failoverd.model.etcdcontact import EtcdContact
 from failoverd.netns.folders import Folders
 
 log = logging.getLogger("failoverd")
@@ -24,11 +34,17 @@ Take = Callable[[Merged, bool], None]
 """Takes the links of files and etcd, and whether etcd's are known."""
 
 
-class Fleet:
-    """See the module. `path` is the file."""
+AWAY = EtcdContact(False, 0.0, "", 0, "failoverd-etcd does not run, or has not tried yet")
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+
+class Fleet:
+    """See the module. `path` is the file, `contact` the one that says how it stands with etcd; `touched` is called when
+    that changes."""
+
+    def __init__(self, path: Path, contact: Path, touched: Callable[[], None] = lambda: None) -> None:
+        self._path, self._contact_path, self._touched = path, contact, touched
+        self._contact = AWAY
+        self._contact_changed = trio.Event()
         self._config: Config | None = None
         self._offers: tuple[Offer, ...] | None = None
         self._trouble: str | None = None
@@ -41,8 +57,43 @@ class Fleet:
         self._config = config
         self._changed.set()
 
+    @property
+    def contact(self) -> EtcdContact | None:
+        """How it stands with etcd; None where that is not enabled."""
+        return self._contact if self._config is not None and self._config.etcd.enabled else None
+
     async def run(self, take: Take) -> None:
         """Hand on the links of files and etcd, now and at each change, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._follow_contact)
+            await self._follow(take)
+
+    async def _follow_contact(self) -> None:
+        """Read how it stands with etcd, now and at each change, until cancelled."""
+        folders = Folders(lambda: self._contact_changed.set())
+        try:
+            folders.want([self._contact_path.parent])
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(folders.run)
+                while True:
+                    found = await trio.to_thread.run_sync(self._read_contact)
+                    if found != self._contact:
+                        self._contact = found
+                        self._touched()
+                    await self._contact_changed.wait()
+                    self._contact_changed = trio.Event()
+        finally:
+            folders.close()
+
+    def _read_contact(self) -> EtcdContact:
+        try:
+            return contact_in(read_regular(self._contact_path, LARGEST_CONTACT))
+        except FileNotFoundError:
+            return AWAY
+        except (OSError, ValueError) as error:
+            return replace(AWAY, trouble=f"{self._contact_path}: {getattr(error, 'strerror', '') or error}")
+
+    async def _follow(self, take: Take) -> None:
         folders = Folders(self._changed_there)
         try:
             folders.want([self._path.parent])

@@ -17,9 +17,10 @@ import trio
 from failoverd.core.call_answers import CallError, words_for_master
 from failoverd.core.calls import check
 from failoverd.core.document import Document
-from failoverd.core.link_facts import LINK
+from failoverd.core.link_facts import ETCD, LINK
 from failoverd.core.state import State
 from failoverd.daemon.calls import BROKEN
+from failoverd.model.etcdcontact import EtcdContact
 from failoverd.model.linkstatus import LinkStatus
 
 log = logging.getLogger("failoverd")
@@ -35,6 +36,9 @@ class LinksPort(Protocol):
 
     def rows(self) -> Sequence[LinkStatus]:
         """Return the status of every end, in the order of their names."""
+
+    def etcd(self) -> EtcdContact | None:
+        """Return how it stands with etcd; None where that is not enabled."""
 
     def resync(self, name: str = "") -> None:
         """Look at everything again, or at one end; forget refusals and waits."""
@@ -64,6 +68,7 @@ class LinkCalls:
     def __init__(self, links: Callable[[], LinksPort]) -> None:
         self._links = links
         self._known: tuple[LinkStatus, ...] = ()
+        self._etcd: EtcdContact | None = None
         # A client may have followed an earlier daemon.
         self._generation = time.time_ns() // 1000
 
@@ -96,11 +101,15 @@ class LinkCalls:
         """Return the rows, or only the generation where it is the one given."""
         await self._links().read_attachments()
         rows = self.rows()
+        if (etcd := self._links().etcd()) != self._etcd:
+            self._etcd = etcd
+            self._generation += 1
         told: Document = {"generation": self._generation}
         if generation == str(self._generation):
             return told
         if name:
             rows = (self._row(name),)
+        told |= {"etcd": ETCD.of(etcd)} if etcd is not None else {}
         found: list[dict[str, Any]] = []
         for begin in range(0, len(rows), SLICE):
             found += map(LINK.of, rows[begin : begin + SLICE])

@@ -115,7 +115,7 @@ async def _live(
     notifier.trouble = last_good_config.trouble
     last_good_config.keep(disk_writer)
     link_calls = LinkCalls(lambda: links)
-    records = Records(paths, lambda: fanout.lost, disk_writer, link_calls.rows)
+    records = Records(paths, lambda: fanout.lost, disk_writer, link_calls.rows, lambda: links.etcd())
     fanout = Fanout((notifier, *records.receivers, Hooks(udev.recorded, paths.hooks)))
     listeners: list[Fanout | Presence] = [fanout]
 
@@ -194,7 +194,7 @@ async def _live(
     links: DeclaredLinks = DeclaredLinks(
         partial(load_links, paths, on_signal),
         paths.links,
-        partial(load_fleet, paths),
+        partial(load_fleet, paths, fanout.touched),
         paths.attachments,
         paths.detached,
         moves,

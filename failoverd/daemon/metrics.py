@@ -25,12 +25,13 @@ from typing import Any
 
 from failoverd.core import document as tables
 from failoverd.core.document import Document
-from failoverd.core.link_facts import LINK
+from failoverd.core.link_facts import ETCD, LINK
 from failoverd.core.signal_facts import told
 from failoverd.core.signal_table import SIGNALS
 from failoverd.core.told import Told
 from failoverd.daemon.exposition import Family, render
 from failoverd.daemon.files import put
+from failoverd.model.etcdcontact import EtcdContact
 from failoverd.model.facts import Row, Table, Type, metric_name, sentence
 from failoverd.model.linkstatus import LinkStatus
 from failoverd.model.signals import Moment, Signal
@@ -74,7 +75,7 @@ class Histogram:
 
 class Metrics:
     """A receiver; see the module. `dropped` returns how many signals were dropped before reaching any receiver, `links`
-    the status of each end of a declared link."""
+    the status of each end of a declared link, `etcd` how it stands with etcd, None where that is not enabled."""
 
     def __init__(
         self,
@@ -82,8 +83,9 @@ class Metrics:
         dropped: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
         links: Callable[[], Iterable[LinkStatus]] = tuple,
+        etcd: Callable[[], EtcdContact | None] = lambda: None,
     ) -> None:
-        self._links = links
+        self._links, self._etcd = links, etcd
         self._told: dict[str, tuple[LinkStatus, list[Family]]] = {}
         """By the end's name: its status, and its families."""
         self._path = path
@@ -129,6 +131,8 @@ class Metrics:
         yield from _samples(tables.MASTER, [(master, {"master": master["name"]}) for master in masters])
         yield from _samples(tables.SLAVE, [(slave, _labels_of(slave)) for slave in slaves])
         yield from self._linked()
+        if (contact := self._etcd()) is not None:
+            yield from _samples(ETCD, [(ETCD.of(contact), {})])
         for kind in SIGNALS.values():
             yield self._counted(kind, masters)
             yield from self._spread(kind, masters)

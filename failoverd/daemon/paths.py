@@ -68,6 +68,11 @@ class Paths(NamedTuple):
         return self.state.with_name(f"{self.state.name}-etcd") / "snapshot.json"
 
     @property
+    def etcd(self) -> Path:
+        """The file by which failoverd-etcd says how it stands with etcd, in its own directory beside `runtime`."""
+        return self.runtime.with_name(f"{self.runtime.name}-etcd") / "contact.json"
+
+    @property
     def attachments(self) -> Path:
         """The links that failoverd-cni has had made for pods, one file each."""
         return self.runtime / "attachments"

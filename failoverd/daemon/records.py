@@ -15,6 +15,7 @@ from failoverd.daemon.fanout import Receiver
 from failoverd.daemon.history import History
 from failoverd.daemon.metrics import Metrics
 from failoverd.daemon.paths import Paths
+from failoverd.model.etcdcontact import EtcdContact
 from failoverd.model.linkstatus import LinkStatus
 
 log = logging.getLogger("failoverd")
@@ -22,7 +23,7 @@ log = logging.getLogger("failoverd")
 
 class Records:
     """The receivers that keep records; `dropped` returns how many signals reached no receiver, `links` the status of
-    each end of a declared link."""
+    each end of a declared link, `etcd` how it stands with etcd."""
 
     def __init__(
         self,
@@ -30,10 +31,11 @@ class Records:
         dropped: Callable[[], int],
         disk_writer: DiskWriter,
         links: Callable[[], Iterable[LinkStatus]] = tuple,
+        etcd: Callable[[], EtcdContact | None] = lambda: None,
     ) -> None:
         self._journald = journald.Journald(journald.find())
         self._history = History(paths.history, disk_writer)
-        self._metrics = Metrics(paths.metrics, dropped, links=links)
+        self._metrics = Metrics(paths.metrics, dropped, links=links, etcd=etcd)
         self.receivers: Sequence[Receiver] = (self._journald, self._history, self._metrics)
         self._history.started()
 

@@ -111,6 +111,24 @@ def test_a_state_that_is_not_known_here_is_not_good(daemon: Start) -> None:
     assert main(["links"]) == 5
 
 
+def test_how_it_stands_with_etcd_is_the_last_line(daemon: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    contact = {"connected": True, "since": time.time() - 300, "endpoint": "http://etcd1:2379", "revision": 17}
+    daemon(ok({"links": [], "etcd": contact}))
+    assert main(["links"]) == 8
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "etcd: connected to http://etcd1:2379 for 5 min, revision 17",
+    ]
+
+
+def test_how_it_does_not_stand_with_etcd(daemon: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    away = {"connected": False, "since": 0, "trouble": "http://etcd1:2379: it does not answer"}
+    daemon(ok({"links": [], "etcd": away}))
+    assert main(["links"]) == 8
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "etcd: not connected; what it declared last stays in force: http://etcd1:2379: it does not answer",
+    ]
+
+
 def test_the_table(daemon: Start, capsys: pytest.CaptureFixture[str]) -> None:
     daemon(telling(STORAGE, ABSENT, HOST))
     assert main(["links"]) == 5

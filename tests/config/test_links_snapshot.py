@@ -9,9 +9,10 @@ import pytest
 
 from failoverd.config.links.across import MOST
 from failoverd.config.links.read import declared_from
-from failoverd.config.links.snapshot import Merged, Offer, contradicting, merged, offers_in
+from failoverd.config.links.snapshot import Merged, Offer, contact_in, contradicting, merged, offers_in
 from failoverd.config.spec import EtcdAllow
 from failoverd.model.declared import End
+from failoverd.model.etcdcontact import EtcdContact
 from failoverd.model.linkstatus import LinkState, LinkStatus
 
 ALL = EtcdAllow(kinds=("veth", "vlan", "dummy", "bridge"), namespaces=("*",))
@@ -95,6 +96,16 @@ def test_two_ends_of_one_name() -> None:
     found = merged({}, offers, ALL)
     assert {name: end.kind for name, end in found.declared.items()} == {"a": "veth", "a.peer": "veth"}
     assert told(found) == {"a.peer": (LinkState.CONFLICT, "contradicts")}
+
+
+CONTACT = {"connected": False, "since": 5, "endpoint": "x", "revision": 7, "trouble": "y"}
+
+
+def test_how_it_stands_with_etcd() -> None:
+    assert contact_in(json.dumps(CONTACT).encode()) == EtcdContact(False, 5, "x", 7, "y")
+    for broken in ({}, [], CONTACT | {"connected": 1}, CONTACT | {"since": "x"}, CONTACT | {"revision": None}):
+        with pytest.raises(ValueError, match="it does not say how it stands"):
+            contact_in(json.dumps(broken).encode())
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class Taken:
 
 @asynccontextmanager
 async def fleet(path: Path, config: Config = ENABLED) -> AsyncIterator[tuple[Fleet, Taken]]:
-    source, taken = Fleet(path), Taken()
+    source, taken = Fleet(path, path.with_name("contact.json")), Taken()
     source.configure(config)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(source.run, taken.take)
@@ -149,3 +149,46 @@ def test_what_is_not_as_etcd_has_it_is_logged_once(tmp_path: Path, caplog: pytes
     assert len(said) == 2
     assert said[0].startswith("link a: invalid (unknown-key): etcd:/a: [link.a] pear: no such key")
     assert said[1] == "link c: a file declares it, too, and wins over etcd:/c"
+
+
+def test_how_it_stands_with_etcd(tmp_path: Path) -> None:
+    path = tmp_path / "run-etcd" / "contact.json"
+    contact = {"connected": True, "since": 5.0, "endpoint": "http://etcd1:2379", "revision": 17, "trouble": ""}
+
+    async def main() -> None:
+        told, touched = trio.open_memory_channel[None](99)
+        source = Fleet(tmp_path / "snapshot.json", path, lambda: told.send_nowait(None))
+        assert source.contact is None, "nothing is configured"
+        source.configure(Config())
+        assert source.contact is None, "it is not enabled"
+        source.configure(ENABLED)
+        assert source.contact is not None
+        assert not source.contact.connected
+
+        async def until(connected: bool, trouble: str) -> None:
+            with trio.fail_after(5):
+                while True:
+                    found = source.contact
+                    if found is not None and found.connected == connected and trouble in found.trouble:
+                        return
+                    await touched.receive()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(source.run, lambda _merged, _is_complete: None)
+            await trio.sleep(0)
+            path.parent.mkdir()
+            put(path, json.dumps(contact).encode())
+            await until(True, "")
+            assert (source.contact.endpoint, source.contact.revision) == ("http://etcd1:2379", 17)
+            put(path, json.dumps(contact | {"connected": False, "trouble": "refused"}).encode())
+            await until(False, "refused")
+            for raw in (b"{", b"7", json.dumps(contact | {"revision": "x"}).encode()):
+                put(path, raw)
+                await until(False, f"{path}: ")
+                put(path, json.dumps(contact).encode())
+                await until(True, "")
+            path.unlink()
+            await until(False, "does not run")
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)

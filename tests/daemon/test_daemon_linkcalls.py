@@ -17,10 +17,11 @@ from toykernel import MAC, ToyKernel
 
 from failoverd.core.call_answers import CallError
 from failoverd.core.calls import CALLS
-from failoverd.core.link_facts import LINK
+from failoverd.core.link_facts import ETCD, LINK
 from failoverd.core.state import State
 from failoverd.daemon import control
 from failoverd.daemon.linkcalls import CALLED, LinkCalls
+from failoverd.model.etcdcontact import EtcdContact
 from failoverd.model.events import AdoptAsked, AwaySaid
 from failoverd.model.linkstatus import LinkStatus
 
@@ -62,6 +63,25 @@ def test_rows_and_their_generation() -> None:
     second = asked(calls, "links", "web-ct", known)
     assert second["generation"] == first["generation"] + 1
     assert [(row["name"], row["repairs"]) for row in second["links"]] == [("web-ct", 1)]
+
+
+def test_how_it_stands_with_etcd_is_told_and_a_change_of_it_is_a_change() -> None:
+    links = FakeLinks(HOST)
+    calls = LinkCalls(lambda: links)
+    first = asked(calls, "links")
+    assert "etcd" not in first, "it is not enabled"
+    links.contact = EtcdContact(True, 5.0, "http://etcd1:2379", 17, "")
+    second = asked(calls, "links", "", str(first["generation"]))
+    assert second["etcd"] == {
+        "connected": True,
+        "since": 5.0,
+        "endpoint": "http://etcd1:2379",
+        "revision": 17,
+        "trouble": "",
+    }
+    assert second["generation"] == first["generation"] + 1
+    assert asked(calls, "links", "", str(second["generation"])) == {"generation": second["generation"]}
+    assert [row.key for row in ETCD.rows] == [field.name for field in fields(EtcdContact)]
 
 
 def test_a_client_of_an_earlier_daemon_is_told_everything() -> None:

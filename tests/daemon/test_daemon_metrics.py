@@ -16,6 +16,7 @@ from signals import BACK, JOINED, LINKS, LOST, MAC, MOMENT, NO_MAC, PENDING, REN
 
 from failoverd.daemon.exposition import Family, render
 from failoverd.daemon.metrics import BUCKETS, Metrics
+from failoverd.model.etcdcontact import EtcdContact
 from failoverd.model.linkstatus import LinkState
 
 SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
@@ -182,6 +183,20 @@ def test_declared_links(tmp_path: Path, clock: Clock) -> None:
     assert [state for state, value in states.items() if value] == ["failed"]
     assert len(states) == len(LinkState)
     assert found["failoverd_link_repairs_total"] == {frozenset(host.items()): 3}
+
+
+def test_how_it_stands_with_etcd(tmp_path: Path, clock: Clock) -> None:
+    contact: EtcdContact | None = None
+    metrics = Metrics(tmp_path / "metrics.prom", lambda: 0, clock, etcd=lambda: contact)
+    metrics.stepped(document())
+    assert "etcd" not in (tmp_path / "metrics.prom").read_text(), "it is not enabled"
+    for connected in (True, False):
+        contact = EtcdContact(connected, 5.0, "http://etcd1:2379", 17, "")
+        clock.now += 5
+        metrics.stepped(document())
+        assert told(tmp_path, "failoverd_etcd_connected") == connected
+        assert told(tmp_path, "failoverd_etcd_since") == 5
+        assert told(tmp_path, "failoverd_etcd_revision") == 17
 
 
 def test_a_link_that_stays_as_it_is_costs_no_new_lines(tmp_path: Path, clock: Clock) -> None:

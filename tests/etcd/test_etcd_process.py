@@ -133,7 +133,13 @@ def test_the_last_snapshot_is_in_force_at_a_boot_without_etcd(tmp_path: Path) ->
     with etcd(tmp_path / "etcd") as server, machine(tmp_path / "m", HERE) as there:
         server.put("h1", a=A, b=B)
         there.until(is_made)
+        found = there.contact()
+        assert (found["connected"], found["endpoint"], found["trouble"]) == (True, HERE[0], "")
+        there.until(lambda: there.contact()["revision"] == server.revision("/failoverd/v1/nodes/h1/links/a"))
         server.end()
+        there.until(lambda: not there.contact()["connected"])
+        assert there.contact()["trouble"].startswith(f"{HERE[0]}: ")
+        assert there.contact()["since"] > found["since"]
         there.service.kill()
         there.service.wait()
         there.daemon.process.kill()

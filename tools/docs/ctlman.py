@@ -12,7 +12,7 @@ from failoverd.cli.commands import CTL
 from failoverd.cli.links.table import LINKS
 from failoverd.cli.usage import exit_codes, more_of, sentence
 from failoverd.core.document import DAEMON, LAST_FAILOVER, MASTER, NIC, SLAVE
-from failoverd.core.link_facts import COUNTERS, LINK
+from failoverd.core.link_facts import COUNTERS, ETCD, LINK
 from failoverd.core.signal_facts import event, keys
 from failoverd.inventory.rows import INTERFACE
 from failoverd.model import facts
@@ -48,6 +48,7 @@ _KEYS: tuple[tuple[str, str, Iterable[Row[Any]]], ...] = (
     ("Keys of a NIC", "Of nics, which status and explain print.", NIC.rows),
     ("Keys of an interface", "Of interfaces, which interfaces prints.", INTERFACE.rows),
     ("Keys of a link", "Of links, which links list prints; links show prints one.", LINK.rows),
+    ("Keys of etcd", "Of the object etcd that links list prints beside its list where [etcd] is enabled.", ETCD.rows),
     ("Keys of an event", "Of each in the list that history prints, the oldest first, as far as they apply.", EVENT),
 )
 

@@ -13,7 +13,7 @@ from typing import Any
 from roff import roff
 
 from failoverd.core import document
-from failoverd.core.link_facts import LINK
+from failoverd.core.link_facts import ETCD, LINK
 from failoverd.core.signal_facts import event, pieces
 from failoverd.core.signal_table import BOOT, DAEMON, SIGNALS, WHEN
 from failoverd.core.told import Told
@@ -114,6 +114,7 @@ def _metrics() -> Iterator[str]:
         *_metrics_of(document.MASTER, "`master`"),
         *_metrics_of(document.SLAVE, "`master`, `slave`, `role`"),
         *_metrics_of(LINK, "`link`, `kind`"),
+        *_metrics_of(ETCD, ""),
         *(row for kind in SIGNALS.values() for row in _metrics_of_event(kind)),
         *((f"`{metric_name(row)}`", "counter", "", sentence(row)) for row in OWN),
     ]

@@ -57,7 +57,8 @@ def colour(wanted: Wanted) -> bool:
 
 def _list(wanted: Wanted) -> Outcome:
     document, found = show.asked(*wanted.arguments)
-    return show.exit_code(found), document, show.listing(found, colour(wanted))
+    lines = show.listing(found, colour(wanted))
+    return show.exit_code(found), document, lines if wanted.arguments else [*lines, *show.etcd(document.get("etcd"))]
 
 
 def _show(wanted: Wanted) -> Outcome:

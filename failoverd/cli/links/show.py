@@ -67,6 +67,20 @@ def listing(found: Sequence[Row], colour: bool) -> list[str]:
     return table(head, lines, states=4 if colour else -1)
 
 
+def etcd(contact: Any) -> list[str]:
+    """Return a line that says how it stands with etcd, none where that is not enabled."""
+    if not isinstance(contact, dict):
+        return []
+    since = _seconds(contact.get("since"))
+    long = f" for {span(max(0.0, time.time() - since))}" if since else ""
+    if contact.get("connected"):
+        return [
+            terminal_text(f"etcd: connected to {text(contact, 'endpoint')}{long}, revision {text(contact, 'revision')}")
+        ]
+    kept = "what it declared last stays in force"
+    return [terminal_text(f"etcd: not connected{long}; {kept}: {text(contact, 'trouble')}")]
+
+
 def why(row: Row) -> str:
     """Return why it is not ready, in words, "" for nothing to say."""
     return text(row, "detail") or text(row, "reason")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field, fields, replace
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
@@ -18,10 +18,13 @@ from failoverd.config.links.fleet import MALFORMED, NOT_ALLOWED, RefusedError, e
 from failoverd.config.spec import EtcdAllow
 from failoverd.dataclass import dataclass
 from failoverd.model.declared import Declared, End
+from failoverd.model.etcdcontact import EtcdContact
 from failoverd.model.linkstatus import LinkState, LinkStatus
 
 LARGEST_SNAPSHOT = 8 << 20
 """Bytes of the file. The values are 1 MiB at most, and JSON may need six bytes for one."""
+LARGEST_CONTACT = 1 << 16
+"""Bytes of the file that says how it stands with etcd."""
 VERSION = 1
 """Of the file's form."""
 CONTRADICTS = "contradicts"
@@ -78,6 +81,19 @@ class Merged:
                 row, state=remark.state, reason=remark.reason, detail=remark.detail, since=remark.since
             )
         return [row for _, row in sorted(by_name.items())]
+
+
+def contact_in(raw: bytes) -> EtcdContact:
+    """Return how it stands with etcd, as failoverd-etcd says it in a file. Raises ValueError for what is none."""
+    try:
+        tree = json.loads(raw)
+        values = {field.name: tree[field.name] for field in fields(EtcdContact)}
+        connected, since, endpoint, revision, trouble = values.values()
+        if not (isinstance(connected, bool) and isinstance(since, int | float) and isinstance(revision, int)):
+            raise TypeError("a type")
+        return EtcdContact(connected, since, str(endpoint), revision, str(trouble))
+    except (LookupError, TypeError, RecursionError) as error:
+        raise ValueError(f"it does not say how it stands with etcd: {error!r}") from None
 
 
 def offers_in(raw: bytes) -> tuple[Offer, ...]:
