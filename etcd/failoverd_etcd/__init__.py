@@ -11,6 +11,7 @@
     declared    the values: which are in force
     history     the keys: what was seen of them in one continuous history
     keys        what keys are called
+    contact     how it stands with etcd
 
 history, declared, keys and keeping's form are pure: no loop, no socket, no clock.
 """

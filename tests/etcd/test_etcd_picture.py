@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from failoverd.config.links.fleet import RefusedError, ends_of
-from failoverd.config.links.snapshot import offers_in
+from failoverd.config.links.snapshot import contact_in, offers_in
 from failoverd.config.spec import EtcdAllow
+from failoverd.model.etcdcontact import EtcdContact
 from failoverd.model.linkstatus import LinkState
+from failoverd_etcd.contact import Contact
 from failoverd_etcd.declared import Ends, Values
 from failoverd_etcd.history import History, Next
-from failoverd_etcd.keeping import document, load, save, take_up
+from failoverd_etcd.keeping import contact_of, document, load, save, take_up
+from failoverd_etcd.keeping import put as put_contact
 from failoverd_etcd.keys import Keys, end_of
 from failoverd_etcd.picture import Event, Pair, Picture
 
@@ -146,6 +149,16 @@ def test_what_is_written_is_what_the_daemon_reads_and_what_a_start_goes_on_from(
     assert take_up(load(path) or {}, again, KEYS)
     assert written(again) == tree
     assert (again.history, again.values.good) == (found.history, found.values.good)
+
+
+def test_how_it_stands_with_etcd_is_what_the_daemon_reads(tmp_path: Path) -> None:
+    path = tmp_path / "contact.json"
+    contact = Contact("http://etcd1:2379", is_connected=True, since=5.0)
+    for found, revision in ((picture(pair("a", 3, 7), pair("b", 3, 3)), 7), (Picture(History(), Values(check)), 0)):
+        put_contact(path, contact_of(contact, found))
+        assert contact_in(path.read_bytes()) == EtcdContact(True, 5.0, "http://etcd1:2379", revision, "")
+    assert [file.name for file in tmp_path.iterdir()] == ["contact.json"]
+    assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_why_something_is_suspect_is_told() -> None:
