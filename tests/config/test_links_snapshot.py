@@ -103,7 +103,8 @@ CONTACT = {"connected": False, "since": 5, "endpoint": "x", "revision": 7, "trou
 
 def test_how_it_stands_with_etcd() -> None:
     assert contact_in(json.dumps(CONTACT).encode()) == EtcdContact(False, 5, "x", 7, "y")
-    for broken in ({}, [], CONTACT | {"connected": 1}, CONTACT | {"since": "x"}, CONTACT | {"revision": None}):
+    damaged: list[Any] = [{}, [], CONTACT | {"connected": 1}, CONTACT | {"since": "x"}, CONTACT | {"revision": None}]
+    for broken in damaged:
         with pytest.raises(ValueError, match="it does not say how it stands"):
             contact_in(json.dumps(broken).encode())
 
