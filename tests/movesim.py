@@ -6,7 +6,7 @@ Everything but the kernel is the daemon's: the plan, the loop around it, the cod
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import trio
@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 from failoverd.daemon.movefile import dumps, loads
 from failoverd.daemon.moving import Answers, GoneError, Moving, Rested
-from failoverd.kinds import Bond, Macvlan, NewDevice, Vlan
+from failoverd.kinds import Bond, Bridge, Dummy, Macvlan, NewDevice, Vlan, Vrf
 from failoverd.kinds.bond import ACTIVE_BACKUP, FOLLOW_ACTIVE, SIGNATURE
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.inet import Rule
@@ -35,7 +35,7 @@ from failoverd.model.requests import (
     SetUp,
 )
 from failoverd.moves.items import Record, Seen, Toward, concerned, described, nics_of, standing
-from failoverd.moves.rules import FR_ACT_TO_TBL, asked_tables, copied
+from failoverd.moves.rules import FR_ACT_TO_TBL, Table, asked_tables, copied
 from failoverd.netlink.exchange import Exchange
 from failoverd.netlink.whole_look import look_at_tables, look_whole
 from failoverd.policy.naming import mark, was
@@ -136,13 +136,13 @@ class Machine:
 
         return Seen(*await look_whole(open_socket, lambda links: concerned(MAC, links)))
 
-    async def look_at_tables(self, place: Place, seen: Seen) -> Seen:
+    async def look_at_tables(self, place: Place, seen: Seen, tables: Iterable[Table]) -> Seen:
         kernel = self.namespaces[self.name_of(place)]
 
         async def open_socket():  # type: ignore[no-untyped-def]
             return kernel.open(strict=True)
 
-        return replace(seen, users=await look_at_tables(open_socket, asked_tables(seen.rules)))
+        return replace(seen, users=await look_at_tables(open_socket, tables))
 
     async def send(self, place: Place, to: Place, requests: Sequence[Request]) -> Answers:
         await self._count()
@@ -194,7 +194,10 @@ class Machine:
         if self.journal is not None:
             record = replace(record, home=self.journal.home, rules=self.journal.rules)
         else:
-            here, there = [await self.look_at_tables(at, await self.look(at)) for at in (HERE, self._place(RED.value))]
+            here, there = await self.look(HERE), await self.look(self._place(RED.value))
+            tables = asked_tables(here, there)
+            here = await self.look_at_tables(HERE, here, tables)
+            there = await self.look_at_tables(self._place(RED.value), there, tables)
             record = replace(record, rules=copied(standing(master, origin.links), here, there))
         await self.keep(record)
         return record
@@ -287,7 +290,7 @@ def joined(kernel: SimKernel) -> None:
     """A pair as failoverd has joined it, with much on it."""
     nic = kernel.plug("ens3nsby", MAC, "virtio", "virtio_net", "virtio0")
     vf = kernel.plug("ens4", MAC, "pci", "vmxnet3", "0000:02:00.0")
-    bond, vlan, macvlan = 100, 101, 102
+    bond, vlan, macvlan, vrf, port, bridge, dummy, above = range(100, 108)
     options = Bond(ACTIVE_BACKUP, 0, 100, FOLLOW_ACTIVE, peer_notifications=1, lp_interval=SIGNATURE)
     make(
         kernel,
@@ -302,6 +305,18 @@ def joined(kernel: SimKernel) -> None:
         SetUp(vlan, up=True),
         CreateLink(NewDevice("lan0", "02:00:00:00:00:77", 1300, macvlan, vlan), Macvlan(4)),
         SetUp(macvlan, up=True),
+        CreateLink(NewDevice("vrf0", "02:00:00:00:00:78", 65575, vrf), Vrf(10)),
+        SetMaster(vlan, vrf),
+        SetUp(vrf, up=True),
+        CreateLink(NewDevice("ens3.6", "", 1400, port, bond), Vlan(6)),
+        CreateLink(NewDevice("br0", "02:00:00:00:00:79", 1400, bridge), Bridge()),
+        CreateLink(NewDevice("dummy0", "02:00:00:00:00:7a", 1400, dummy), Dummy()),
+        SetMaster(port, bridge),
+        SetMaster(dummy, bridge),
+        SetUp(port, up=True),
+        SetUp(bridge, up=True),
+        AddAltname(bridge, "office"),
+        CreateLink(NewDevice("br0.7", "", 1400, above, bridge), Vlan(7)),
         SetActive(bond, vf),
         SetPromiscuous(vlan, on=True),
         SetAllMulticast(macvlan, on=True),
@@ -310,6 +325,7 @@ def joined(kernel: SimKernel) -> None:
     admin.configure(bond, (f"{ADDRESS}/24", "10.111.0.3/24", "fd00:111::2/64"), PEER)
     admin.configure(vlan, ("10.5.0.2/24", "fd00:5::2/64"))
     admin.configure(macvlan, ("10.6.0.3/24",))
+    admin.configure(bridge, ("10.7.0.2/24",))
     for number in range(5):
         admin.add_route(f"10.{200 + number}.0.0/16", bond, PEER, metric=number + 1)
     admin.add_route("10.77.0.0/16", vlan, "10.5.0.1")

@@ -7,7 +7,7 @@ thread, as it may block: to move a device takes the kernel tens of milliseconds.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +22,7 @@ from failoverd.model.inet import Setting
 from failoverd.model.places import Absent, Place
 from failoverd.model.requests import MoveLink, Request, SetSysctl
 from failoverd.moves.items import Record, Seen, concerned
-from failoverd.moves.rules import asked_tables
+from failoverd.moves.rules import Table
 from failoverd.netlink.exchange import Exchange
 from failoverd.netlink.fetch import InterruptedDumpError, Opener
 from failoverd.netlink.frames import NetlinkError
@@ -70,11 +70,10 @@ class KernelGround:
         except FAILURES as error:
             raise GoneError(f"{_called(place)} cannot be looked at: {error}") from error
 
-    async def look_at_tables(self, place: Place, seen: Seen) -> Seen:
-        """Return what was seen of a namespace together with who has routes in the tables that its rules lead to. Raises
-        GoneError."""
+    async def look_at_tables(self, place: Place, seen: Seen, tables: Iterable[Table]) -> Seen:
+        """Return what was seen of a namespace together with who has routes in these tables. Raises GoneError."""
         try:
-            return replace(seen, users=await look_at_tables(self._opener(place), asked_tables(seen.rules)))
+            return replace(seen, users=await look_at_tables(self._opener(place), tables))
         except FAILURES as error:
             raise GoneError(f"{_called(place)} cannot be looked at: {error}") from error
 

@@ -36,7 +36,7 @@ from failoverd.model.requests import DeleteMarked
 from failoverd.model.residence import Residences
 from failoverd.moves.items import Record, Seen, Toward, described, is_nic, nics_of, standing
 from failoverd.moves.residing import BY_KEY, Order
-from failoverd.moves.rules import copied
+from failoverd.moves.rules import Table, asked_tables, copied
 from failoverd.moves.survey import Row, refusal, survey
 from failoverd.policy.naming import mark
 
@@ -61,7 +61,7 @@ open. Entering raises CallError where something is."""
 class WholeGround(Ground, Protocol):
     """Both namespaces, also as a survey has to know them."""
 
-    async def look_at_tables(self, place: Place, seen: Seen) -> Seen:
+    async def look_at_tables(self, place: Place, seen: Seen, tables: Iterable[Table]) -> Seen:
         """Return what was seen together with who has routes in the tables that rules lead to. Raises GoneError."""
 
 
@@ -365,10 +365,12 @@ class Moves:
         """Return what a move would do, and its journal. Raises CallError."""
         mac, place, ground = way.mac, way.place, self._ground(way.mac, way.ref)
         try:
-            here = await ground.look_at_tables(HERE, await ground.look(HERE))
-            there = Seen(LinkTable(), {})
+            here = await ground.look(HERE)
+            there = await ground.look(place) if isinstance(place, Place) else Seen(LinkTable(), {})
+            tables = asked_tables(here, there)
+            here = await ground.look_at_tables(HERE, here, tables)
             if isinstance(place, Place):
-                there = await ground.look_at_tables(place, await ground.look(place))
+                there = await ground.look_at_tables(place, there, tables)
         except GoneError as error:
             raise CallError(str(error)) from error
         origin, target = (there, here) if way.is_homeward else (here, there)

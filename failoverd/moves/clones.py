@@ -15,20 +15,26 @@ from zlib import crc32
 
 from failoverd.kinds import Bond, Ipvlan, Vlan
 from failoverd.kinds.base import NewDevice
+from failoverd.kinds.bridge import BridgeRest
 from failoverd.model.links import Link
 from failoverd.model.requests import (
     AddAltname,
     AddQdisc,
+    ChangeLink,
     CreateLink,
+    DeleteLink,
+    DeleteMarked,
+    DropAltname,
     Request,
     SetAllMulticast,
+    SetMaster,
     SetMtu,
     SetPromiscuous,
     SetUp,
 )
 from failoverd.moves.items import Item, Record, Seen
 from failoverd.plan import inet_sets, likeness, transfer
-from failoverd.policy.naming import mark, new_mark
+from failoverd.policy.naming import mark, new_mark, part_mark
 
 LOWEST, SPAN = 1 << 24, 1 << 30
 """Of the ifindexes that are asked for: far above those that the kernel gives out by itself."""
@@ -58,6 +64,14 @@ def creations(record: Record, there: Mapping[str, Link], taken: Iterable[int]) -
             # The mark that says that it has no configuration yet comes first, as in every join.
             yield AddAltname(ifindex, new_mark(record.mac))
             yield AddAltname(ifindex, mark(record.mac))
+        elif not item.lower:
+            yield AddAltname(ifindex, part_mark(record.mac, item.name))
+        if item.rest:
+            yield ChangeLink(ifindex, BridgeRest(item.rest))
+    for item in record.items:
+        above = known.get(item.master, 0)
+        if above and (item.name not in there or there[item.name].master != above):
+            yield SetMaster(known[item.name], above)
 
 
 def _ifindex(mac: str, name: str, used: set[int]) -> int:
@@ -89,16 +103,44 @@ def configuration(record: Record, there: Mapping[str, Link], seen: Seen) -> list
         if item.qdisc is not None and link.tc.root != item.qdisc.kind:
             first.append(AddQdisc(link.ifindex, item.qdisc))
         first += transfer.add_links_local(wanted, has)
-        first += [SetUp(link.ifindex, up=True)] if item.up and not link.up else []
+        # A VLAN comes up with its lower device, whether it was to or not (vlan_device_event).
+        first += [SetUp(link.ifindex, up=item.up)] if item.up != link.up else []
         second += transfer.add_others(wanted, has, item.up)
     return [*first, *second]
 
 
-def renewed(item: Item, link: Link, seen: Seen) -> Item:
-    """Return the item with what its device has got since it was described."""
+def renewed(item: Item, found: Mapping[str, Link], seen: Seen) -> Item:
+    """Return the item with what its device has got since it was described, and with the item that it is in now. `found`
+    are the devices of the items."""
+    if (link := found.get(item.name)) is None:
+        return item
     given = inet_sets.given(seen.inet_of(link))
-    is_known = inet_sets.is_in(given, item.inet)
-    return item if is_known else replace(item, inet=inet_sets.union(item.inet, given))
+    if not inet_sets.is_in(given, item.inet):
+        item = replace(item, inet=inet_sets.union(item.inet, given))
+    master = next((name for name, above in found.items() if above.ifindex == link.master), "")
+    return item if item.master == master else replace(item, master=master)
+
+
+def unmarked(record: Record, seen: Seen, master: Link) -> Iterator[Request]:
+    """Yield the requests that take the marks of unfinished clones off."""
+    marks = {link.ifindex: part_mark(record.mac, name) for name, link in seen.found(record).items()}
+    marks[master.ifindex] = new_mark(record.mac)
+    for ifindex, name in marks.items():
+        if name in seen.links[ifindex].altnames:
+            yield DropAltname(ifindex, name)
+
+
+def deletion(record: Record, seen: Seen) -> list[Request]:
+    """Return the request that deletes the next of the old devices, none where they are gone. What stands on one goes
+    with it. What does not stand on the master is deleted by itself, one by one, and ahead of that by which it is known:
+    what is refused may lead back."""
+    there = seen.found(record)
+    for item in reversed(record.items[1:]):
+        if not item.lower and item.name in there:
+            return [DeleteLink(there[item.name].ifindex)]
+    # A clone may have only the first of its marks.
+    names = [name for name in (mark(record.mac), new_mark(record.mac)) if seen.links.named(name)]
+    return [DeleteMarked(name) for name in names[:1]]
 
 
 def late(record: Record, seen: Seen) -> list[Request]:

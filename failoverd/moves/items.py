@@ -7,14 +7,17 @@ from dataclasses import field, replace
 from enum import Enum
 
 from failoverd.dataclass import dataclass
-from failoverd.kinds import Bond, Spec, Veth
+from failoverd.kinds import Bond, Bridge, Spec, Veth, Vrf
 from failoverd.kinds.bond import SIGNATURE
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.inet import Rule, Setting
 from failoverd.model.links import ETHER, Link, Qdisc
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
-from failoverd.policy.naming import formers, mark, own_altnames
+from failoverd.policy.naming import formers, mark, own_altnames, part_mark
+
+HOLDING = frozenset({Bridge.kind, Vrf.kind})
+"""Kinds that have others in them, and go along with these."""
 
 
 class Toward(Enum):
@@ -38,7 +41,11 @@ class Item:
     altnames: tuple[str, ...] = ()
     """Without failoverd's marks."""
     lower: str = ""
-    """The name of the item below; "" for the master."""
+    """The name of the item below; "" for the master, and for what has none."""
+    master: str = ""
+    """The name of the bridge or VRF, an item too, that it is in; "" for none."""
+    rest: bytes = b""
+    """A bridge's other options (kinds/bridge.py)."""
     promiscuous: bool = False
     all_multicast: bool = False
     inet: Inet = Inet()
@@ -73,7 +80,7 @@ class Record:
     """The namespace that is not failoverd's."""
     toward: Toward
     items: tuple[Item, ...]
-    """The master first, and each device behind the one that it stands on."""
+    """The master first, and each device behind one that it stands on, is in, or has in it."""
     nics: tuple[Nic, ...]
     home: tuple[Item, ...] = ()
     """The items as they were in failoverd's namespace. They are what is made there if the other namespace ends."""
@@ -108,6 +115,10 @@ class Seen:
     """The policy rules, in their order."""
     qdiscs: Mapping[int, Qdisc] = field(default_factory=dict)
     """The root qdiscs that can be made again, by ifindex."""
+    bridges: Mapping[int, bytes] = field(default_factory=dict)
+    """The further options of bridges, by ifindex (netlink/bridges.py)."""
+    odd_ports: Mapping[int, str] = field(default_factory=dict)
+    """What cannot be cloned of ports of bridges, and of bridges, in words."""
     users: Mapping[tuple[int, int], frozenset[int]] = field(default_factory=dict)
     """Who has routes in the tables that rules lead to, by family and table: ifindexes, 0 for a route without a device.
     Empty where it was not asked for."""
@@ -126,15 +137,26 @@ class Seen:
         return found if found is not None and found.kind == Bond.kind else None
 
     def found(self, record: Record) -> dict[str, Link]:
-        """Return the devices that are items, by the items' names: the master by its mark, and what stands on it by
-        names and lower devices."""
+        """Return the devices that are items, by the items' names: the master by its mark, the others by their names and
+        by what they stand on, are in, or have in them."""
         master = self.master(record.mac)
         devices = {record.master.name: master} if master is not None else {}
         for item in record.items[1:]:
-            lower, link = devices.get(item.lower), self.links.named(item.name)
-            if lower is not None and link is not None and (link.name, link.kind) == (item.name, item.info.kind):
-                devices |= {item.name: link} if link.link == lower.ifindex else {}
+            link = self.links.named(item.name)
+            if link is None or (link.name, link.kind) != (item.name, item.info.kind):
+                continue
+            if part_mark(record.mac, item.name) in link.altnames or _is_tied(item, link, devices):
+                devices[item.name] = link
         return devices
+
+
+def _is_tied(item: Item, link: Link, devices: Mapping[str, Link]) -> bool:
+    """Whether a device with an item's name belongs to these, which are items."""
+    if item.lower:
+        return item.lower in devices and link.link == devices[item.lower].ifindex
+    if item.master in devices and link.master == devices[item.master].ifindex:
+        return True
+    return any(device.master == link.ifindex for device in devices.values())
 
 
 def is_nic(link: Link, mac: str) -> bool:
@@ -143,12 +165,21 @@ def is_nic(link: Link, mac: str) -> bool:
 
 
 def standing(master: Link, links: LinkTable) -> list[Link]:
-    """Return the master and every device that stands on it, each behind the one that it stands on."""
-    found, level = [master], [master]
-    while level:
-        level = [upper for link in level for upper in links.uppers(link.ifindex) if upper not in found]
-        found += level
+    """Return the master and all that cannot be without it: what stands on it, the bridge or VRF that it is in, what
+    else is in that, and so on. Each is behind one that it stands on, is in, or has in it."""
+    found = [master]
+    for link in found:
+        found += [other for other in _beside(link, links) if other not in found]
     return found
+
+
+def _beside(link: Link, links: LinkTable) -> Iterator[Link]:
+    yield from links.uppers(link.ifindex)
+    above = links.get(link.master)
+    if above is not None and above.kind in HOLDING:
+        yield above
+    if link.kind in HOLDING:
+        yield from (port for port in links.values() if port.master == link.ifindex)
 
 
 def concerned(mac: str, links: LinkTable) -> list[int]:
@@ -175,6 +206,8 @@ def _items(seen: Seen, tree: list[Link]) -> Iterator[Item]:
             up=link.up,
             altnames=own_altnames(link),
             lower=names.get(link.link, ""),
+            master=names.get(link.master, ""),
+            rest=seen.bridges.get(link.ifindex, b""),
             promiscuous=link.promiscuous,
             all_multicast=link.all_multicast,
             inet=seen.inet_of(link),

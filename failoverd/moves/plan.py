@@ -26,7 +26,6 @@ from failoverd.model.requests import (
     AddAltname,
     AddQdisc,
     AddRule,
-    DeleteMarked,
     DropAltname,
     DropRule,
     MoveLink,
@@ -37,11 +36,11 @@ from failoverd.model.requests import (
     SetUp,
 )
 from failoverd.moves import rules
-from failoverd.moves.clones import configuration, creations, late, renewed, settings
+from failoverd.moves.clones import configuration, creations, deletion, late, renewed, settings, unmarked
 from failoverd.moves.items import Nic, Record, Seen, Toward, described, standing
 from failoverd.moves.table import obstacle
 from failoverd.plan import likeness
-from failoverd.policy.naming import WAS, mark, new_mark, was
+from failoverd.policy.naming import WAS, new_mark, was
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +168,7 @@ def _renew(record: Record, other: Seen, old: Link) -> Next | None:
         names = {link.name for link in strange}
         new = tuple(item for item in described(other, old) if item.name in names)
         return Write(replace(record, items=(*record.items, *new)))
-    items = tuple(renewed(item, found[item.name], other) if item.name in found else item for item in record.items)
+    items = tuple(renewed(item, found, other) for item in record.items)
     return Write(replace(record, items=items)) if items != record.items else None
 
 
@@ -260,17 +259,17 @@ def _end(record: Record, goal: Seen, other: Seen | None, master: Link, tried: Tr
             return step
     if requests := tuple(request for request in late(record, goal) if request not in tried.refused):
         return Do(requests, f"give {master.name} its settings that were lost when it came up", is_vital=False)
-    if new_mark(record.mac) in master.altnames:
-        return Do((DropAltname(master.ifindex, new_mark(record.mac)),), f"{master.name} is whole there")
-    if record.toward is Toward.HOME and other is not None:
+    if todo := tuple(unmarked(record, goal, master)):
+        return Do(todo, f"{master.name} is whole there")
+    if other is None:
+        return Over()
+    if record.toward is Toward.HOME:
         copies = [rule for rule in rules.present(record.rules, other) if DropRule(rule) not in tried.refused]
         if copies:
-            drops = tuple(DropRule(rule) for rule in copies)
-            return Do(drops, f"drop {rules.called(copies)}", at_goal=False, is_vital=False)
-    # A clone may have only the first of its marks.
-    for name in (mark(record.mac), new_mark(record.mac)):
-        if other is not None and other.links.named(name) is not None:
-            return Do((DeleteMarked(name),), f"delete the old {record.master.name}", at_goal=False)
+            dropped = tuple(DropRule(rule) for rule in copies)
+            return Do(dropped, f"drop {rules.called(copies)}", at_goal=False, is_vital=False)
+    if todo := tuple(deletion(record, other)):
+        return Do(todo, f"delete the old {record.master.name}", at_goal=False)
     return Over()
 
 

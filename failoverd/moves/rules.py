@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from failoverd.dataclass import dataclass
+from failoverd.kinds import Vrf
 from failoverd.model.inet import Rule
 from failoverd.model.links import Link
 from failoverd.moves.items import Seen
 
+FAMILIES = (2, 10)
 FR_ACT_TO_TBL, FR_ACT_GOTO = 1, 2
 LOOPBACK = "lo"
 """There is one in each namespace. As the device that a packet came in by it means the machine itself."""
@@ -40,11 +42,19 @@ class Concerned:
     """Why it does not go along, in words; "" for one that does."""
 
 
-def asked_tables(rules: Iterable[Rule]) -> frozenset[Table]:
-    """Return the tables that rules lead to and that are not in every namespace. The rule of VRFs leads to 0, which is
-    the table of whatever VRF a packet is in."""
+def asked_tables(*places: Seen) -> frozenset[Table]:
+    """Return the tables that rules lead to, or that VRFs have, and that are not in every namespace. The rule of VRFs
+    leads to 0, which is the table of whatever VRF a packet is in."""
+    rules = [rule for seen in places for rule in seen.rules]
     tables = {(rule.family, rule.table) for rule in rules if rule.action == FR_ACT_TO_TBL}
+    vrfs = [link.info for seen in places for link in seen.links.values() if isinstance(link.info, Vrf)]
+    tables |= {(family, vrf.table) for vrf in vrfs for family in FAMILIES}
     return frozenset(table for table in tables if table[1] and table[1] not in USUAL_TABLES)
+
+
+def users_of(vrf: Vrf, seen: Seen) -> frozenset[int]:
+    """Return who has routes in the table of a VRF, as in Seen.users."""
+    return frozenset(user for family in FAMILIES for user in seen.users.get((family, vrf.table), ()))
 
 
 def concerned_rules(tree: Iterable[Link], seen: Seen, target: Seen) -> Iterator[Concerned]:

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from failoverd.dataclass import dataclass
+from failoverd.kinds import Vrf
 from failoverd.model.inet import FOREVER
 from failoverd.model.links import Link, Qdisc
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
 from failoverd.moves.items import Seen, standing
-from failoverd.moves.rules import Concerned, called, concerned_rules
+from failoverd.moves.rules import NO_DEVICE, Concerned, called, concerned_rules, users_of
 from failoverd.moves.table import CLONED, KEPT, MOVED, obstacle
 
 RTPROT_KERNEL = 2
@@ -58,6 +59,8 @@ def _clone(
     link: Link, tree: list[Link], seen: Seen, target: Seen, things: Mapping[int, str], rules: Sequence[Concerned]
 ) -> Row:
     why = obstacle(link, tree, seen) or _taken(link, target.links)
+    if isinstance(link.info, Vrf) and users_of(link.info, target):
+        why = why or f"there are routes of others in table {link.info.table} there, which would be in {link.name}"
     if not why and (thing := things.get(link.ifindex)):
         why = f"{link.name}: {thing} and would be cut off; take it away first"
     inet = seen.inet_of(link)
@@ -68,7 +71,7 @@ def _clone(
         KEPT if why else CLONED,
         why,
         tuple(_takes(link, inet, mine, seen.qdiscs.get(link.ifindex))),
-        tuple(_leaves(link, inet, mine)),
+        (*_leaves(link, inet, mine), *_others_routes(link, tree, seen)),
     )
 
 
@@ -103,6 +106,17 @@ def _takes(link: Link, inet: Inet, rules: Sequence[Concerned], qdisc: Qdisc | No
     if qdisc is not None:
         yield str(qdisc)
     yield f"MTU {link.mtu}"
+
+
+def _others_routes(link: Link, tree: list[Link], seen: Seen) -> Iterator[str]:
+    """Yield what does not go along of a VRF's table."""
+    if not isinstance(link.info, Vrf):
+        return
+    users = users_of(link.info, seen)
+    if users & NO_DEVICE:
+        yield f"the routes in table {link.info.table} that lead to no device"
+    if users - NO_DEVICE - {one.ifindex for one in tree}:
+        yield f"the routes of others in table {link.info.table}"
 
 
 def _leaves(link: Link, inet: Inet, rules: Sequence[Concerned]) -> Iterator[str]:

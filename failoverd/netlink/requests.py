@@ -13,6 +13,7 @@ from typing import Any
 
 from failoverd.kinds import NewDevice, Place, Spec
 from failoverd.kinds.bond import ACTIVE_SLAVE, ALL_SLAVES_ACTIVE, HEARING, LP_INTERVAL, SIGNATURE
+from failoverd.kinds.bridge import BridgeRest
 from failoverd.model.requests import (
     AddAddress,
     AddAltname,
@@ -155,7 +156,7 @@ def _change_link(request: ChangeLink, seq: int) -> bytes:
     return build(RTM_NEWLINK, NLM_F_ACK, seq, INFO.pack(0, 0, request.ifindex, 0, 0) + _info(request.info))
 
 
-def _info(info: Spec, descriptors: Descriptors = NO_DESCRIPTORS) -> bytes:
+def _info(info: Spec | BridgeRest, descriptors: Descriptors = NO_DESCRIPTORS) -> bytes:
     options = b"".join(
         attribute(place, _new_device(value, descriptors) if isinstance(value, NewDevice) else value)
         for place, value in info.write()

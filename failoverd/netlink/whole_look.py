@@ -16,9 +16,10 @@ from failoverd.model.inet import Rule
 from failoverd.model.links import Link, Qdisc
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
+from failoverd.netlink.bridges import has_static_entries, oddity, read_rest
 from failoverd.netlink.bystanders import read_bystander
 from failoverd.netlink.fetch import FAMILIES, STRETCH, Opener, dump_once, fetch_inet
-from failoverd.netlink.frames import NLM_F_DUMP, attribute, build
+from failoverd.netlink.frames import NLM_F_DUMP, Message, attribute, build
 from failoverd.netlink.inet import RTA_TABLE, RTM_GETROUTE, RTM_NEWROUTE, RTMSG, read_route
 from failoverd.netlink.links import RTM_NEWLINK, head, read_link
 from failoverd.netlink.qdiscs import ask_filters_of, read_root
@@ -27,25 +28,28 @@ from failoverd.netlink.rules import RTM_NEWRULE, ask_rules, read_rule
 from failoverd.netlink.tc import RTM_NEWQDISC, Table, dump_qdiscs
 from failoverd.netlink.tc import head as tc_head
 
-Looked = tuple[LinkTable, Mapping[int, Inet], tuple[Rule, ...], Mapping[int, Qdisc]]
+Looked = tuple[
+    LinkTable, Mapping[int, Inet], tuple[Rule, ...], Mapping[int, Qdisc], Mapping[int, bytes], Mapping[int, str]
+]
 NUMBER = struct.Struct("=I")
 NO_RULES = (errno.EOPNOTSUPP, errno.EAFNOSUPPORT)
 """Of a kernel without policy routing, or without a family."""
 
 
 async def look_whole(open_socket: Opener, concerned: Callable[[LinkTable], Iterable[int]]) -> Looked:
-    """Return the devices, the configuration of those that `concerned` names, the policy rules, and the root qdiscs that
-    can be made again (qdiscs.py). Raises as fetch_inet does.
+    """Return the devices and the policy rules; of the devices that `concerned` names the configuration, the root qdiscs
+    that can be made again (qdiscs.py), the further options of bridges, and what cannot be cloned of bridges and their
+    ports (bridges.py). Raises as fetch_inet does.
 
     Of tc filters only the qdisc that has them is known.
     """
-    links = LinkTable()
+    links, messages = LinkTable(), dict[int, Message]()
     for number, message in enumerate(await dump_once(open_socket, dump_links_plainly(1))):
         if number % STRETCH == 0:
             await trio.lowlevel.checkpoint()
         if message.type == RTM_NEWLINK and head(message)[0] == 0:
             link = read_bystander(message) or read_link(message)
-            links[link.ifindex] = link
+            links[link.ifindex], messages[link.ifindex] = link, message
     tables: dict[int, Table] = {}
     qdiscs: dict[int, Qdisc] = {}
     for message in await dump_once(open_socket, dump_qdiscs(1)):
@@ -56,9 +60,16 @@ async def look_whole(open_socket: Opener, concerned: Callable[[LinkTable], Itera
         links[ifindex] = _with_tc(links[ifindex], tables[ifindex])
     rules = [rule for family in FAMILIES for rule in await _rules(open_socket, family)]
     ifindexes = tuple(concerned(links))
+    for ifindex in ifindexes:
+        links[ifindex] = replace(read_link(messages[ifindex]), tc=links[ifindex].tc)
+    rests = {i: rest for i in ifindexes if (rest := read_rest(messages[i]))}
+    odd = {i: why for i in ifindexes if (why := oddity(messages[i]))}
+    for bridge in rests:
+        if await has_static_entries(open_socket, bridge):
+            odd[bridge] = "it has static forwarding entries, which cannot be cloned yet"
     asked = [(ifindex, qdiscs[ifindex]) for ifindex in ifindexes if ifindex in qdiscs]
     plain = {i: qdisc for i, qdisc in asked if not await dump_once(open_socket, ask_filters_of(i, qdisc, 1))}
-    return links, await fetch_inet(open_socket, ifindexes), tuple(rules), plain
+    return links, await fetch_inet(open_socket, ifindexes), tuple(rules), plain, rests, odd
 
 
 async def look_at_tables(

@@ -66,6 +66,12 @@ def is_in_use(master: Link | None, mac: str) -> bool:
     return master is not None and mark(mac) in master.altnames and new_mark(mac) not in master.altnames
 
 
+def part_mark(mac: str, name: str) -> str:
+    """Return the alternative name of a device that is being made for a master that moves, and does not stand on it: a
+    bridge that it is in, another port of that."""
+    return f"{PREFIX}part-{flat(mac)}-{name}"
+
+
 def new_mark(mac: str) -> str:
     """Return the alternative name that marks a master without the configuration: not moved to it yet, or moved away
     again.

@@ -24,6 +24,7 @@ from failoverd.kinds import (
     Vrf,
 )
 from failoverd.kinds.base import Attributes
+from failoverd.kinds.bridge import BridgeRest
 
 PEER = NewDevice("v1", "02:00:00:00:00:01", 1400, 77)
 
@@ -94,6 +95,13 @@ def test_an_option_that_is_too_short_is_an_error(kind: type[Info]) -> None:
 )
 def test_what_is_asked_for_a_new_one(spec: Spec, rows: Attributes) -> None:
     assert spec.write() == rows
+
+
+def test_what_was_told_of_a_bridge_is_asked_of_another() -> None:
+    raw = struct.pack("=HHH2xHHI", 6, 6, 9, 8, 2, 200)
+    assert BridgeRest(raw).write() == ((6, struct.pack("=H", 9)), (2, number(200)))
+    assert BridgeRest(raw).words() == ("the options of the old one",)
+    assert BridgeRest(struct.pack("=HH", 0, 2)).write() == ((2, b""),)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
-from failoverd.kinds import Bond, Dummy, Macvlan, Vlan
+from failoverd.kinds import Bond, Bridge, Dummy, Macvlan, Vlan, Vrf
 from failoverd.kinds.macvlan import SOURCE
 from failoverd.model.inet import Address, Hop, Label, Neighbour, Route, Rule
 from failoverd.model.links import Link, Qdisc, Tc
@@ -24,6 +25,8 @@ NIC = Link(3, "ens3nsby", MAC, MAC, master=10, bus="virtio", parent="virtio0")
 VF = Link(4, "ens4", MAC, MAC, master=10, bus="pci", parent="0000:02:00.0")
 VLAN = Link(11, "ens3.5", MAC, kind="vlan", info=Vlan(5), link=10, mtu=1400)
 BOX = Link(12, "macsec0", MAC, kind="macsec", link=10)
+VRF = Link(13, "vrf0", kind="vrf", info=Vrf(10))
+BRIDGE = Link(20, "br0", kind="bridge", info=Bridge())
 NOBODY = LinkTable()
 
 
@@ -40,8 +43,14 @@ def address(valid: int = 0xFFFFFFFF) -> Address:
 QDISCS = {10: Qdisc("fq", 0x10000), 4: Qdisc("pfifo", 0x10000)}
 
 
-def rows(*links: Link, inet: Inet | None = None, there: LinkTable = NOBODY, thing: str = "") -> tuple[Row, ...]:
-    seen = Seen(LinkTable((MASTER, NIC, VF)), {10: inet or Inet()}, qdiscs=QDISCS)
+def rows(
+    *links: Link,
+    inet: Inet | None = None,
+    there: LinkTable = NOBODY,
+    thing: str = "",
+    odd: Mapping[int, str] | None = None,
+) -> tuple[Row, ...]:
+    seen = Seen(LinkTable((MASTER, NIC, VF)), {10: inet or Inet()}, qdiscs=QDISCS, odd_ports=odd or {})
     for link in links:
         seen.links[link.ifindex] = link
     return survey(MAC, seen, Seen(there, {}), {10: thing}, is_homeward=False)
@@ -137,7 +146,24 @@ def test_the_tables_that_have_to_be_looked_at() -> None:
         Rule(10, 4, 255, FR_ACT_TO_TBL),
         rule(1000, 0),
     )
-    assert asked_tables(rules) == {(2, 100)}
+    assert asked_tables(Seen(NOBODY, {}, (*rules, rule(1000, 0)))) == {(2, 100)}
+    assert asked_tables(Seen(NOBODY, {}), Seen(LinkTable((VRF,)), {})) == {(2, 10), (10, 10)}
+
+
+def test_of_a_vrf_it_is_said_what_its_table_loses() -> None:
+    def told(there: Seen, users: frozenset[int]) -> Row:
+        links = LinkTable((replace(MASTER, master=13), VRF, VLAN))
+        seen = Seen(links, {}, users={(2, 10): users})
+        return survey(MAC, seen, there, {}, is_homeward=False)[2]
+
+    nothing = Seen(NOBODY, {})
+    assert told(nothing, frozenset({10, 11})) == Row("vrf0", "vrf", "cloned", "", ("MTU 1500",), ())
+    assert told(nothing, frozenset({0, OTHERS})).leaves == (
+        "the routes in table 10 that lead to no device",
+        "the routes of others in table 10",
+    )
+    taken = told(Seen(NOBODY, {}, users={(10, 10): frozenset({3})}), frozenset())
+    assert taken.why == "there are routes of others in table 10 there, which would be in vrf0"
 
 
 def test_one_of_each_is_said_as_one() -> None:
@@ -152,7 +178,7 @@ def test_where_there_is_no_master_there_is_nothing_to_be_said() -> None:
     assert survey(MAC, Seen(LinkTable((dummy,)), {}), Seen(NOBODY, {}), {}, is_homeward=False) == ()
 
 
-BRIDGE = Link(20, "br0", kind="bridge")
+IN_BRIDGE = replace(MASTER, master=20)
 OTHER = Hop(9, 0, 1)
 NEXTHOP = "a route through it uses a nexthop object (ip nexthop), which failoverd cannot move"
 
@@ -162,8 +188,32 @@ NEXTHOP = "a route through it uses a nexthop object (ip nexthop), which failover
     [
         (rows(BOX), "macsec0 stands on it and is a macsec, which cannot be cloned yet; take it away first"),
         (
-            rows(BRIDGE, replace(MASTER, master=20)),
-            "ens3 is in the bridge br0, which cannot be cloned yet; take it out first",
+            rows(Link(20, "ovs", kind="openvswitch"), IN_BRIDGE),
+            "ens3 is in the openvswitch ovs, which cannot be cloned yet; take it out first",
+        ),
+        (
+            rows(BRIDGE, IN_BRIDGE, Link(21, "v0", kind="veth", master=20)),
+            "v0 is in the bridge br0, too, and is a veth, which would end with the other namespace; take it away first",
+        ),
+        (
+            rows(BRIDGE, IN_BRIDGE, Link(21, "eth7", master=20)),
+            "eth7 is in the bridge br0, too, and is a NIC, which stays; take it away first",
+        ),
+        (
+            rows(BRIDGE, IN_BRIDGE, Link(21, "bond7", kind="bond", info=Bond(), master=20)),
+            "bond7 is in the bridge br0, too, and is a bond, which is a master of its own; take it away first",
+        ),
+        (
+            rows(BRIDGE, IN_BRIDGE, Link(21, "eth7.5", kind="vlan", info=Vlan(5), link=9, master=20)),
+            "eth7.5 stands on another device, which stays; take it out first",
+        ),
+        (
+            rows(BRIDGE, IN_BRIDGE, Link(21, "x.5", kind="vlan", info=Vlan(5), link=22, master=20), Link(22, "x")),
+            "x.5 stands on x, which stays; take it out first",
+        ),
+        (
+            rows(BRIDGE, IN_BRIDGE, odd={20: "the VLANs of its ports cannot be cloned yet"}),
+            "br0: the VLANs of its ports cannot be cloned yet; take it out first",
         ),
         (
             rows(replace(MASTER, master=99)),

@@ -13,8 +13,9 @@ import pytest
 import trio
 from privatenet import private_net
 
+from failoverd.kinds.bridge import BridgeRest
 from failoverd.model.links import Qdisc
-from failoverd.model.requests import AddQdisc, AddRule, DropRule
+from failoverd.model.requests import AddQdisc, AddRule, ChangeLink, DropRule
 from failoverd.netlink.exchange import Exchange
 from failoverd.netlink.frames import NetlinkError, build, split
 from failoverd.netlink.rules import HEAD, RTM_NEWRULE, read_rule
@@ -68,7 +69,7 @@ def test_what_there_is() -> None:
 
     async def look() -> None:
         opener = partial(KernelSocket.open, strict=True)
-        links, inet, rules, _ = await look_whole(
+        links, inet, rules, *_ = await look_whole(
             opener, lambda links: [link.ifindex for link in [links.named("v0")] if link]
         )
         near, far = links.named("v0"), links.named("v1")
@@ -95,7 +96,7 @@ def test_rules_are_removed_and_made_again_as_they_were() -> None:
 
     async def test() -> None:
         opener = partial(KernelSocket.open, strict=True)
-        _, _, before, _ = await look_whole(opener, lambda _links: ())
+        _, _, before, *_ = await look_whole(opener, lambda _links: ())
         mine = [rule for rule in before if 0 < rule.priority < 999]
         assert len(mine) == len(RULES)
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
@@ -104,7 +105,7 @@ def test_rules_are_removed_and_made_again_as_they_were() -> None:
             assert exchange.make([[AddRule(rule) for rule in mine]], {}) == [((errno.EEXIST, ""),) * len(mine)]
             assert exchange.make([[DropRule(rule) for rule in mine]], {}) == [((0, ""),) * len(mine)]
             assert exchange.make([[DropRule(mine[0])]], {})[0][0][0] == errno.ENOENT
-            _, _, between, _ = await look_whole(opener, lambda _links: ())
+            _, _, between, *_ = await look_whole(opener, lambda _links: ())
             assert [rule for rule in before if rule not in mine] == list(between)
             assert exchange.make([[AddRule(rule) for rule in mine]], {}) == [((0, ""),) * len(mine)]
         assert (await look_whole(opener, lambda _links: ()))[2] == before
@@ -120,7 +121,7 @@ def test_a_root_qdisc_is_made_again_as_it_was() -> None:
 
     async def look() -> tuple[int, Mapping[int, Qdisc]]:
         opener = partial(KernelSocket.open, strict=True)
-        links, _, _, qdiscs = await look_whole(opener, lambda links: list(links))
+        links, _, _, qdiscs, *_ = await look_whole(opener, lambda links: list(links))
         near = links.named("v0")
         assert near is not None
         return near.ifindex, qdiscs
@@ -146,6 +147,59 @@ def test_a_root_qdisc_is_made_again_as_it_was() -> None:
 
 
 @private_net
+def test_a_bridges_options_are_read_and_given_to_another() -> None:
+    options = "ageing_time 1000 hello_time 150 max_age 700 priority 7 group_fwd_mask 8 mcast_snooping 0"
+    run("ip", "link", "add", "br0", "type", "bridge", *options.split(), "no_linklocal_learn", "1")
+    run("ip", "link", "add", "br1", "type", "bridge")
+
+    async def look(name: str) -> tuple[int, bytes, str]:
+        opener = partial(KernelSocket.open, strict=True)
+        links, _, _, _, rests, odd = await look_whole(opener, lambda links: list(links))
+        found = links.named(name)
+        assert found is not None
+        return found.ifindex, rests.get(found.ifindex, b""), odd.get(found.ifindex, "")
+
+    async def test() -> None:
+        (_, wanted, _), (other, usual, _) = await look("br0"), await look("br1")
+        assert wanted != usual
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+            sock.bind((0, 0))
+            assert Exchange(sock).make([[ChangeLink(other, BridgeRest(wanted))]], {}) == [((0, ""),)]
+        assert (await look("br1"))[1] == wanted
+
+    trio.run(test)
+
+
+@private_net
+def test_what_cannot_be_cloned_of_a_bridge_and_its_ports() -> None:
+    run("ip", "link", "add", "br0", "type", "bridge")
+    run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
+    run("ip", "link", "set", "v0", "master", "br0")
+
+    async def odd() -> dict[str, str]:
+        opener = partial(KernelSocket.open, strict=True)
+        links, *_, found = await look_whole(opener, lambda links: list(links))
+        return {links[ifindex].name: why for ifindex, why in found.items()}
+
+    async def test() -> None:
+        assert await odd() == {}
+        run("ip", "link", "set", "v0", "type", "bridge_slave", "hairpin", "on")
+        run("bridge", "fdb", "add", "02:00:00:00:00:99", "dev", "v0", "master", "static")
+        assert await odd() == {
+            "v0": "it has options of its own as a port (bridge -d link), which cannot be cloned yet",
+            "br0": "it has static forwarding entries, which cannot be cloned yet",
+        }
+        run("bridge", "fdb", "del", "02:00:00:00:00:99", "dev", "v0", "master")
+        run("ip", "link", "set", "v0", "type", "bridge_slave", "hairpin", "off")
+        run("ip", "link", "set", "br0", "type", "bridge", "group_address", "01:80:c2:00:00:0f")
+        assert await odd() == {"br0": "its group address cannot be cloned"}
+        if not subprocess.run(("ip", "link", "set", "br0", "type", "bridge", "vlan_filtering", "1")).returncode:
+            assert await odd() == {"br0": "the VLANs of its ports cannot be cloned yet"}
+
+    trio.run(test)
+
+
+@private_net
 def test_who_has_routes_in_a_table() -> None:
     run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
     run("ip", "link", "set", "v0", "up")
@@ -157,7 +211,7 @@ def test_who_has_routes_in_a_table() -> None:
 
     async def look() -> None:
         opener = partial(KernelSocket.open, strict=True)
-        links, _, _, _ = await look_whole(opener, lambda _links: ())
+        links, *_ = await look_whole(opener, lambda _links: ())
         near, far = links.named("v0"), links.named("v1")
         assert near is not None
         assert far is not None

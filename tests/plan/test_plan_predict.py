@@ -11,6 +11,7 @@ from toykernel import MAC, address, route
 
 from failoverd.kinds import Bond, Bridge, Ipvlan, Macvlan, NewDevice, Veth, VethPair, Vlan, Vrf
 from failoverd.kinds.bond import HEARING
+from failoverd.kinds.bridge import BridgeRest
 from failoverd.model.events import AddressSeen, Event, LinkGone, LinkSeen
 from failoverd.model.inet import Label, Neighbour, Rule
 from failoverd.model.links import Filter, Link, Qdisc, Tc
@@ -134,7 +135,9 @@ def test_a_device_is_changed_and_told_of_once(request_: Request, after: Link) ->
 def test_options_are_changed_in_place_on_a_device_of_the_same_kind() -> None:
     there = machine(NIC, BOND)
     assert predict(there, ChangeLink(2, Bridge(stp=True))) == errno.EOPNOTSUPP
-    done(there, CreateLink(NewDevice("br0", ifindex=12), Bridge()), ChangeLink(12, Bridge(stp=True)))
+    done(there, CreateLink(NewDevice("br0", ifindex=12), Bridge()), ChangeLink(12, BridgeRest(b"")))
+    assert there.links[12].info == Bridge()
+    done(there, ChangeLink(12, Bridge(stp=True)))
     assert there.links[12].info == Bridge(stp=True)
 
 

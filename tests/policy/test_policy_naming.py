@@ -14,6 +14,7 @@ from failoverd.policy.naming import (
     marked_mac,
     new_mark,
     own_altnames,
+    part_mark,
     passing_name,
     unmarked_mac,
 )
@@ -22,7 +23,7 @@ MAC = "52:54:00:aa:bb:cc"
 
 
 def test_a_master_is_known_by_its_mark() -> None:
-    marked = frozenset({new_mark(MAC), mark(MAC), "enp1s0"})
+    marked = frozenset({new_mark(MAC), mark(MAC), part_mark(MAC, "br0"), "enp1s0"})
     assert marked_mac(Link(9, "ens3", kind="bond", altnames=marked)) == MAC
     assert marked_mac(Link(9, "ens3", kind="dummy", altnames=marked)) == ""
     assert marked_mac(Link(9, "bond0", mac=MAC, kind="bond")) == ""

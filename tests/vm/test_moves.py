@@ -36,12 +36,25 @@ for i in $(seq 1 100); do ip route add 10.200.$i.0/24 via 10.111.0.1 dev $n; don
 for i in $(seq 1 50); do ip route add 10.201.$i.0/24 via 10.111.0.1 dev $n table 100; done
 for i in $(seq 1 50); do ip route add 10.202.$i.0/24 via 10.111.0.1 dev $n table 200; done
 ip -6 route add fd00:222::/64 via fd00:111::1 dev $n
+ip rule add from 10.111.0.3 lookup 100 priority 90
+ip rule add iif $n lookup 200 priority 91
+ip -6 rule add oif $n unreachable priority 92
+tc qdisc add dev $n root handle 7: fq limit 5000
 """
 STACKED = """
 ip link add link $1 name v5 type vlan id 5
 ip link add link v5 name mv0 type macvlan mode bridge
 ip link set v5 up; ip link set mv0 up
 ip address add 10.5.0.2/24 dev v5; ip address add 10.6.0.2/24 dev mv0
+ip link add link $1 name v6 type vlan id 6
+ip link add br1 type bridge ageing_time 1000 mcast_snooping 0
+ip link add dummy1 type dummy
+ip link set v6 master br1; ip link set dummy1 master br1
+ip link set v6 up; ip link set br1 up; ip address add 10.8.0.2/24 dev br1
+ip link add link $1 name v7 type vlan id 7
+ip link add vrf1 type vrf table 10
+ip link set vrf1 up; ip link set v7 master vrf1; ip link set v7 up; ip address add 10.9.0.2/24 dev v7
+ip route add 10.203.0.0/16 via 10.9.0.1 dev v7 table 10
 ip netns add red; ip -n red link set lo up
 """
 ALL = """
@@ -51,11 +64,15 @@ printf ', "route": '; ip $1 -j route show table all
 printf ', "route6": '; ip $1 -6 -j route show table all
 printf ', "neigh": '; ip $1 -j neigh show nud permanent
 printf ', "rule": '; ip $1 -j rule
+printf ', "rule6": '; ip $1 -j -6 rule
+printf ', "qdisc": '; tc $1 -j qdisc show dev "$3"
 printf ', "sysctl": "'; ${2:-sh} -c "sysctl -a 2>/dev/null | grep -E 'net.ipv[46].conf' | sort" | tr '\\n' '|'
 printf '"}'
 """
 NUMBERS = {"ifindex", "link_index", "link_netnsid", "nodad", "stats64"}
+NUMBERS |= {"hello_timer", "tcn_timer", "topology_change_timer", "gc_timer"}
 """What differs although all is as it was. An address that has moved is not checked for duplicates again."""
+RULES_THERE = "ip -n red -j rule; ip -n red -6 -j rule"
 
 
 async def everything(pair: PairGuest) -> Mapping[str, Any]:
@@ -68,7 +85,7 @@ async def everything(pair: PairGuest) -> Mapping[str, Any]:
             return sorted(map(without_numbers, value), key=lambda one: json.dumps(one, sort_keys=True))
         return value
 
-    found: Mapping[str, Any] = without_numbers(json.loads(await pair.shell(ALL, "")))
+    found: Mapping[str, Any] = without_numbers(json.loads(await pair.shell(ALL, "", "", pair.name)))
     return found
 
 
@@ -114,14 +131,18 @@ def test_it_moves_lives_there_and_is_at_home_as_it_was(suite: str) -> None:
             before = await everything(pair)
             assert "Nothing keeps it" in await pair.shell('failoverctl move "$1" red --dry-run', pair.name)
 
-            # There and back, three times.
-            for _ in range(3):
+            # There and back, ten times.
+            rules = await pair.shell(RULES_THERE)
+            for _ in range(10):
                 await moved(pair, "red")
                 assert await active_there(pair) == vf
+                there = await pair.shell(RULES_THERE)
+                assert all(f'"priority":{number}' in there for number in (90, 91, 92)), there
                 assert (await pair.master())["state"] == "away"
                 await moved(pair, "--home")
                 await pair.accelerated()
                 assert await everything(pair) == before
+                assert await pair.shell(RULES_THERE) == rules
 
             # A VF that is unplugged and plugged in anew, with a daemon that is killed meanwhile.
             await moved(pair, "red")
@@ -159,8 +180,8 @@ def test_what_cannot_move_is_refused_before_anything_is_touched() -> None:
             assert "the name wan is taken there by a dummy" in said
             await pair.shell("ip -n red link delete wan")
             assert await everything(pair) == before
-            await pair.shell("ip link add br0 type bridge; ip link set mv0 master br0")
-            assert "mv0 is in the bridge br0" in await pair.shell(refused, pair.name, "red")
+            await pair.shell("ip link add ve0 type veth peer name ve1; ip link set ve0 master br1")
+            assert "ve0 is in the bridge br1, too, and is a veth" in await pair.shell(refused, pair.name, "red")
             assert (await pair.master())["state"] == "accelerated"
             assert MAC in await pair.shell('cat /sys/class/net/"$1"/address', pair.name)
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from failoverd.dataclass import dataclass
 from failoverd.kinds import NewDevice, Place, Spec
+from failoverd.kinds.bridge import BridgeRest
 from failoverd.model.declared import Options
 from failoverd.model.requests.base import NameOf, OfDevice, Request, Weight, answer, some
 
@@ -41,7 +42,7 @@ class CreateLink(Request):
 class ChangeLink(OfDevice):
     """Change the options of a device in place (rtnl_changelink). EOPNOTSUPP for a device of another kind."""
 
-    info: Options
+    info: Options | BridgeRest
 
     def describe(self, name_of: NameOf) -> str:
         options = ", ".join(self.info.words())

@@ -6,6 +6,7 @@ import errno
 from dataclasses import replace
 
 from failoverd.kinds import Bond, Ipvlan, Vlan
+from failoverd.kinds.bridge import BridgeRest
 from failoverd.model.requests import (
     AddAltname,
     ChangeLink,
@@ -36,7 +37,8 @@ def change(machine: Machine, request: ChangeLink) -> None:
     link = machine.link(request.ifindex)
     if link.kind != request.info.kind:
         raise RefusedError(errno.EOPNOTSUPP)
-    machine.put(replace(link, info=request.info))
+    if not isinstance(request.info, BridgeRest):
+        machine.put(replace(link, info=request.info))
 
 
 def add_altname(machine: Machine, request: AddAltname) -> None:
