@@ -110,15 +110,15 @@ def configuration(record: Record, there: Mapping[str, Link], seen: Seen) -> list
 
 
 def renewed(item: Item, found: Mapping[str, Link], seen: Seen) -> Item:
-    """Return the item with what its device has got since it was described, and with the item that it is in now. `found`
-    are the devices of the items."""
+    """Return the item with what its device has got since it was described, and with the item that it was put into. What
+    it was in may have been deleted by the move itself. `found` are the devices of the items."""
     if (link := found.get(item.name)) is None:
         return item
     given = inet_sets.given(seen.inet_of(link))
     if not inet_sets.is_in(given, item.inet):
         item = replace(item, inet=inet_sets.union(item.inet, given))
     master = next((name for name, above in found.items() if above.ifindex == link.master), "")
-    return item if item.master == master else replace(item, master=master)
+    return replace(item, master=master) if master and item.master != master else item
 
 
 def unmarked(record: Record, seen: Seen, master: Link) -> Iterator[Request]:
