@@ -82,6 +82,9 @@ def all_moved(home: object) -> dict[str, object]:
     return {"": {}, RED.value: {**home, RULED: [*RULES]}}
 
 
+BOND, VLAN = 100, 101
+
+
 class CutError(Exception):
     """The daemon is killed here."""
 
@@ -290,7 +293,7 @@ def joined(kernel: SimKernel) -> None:
     """A pair as failoverd has joined it, with much on it."""
     nic = kernel.plug("ens3nsby", MAC, "virtio", "virtio_net", "virtio0")
     vf = kernel.plug("ens4", MAC, "pci", "vmxnet3", "0000:02:00.0")
-    bond, vlan, macvlan, vrf, port, bridge, dummy, above = range(100, 108)
+    bond, vlan, macvlan = BOND, VLAN, 102
     options = Bond(ACTIVE_BACKUP, 0, 100, FOLLOW_ACTIVE, peer_notifications=1, lp_interval=SIGNATURE)
     make(
         kernel,
@@ -305,18 +308,6 @@ def joined(kernel: SimKernel) -> None:
         SetUp(vlan, up=True),
         CreateLink(NewDevice("lan0", "02:00:00:00:00:77", 1300, macvlan, vlan), Macvlan(4)),
         SetUp(macvlan, up=True),
-        CreateLink(NewDevice("vrf0", "02:00:00:00:00:78", 65575, vrf), Vrf(10)),
-        SetMaster(vlan, vrf),
-        SetUp(vrf, up=True),
-        CreateLink(NewDevice("ens3.6", "", 1400, port, bond), Vlan(6)),
-        CreateLink(NewDevice("br0", "02:00:00:00:00:79", 1400, bridge), Bridge()),
-        CreateLink(NewDevice("dummy0", "02:00:00:00:00:7a", 1400, dummy), Dummy()),
-        SetMaster(port, bridge),
-        SetMaster(dummy, bridge),
-        SetUp(port, up=True),
-        SetUp(bridge, up=True),
-        AddAltname(bridge, "office"),
-        CreateLink(NewDevice("br0.7", "", 1400, above, bridge), Vlan(7)),
         SetActive(bond, vf),
         SetPromiscuous(vlan, on=True),
         SetAllMulticast(macvlan, on=True),
@@ -325,7 +316,6 @@ def joined(kernel: SimKernel) -> None:
     admin.configure(bond, (f"{ADDRESS}/24", "10.111.0.3/24", "fd00:111::2/64"), PEER)
     admin.configure(vlan, ("10.5.0.2/24", "fd00:5::2/64"))
     admin.configure(macvlan, ("10.6.0.3/24",))
-    admin.configure(bridge, ("10.7.0.2/24",))
     for number in range(5):
         admin.add_route(f"10.{200 + number}.0.0/16", bond, PEER, metric=number + 1)
     admin.add_route("10.77.0.0/16", vlan, "10.5.0.1")
@@ -338,6 +328,29 @@ def joined(kernel: SimKernel) -> None:
     kernel.write_sysctl(bond, "ipv6/mtu", 1350)
     kernel.write_sysctl(nic, "ipv6/accept_ra", 2)
     kernel.write_sysctl(vlan, "ipv6/accept_ra", 0)
+
+
+def surrounded(kernel: SimKernel) -> None:
+    """Such a pair, with a VLAN in a VRF and one in a bridge, and a VLAN on that which is down."""
+    joined(kernel)
+    vrf, port, bridge, dummy, above = range(103, 108)
+    bond, vlan = BOND, VLAN
+    make(
+        kernel,
+        CreateLink(NewDevice("vrf0", "02:00:00:00:00:78", 65575, vrf), Vrf(10)),
+        SetMaster(vlan, vrf),
+        SetUp(vrf, up=True),
+        CreateLink(NewDevice("ens3.6", "", 1400, port, bond), Vlan(6)),
+        CreateLink(NewDevice("br0", "02:00:00:00:00:79", 1400, bridge), Bridge()),
+        CreateLink(NewDevice("dummy0", "02:00:00:00:00:7a", 1400, dummy), Dummy()),
+        SetMaster(port, bridge),
+        SetMaster(dummy, bridge),
+        SetUp(port, up=True),
+        SetUp(bridge, up=True),
+        AddAltname(bridge, "office"),
+        CreateLink(NewDevice("br0.7", "", 1400, above, bridge), Vlan(7)),
+    )
+    kernel.admin.configure(bridge, ("10.7.0.2/24",))
 
 
 Body = Callable[[Machine], Awaitable[None]]

@@ -132,7 +132,7 @@ def _keep(record: Record, goal: Seen, other: Seen | None, old: Link | None, to: 
     request = SetActive(master.ifindex, min(tried.steady, default=active))
     if request.slave != active and request not in tried.refused:
         return Do((request,), f"{goal.links[request.slave].name} has been steady, and carries", is_vital=False)
-    return _join(record, goal, master, None) or _bring(record, other, old, to) or Over()
+    return _equip(record, goal, tried) or _join(record, goal, master, None) or _bring(record, other, old, to) or Over()
 
 
 def _make_room(record: Record, goal: Seen) -> Do | None:

@@ -8,7 +8,21 @@ from collections.abc import Awaitable, Callable, Iterable
 import pytest
 import trio
 from everycut import cuts, share
-from movesim import ADDRESS, DEBIAN_12, DEBIAN_13, HOLD_DOWN, MAC, RED, CutError, Machine, all_moved, make, on_machine
+from movesim import (
+    ADDRESS,
+    DEBIAN_12,
+    DEBIAN_13,
+    HOLD_DOWN,
+    MAC,
+    RED,
+    CutError,
+    Machine,
+    all_moved,
+    joined,
+    make,
+    on_machine,
+    surrounded,
+)
 
 from failoverd.kinds import Dummy, NewDevice
 from failoverd.model.linktable import LinkTable
@@ -45,7 +59,11 @@ async def watched(machine: Machine) -> None:
     assert is_reachable(machine), f"nothing answers before step {machine.steps}"
 
 
-def each(body: Callable[[Machine, int], Awaitable[bool]], choose: Callable[[int], Iterable[int]] = cuts) -> int:
+def each(
+    body: Callable[[Machine, int], Awaitable[bool]],
+    choose: Callable[[int], Iterable[int]] = cuts,
+    pair: Callable[[SimKernel], None] = joined,
+) -> int:
     """Run a test for each number that it has something to say about, or for those that are chosen; returns how many
     there are. It says so for the first one that there is not."""
 
@@ -56,7 +74,7 @@ def each(body: Callable[[Machine, int], Awaitable[bool]], choose: Callable[[int]
             nonlocal is_more
             is_more = await body(machine, number)
 
-        on_machine(one)
+        on_machine(one, pair=pair)
         return is_more
 
     least, most = 0, 1
@@ -70,8 +88,14 @@ def each(body: Callable[[Machine, int], Awaitable[bool]], choose: Callable[[int]
     return most
 
 
+PAIRS = [(joined, cuts), (surrounded, share)]
+
+
 @pytest.mark.parametrize("release", [DEBIAN_12, DEBIAN_13])
-def test_all_that_stands_on_it_moves_and_comes_home_as_it_was(release: tuple[int, int]) -> None:
+@pytest.mark.parametrize("pair", [joined, surrounded])
+def test_all_that_stands_on_it_moves_and_comes_home_as_it_was(
+    release: tuple[int, int], pair: Callable[[SimKernel], None]
+) -> None:
     async def body(machine: Machine) -> None:
         before = await machine.shape()
         for _ in range(3):
@@ -84,7 +108,7 @@ def test_all_that_stands_on_it_moves_and_comes_home_as_it_was(release: tuple[int
             assert machine.journal is None
             assert await machine.shape() == before
 
-    on_machine(body, release)
+    on_machine(body, release, pair)
 
 
 async def moved(machine: Machine, toward: Toward) -> tuple[Shape, Shape]:
@@ -100,7 +124,10 @@ async def moved(machine: Machine, toward: Toward) -> tuple[Shape, Shape]:
 
 
 @pytest.mark.parametrize("toward", [AWAY, HOME])
-def test_a_move_that_is_cut_anywhere_is_finished_by_the_next_start(toward: Toward) -> None:
+@pytest.mark.parametrize(("pair", "choose"), PAIRS)
+def test_a_move_that_is_cut_anywhere_is_finished_by_the_next_start(
+    toward: Toward, pair: Callable[[SimKernel], None], choose: Callable[[int], Iterable[int]]
+) -> None:
     async def body(machine: Machine, cut: int) -> bool:
         home, away = await moved(machine, toward)
         machine.cut = cut
@@ -117,12 +144,14 @@ def test_a_move_that_is_cut_anywhere_is_finished_by_the_next_start(toward: Towar
             return True
         return False
 
-    assert each(body) > 10
+    assert each(body, choose, pair) > 10
 
 
 @pytest.mark.parametrize("toward", [AWAY, HOME])
-@pytest.mark.parametrize("lasting", [False, True])
-def test_a_request_that_is_refused_leads_back_or_is_done_without(toward: Toward, lasting: bool) -> None:
+@pytest.mark.parametrize(("lasting", "pair"), [(False, joined), (True, joined), (False, surrounded)])
+def test_a_request_that_is_refused_leads_back_or_is_done_without(
+    toward: Toward, lasting: bool, pair: Callable[[SimKernel], None]
+) -> None:
     async def body(machine: Machine, number: int) -> bool:
         home, away = await moved(machine, toward)
         seen: list[tuple[Place, Request]] = []
@@ -155,11 +184,14 @@ def test_a_request_that_is_refused_leads_back_or_is_done_without(toward: Toward,
         assert await machine.shape() in (home, away), seen[number]
         return True
 
-    assert each(body, share if lasting else cuts) > 30
+    assert each(body, share if lasting or pair is surrounded else cuts, pair) > 30
 
 
 @pytest.mark.parametrize("is_dead", [False, True])
-def test_the_namespace_ends_at_any_moment_and_all_is_at_home_as_it_was(is_dead: bool) -> None:
+@pytest.mark.parametrize(("pair", "choose"), PAIRS)
+def test_the_namespace_ends_at_any_moment_and_all_is_at_home_as_it_was(
+    is_dead: bool, pair: Callable[[SimKernel], None], choose: Callable[[int], Iterable[int]]
+) -> None:
     async def body(machine: Machine, number: int) -> bool:
         home = await machine.shape()
         has_ended = False
@@ -185,7 +217,7 @@ def test_the_namespace_ends_at_any_moment_and_all_is_at_home_as_it_was(is_dead: 
         assert await machine.shape() == {"": home[""]}
         return True
 
-    assert each(body) > 10
+    assert each(body, choose, pair) > 10
 
 
 def away(body: Callable[[Machine], Awaitable[None]]) -> None:
