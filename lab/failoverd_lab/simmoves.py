@@ -6,7 +6,7 @@ outlasts the daemon, as in `Disk`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from failoverd.model.places import Absent, Place
 from failoverd.model.requests import Request, SetSysctl
 from failoverd.moves.items import Record, Seen, concerned
 from failoverd.moves.residing import Order
-from failoverd.moves.rules import asked_tables
+from failoverd.moves.rules import Table
 from failoverd.netlink.exchange import Exchange
 from failoverd.netlink.transport import Transport
 from failoverd.netlink.whole_look import look_at_tables, look_whole
@@ -84,14 +84,14 @@ class SimGround:
 
         return Seen(*await look_whole(open_socket, lambda links: concerned(self._mac, links)))
 
-    async def look_at_tables(self, place: Place, seen: Seen) -> Seen:
+    async def look_at_tables(self, place: Place, seen: Seen, tables: Iterable[Table]) -> Seen:
         """See WholeGround."""
         kernel = self._kernel(place)
 
         async def open_socket() -> Transport:
             return kernel.open(strict=True)
 
-        return replace(seen, users=await look_at_tables(open_socket, asked_tables(seen.rules)))
+        return replace(seen, users=await look_at_tables(open_socket, tables))
 
     async def send(self, place: Place, to: Place, requests: Sequence[Request]) -> Answers:
         """See Ground."""
