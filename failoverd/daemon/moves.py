@@ -232,7 +232,7 @@ class Moves:
         if one is None or one.moving.record.ref != ref:
             return
         await self._is_over(one)
-        place = self._doors.now(ref)
+        place = await self._known(ref)
         if one.moving.record.is_over and isinstance(place, Place):
             try:
                 for number, text in await self._ground(mac, ref).send(place, place, (DeleteMarked(mark(mac)),)):
@@ -329,15 +329,20 @@ class Moves:
         """Return where a reference leads, which is watched from now on. Raises CallError."""
         self._asked = ref
         self._watch()
+        found = await self._known(ref)
+        if isinstance(found, Absent) and found.reason in UNKNOWN:
+            raise CallError(f"it is not known where the network namespace {called(ref)} is: {found.detail}")
+        if found == HERE:
+            raise CallError(f"{called(ref)} is the network namespace that failoverd runs in")
+        return found
+
+    async def _known(self, ref: NamespaceRef) -> Place | Absent:
+        """Return where a reference leads; failoverd-netns may have to be waited for, as after a start."""
         found = self._doors.now(ref)
         with trio.move_on_after(FOUND_WITHIN):
             while isinstance(found, Absent) and found.reason in UNKNOWN:
                 await self._found.wait()
                 found = self._doors.now(ref)
-        if isinstance(found, Absent) and found.reason in UNKNOWN:
-            raise CallError(f"it is not known where the network namespace {called(ref)} is: {found.detail}")
-        if found == HERE:
-            raise CallError(f"{called(ref)} is the network namespace that failoverd runs in")
         return found
 
     def _watch(self) -> None:

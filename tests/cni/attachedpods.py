@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +108,12 @@ class Host:
                 stderr=log,
             )
         with heard:
-            try:
-                while b"READY=1" not in heard.recv(4096):
-                    pass
-            except TimeoutError:
-                raise AssertionError(f"not ready:\n{self.text()}") from None
+            deadline = time.monotonic() + 2 * PATIENCE
+            said = b""
+            with suppress(TimeoutError):
+                while b"READY=1" not in said and time.monotonic() < deadline:
+                    said = heard.recv(4096)
+            assert b"READY=1" in said, f"not ready, but {said!r}:\n{self.text()}"
 
     def end(self, number: signal.Signals) -> None:
         """End the daemon."""

@@ -108,6 +108,35 @@ def test_the_cni_plugin_is_a_package_of_its_own(package: str, cni: str, paths: s
 
 
 @needs_debian
+def test_the_cni_plugin_has_a_link_where_other_runtimes_look(cni: str, tmp_path: Path) -> None:
+    """It is made where that directory is there, spares what another has put there, and goes with the package."""
+    run("dpkg-deb", "--control", cni, str(tmp_path / "control"))
+    assert (tmp_path / "control" / "triggers").read_text().split("\n")[0] == "interest-noawait /opt/cni/bin"
+    place, plugin = tmp_path / "bin", "/usr/lib/cni/failoverd-cni"
+
+    def maintain(script: str, word: str) -> None:
+        text = (tmp_path / "control" / script).read_text().replace("/opt/cni/bin", str(place))
+        # py3compile and its like belong to the machine that installs it.
+        text = "py3compile() { :; }; py3clean() { :; }\n" + text
+        subprocess.run(["sh", "-c", text, script, word], check=True)
+
+    maintain("postinst", "configure")
+    assert not place.exists()
+    place.mkdir()
+    for word in ("triggered", "configure"):
+        maintain("postinst", word)
+        assert (place / "failoverd-cni").readlink() == Path(plugin)
+    maintain("postrm", "upgrade")
+    assert (place / "failoverd-cni").is_symlink()
+    maintain("postrm", "remove")
+    assert not list(place.iterdir())
+    (place / "failoverd-cni").write_text("another's")
+    maintain("postinst", "configure")
+    maintain("postrm", "remove")
+    assert (place / "failoverd-cni").read_text() == "another's"
+
+
+@needs_debian
 def test_failoverd_etcd_is_a_package_of_its_own(etcd: str, paths: set[str], tmp_path: Path) -> None:
     """It alone needs gRPC and protobuf; and the daemon's package has nothing of it."""
     told = [line.split()[5].removeprefix(".") for line in run("dpkg-deb", "--contents", etcd).splitlines()]

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,15 +89,21 @@ def run(where: Path, *command: str) -> Ended:
     )
     init.chmod(0o755)
     words = [str(binary), MEMORY, "rootfstype=hostfs", "rootflags=/", "ro", "con=null", "con0=null,fd:1", "quiet"]
-    done = subprocess.run(
-        [*words, f"init={init}"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=SECONDS,
-        check=False,
-    )
-    text = done.stdout.decode(errors="replace").replace("\r\n", "\n")
+    output = where / "console"
+    with output.open("wb") as console:
+        process = subprocess.Popen(
+            [*words, f"init={init}"], stdin=subprocess.DEVNULL, stdout=console, stderr=console, process_group=0
+        )
+        try:
+            process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            # It has a process for each of its own.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    text = output.read_text(errors="replace").replace("\r\n", "\n")
     _, _, status = text.rpartition(ENDED)
     number = status.split("\n")[0]
     return Ended(int(number) if number.isdigit() else -1, text)
