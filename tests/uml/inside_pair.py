@@ -218,7 +218,8 @@ def test_a_kill_at_any_moment_of_an_add_or_a_del(tmp_path: Path) -> None:
         for number in range(12):
             command = "ADD" if number % 2 == 0 else "DEL"
             if command == "DEL":
-                pod.add(keys)
+                status, answer = pod.run("ADD", keys)
+                assert status == 0, f"{answer}\n{there.text()}"
             caller = threading.Thread(target=pod.run, args=(command, keys))
             caller.start()
             time.sleep(0.1 * (number // 2))
