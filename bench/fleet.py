@@ -1,10 +1,12 @@
 """Measure a fleet on one etcd of this machine: watchers with leases, what they cost at rest, how long a change takes to
-one of them, and how they come back when etcd is started anew.
+one of them, how long until a pair of links is ready on a whole machine beside them, and how all of them come back when
+etcd is started anew.
 
-    unshare --net .venv/bin/python bench/fleet.py [--nodes 1000] [--links 50] [--suite bookworm]
+    unshare --net --mount .venv/bin/python bench/fleet.py [--nodes 1000] [--links 50] [--suite bookworm]
 
 The nodes are failoverd-etcd's own connection, watch and picture, without the daemon; so many in a process that two
-cores can carry them. Each keeps a lease alive as a node that tells its status does. Prints JSON.
+cores can carry them. Each keeps a lease alive as a node that tells its status does. The machine has all of failoverd
+(fleetmachine.py). Prints JSON.
 """
 
 from __future__ import annotations
@@ -21,8 +23,11 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from fleetmachine import NAME, RED, Machine, machine
 
 from failoverd.config.links.fleet import ends_of
 from failoverd.config.spec import Etcd as Config
@@ -220,6 +225,52 @@ def latencies(fleet: Fleet, times: int) -> list[float]:
     return asyncio.run(run())
 
 
+def pair(number: int) -> dict[str, Any]:
+    """Two links that are the ends of a veth, by their names."""
+    near, far = f"near{number}", f"far{number}"
+    return {
+        near: {"kind": "veth", "peer": far, "device": f"n{number}", "addresses": [f"10.2.{number}.1/30"]},
+        far: {
+            "kind": "veth",
+            "peer": near,
+            "namespace": {"name": RED},
+            "device": f"f{number}",
+            "addresses": [f"10.2.{number}.2/30"],
+        },
+    }
+
+
+async def put_pair(etcd: Etcd, number: int) -> float:
+    """Declare a pair for the machine; when that was begun."""
+    keys, begun = Keys(CONFIG.prefix, NAME), time.time()
+    puts = [
+        M.PutRequest(key=keys.link(name).encode(), value=json.dumps(body).encode())
+        for name, body in pair(number).items()
+    ]
+    await etcd.txn([], [M.RequestOp(request_put=put) for put in puts])
+    return begun
+
+
+def until_ready(there: Machine, numbers: range) -> list[float]:
+    """Declare one pair after the other for the machine; the seconds from each put until both ends were ready."""
+
+    async def run() -> list[float]:
+        found = []
+        async with Etcd(ENDPOINT, CONFIG, Secrets.of(CONFIG)) as etcd:
+            for number in numbers:
+                begun = await put_pair(etcd, number)
+                found.append(await asyncio.to_thread(there.ready, *pair(number)) - begun)
+        return found
+
+    return asyncio.run(run())
+
+
+def spread(found: Sequence[float]) -> dict[str, float]:
+    """The median, and what one of a hundred exceeds, in ms."""
+    ordered = sorted(seconds * 1000 for seconds in found)
+    return {"median": round(statistics.median(ordered), 1), "p99": round(ordered[len(ordered) * 99 // 100 - 1], 1)}
+
+
 def led() -> float:
     """Wait until etcd says that it has a leader; the time."""
 
@@ -239,28 +290,35 @@ def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--nodes", type=int, default=1000)
-    parser.add_argument("--links", type=int, default=50)
+    parser.add_argument("--links", type=int, default=50, help="of each node (50, at most 300)")
     parser.add_argument("--rest", type=float, default=60.0)
     parser.add_argument("--suite", default="bookworm")
     wanted = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    subprocess.run(("/bin/ip", "link", "set", "lo", "up"), check=True)
+    for words in (
+        ("mount", "--make-rprivate", "/"),
+        ("mount", "-t", "tmpfs", "none", "/run"),
+        ("mount", "--make-shared", "/run"),
+        ("ip", "link", "set", "lo", "up"),
+    ):
+        subprocess.run(words, check=True)
     result: dict[str, Any] = {"nodes": wanted.nodes, "links": wanted.links, "suite": wanted.suite}
     with tempfile.TemporaryDirectory() as where:
         server, fleet = Server(wanted.suite, Path(where)), Fleet(wanted.nodes)
         try:
             time.sleep(2)
             asyncio.run(fill(fleet.names, wanted.links))
-            measure(server, fleet, wanted.rest, result)
+            measure(server, fleet, wanted, result)
         finally:
             fleet.end()
             server.stop()
     print(json.dumps(result, indent=1))
 
 
-def measure(server: Server, fleet: Fleet, rest: float, result: dict[str, Any]) -> None:
+def measure(server: Server, fleet: Fleet, wanted: argparse.Namespace, result: dict[str, Any]) -> None:
     """Fill in the result."""
+    rest, links = wanted.rest, wanted.links
     number, bytes_before = len(fleet.names), traffic()
     begun = time.time()
     fleet.start()
@@ -276,18 +334,33 @@ def measure(server: Server, fleet: Fleet, rest: float, result: dict[str, Any]) -
         "a_node_bytes_a_second": round((traffic() - sent) / took / number),
         "etcd_memory_mb": round(server.memory()),
     }
-    found = [seconds * 1000 for seconds in latencies(fleet, 100)]
-    result["put_until_a_node_has_it_ms"] = {
-        "median": round(statistics.median(found), 1),
-        "p99": round(sorted(found)[98], 1),
-    }
+    result["put_until_a_node_has_it_ms"] = spread(latencies(fleet, 100))
+    with tempfile.TemporaryDirectory() as home, machine(Path(home) / NAME, ENDPOINT) as there:
+        until_ready(there, range(links // 2))
+        result["put_until_ready_on_the_machine_ms"] = spread(until_ready(there, range(links // 2, links // 2 + 100)))
+        restart(server, fleet, there, result)
+
+
+def restart(server: Server, fleet: Fleet, there: Machine, result: dict[str, Any]) -> None:
+    """Kill etcd, start it anew, and see how all come back."""
+    number = len(fleet.names)
     server.stop()
     time.sleep(5)
-    begun = time.time()
+    begun, used = time.time(), fleet.cpu()
     server.start()
-    result["etcd_has_a_leader_after_s"] = round(led() - begun, 1)
+    leads = led()
+    result["etcd_has_a_leader_after_s"] = round(leads - begun, 1)
+
+    async def put() -> float:
+        async with Etcd(ENDPOINT, CONFIG, Secrets.of(CONFIG)) as etcd:
+            return await put_pair(etcd, 250)
+
+    put_at = asyncio.run(put())
+    result["a_change_then_is_ready_on_the_machine_after_s"] = round(there.ready(*pair(250)) - put_at, 1)
     back = [at - begun for at in fleet.until("connected", number, 120)]
     result["etcd_started_anew"] = {
+        "cpu_of_the_nodes_meanwhile_s": round(fleet.cpu() - used, 1),
+        "cpu_of_etcd_meanwhile_s": round(server.cpu(), 1),
         "first_back_s": round(back[0], 1),
         "last_back_s": round(back[-1], 1),
         "back_in_each_half_second": dict(

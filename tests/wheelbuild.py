@@ -13,6 +13,7 @@ FOLDERS = ("bin", "completions", "docs/man", "failoverd", "neighbours", "units",
 SOURCES = (*FOLDERS, "pyproject.toml", "README.md", "LICENSE")
 LAB = ("lab",)
 CNI = ("cni",)
+ETCD = ("etcd",)
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 
@@ -29,6 +30,11 @@ def build_lab(where: Path) -> Path:
 def build_cni(where: Path) -> Path:
     """The CNI plugin's."""
     return _build(where, CNI, "cni")
+
+
+def build_etcd(where: Path) -> Path:
+    """That of the service that follows etcd."""
+    return _build(where, ETCD, "etcd")
 
 
 def _build(where: Path, sources: Sequence[str], folder: str) -> Path:

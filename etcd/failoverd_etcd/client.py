@@ -170,10 +170,9 @@ class Etcd:
 
     async def _lost(self, error: grpc.aio.AioRpcError) -> LostError:
         code, details = error.code(), error.details() or ""
-        if self.is_tls and code is grpc.StatusCode.UNAVAILABLE:
-            secrets = (self._config.ca, self._config.cert, self._config.key)
-            found = await asyncio.to_thread(trouble.with_tls, self.host, *secrets, PATIENCE)
-            details = found or details
+        if code is grpc.StatusCode.UNAVAILABLE:
+            tls = (self._config.ca, self._config.cert, self._config.key) if self.is_tls else None
+            details = await asyncio.to_thread(trouble.on_the_way, self.host, tls, PATIENCE) or details
         return LostError(trouble.told(code.name, details), is_token=trouble.is_token(code.name, details))
 
     def _metadata(self, method: str) -> tuple[tuple[str, str], ...]:

@@ -34,13 +34,30 @@ def told(code: str, details: str) -> str:
         return f"it refuses the user or the password ({details}); see [etcd] user and password_file"
     if "user name is empty" in details:
         return "it wants a user, or a certificate that names one; give [etcd] user and password_file"
+    if "Socket closed" in details or "Stream removed" in details:
+        return "it has closed the connection"
     return details or code
 
 
-def with_tls(address: str, ca: str, cert: str, key: str, patience: float) -> str:
-    """Return what a plain handshake says is wrong, "" if nothing is; blocks. gRPC does not tell."""
+def on_the_way(address: str, tls: tuple[str, str, str] | None, patience: float) -> str:
+    """Return why a member cannot be reached, by a connection and, with the files ca, cert and key, a handshake. Returns
+    "" if it can; blocks. gRPC tells the one in words of its own, and the other not at all."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
+    if tls is not None:
+        return _with_tls(host, port, *tls, patience)
+    try:
+        socket.create_connection((host, int(port)), patience).close()
+    except (OSError, ValueError) as error:
+        return _unreachable(error)
+    return ""
+
+
+def _unreachable(error: Exception) -> str:
+    return f"it cannot be reached: {getattr(error, 'strerror', None) or error}"
+
+
+def _with_tls(host: str, port: str, ca: str, cert: str, key: str, patience: float) -> str:
     try:
         context = ssl.create_default_context(cafile=ca or None)
         if cert:
@@ -56,6 +73,6 @@ def with_tls(address: str, ca: str, cert: str, key: str, patience: float) -> str
         return ""
     except ssl.SSLError as error:
         return f"TLS fails: {error.reason or error}; see [etcd] ca, cert and key"
-    except OSError as error:
-        return f"it cannot be reached: {error.strerror or error}"
+    except (OSError, ValueError) as error:
+        return _unreachable(error)
     return ""

@@ -17,13 +17,15 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from failoverd.cli.client import NotDoneError
 
 SHARE = Path(__file__).parents[1] / "share"
 """In the source tree these are links to units/, udev-rules/, neighbours/, completions/ and docs/man/."""
+BESIDE = "failoverd_*/share"
+"""What other distributions have to be copied that are installed beside failoverd: failoverd-etcd."""
 LOCAL = "usr/local/share"
 LIST = f"{LOCAL}/failoverd/installed.json"
 SYSTEM = "etc/systemd/system"
@@ -62,6 +64,10 @@ START = (
 )
 """Commands that start the service. A restart disturbs no traffic, and takes a new release into use."""
 START_IN_IMAGE = ("systemd-sysusers --root={root}", f"systemctl --root={{root}} enable {UNITS}")
+ETCD = "failoverd-etcd.service"
+START_ETCD = (f"systemctl enable {ETCD}", f"systemctl restart {ETCD}")
+STOP_ETCD = f"systemctl disable --now {ETCD}"
+AFTER_ETCD = ("userdel failoverd-etcd", "rm -rf /run/failoverd-etcd /var/lib/failoverd-etcd")
 FOR_LIBVIRT = "failoverd-libvirt.socket failoverd-libvirt-ro.socket"
 """Sockets that are off until an administrator turns them on."""
 SERVICES = "failoverd-hooks.service failoverd-libvirt.service failoverd-netns.service"
@@ -89,14 +95,20 @@ def install(root: Path, programs: Path) -> list[str]:
         (root / folder).mkdir(parents=True, exist_ok=True)
     listed = {"files": {place: _sum(text) for place, text in texts.items()}, "folders": folders}
     _write(root / LIST, json.dumps(listed, indent=1))
-    return left + [line.format(root=root) for line in (START if root == Path("/") else START_IN_IMAGE)]
+    has_etcd = f"{SYSTEM}/{ETCD}" in texts
+    if root == Path("/"):
+        return [*left, *START, *(START_ETCD if has_etcd else ())]
+    return [*left, *(line.format(root=root) for line in START_IN_IMAGE), *_in_image(root, START_ETCD[:1] * has_etcd)]
 
 
 def remove(root: Path) -> list[str]:
     """Remove what was copied. Returns the commands to run next. Raises NotDoneError, OSError."""
-    if os.path.lexists(root / SYSTEM / "multi-user.target.wants/failoverd.service"):
-        stop = STOP if root == Path("/") else STOP_IN_IMAGE.format(root=root)
-        raise NotDoneError(f"the service is enabled; first run: {stop}")
+    for unit, stop, in_image in (
+        ("failoverd.service", STOP, [STOP_IN_IMAGE.format(root=root)]),
+        (ETCD, STOP_ETCD, _in_image(root, [f"systemctl disable {ETCD}"])),
+    ):
+        if os.path.lexists(root / SYSTEM / "multi-user.target.wants" / unit):
+            raise NotDoneError(f"{unit} is enabled; first run: {stop if root == Path('/') else in_image[0]}")
     copied, folders = _list(root)
     if not copied:
         raise NotDoneError(f"there is no {root / LIST}: this command has installed no service here")
@@ -107,16 +119,24 @@ def remove(root: Path) -> list[str]:
         # A directory with other files in it stays.
         with contextlib.suppress(OSError):
             (root / folder).rmdir()
-    return left + list(AFTER if root == Path("/") else ())
+    after = [*AFTER, *(AFTER_ETCD if f"{SYSTEM}/{ETCD}" in copied else ())]
+    return left + (after if root == Path("/") else [])
+
+
+def _in_image(root: Path, commands: Iterable[str]) -> list[str]:
+    return [command.replace("systemctl", f"systemctl --root={root}", 1) for command in commands]
 
 
 def files(programs: Path, share: Path = SHARE) -> dict[str, str]:
-    """Return the files by their paths below the root, with the programs in this directory. Raises NotDoneError."""
+    """Return the files by their paths below the root, with the programs in this directory. Raises NotDoneError.
+
+    `share` has them, and so have directories of its name in distributions beside that of failoverd.
+    """
     if not re.fullmatch(r"[\w/.+-]+", str(programs)):
         raise NotDoneError(f"{programs}: a unit cannot name a program there; install into /opt/failoverd, say")
     found = {}
     for pattern, place, suffix in PLACES:
-        for source in sorted(share.glob(pattern)):
+        for source in (path for one in (share, *share.parents[1].glob(BESIDE)) for path in sorted(one.glob(pattern))):
             text = source.read_text("utf-8").replace("/usr/bin/failover", f"{programs}/failover")
             found[f"{place}/{source.stem}{suffix}"] = text.replace("/usr/share/failoverd", f"/{LOCAL}/failoverd")
     return found

@@ -18,6 +18,7 @@ PROGRAMS = Path("/opt/failoverd/bin")
 UNIT = "etc/systemd/system/failoverd.service"
 RULES = "etc/udev/rules.d/70-failoverd.rules"
 NO_MAC = 65534
+FILES = service.files
 
 
 def contents(root: Path) -> dict[str, str]:
@@ -41,6 +42,40 @@ def test_each_file_goes_to_its_place_and_names_the_programs_that_are_here(tmp_pa
     assert not [place for place, text in found.items() if re.search(r"/usr/(bin/failover|share/failoverd)", text)]
     assert all((tmp_path / place).stat().st_mode & 0o777 == 0o644 for place in found)
     assert (tmp_path / "etc/failoverd/hooks.d").is_dir()
+
+
+def tree(where: Path) -> Path:
+    """Install failoverd in a place, and failoverd-etcd beside it. Returns the directory of failoverd's files."""
+    beside = where / "failoverd_etcd" / "share" / "units"
+    beside.mkdir(parents=True)
+    (beside / "failoverd-etcd.service").write_text("[Service]\nExecStart=/usr/bin/failoverd-etcd\n")
+    (beside / "failoverd-etcd.sysusers").write_text("u failoverd-etcd - x -\n")
+    share = where / "failoverd" / "share"
+    share.parent.mkdir()
+    share.symlink_to(service.SHARE)
+    return share
+
+
+def test_what_is_installed_beside_failoverd_is_copied_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    share = tree(tmp_path / "site")
+    monkeypatch.setattr(service, "files", lambda programs: FILES(programs, share))
+    root = tmp_path / "root"
+    said = service.install(root, PROGRAMS)
+    unit = root / "etc/systemd/system/failoverd-etcd.service"
+    assert unit.read_text() == "[Service]\nExecStart=/opt/failoverd/bin/failoverd-etcd\n"
+    assert (root / "etc/sysusers.d/failoverd-etcd.conf").exists()
+    assert said[-1] == f"systemctl --root={root} enable failoverd-etcd.service"
+    wants = root / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir()
+    (wants / unit.name).symlink_to(unit)
+    with pytest.raises(
+        NotDoneError, match=rf"failoverd-etcd.service is enabled; first run: systemctl --root={root} dis"
+    ):
+        service.remove(root)
+    (wants / unit.name).unlink()
+    wants.rmdir()
+    service.remove(root)
+    assert contents(root) == {}
 
 
 def test_a_second_run_writes_the_same(tmp_path: Path) -> None:

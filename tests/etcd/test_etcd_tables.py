@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from failoverd_etcd.ligato import convert
 from failoverd_etcd.picture import Picture
 from failoverd_etcd.report import changes, told
 from failoverd_etcd.rows import nodes_of, rows_of, worst
-from failoverd_etcd.trouble import is_token
+from failoverd_etcd.trouble import is_token, on_the_way
 from failoverd_etcd.trouble import told as why
 
 
@@ -252,3 +253,12 @@ def test_why_etcd_refuses() -> None:
     assert "it wants a user" in why("INVALID_ARGUMENT", "etcdserver: user name is empty")
     assert "with the final slash" in why("PERMISSION_DENIED", "etcdserver: permission denied")
     assert why("UNAVAILABLE", "") == "UNAVAILABLE"
+    assert why("UNKNOWN", "Stream removed (Socket closed)") == "it has closed the connection"
+
+
+def test_why_etcd_is_not_reached() -> None:
+    assert on_the_way("127.0.0.1:1", None, 1.0) == "it cannot be reached: Connection refused"
+    assert on_the_way("127.0.0.1:1", ("", "", ""), 1.0) == "it cannot be reached: Connection refused"
+    assert on_the_way("127.0.0.1:x", None, 1.0).startswith("it cannot be reached: invalid literal")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert on_the_way(f"127.0.0.1:{server.getsockname()[1]}", None, 1.0) == ""

@@ -103,6 +103,25 @@ def test_the_cni_plugin_is_a_wheel_of_its_own(tmp_path: Path) -> None:
     assert next(cni.glob("*.data/scripts/*")).name == "failoverd-cni"
 
 
+def test_failoverd_etcd_is_a_wheel_of_its_own_and_brings_its_unit(tmp_path: Path) -> None:
+    etcd = unpacked(wheelbuild.build_etcd(tmp_path), tmp_path)
+    assert {path.name for path in etcd.iterdir() if path.suffix not in (".dist-info", ".data")} == {"failoverd_etcd"}
+    assert modules(etcd) == modules(ROOT / "etcd")
+    assert next(etcd.glob("*.data/scripts/*")).name == "failoverd-etcd"
+    share = etcd / "failoverd_etcd" / "share"
+    for source in (*(ROOT / "etcd/units").iterdir(), *(ROOT / "etcd/man").iterdir()):
+        assert (share / source.parent.name / source.name).read_bytes() == source.read_bytes()
+    (tmp_path / "site" / "failoverd").mkdir(parents=True)
+    (tmp_path / "site" / "failoverd_etcd").symlink_to(etcd / "failoverd_etcd")
+    placed = service.files(Path("/opt/failoverd/bin"), tmp_path / "site" / "failoverd" / "share")
+    assert set(placed) == {
+        "etc/systemd/system/failoverd-etcd.service",
+        "etc/sysusers.d/failoverd-etcd.conf",
+        "usr/local/share/man/man8/failoverd-etcd.8",
+    }
+    assert "ExecStart=/opt/failoverd/bin/failoverd-etcd" in placed["etc/systemd/system/failoverd-etcd.service"]
+
+
 def test_the_lab_has_the_version_that_it_was_made_for() -> None:
     product, lab = (tomllib.loads((ROOT / path / "pyproject.toml").read_text())["project"] for path in ("", "lab"))
     assert lab["version"] == product["version"]
