@@ -155,14 +155,12 @@ def test_a_token_that_expires(tmp_path: Path, suite: str, is_signed: bool) -> No
             there.until(lambda: told(server, "a").get("state") == "ready")
             # All tokens are older than this then.
             there.until_quiet(TTL * 2.5)
-            before = logins(server) - server.asked
+            before, said = logins(server) - server.asked, there.said()
             server.put("h1", a=A | {"mtu": 1400})
             assert there.until(lambda: mtu() == 1400) < 5
             there.until(lambda: told(server, "a")["revision"] == server.revision(f"{NODE}links/a"))
             assert logins(server) - server.asked == before + 1, "failoverd-etcd has logged in to write its status"
-            assert there.said().count("connected, at") == 1, "the connection was there all the time"
-            assert "tried again" not in there.said()
-            assert "cannot be written" not in there.said()
+            assert there.said() == said, "the connection was there all the time"
 
 
 @private_net
