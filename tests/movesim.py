@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 import trio
 from trio.testing import MockClock
 
+from failoverd.config.spec import Failback
 from failoverd.daemon.movefile import dumps, loads
 from failoverd.daemon.moving import Answers, GoneError, Moving, Rested
 from failoverd.kinds import Bond, Bridge, Dummy, Macvlan, NewDevice, Vlan, Vrf
 from failoverd.kinds.bond import ACTIVE_BACKUP, FOLLOW_ACTIVE, SIGNATURE
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.inet import Rule
-from failoverd.model.links import Qdisc
+from failoverd.model.links import Link, Qdisc
 from failoverd.model.pairs import Inet
 from failoverd.model.places import HERE, Absent, Place
 from failoverd.model.requests import (
@@ -35,6 +36,7 @@ from failoverd.model.requests import (
     SetUp,
 )
 from failoverd.moves.items import Record, Seen, Toward, concerned, described, nics_of, standing
+from failoverd.moves.living import Living, Orders
 from failoverd.moves.rules import FR_ACT_TO_TBL, Table, asked_tables, copied
 from failoverd.netlink.exchange import Exchange
 from failoverd.netlink.whole_look import look_at_tables, look_whole
@@ -83,6 +85,17 @@ def all_moved(home: object) -> dict[str, object]:
 
 
 BOND, VLAN = 100, 101
+
+
+class Lives:
+    """Who carries there, without orders."""
+
+    def __init__(self) -> None:
+        self._living = Living(lambda link: link.bus == "pci", lambda: Failback(hold_down=HOLD_DOWN))
+
+    async def look(self, mac: str, master: Link, seen: Seen) -> tuple[int, tuple[Request, ...], float]:
+        chosen = self._living.look(mac, master, seen, Orders(), trio.current_time())
+        return chosen.slave, chosen.hear, math.inf if chosen.at is None else chosen.at
 
 
 class CutError(Exception):
@@ -208,7 +221,7 @@ class Machine:
     def moving(self) -> Moving:
         """The daemon, started anew with what is on disk."""
         assert self.journal is not None
-        return Moving(self.journal, self, lambda link: link.bus == "pci", lambda: HOLD_DOWN)
+        return Moving(self.journal, self, Lives())
 
     def where_red(self) -> Place:
         """The other namespace."""

@@ -13,7 +13,7 @@ from failoverd.core.health import begin_anew
 from failoverd.core.matching import drop_if_over, rejudge
 from failoverd.core.orders import end_drain
 from failoverd.model.actions import Action
-from failoverd.model.events import AwaySaid
+from failoverd.model.events import AwaySaid, ThereSeen
 
 if TYPE_CHECKING:
     from failoverd.core.state import PairState, State
@@ -40,8 +40,16 @@ def take(state: State, pair: PairState, event: AwaySaid) -> list[Action]:
         pair.guard.released()
         pair.work.forget_refusals()
         return [*settle_signal(pair, ""), *end_drain(pair, "the pair moves into another network namespace")]
+    ended = end_drain(pair, "the pair has come home")
     pair.state, pair.reason, pair.failovers = "alone", "", Failovers(count=pair.failovers.count)
     begin_anew(pair)
     rejudge(state, {pair.mac})
     drop_if_over(state, pair.mac)
-    return []
+    return ended
+
+
+def seen(pair: PairState, event: ThereSeen) -> None:
+    """Take in what was seen of it in another namespace."""
+    if pair.state == AWAY:
+        pair.residing.is_seen(event)
+        pair.reason = f"{pair.away}; {event.there.text}"

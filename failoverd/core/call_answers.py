@@ -76,12 +76,12 @@ def pair_of(state: State, argument: str) -> PairState:
     """
     if not argument:
         raise CallError("name the master, one of its slaves, or their MAC", "NoSuchPair")
-    if (mac := argument.lower()) in state.judgements.pairs:
-        # Another pair's NIC may bear this MAC at present.
-        return state.pairs[mac]
-    for mac, found in state.judgements.pairs.items():
-        if argument in _all_words(state, mac, found):
-            return state.pairs[mac]
+    pair = _at_home(state, argument)
+    if pair is not None and not pair.away:
+        return pair
+    if (gone := pair or elsewhere(state, argument)) is not None:
+        text = f"{argument} is not joined but {gone.state}, and this cannot be done there: {gone.away}"
+        raise CallError(text, "NotJoined")
     raise CallError(f"{argument!r} belongs to no pair; failoverctl explain says why", "NoSuchPair")
 
 
@@ -109,6 +109,27 @@ def macs_of_masters(state: State) -> dict[str, str]:
 def whereabouts(state: State, argument: str) -> str:
     """Return where the pair is that the argument names, in words, if it is away; otherwise ""."""
     return next((state.pairs[word].away for word in words_for_master(state, argument) if word in state.pairs), "")
+
+
+def elsewhere(state: State, argument: str) -> PairState | None:
+    """Return the pair in another network namespace, or on its way, that the argument names; a name at home is not
+    meant for one there."""
+    at_home = _at_home(state, argument)
+    if at_home is not None and not at_home.away:
+        return None
+    for mac, pair in state.pairs.items():
+        words = pair.residing.there.words() if pair.residing.there is not None else set()
+        if pair.away and (argument.lower() == mac or argument in {pair.away_name, *words}):
+            return pair
+    return None
+
+
+def _at_home(state: State, argument: str) -> PairState | None:
+    if (mac := argument.lower()) in state.judgements.pairs:
+        # Another pair's NIC may bear this MAC at present.
+        return state.pairs[mac]
+    pairs = state.judgements.pairs.items()
+    return next((state.pairs[mac] for mac, found in pairs if argument in _all_words(state, mac, found)), None)
 
 
 def _all_words(state: State, mac: str, found: Pair) -> set[str]:

@@ -32,6 +32,16 @@ def _slave(m: MasterOf, link: Link | None, role: str) -> Document | None:
     return SLAVE.of(SlaveOf(m, link, role))
 
 
+def _active(m: MasterOf) -> str | None:
+    there = m.pair.residing.there
+    return (there.name(there.active) if there is not None else m.state.name(m.active)) or None
+
+
+def _mtu(m: MasterOf) -> int:
+    link = m.link if m.pair.residing.there is None else m.pair.residing.there.master
+    return link.mtu if link is not None else 0
+
+
 def _is_fit(s: SlaveOf) -> bool:
     if unfit_reason(s.link, joined=True):
         return False
@@ -124,7 +134,7 @@ MASTER: Table[MasterOf] = Table(
             "Why it is not there yet, in words; empty where it is.",
             lambda m: m.pair.residing.pending,
         ),
-        Row("active", Type.SLAVE, "The slave that carries the traffic.", lambda m: m.state.name(m.active) or None),
+        Row("active", Type.SLAVE, "The slave that carries the traffic.", _active),
         Row("primary", Type.OBJECT, "The VF.", lambda m: _slave(m, m.vf, "primary")),
         Row("standby", Type.OBJECT, "The paravirtual NIC.", lambda m: _slave(m, m.nic, "standby")),
         Row(
@@ -175,7 +185,7 @@ MASTER: Table[MasterOf] = Table(
             "mtu",
             Type.NUMBER,
             "Its MTU, 0 while there is no master.",
-            lambda m: m.link.mtu if m.link is not None else 0,
+            _mtu,
             unit="bytes",
         ),
         Row(

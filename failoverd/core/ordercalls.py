@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from failoverd.config.patterns import is_kept
+from failoverd.core import livingcalls
 from failoverd.core.call_answers import Answer, CallError, Joined, joined, words_for
 from failoverd.core.document import Document
 from failoverd.core.paths import stand
@@ -29,11 +30,18 @@ PATIENCE = 8.0
 def drain(state: State, arguments: Sequence[str], now: float) -> Answer:
     """Move the traffic to the standby, ready for the VF to be unplugged."""
     seconds = _seconds(arguments[1]) if len(arguments) > 1 and arguments[1] else DRAIN
+    if (there := livingcalls.living(state, arguments[0])) is not None:
+        return livingcalls.leave_vf(there, now + seconds if seconds else None)
     return _leave_vf(state, joined(state, arguments[0]), now + seconds if seconds else None)
 
 
 def undrain(state: State, arguments: Sequence[str], _now: float) -> Answer:
     """End a drain. The VF carries again by the usual rules."""
+    if (there := livingcalls.living(state, arguments[0])) is not None:
+        pair, name = there.pair, there.there.master.name
+        if pair.orders.drain is None:
+            raise CallError(f"{name} is not drained", "NotDrained")
+        return Answer({"mac": pair.mac, "master": name}, (UndrainAsked(pair.mac),))
     one = joined(state, arguments[0])
     if one.pair.orders.drain is None:
         raise CallError(f"{one.master.name} is not drained", "NotDrained")
@@ -50,6 +58,8 @@ def reset_damping(state: State, arguments: Sequence[str], _now: float) -> Answer
 
 def switch(state: State, arguments: Sequence[str], _now: float) -> Answer:
     """Move the traffic to this slave. For the standby that is a drain without an end of its own."""
+    if (there := livingcalls.living(state, arguments[0])) is not None:
+        return livingcalls.switch_to(there, arguments[1])
     one = joined(state, arguments[0])
     found, mac = one.found, one.pair.mac
     slaves = [i for i in (found.vf, found.nic) if i and arguments[1] in words_for(state, i)]

@@ -99,7 +99,9 @@ def take_order(state: State, pair: PairState, event: Order) -> list[Action]:
         case DrainAsked(mac, drain):
             pair.orders.drain = drain
             pair.carry.want(0)
-            text = f"{mac}: drained; {state.name(drain.vf)} is not to carry"
+            there = pair.residing.there
+            name = there.name(drain.vf) if there is not None else state.name(drain.vf)
+            text = f"{mac}: drained; {name} is not to carry"
             return [KeepDrain(mac, drain), Say("info", text)]
         case RenameAsked(_, order):
             pair.orders.add(order)

@@ -29,6 +29,7 @@ from failoverd.model.events import (
     PathsSeen,
     ReleaseAsked,
     ResidenceSaid,
+    ThereSeen,
     ToOwner,
 )
 from failoverd.model.owners import PairOf
@@ -53,7 +54,7 @@ def take(state: State, owner: PairOf, event: ToOwner | AboutPair, now: float) ->
             pair.move.not_saved()
             pair.work.unsent(now + state.config.join.retry)
             return []
-        case ReleaseAsked() | AdoptAsked() | AwaySaid() | ResidenceSaid():
+        case ReleaseAsked() | AdoptAsked() | AwaySaid() | ThereSeen() | ResidenceSaid():
             return _placed(state, pair, event)
         case PathsSeen():
             return paths.seen(state, pair, event)
@@ -64,9 +65,14 @@ def take(state: State, owner: PairOf, event: ToOwner | AboutPair, now: float) ->
             return take_order(state, pair, event)
 
 
-def _placed(state: State, pair: PairState, event: ReleaseAsked | AdoptAsked | AwaySaid | ResidenceSaid) -> list[Action]:
+def _placed(
+    state: State, pair: PairState, event: ReleaseAsked | AdoptAsked | AwaySaid | ThereSeen | ResidenceSaid
+) -> list[Action]:
     """Take in whether failoverd joins the pair at all, and in which namespace it is, or is to be."""
     match event:
+        case ThereSeen():
+            away.seen(pair, event)
+            return []
         case ResidenceSaid():
             pair.residing.is_to_be(event)
             return []

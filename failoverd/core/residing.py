@@ -4,7 +4,8 @@ beside the engine (failoverd/moves, daemon/residing.py)."""
 from __future__ import annotations
 
 from failoverd.dataclass import dataclass
-from failoverd.model.events import AwaySaid, ResidenceSaid
+from failoverd.model.events import AwaySaid, ResidenceSaid, ThereSeen
+from failoverd.model.pairs import There
 
 BY = ("", "configuration", "order")
 BECAUSE = {"configuration": " by the configuration", "order": " by an order"}
@@ -22,10 +23,17 @@ class Residing:
     """Who wants that, one of BY."""
     pending: str = ""
     """Why it is not there, in words."""
+    there: There | None = None
+    """What was last seen of it in another namespace; None at home, on its way and parked."""
 
     def is_now(self, event: AwaySaid) -> None:
         """Take in where it is."""
         self.namespace = event.namespace if event.why else ""
+        self.there = None
+
+    def is_seen(self, event: ThereSeen) -> None:
+        """Take in what was seen of it there."""
+        self.there = event.there
 
     def is_to_be(self, event: ResidenceSaid) -> None:
         """Take in where it is to be."""

@@ -43,6 +43,9 @@ class Nic(NamedTuple):
 def master_of(state: State, pair: PairState, found: Pair) -> MasterOf:
     """Return the present view of a pair."""
     link, nic, vf = state.link(found.master), state.link(found.nic), state.link(found.vf)
+    if pair.residing.there is not None:
+        # Devices at home that bear its MAC are none of those that carry.
+        link = nic = vf = None
     # While the master has a passing name, it is shown under the name of the NIC that it will get it from.
     shown = link if link is not None and is_named(link, pair.mac) else nic
     name = pair.away_name or (shown.name if shown is not None else "")

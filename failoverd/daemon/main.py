@@ -51,7 +51,7 @@ from failoverd.daemon.reading import NoBond, Reading, read_in_thread
 from failoverd.daemon.records import Records
 from failoverd.daemon.reload import reload_configuration
 from failoverd.daemon.store import DiskStore
-from failoverd.model.events import AwaySaid, ResidenceSaid
+from failoverd.model.events import AboutPair
 from failoverd.model.signals import Signal
 from failoverd.netlink.announce import announce
 from failoverd.netlink.devices import Devices, read_mode
@@ -228,7 +228,7 @@ async def _live(
     records.stopped(why)
 
 
-async def _say_away(engine: Engine, event: AwaySaid | ResidenceSaid) -> None:
+async def _say_away(engine: Engine, event: AboutPair) -> None:
     """Tell the engine where a pair is, or is to be; returns when it has taken that in."""
     await take_turn(engine, lambda _state, _now: (event,))
 

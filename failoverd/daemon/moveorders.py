@@ -17,7 +17,7 @@ from failoverd.core.calls import check
 from failoverd.core.state import State
 from failoverd.daemon.calls import BROKEN
 from failoverd.model.declared import NamespaceRef
-from failoverd.model.events import AwaySaid, ResidenceSaid
+from failoverd.model.events import AwaySaid, ResidenceSaid, ThereSeen, UndrainAsked, VfAsked
 from failoverd.model.residence import NOWHERE, Residences
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("failoverd")
 
 Document = dict[str, Any]
-Tell = Callable[[AwaySaid | ResidenceSaid], Awaitable[None]]
+Tell = Callable[[AwaySaid | ResidenceSaid | ThereSeen | UndrainAsked | VfAsked], Awaitable[None]]
 BY = ("name", "pid", "path", "container")
 
 

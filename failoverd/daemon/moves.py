@@ -8,7 +8,6 @@ carried by its bond, which fails over by itself; what is plugged in here with it
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import replace
@@ -20,10 +19,12 @@ import trio
 from failoverd.core.call_answers import CallError, joined, pair_of
 from failoverd.core.state import State
 from failoverd.daemon.ground import KernelGround
+from failoverd.daemon.living import LivingThere, Told
 from failoverd.daemon.movefile import at_home, called
 from failoverd.daemon.movefile import said as said_of
 from failoverd.daemon.moving import UNKNOWN, GoneError, Ground, Moving
-from failoverd.daemon.namespace_events import Ended, NamespaceEvents, Overrun, Told
+from failoverd.daemon.namespace_events import Ended, NamespaceEvents, Overrun
+from failoverd.daemon.namespace_events import Told as Heard
 from failoverd.daemon.namespaces import Namespaces
 from failoverd.daemon.residing import Orders, Residing, obstacle_of
 from failoverd.dataclass import dataclass
@@ -94,6 +95,8 @@ class Followed:
         """Set when the pair is at home."""
         self.nics: frozenset[int] = frozenset()
         """Its NICs in failoverd's own namespace."""
+        self.orders: object = None
+        """What was ordered for it."""
 
     def wake(self) -> None:
         """Have it looked at again."""
@@ -108,7 +111,7 @@ class Moves:
         doors: Namespaces,
         directory: Path,
         state: Callable[[], State],
-        tell: Callable[[AwaySaid | ResidenceSaid], Awaitable[None]],
+        tell: Callable[[AwaySaid | ResidenceSaid | Told], Awaitable[None]],
         hanging: Hanging,
         apart: Apart,
         orders: Orders,
@@ -151,8 +154,10 @@ class Moves:
         self.residing.stepped(state)
         for mac, one in self._followed.items():
             nics = frozenset(link.ifindex for link in state.links.with_mac(mac) if is_nic(link, mac))
-            if nics != one.nics:
-                one.nics = nics
+            pair = state.pairs.get(mac)
+            orders = (pair.orders.drain, pair.carry.vf_wanted) if pair is not None else None
+            if (nics, orders) != (one.nics, one.orders):
+                one.nics, one.orders = nics, orders
                 one.wake()
 
     async def dry_run(self, word: str, ref: NamespaceRef | None) -> Document:
@@ -406,13 +411,6 @@ class Moves:
 
         return said
 
-    def _is_vf(self, link: Link) -> bool:
-        return link.bus not in self._state().config.pairing.paravirtual_buses
-
-    def _hold_down(self) -> float:
-        rule = self._state().config.failback
-        return rule.hold_down if rule.automatic else math.inf
-
     def _begin(self, record: Record) -> Followed:
         """Follow a pair by this journal, in place of what was known of it."""
         assert self._nursery is not None
@@ -423,9 +421,8 @@ class Moves:
             one.wake()
             return one
         mac = record.mac
-        moving = Moving(
-            record, self._ground(mac, record.ref), self._is_vf, self._hold_down, lambda: self.residing.parks(mac)
-        )
+        lives = LivingThere(self._state, self._tell)
+        moving = Moving(record, self._ground(mac, record.ref), lives, lambda: self.residing.parks(mac))
         one = self._followed[mac] = Followed(moving)
         self._watch()
         self._nursery.start_soon(self._follow, record.mac, one)
@@ -468,7 +465,7 @@ class Moves:
         with closing(NamespaceEvents(self._doors.place_of)) as heard:
             async for event in heard.events():
                 match event:
-                    case Told(place, _) if place != HERE:
+                    case Heard(place, _) if place != HERE:
                         self._wake_all()
                     case Ended() | Overrun():
                         self._wake_all()

@@ -44,8 +44,12 @@ class GoneError(Exception):
     """A namespace is gone, or cannot be reached."""
 
 
-IsVf = Callable[[Link], bool]
-"""Whether a NIC is a VF, and no paravirtual NIC."""
+class Lives(Protocol):
+    """What says who carries in the other namespace, once all is there."""
+
+    async def look(self, mac: str, master: Link, seen: Seen) -> tuple[int, tuple[Request, ...], float]:
+        """Return the slave that is to be made active, 0 for none; what the bond is to be asked for before; and when to
+        look again (trio's clock)."""
 
 
 class Ground(Protocol):
@@ -85,15 +89,13 @@ class Moving:
         self,
         record: Record,
         ground: Ground,
-        is_vf: IsVf,
-        hold_down: Callable[[], float],
+        lives: Lives,
         parks: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`hold_down` is how long a VF has to be fit before it carries again, in seconds; `parks` whether it waits, and
-        does not come home, when its namespace ends."""
+        """`parks` says whether it waits, and does not come home, when its namespace ends."""
         self._parks = parks
-        self._ground, self._is_vf, self._hold_down = ground, is_vf, hold_down
-        self._fit_since: dict[int, float] = {}
+        self._ground, self._lives = ground, lives
+        self._look_at = math.inf
         self.gone_home = False
         """Whether the pair is at home again."""
         self.begin(record)
@@ -136,24 +138,24 @@ class Moving:
             return None
         if isinstance(away, Absent) and away.reason in UNKNOWN:
             return Rested(self.record, away.detail, self._later())
-        steady = self._steady(there) if self.record.is_over and there is not None else frozenset()
+        steady = frozenset[int]()
+        if self.record.is_over and there is not None and isinstance(away, Place):
+            steady, first = await self._chosen(there)
+            if todo := tuple(request for request in first if request not in self._refused):
+                step = Do(todo, "take in what comes to either slave, as long as it is drained", is_vital=False)
+                return await self._send(step, there, away, HERE)
         tried = Tried(self._refused, trio.current_time() < self._optional_until, steady)
         if self.record.toward is Toward.AWAY and isinstance(away, Place) and there is not None:
             return await self._do(next_step(self.record, there, here, away, tried), there, away, HERE)
         return await self._do(next_step(self.record, here, there, HERE, tried), here, HERE, away)
 
-    def _steady(self, there: Seen) -> frozenset[int]:
-        """Return the VFs that have been fit for long enough, and note those that are not as yet."""
-        master, now = there.master(self.record.mac), trio.current_time()
-        vfs = [nic for nic in there.nics(self.record.mac) if self._is_vf(nic) and nic.carrier and nic.mii_up]
-        fit = {nic.ifindex for nic in vfs if master is not None and nic.master == master.ifindex}
-        self._fit_since = {ifindex: self._fit_since.get(ifindex, now) for ifindex in fit}
-        return frozenset(i for i, since in self._fit_since.items() if now >= since + self._hold_down())
-
-    def _next_steady(self) -> float:
-        """Return when the next VF will have been fit for long enough."""
-        times = [since + self._hold_down() for since in self._fit_since.values()]
-        return min((at for at in times if at > trio.current_time()), default=math.inf)
+    async def _chosen(self, there: Seen) -> tuple[frozenset[int], tuple[Request, ...]]:
+        """Return the slave that is to carry there, if that is another one, and what is asked for before."""
+        master = there.master(self.record.mac)
+        if master is None:
+            return frozenset(), ()
+        slave, first, self._look_at = await self._lives.look(self.record.mac, master, there)
+        return frozenset({slave} if slave else ()), first
 
     async def _lost(self, here: Seen, away: Place | Absent) -> Rested | None:
         """The namespace is gone, or what had moved there. The kernel brings the hardware home."""
@@ -254,7 +256,7 @@ class Moving:
             await self._keep(replace(record, is_over=True, home=home))
         self._forget()
         self._wait = FIRST_WAIT
-        return Rested(self.record, at=self._next_steady())
+        return Rested(self.record, at=self._look_at)
 
     async def _keep(self, record: Record) -> None:
         await self._ground.keep(record)

@@ -10,7 +10,7 @@ from failoverd.model.health import Mode
 from failoverd.model.links import Link
 from failoverd.model.orders import Drain, Renaming
 from failoverd.model.owners import OfPair, Owner, Ticket
-from failoverd.model.pairs import Inet
+from failoverd.model.pairs import Inet, There
 from failoverd.model.requests import Request
 
 
@@ -149,6 +149,14 @@ class AwaySaid(OfPair):
 
 
 @dataclass(frozen=True, slots=True)
+class ThereSeen(OfPair):
+    """The pair lives in another network namespace, and was looked at there."""
+
+    mac: str
+    there: There
+
+
+@dataclass(frozen=True, slots=True)
 class ResidenceSaid(OfPair):
     """Where the pair's master is to be, and why it is not there. All is empty where nothing was said about it."""
 
@@ -234,7 +242,8 @@ class TimePassed:
 
 
 Order = DrainAsked | UndrainAsked | DampingResetAsked | VfAsked | RenameAsked
-AboutPair = ReleaseAsked | AdoptAsked | AwaySaid | ResidenceSaid | NotMarked | Announced | PathsSeen | ModeSeen | Order
+Placed = ReleaseAsked | AdoptAsked | AwaySaid | ThereSeen | ResidenceSaid
+AboutPair = Placed | NotMarked | Announced | PathsSeen | ModeSeen | Order
 ToOwner = Answered | InetSeen | NotSaved
 """Events that any owner of work gets."""
 AboutDevice = LinkSeen | LinkGone | AddressSeen | Synced | UdevDone | LetGo | ConfigurerSeen

@@ -7,6 +7,7 @@ from enum import Enum
 from failoverd.dataclass import dataclass
 from failoverd.kinds import Vlan
 from failoverd.model.inet import Address, Label, Neighbour, Route, Setting
+from failoverd.model.links import Link
 
 
 class Verdict(Enum):
@@ -100,3 +101,33 @@ class Journal:
     cut: bool = False
     nic: int = 0
     vlans: tuple[StackedVlan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """A joined pair in another network namespace, as it was last seen. Its ifindexes are that namespace's."""
+
+    master: Link
+    nic: Link | None
+    """The paravirtual NIC."""
+    vf: Link | None
+    active: int
+    """The ifindex of the slave that carries, 0 for none."""
+    bad_primary: str
+    """Why the VF cannot carry, or ""."""
+    bad_standby: str
+    """Why the paravirtual NIC cannot, or ""."""
+    is_told: bool
+    """Whether the neighbours were told of the last switch."""
+    text: str
+    """Which slave carries, and why, in words."""
+
+    def words(self) -> set[str]:
+        """Return every word by which a user may name one of its devices."""
+        links = [link for link in (self.master, self.nic, self.vf) if link is not None]
+        return set[str]().union(*({link.name, *link.altnames} for link in links))
+
+    def name(self, ifindex: int) -> str:
+        """Return the name of one of its devices, "" for another one."""
+        links = (self.master, self.nic, self.vf)
+        return next((link.name for link in links if link is not None and link.ifindex == ifindex), "")

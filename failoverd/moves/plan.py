@@ -96,7 +96,7 @@ class Tried:
     is_patient: bool = True
     """Whether to wait for what is optional."""
     steady: frozenset[int] = frozenset()
-    """The VFs there that have been fit to carry for as long as the hold-down, by ifindex."""
+    """The slave that is to carry there instead of the active one, by ifindex; at most one (living.py)."""
 
 
 def next_step(record: Record, goal: Seen, other: Seen | None, to: Place, tried: Tried) -> Next:

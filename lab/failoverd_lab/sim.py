@@ -29,7 +29,7 @@ from failoverd.daemon.movefile import said
 from failoverd.daemon.moveorders import CALLED
 from failoverd.daemon.ports import Ports
 from failoverd.daemon.store import MemoryStore
-from failoverd.model.events import AwaySaid, ResidenceSaid
+from failoverd.model.events import AboutPair
 from failoverd.model.links import Link
 from failoverd.model.requests import SetSysctl
 from failoverd.netlink.transport import EVENTS
@@ -261,7 +261,7 @@ class SimWorld:
                 raise CannotTell("there is no daemon to move anything; start it first")
             engine = self.engine
 
-            async def tell(event: AwaySaid | ResidenceSaid) -> None:
+            async def tell(event: AboutPair) -> None:
                 await take_turn(engine, lambda _state, _now: (event,))
 
             self._moves = SimMoves(self.namespaces, self._disk, lambda: engine.state, tell, {})

@@ -16,6 +16,7 @@ import trio
 
 from failoverd.core.state import State
 from failoverd.daemon.links import Concerned
+from failoverd.daemon.living import Told
 from failoverd.daemon.movefile import dumps, loads
 from failoverd.daemon.moves import Moves
 from failoverd.daemon.moving import Answers, GoneError
@@ -35,7 +36,7 @@ from failoverd_lab.simkernel import SimKernel
 from failoverd_lab.simkernel.state import Refused
 from failoverd_lab.simlinks import SimDoors
 
-Tell = Callable[[AwaySaid | ResidenceSaid], Awaitable[None]]
+Tell = Callable[[AwaySaid | ResidenceSaid | Told], Awaitable[None]]
 Said = Callable[[Record | None], Awaitable[None]]
 
 

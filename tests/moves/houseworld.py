@@ -82,10 +82,14 @@ class House:
             await trio.sleep(SOON / 10)
 
 
-def in_house(body: Callable[[House], Awaitable[None]], config: Mapping[str, Any] | None = None) -> None:
-    """Run a test; the pair is joined when it begins."""
+def in_house(
+    body: Callable[[House], Awaitable[None]],
+    config: Mapping[str, Any] | None = None,
+    others: Mapping[str, Any] | None = None,
+) -> None:
+    """Run a test; the pair is joined when it begins. `config` is below [master], `others` are sections beside it."""
     world = SimWorld(lambda _text: None)
-    keys = {"master": {"datapath": "bond", **(config or {})}}
+    keys = {"master": {"datapath": "bond", **(config or {})}, **(others or {})}
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
