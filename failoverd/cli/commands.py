@@ -225,7 +225,8 @@ COMMANDS: Mapping[str, Command] = {
         "Into a namespace that is not there the master moves when it comes, and again when it goes and comes; that "
         "ends with --home, or when the master's namespace in the configuration is changed. "
         "While it is there, the bond fails over by itself; drain, undrain and switch work as at home; status says "
-        "where it is and who carries; a VF that is plugged in is sent on and joined. If the namespace ends, all comes home, or is parked where the configuration says so.",
+        "where it is and who carries; a VF that is plugged in is sent on and joined. If the namespace ends, all comes "
+        "home, or is parked where the configuration says so.",
         [
             ("move ens3 web --dry-run", "what would move, and what keeps it"),
             ("move ens3 web", "into the network namespace web"),
