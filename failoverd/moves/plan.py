@@ -131,7 +131,7 @@ def _keep(record: Record, goal: Seen, other: Seen | None, old: Link | None, to: 
     active = master.info.active if isinstance(master.info, Bond) else 0
     request = SetActive(master.ifindex, min(tried.steady, default=active))
     if request.slave != active and request not in tried.refused:
-        return Do((request,), f"{goal.links[request.slave].name} has been steady, and carries", is_vital=False)
+        return Do((request,), f"{goal.links[request.slave].name} is to carry there", is_vital=False)
     return _equip(record, goal, tried) or _join(record, goal, master, None) or _bring(record, other, old, to) or Over()
 
 
