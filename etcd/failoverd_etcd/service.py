@@ -53,30 +53,36 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ended.set)
+        task: asyncio.Task[None] | None = None
+        has_last = False
         while not ended.is_set():
-            config, seen = await self._configured()
-            task = asyncio.create_task(self._serve(config))
+            config, seen = await self._configured(has_last)
+            # What cannot be used leaves the last configuration in force, as it does for the daemon.
+            if config is not None or task is None or task.done():
+                await _end(task)
+                task = asyncio.create_task(self._serve(config))
+                has_last = config is not None
             while not ended.is_set() and not task.done() and seen == await asyncio.to_thread(stamp, self._main):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK):
                         await ended.wait()
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await _end(task)
 
-    async def _configured(self) -> tuple[Config | None, object]:
+    async def _configured(self, has_last: bool) -> tuple[Config | None, object]:
         seen = await asyncio.to_thread(stamp, self._main)
         try:
             return await asyncio.to_thread(load, self._main), seen
         except ConfigError as error:
+            meanwhile = "the last one stays in force" if has_last else "etcd is not followed until it can"
             for problem in error.problems:
-                log.error("the configuration cannot be used, and etcd is not followed until it can: %s", problem)
+                log.error("the configuration cannot be used, and %s: %s", meanwhile, problem)
             return None, seen
 
     async def _serve(self, config: Config | None) -> None:
         """Follow etcd with this configuration until cancelled."""
         if config is None or not config.etcd.enabled:
-            log.info("[etcd] enabled is not set; nothing to do")
+            if config is not None:
+                log.info("[etcd] enabled is not set; nothing to do")
             await asyncio.Event().wait()
             return
         from failoverd_etcd.follow import Follower
@@ -193,6 +199,14 @@ class Service:
             log.error("%s cannot be written: %s; failoverd does not hear of changes", self._path, error.strerror)
         else:
             self._written, self._written_at = tree, now
+
+
+async def _end(task: asyncio.Task[None] | None) -> None:
+    """End a task, and raise what it ended with before."""
+    if task is not None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def stamp(main: Path | None) -> object:

@@ -43,18 +43,22 @@ class Method:
 @dataclass(frozen=True, slots=True)
 class Property:
     """A read-only property. `constant`: it never changes while the object exists. `asked`: its value is asked for when
-    a client reads it, as a call is carried out, and no signal tells of a change; then all of its interface's are."""
+    a client reads it, as a call is carried out; then all of its interface's are. No signal bears a new value of such a
+    one: PropertiesChanged names it where `invalidated` says so, and does not tell of it otherwise."""
 
     name: str
     signature: str
     doc: str
     constant: bool = False
     asked: bool = False
+    invalidated: bool = False
 
     @property
     def emits(self) -> str:
         """How its changes are told, in the words of the annotation EmitsChangedSignal."""
-        return "const" if self.constant else "false" if self.asked else "true"
+        if self.constant:
+            return "const"
+        return "invalidates" if self.invalidated else "false" if self.asked else "true"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ A thread writes the lines (daemon/disk_writer.py says why). Lines that wait are 
 crash cuts the last line at most, and a reader skips that. Lines that the disk does not take are lost here, which is
 logged once a minute; the journal has them.
 
-The file is bounded: before it would pass LIMIT, its older half is dropped, by writing beside and renaming. Rejected:
-two generations (history, history.1), as every reader would have to put two files together. Only the daemon that holds
-the lock writes.
+The file is bounded: before it would pass LIMIT, its older half is dropped, by writing beside and renaming. Half of what
+is kept then is for the events of masters, if there are so many: a start with a thousand declared links, each of which
+says that it is ready, does not push the failovers out. Rejected: two generations (history, history.1), as every reader
+would have to put two files together. Only the daemon that holds the lock writes.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ from failoverd.model.signals import Moment, Signal
 
 LIMIT = 512 * 1024
 """Bytes of the file: more than 1500 events."""
+
+LINK = b'"link":"'
+"""What the line of a link's event has in it. In a text the quotation marks would be escaped."""
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -134,8 +138,17 @@ def append(path: Path, line: bytes, limit: int = LIMIT) -> None:
 
 def _newer_half(file: int, size: int, limit: int) -> bytes:
     """Return the newest whole lines, at most half of the limit, whatever the file holds."""
-    data = os.pread(file, limit // 2, max(size - limit // 2, 0))
-    return data[data.find(b"\n") + 1 : data.rfind(b"\n") + 1]
+    data = os.pread(file, limit, max(size - limit, 0))
+    whole = data[data.find(b"\n") + 1 if size > limit else 0 : data.rfind(b"\n") + 1].splitlines(keepends=True)
+    of_links = sum(len(line) for line in whole if LINK in line)
+    room = {False: max(limit // 4, limit // 2 - of_links)}
+    room[True] = limit // 2 - min(room[False], sum(map(len, whole)) - of_links)
+    kept = []
+    for line in reversed(whole):
+        room[LINK in line] -= len(line)
+        if room[LINK in line] >= 0:
+            kept.append(line)
+    return b"".join(reversed(kept))
 
 
 def boot_id() -> str:

@@ -64,6 +64,27 @@ def test_it_stays_bounded_and_keeps_the_newest(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["history"]
 
 
+def test_events_of_links_do_not_push_those_of_masters_out(tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    for number in range(20):
+        append(path, b'{"event":"x","master":"ens3","time":%d,"monotonic":1}\n' % number, limit=4096)
+    for number in range(20, 1000):
+        append(path, b'{"event":"y","link":"web","time":%d,"monotonic":1}\n' % number, limit=4096)
+        assert path.stat().st_size <= 4096
+    events = read(str(path))
+    masters = [int(event["time"]) for event in events if event["event"] == "x"]
+    assert masters == list(range(masters[0], 20))
+    assert len(masters) > 15
+    links = [int(event["time"]) for event in events if event["event"] == "y"]
+    assert links == list(range(links[0], 1000))
+    assert [event["time"] for event in events] == sorted(event["time"] for event in events)
+    for number in range(1000, 2000):
+        append(path, b'{"event":"x","master":"ens3","time":%d,"monotonic":1}\n' % number, limit=4096)
+    events = read(str(path))
+    assert len([event for event in events if event["event"] == "x"]) > 15
+    assert 0 < [event["event"] for event in events].count("y") < 25
+
+
 @pytest.mark.parametrize("junk", [b"x" * 10_000, b"\n" * 10_000, b"x" * 4000, LINE * 300 + b"cut"])
 def test_whatever_the_file_holds_it_is_bounded_and_the_new_line_is_whole(tmp_path: Path, junk: bytes) -> None:
     path = tmp_path / "history"

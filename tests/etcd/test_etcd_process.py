@@ -129,6 +129,27 @@ def test_a_policy_that_is_tightened_here_is_obeyed(tmp_path: Path) -> None:
 
 
 @private_net
+def test_a_configuration_that_cannot_be_used_leaves_the_last_one_in_force(tmp_path: Path) -> None:
+    with machine(tmp_path / "m", HERE) as there, etcd(tmp_path / "etcd") as server:
+        server.put("h1", a=A, b=B)
+        there.until(is_made)
+        broken = there.drop_ins / "9.toml"
+        broken.write_text("[etcd]\nendpoints = 7\n")
+        there.until(lambda: "the last one stays in force" in there.said())
+        server.put("h1", a=A | {"mtu": 1400})
+        there.until(lambda: "mtu 1400" in ip("link", "show", "a0"))
+        assert there.said().count("connected, at") == 1
+        assert there.contact()["connected"]
+        there.service.kill()
+        there.service.wait()
+        there.start_service()
+        there.until(lambda: "etcd is not followed until it can" in there.said())
+        assert is_carried()
+        broken.unlink()
+        there.until(lambda: there.said().count("connected, at") == 2)
+
+
+@private_net
 def test_the_last_snapshot_is_in_force_at_a_boot_without_etcd(tmp_path: Path) -> None:
     with etcd(tmp_path / "etcd") as server, machine(tmp_path / "m", HERE) as there:
         server.put("h1", a=A, b=B)

@@ -41,7 +41,7 @@ def members(told: Told) -> Iterator[tuple[Member, tuple[Row[Any], ...]]]:
 
 def _properties(table: Table[Any], asked: bool = False) -> tuple[Property, ...]:
     return tuple(
-        Property(camel(row.key), row.type.signature, _doc(row), row.constant and not asked, asked) for row in table.rows
+        Property(camel(row.key), row.type.signature, _doc(row), row.constant, asked, asked) for row in table.rows
     )
 
 
@@ -197,10 +197,10 @@ SLAVE = Interface(
 
 LINK = Interface(
     f"{NAME}.Link",
-    f"{LINK_FACTS.text} No PropertiesChanged tells of its properties, and GetManagedObjects has none of their values: "
-    "read them when a signal has come, which says the most of it. Its path ends in its name, escaped as "
-    "sd_bus_path_encode(3) does: what is no letter or digit, and a digit at the beginning, as _ and two hexadecimal "
-    "digits. So web-host is web_2dhost.",
+    f"{LINK_FACTS.text} GetManagedObjects has none of the values of its properties: read them. With each signal of a "
+    "link PropertiesChanged names, without values, the properties that may be others now. Its path ends in its name, "
+    "escaped as sd_bus_path_encode(3) does: what is no letter or digit, and a digit at the beginning, as _ and two "
+    "hexadecimal digits. So web-host is web_2dhost.",
     methods=(
         Method(
             "GetStatistics",

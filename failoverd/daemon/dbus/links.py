@@ -1,8 +1,8 @@
 """Declared links on D-Bus: an object for each end.
 
-A machine may have two thousand ends. Their properties are asked for, as the inventory's are: no PropertiesChanged tells
-of them, and GetManagedObjects has none of their values, so that neither makes failoverd compute for long. What happens
-to a link is told by its signals. Objects come and go a few at a time.
+A machine may have two thousand ends. Their properties are asked for, as the inventory's are: PropertiesChanged only
+names them, and GetManagedObjects has none of their values, so that neither makes failoverd compute for long. What
+happens to a link is told by its signals. Objects come and go a few at a time.
 """
 
 from __future__ import annotations

@@ -12,10 +12,11 @@ from typing import Any
 from dbus_next import Message, Variant
 
 from failoverd.bus.interfaces import Objects, Values
+from failoverd.bus.tree import PROPERTIES
 from failoverd.core import document as tables
 from failoverd.core.document import LAST_FAILOVER, Document
 from failoverd.core.signal_facts import told
-from failoverd.daemon.dbus.interfaces import INVENTORY, MANAGER, MASTER, NAME, ROOT, SLAVE, members
+from failoverd.daemon.dbus.interfaces import INVENTORY, LINK, MANAGER, MASTER, NAME, ROOT, SLAVE, members
 from failoverd.model.facts import Row, Table, Type, camel
 from failoverd.model.signals import Moment, Signal
 
@@ -94,6 +95,10 @@ def messages(signal: Signal, moment: Moment) -> Iterator[Message]:
         body = [_argument(row, values[row.key] if row.key in values else row.value(moment)) for row in rows]
         types = "".join(row.type.signature for row in rows)
         yield Message.new_signal(paths[member.interface], f"{NAME}.{member.interface}", member.name, types, body)
+    if "Link" in paths:
+        # Without values, which would have to be asked for.
+        changed = [one.name for one in LINK.properties if not one.constant]
+        yield Message.new_signal(paths["Link"], PROPERTIES, "PropertiesChanged", "sa{sv}as", [LINK.name, {}, changed])
 
 
 def _argument(row: Row[Any], value: Any) -> Any:

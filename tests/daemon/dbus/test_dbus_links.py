@@ -38,6 +38,22 @@ def test_signals_come_from_the_links_object(bus: PrivateBus) -> None:
     on_a_machine(bus, body)
 
 
+def test_a_change_of_properties_is_told_by_their_names(bus: PrivateBus) -> None:
+    async def body(machine: Machine) -> None:
+        hears = await listener(machine, "hear", NAME, "LinkGoing")
+        machine.presence.signalled(PENDING)
+        machine.presence.signalled(GOING)
+        machine.presence.signalled(GOING)
+        told = [one for one in await heard(hears) if one[2] == "PropertiesChanged" and "/link/" in one[0]]
+        assert told[0][0] == f"{ROOT}/link/web_2dct"
+        name, values, changed = told[0][3]
+        assert (name, values) == (LINK.name, {})
+        assert {"State", "Reason", "Ifindex", "Made"} <= set(changed)
+        assert "Name" not in changed
+
+    on_a_machine(bus, body)
+
+
 def test_an_end_is_an_object_whose_properties_are_its_status(bus: PrivateBus) -> None:
     async def body(machine: Machine) -> None:
         machine.links = links = FakeLinks(HOST, ABSENT)
