@@ -14,7 +14,7 @@ from failoverd.model.linkstatus import LinkState
 from failoverd_lab.kinds import Anything, Cidr, EachOf, EachWay, OneOf, Several, Table, Text
 from failoverd_lab.story import DATAPATHS
 
-STATES = ("accelerated", "on-standby", "joining", "releasing", "degraded")
+STATES = ("accelerated", "on-standby", "joining", "releasing", "degraded", "away", "parked")
 VERDICTS = ("paired", "alone", "refused", "ignored", "left-alone")
 RESERVED = ("master", "none")
 MTU = Whole(68, 65535, "bytes")
@@ -75,6 +75,7 @@ def actions(ids: Sequence[str]) -> Mapping[str, Table]:
         "start-daemon": Table(),
         "namespace": Table({"name": NAMESPACE}, {"present": Flag()}),
         "configure": Table({"config": Anything()}),
+        "move": Table(optional={"namespace": NAMESPACE}),
     }
 
 

@@ -38,7 +38,7 @@ def unsupported_reason(scenario: Scenario) -> str:
         if not isinstance(item, Step):
             continue
         why = ""
-        if item.do == "namespace":
+        if item.do in ("namespace", "move"):
             why = "only the simulated world has namespaces that come and go; tell this story with --in sim"
         elif item.do not in STEPS:
             why = f"the netns world cannot do {item.do!r}, it needs a guest; tell this story with --in sim or --in vm"

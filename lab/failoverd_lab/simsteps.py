@@ -101,7 +101,7 @@ async def _namespace(world: SimWorld, name: str, present: bool = True) -> None:
     world.set_namespace(name, present)
 
 
-async def _move(world: SimWorld, namespace: str) -> None:
+async def _move(world: SimWorld, namespace: str = "") -> None:
     """Order a move as failoverctl does; "" is home."""
     await world.tell_daemon("move", _master(world), *([namespace] if namespace else []))
 
