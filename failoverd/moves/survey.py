@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from failoverd.dataclass import dataclass
-from failoverd.kinds import Vrf
+from failoverd.kinds import Bridge, Vrf
 from failoverd.model.inet import FOREVER
 from failoverd.model.links import Link, Qdisc
 from failoverd.model.linktable import LinkTable
@@ -71,7 +71,7 @@ def _clone(
         KEPT if why else CLONED,
         why,
         tuple(_takes(link, inet, mine, seen.qdiscs.get(link.ifindex))),
-        (*_leaves(link, inet, mine), *_others_routes(link, tree, seen)),
+        (*_leaves(inet, mine), *_captured(link, tree), *_others_routes(link, tree, seen)),
     )
 
 
@@ -119,12 +119,19 @@ def _others_routes(link: Link, tree: list[Link], seen: Seen) -> Iterator[str]:
         yield f"the routes of others in table {link.info.table}"
 
 
-def _leaves(link: Link, inet: Inet, rules: Sequence[Concerned]) -> Iterator[str]:
+def _leaves(inet: Inet, rules: Sequence[Concerned]) -> Iterator[str]:
     """Yield what does not go along."""
     if (number := sum(address.valid != FOREVER for address in inet.addresses)) > 0:
         what = "an address that expires" if number == 1 else f"{number} addresses that expire"
         yield f"what renews {what}: a DHCP client, router advertisements"
     for why in dict.fromkeys(one.why for one in rules if one.why):
         yield f"{called(one.rule for one in rules if one.why == why)} ({why})"
-    if link.promiscuity > link.promiscuous:
+
+
+def _captured(link: Link, tree: list[Link]) -> Iterator[str]:
+    """Yield that a program takes in every frame of a device. A bridge does so with its ports, and a device that wants
+    them all with the one that it stands on."""
+    known = link.promiscuous + sum(one.kind == Bridge.kind and one.ifindex == link.master for one in tree)
+    known += sum(one.link == link.ifindex and one.promiscuity > 0 for one in tree)
+    if link.promiscuity > known:
         yield "a capture on it, or another program that takes in every frame"

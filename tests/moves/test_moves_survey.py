@@ -150,6 +150,15 @@ def test_the_tables_that_have_to_be_looked_at() -> None:
     assert asked_tables(Seen(NOBODY, {}), Seen(LinkTable((VRF,)), {})) == {(2, 10), (10, 10)}
 
 
+def test_what_a_bridge_takes_in_is_no_capture() -> None:
+    port = replace(VLAN, master=20, promiscuity=1)
+    above = replace(VLAN, ifindex=21, name="br0.7", link=20, promiscuity=1, promiscuous=True)
+    found = rows(BRIDGE, replace(MASTER, promiscuity=1), port, above, replace(BRIDGE, promiscuity=1))
+    assert [row.leaves for row in found] == [()] * 6
+    captured = "a capture on it, or another program that takes in every frame"
+    assert rows(BRIDGE, replace(port, promiscuity=2))[1].leaves == (captured,)
+
+
 def test_of_a_vrf_it_is_said_what_its_table_loses() -> None:
     def told(there: Seen, users: frozenset[int]) -> Row:
         links = LinkTable((replace(MASTER, master=13), VRF, VLAN))
