@@ -46,7 +46,7 @@ class Conditions:
 
 def judge(state: State, pair: PairState, now: float) -> list[Action]:
     """Find the present conditions, and report those that have begun or ended."""
-    found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+    found = state.judgements.pair(pair.mac)
     told, since = pair.conditions.told, pair.conditions.since
     if found.vf or state.link(found.master) is None:
         pair.conditions.vf_gone_at = None
@@ -81,7 +81,7 @@ def ask(state: State, pair: PairState) -> list[Action]:
     A link that negotiates a new speed loses its carrier for that. The driver is asked by name and under the kernel's
     RTNL lock: by another thread, and after everything else that the step wants.
     """
-    known, found = pair.conditions, state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+    known, found = pair.conditions, state.judgements.pair(pair.mac)
     nics = (state.link(found.vf), state.link(found.nic)) if pair.joined else ()
     up = {link.ifindex: link.name for link in nics if link is not None and link.carrier}
     new = {ifindex: name for ifindex, name in up.items() if known.asked.get(ifindex) != name}

@@ -17,7 +17,7 @@ from failoverd.datapaths.base import Datapath
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
 from failoverd.policy.naming import is_touched
-from failoverd.policy.stacking import enslaving_obstacle
+from failoverd.policy.stacking import enslaving_obstacle, programs_on
 
 JOINING: tuple[Datapath, ...] = (bond.DATAPATH, tc.DATAPATH, kernel.DATAPATH, netvsc.DATAPATH)
 DATAPATHS: Mapping[str, Datapath] = {one.name: one for one in JOINING}
@@ -97,7 +97,7 @@ def datapath_reason(state: State, pair: PairState, nic: Link) -> str:
     if wanted == "auto" and name == WITHOUT_BONDING:
         why = bond_obstacle(state, nic)
         return f"joined by {name} and not by a bond: {why}" if why else ""
-    why = state.configurers.get(nic.ifindex, "")
+    why = state.configurers.get(nic.ifindex, "") or programs_on(nic)
     return f"joined by a bond, as the configuration says, although {why}" if why and name == wanted == BOND else ""
 
 

@@ -47,7 +47,7 @@ class Health:
 
 def count(state: State, pair: PairState, now: float) -> list[Action]:
     """Count the VF's failures since the last look, and begin or end a suppression."""
-    found, rule = state.judgements.pairs.get(pair.mac, Pair(pair.mac)), state.config.damping
+    found, rule = state.judgements.pair(pair.mac), state.config.damping
     stands, was = stand(state, pair, found), pair.health.damping
     if stands is None or pair.datapath.chooses:
         return reset(pair)

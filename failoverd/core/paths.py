@@ -74,7 +74,7 @@ def probe(state: State, pair: PairState) -> list[Action]:
 
 def _able(state: State, pair: PairState) -> tuple[Standing | None, dict[int, bool]]:
     """Return the standing by the links, and which slaves could carry by theirs."""
-    found = state.judgements.pairs.get(pair.mac, Pair(pair.mac))
+    found = state.judgements.pair(pair.mac)
     links = by_links(state, pair, found)
     able = {} if links is None else {found.vf: not links.bad_primary, found.nic: not links.bad_standby}
     return links, able
@@ -101,7 +101,7 @@ def seen(state: State, pair: PairState, told: PathsSeen) -> list[Action]:
     if paths.probing is None or told.slaves != paths.probing.slaves:
         return []
     slaves = {slave for slave, _ in told.slaves}
-    active = state.active(state.judgements.pairs.get(pair.mac, Pair(pair.mac)))
+    active = state.active(state.judgements.pair(pair.mac))
     before = paths.found
     paths.found = probed(before, slaves, told.answered, active, rule.misses)
     lines: list[Action] = []

@@ -122,7 +122,18 @@ def enslaving_obstacle(nic: Link, links: Mapping[int, Link]) -> str:
         return f"it is in the VRF {links[nic.master].name if nic.master in links else nic.master}"
     if upper := upper_on(nic, links):
         return f"{upper} stands on it and would lose its traffic"
-    return changed_mac_reason(nic)
+    return programs_on(nic) or changed_mac_reason(nic)
+
+
+def programs_on(nic: Link) -> str:
+    """Return which program or filter of others on this NIC the VF's traffic would pass by in a bond, or "".
+
+    They stay on the slave that has them. A firewall, or what a container network has there, would see nothing more.
+    """
+    if nic.xdp:
+        return f"{nic.name} has an XDP program that traffic over the VF would pass by"
+    kinds = sorted({found.kind for found in nic.tc.filters if not found.ours})
+    return f"{nic.name} has a {', '.join(kinds)} filter that traffic over the VF would pass by" if kinds else ""
 
 
 def upper_of(master: Link, links: Mapping[int, Link]) -> str:

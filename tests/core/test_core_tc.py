@@ -610,6 +610,34 @@ def test_where_a_bond_would_do_harm_it_is_tc_and_explained_once() -> None:
     assert OTHERS not in reasons["ens4"]
 
 
+XDP = "ens3 has an XDP program that traffic over the VF would pass by"
+
+
+def test_an_xdp_program_on_the_nic_has_no_bond_put_over_it() -> None:
+    """Traffic stays where the program sees it, and it is told why."""
+    kernel = machine(SHAPES["vf"])
+    kernel.put(replace(kernel.links[NIC], xdp=True))
+    driver = auto(kernel)
+    driver.settle()
+    assert (pair(driver).datapath.name, pair(driver).state) == ("tc", "on-standby")
+    assert not any(isinstance(batch[0], CreateLink) for batch in driver.sent)
+    reasons = {row["name"]: row["reason"] for row in nics(driver.state)}
+    assert f"joined by tc and not by a bond: {XDP}" in reasons["ens3"]
+
+
+def test_a_bond_that_is_wanted_is_made_beside_an_xdp_program_and_that_is_said() -> None:
+    kernel = machine(SHAPES["vf"])
+    kernel.put(replace(kernel.links[NIC], xdp=True))
+    driver = Driver(kernel, Config(master=Master(datapath="bond")))
+    driver.settle()
+    assert (pair(driver).datapath.name, pair(driver).state) == ("bond", "accelerated")
+    reasons = {row["name"]: row["reason"] for row in nics(driver.state)}
+    assert (
+        f"joined by a bond, as the configuration says, although {XDP.replace('ens3', 'ens3nsby')}"
+        in reasons["ens3nsby"]
+    )
+
+
 def test_a_bond_that_is_wanted_is_made_whoever_else_is_there() -> None:
     driver = Driver(machine(SHAPES["vf"]), Config(master=Master(datapath="bond")))
     driver.no_bond = OTHERS

@@ -53,6 +53,18 @@ def test_a_mac_that_somebody_has_set_is_not_taken_away_by_a_bond() -> None:
     assert enslaving_obstacle(NIC, {2: NIC}) == ""
 
 
+def test_what_looks_at_the_nics_traffic_would_not_see_the_vfs() -> None:
+    """A firewall as an XDP program, a container network's filters. failoverd's own filters are no obstacle."""
+    hooks = (("egress", "flower"), ("ingress", "bpf"))
+    filters = frozenset(Filter(hook, 1, 1, kind) for hook, kind in hooks)
+    special = {"an XDP program": replace(NIC, xdp=True)}
+    special["a bpf, flower filter"] = replace(NIC, tc=Tc("clsact", "", filters))
+    for thing, nic in special.items():
+        assert enslaving_obstacle(nic, {2: nic}) == f"ens3 has {thing} that traffic over the VF would pass by"
+    own = replace(NIC, tc=Tc("clsact", "fq", frozenset({Filter("egress", 1, 1, "matchall", ours=True)})))
+    assert enslaving_obstacle(own, {2: own}) == ""
+
+
 def test_a_bond_with_a_passing_name_is_a_strangers() -> None:
     """Another pair's master, or any bond, was given that name. A MAC has one master whatever devices are called."""
     other = "52:54:00:aa:bb:dd"
