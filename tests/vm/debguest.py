@@ -77,6 +77,11 @@ def cni_package() -> Path:
     return next(path for path in packages() if path.name.startswith("failoverd-cni_"))
 
 
+def etcd_package() -> Path:
+    """That of the service that follows etcd."""
+    return next(path for path in packages() if path.name.startswith("failoverd-etcd_"))
+
+
 class DebGuest(PairGuest):
     """See the module."""
 
@@ -97,11 +102,23 @@ class DebGuest(PairGuest):
         return (await self.shell('systemctl show --value --property="$2" "$1"', unit, what)).strip()
 
 
+async def exposure(pair: DebGuest, unit: str = "failoverd.service") -> float:
+    """A service's exposure level, as its own systemd sees it."""
+    told = await pair.shell('systemd-analyze security --no-pager "$1"', unit)
+    print("\n".join(line for line in told.splitlines() if line.startswith("✗") or "Overall" in line))
+    found = re.search(rf"Overall exposure level for {unit}: ([0-9.]+)", told)
+    assert found, told
+    return float(found[1])
+
+
 @asynccontextmanager
-async def deb_guest(suite: str, nics: tuple[GuestNic, ...] = (STANDBY, VF)) -> AsyncIterator[DebGuest]:
-    """A guest of that Debian release, its paravirtual NIC up and with an address; the package lies in /run."""
+async def deb_guest(
+    suite: str, nics: tuple[GuestNic, ...] = (STANDBY, VF), extra: tuple[str, ...] = ()
+) -> AsyncIterator[DebGuest]:
+    """A guest of that Debian release with the packages `extra`, its paravirtual NIC up and with an address; the package
+    lies in /run."""
     deb = package().read_bytes()
-    built = await image(suite, progress=print)
+    built = await image(suite, extra=extra, progress=print)
     async with open_switch() as switch, open_guest(built, switch, nics=nics) as guest:
         pair = DebGuest(guest, switch, (await guest.netdevs("pv"))[0])
         await guest.put("/run/failoverd.deb", deb)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 import trio
-from debguest import PLACES, SUITES, THE_OTHER_SUITE, DebGuest, deb_guest, places
+from debguest import PLACES, SUITES, THE_OTHER_SUITE, DebGuest, deb_guest, exposure, places
 from pairguest import VF, run
 from probes import probes
 
@@ -63,15 +63,6 @@ READABLE = """
 runuser --user=nobody -- grep -c . /run/failoverd/metrics.prom
 runuser --user=nobody -- cat /var/lib/failoverd/history
 """
-
-
-async def exposure(pair: DebGuest, unit: str = "failoverd.service") -> float:
-    """A service's exposure level, as its own systemd sees it."""
-    told = await pair.shell('systemd-analyze security --no-pager "$1"', unit)
-    print("\n".join(line for line in told.splitlines() if line.startswith("✗") or "Overall" in line))
-    found = re.search(rf"Overall exposure level for {unit}: ([0-9.]+)", told)
-    assert found, told
-    return float(found[1])
 
 
 async def version(pair: DebGuest) -> str:
