@@ -2,9 +2,9 @@
 
 Such a socket keeps the ifindex. When the device becomes a slave, the socket receives nothing any more, and what it
 sends leaves by the standby and draws the traffic there. The kernel lists the sockets that wait for frames: TCP sockets
-that listen, UDP sockets that are not connected, raw sockets, packet sockets. Sockets that every machine has, or that
-come back by themselves on the master, are passed over: DHCP clients (daemon/neighbours.py knows those that do not come
-back), ICMP, captures, LLDP, ARP.
+that listen or are connected (over an IPv6 link-local address they are bound, too), UDP, raw and packet sockets. Sockets
+that every machine has, or that come back by themselves on the master, are passed over: DHCP clients
+(daemon/neighbours.py knows those that do not come back), ICMP, captures, LLDP, ARP.
 """
 
 from __future__ import annotations
@@ -19,9 +19,17 @@ NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
 AF_INET, AF_INET6, AF_PACKET = 2, 10, 17
 TCP, UDP, RAW = 6, 17, 255
-CLOSED, LISTEN = 7, 10
-"""Socket states (TCP_CLOSE, TCP_LISTEN); a socket that is not connected is in state CLOSED."""
-ASKED = ((TCP, "TCP", LISTEN), (UDP, "UDP", CLOSED), (RAW, "raw", CLOSED))
+ESTABLISHED, SYN_SENT, CLOSED, CLOSE_WAIT, LISTEN = 1, 2, 7, 8, 10
+"""Socket states (TCP_ESTABLISHED and so on); a UDP or raw socket is CLOSED, or ESTABLISHED if it is connected."""
+DATAGRAMS = 1 << CLOSED | 1 << ESTABLISHED
+STREAMS = 1 << LISTEN | 1 << ESTABLISHED | 1 << SYN_SENT | 1 << CLOSE_WAIT
+ASKED = ((TCP, "TCP", STREAMS), (UDP, "UDP", DATAGRAMS), (RAW, "raw", DATAGRAMS))
+BYTECODE, DEVICE_IS = 1, 9
+"""INET_DIAG_REQ_BYTECODE, INET_DIAG_BC_DEV_COND (linux/inet_diag.h): the kernel leaves out what is not bound to it."""
+FILTER = struct.Struct("=HHBBHI")
+"""The attribute's length and kind; struct inet_diag_bc_op (code, where to go on if so, if not); the ifindex. To go on
+beyond the end is to leave the socket out (net/ipv4/inet_diag.c, inet_diag_bc_run).
+"""
 INET_REQUEST = struct.Struct("=BBBxI48x")
 INET = struct.Struct("=BBxx2sxx32xI")
 """struct inet_diag_msg up to the device: family, state, port, device."""
@@ -39,9 +47,10 @@ async def bound_to(open_diag: Opener, ifindex: int) -> str:
 
     A kind of socket that this kernel cannot list is passed over. Raises as fetch_inet does.
     """
-    for protocol, word, state in ASKED:
+    only = FILTER.pack(FILTER.size, BYTECODE, DEVICE_IS, 8, 12, ifindex)
+    for protocol, word, states in ASKED:
         for family in (AF_INET, AF_INET6):
-            for row in await _list(open_diag, INET_REQUEST.pack(family, protocol, 0, 1 << state)):
+            for row in await _list(open_diag, INET_REQUEST.pack(family, protocol, 0, states) + only):
                 port, device = _inet(row)
                 if device == ifindex and port not in USUAL_PORTS.get(protocol, ()):
                     return f"a {word} socket ({'protocol' if protocol == RAW else 'port'} {port}) is bound to it"

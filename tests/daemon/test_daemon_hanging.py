@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import struct
@@ -115,6 +116,16 @@ def test_sockets_that_are_bound_to_the_nic() -> None:
                 bound.listen()
             assert look(ifindex) == found
             assert look(1) == "", "it is bound to another device"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connected:
+        connected.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, b"v0")
+        connected.connect(("10.0.0.9", 514))
+        assert look(ifindex) == f"a UDP socket (port {connected.getsockname()[1]}) is bound to it"
+    with socket.socket() as connecting:
+        connecting.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, b"v0")
+        connecting.setblocking(False)
+        assert connecting.connect_ex(("10.0.0.9", 179)) == errno.EINPROGRESS
+        assert look(ifindex) == f"a TCP socket (port {connecting.getsockname()[1]}) is bound to it"
+        assert look(1) == "", "it is bound to another device"
     for protocol, found in ((0x88F7, "a packet socket (protocol 0x88f7) is bound to it"), (0x88CC, ""), (0x0003, "")):
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as packet:
             packet.bind(("v0", protocol))
