@@ -11,7 +11,7 @@ import posix
 import time
 
 from failoverd_cni import fastjson
-from failoverd_cni.control import NoDaemonError, RefusedCallError, ask
+from failoverd_cni.control import LONGER, NoDaemonError, RefusedCallError, ask
 from failoverd_cni.errors import INVALID_NETCONF, KERNEL, NO_DAEMON, TRY_AGAIN, CniError, warn
 from failoverd_cni.inet import mac_text
 
@@ -93,7 +93,7 @@ class Attachment:
     def row(self) -> dict[str, Any] | None:
         """Return what failoverd says of it; None where it does not know it. Raises NoDaemonError."""
         try:
-            return dict(ask(self._netconf.control, "links", self.key)["links"][0])
+            return dict(ask(self._netconf.control, "links", self.key, patience=LONGER)["links"][0])
         except RefusedCallError:
             return None
 
@@ -168,7 +168,7 @@ class Attachment:
     def _detach(self) -> bool:
         """Have failoverd forget it. Returns whether it did; otherwise a note tells it."""
         try:
-            ask(self._netconf.control, "detach", self.key)
+            ask(self._netconf.control, "detach", self.key, patience=LONGER)
         except NoDaemonError as error:
             if note(self._netconf.control, self.key, may_run=error.may_run):
                 warn(f"{self._name}: {error}; it is detached when failoverd is back")
@@ -186,9 +186,9 @@ def key(network: str, container: str, device: str) -> str:
     return f"cni-{container[:12].lower()}-{digest}"
 
 
-def master(control: str, vlan: Vlan) -> str:
+def master(control: str, vlan: Vlan, patience: float = LONGER) -> str:
     """Return the MAC of the failover master that a configuration names. Its name may change, the MAC does not."""
-    masters = asked(control, "", "status").get("masters") or []
+    masters = asked(control, "", "status", patience=patience).get("masters") or []
     wanted = vlan.failover
     found = [row for row in masters if wanted == "auto" or wanted.lower() == row["mac"] or wanted in _names(row)]
     if len(found) == 1:
@@ -200,10 +200,10 @@ def master(control: str, vlan: Vlan) -> str:
     raise CniError(TRY_AGAIN, text, "failoverctl explain says why")
 
 
-def asked(control: str, what: str, call: str, *arguments: str) -> dict[str, Any]:
+def asked(control: str, what: str, call: str, *arguments: str, patience: float = LONGER) -> dict[str, Any]:
     """Call the daemon. Raises CniError: code 50 where none answers, otherwise by the kind of its refusal."""
     try:
-        return ask(control, call, *arguments)
+        return ask(control, call, *arguments, patience=patience)
     except NoDaemonError as error:
         raise CniError(NO_DAEMON, f"{what}{error}") from None
     except RefusedCallError as error:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 2.0
 """Seconds for an answer."""
+LONGER = 5.0
+"""The same where a pod waits for it. failoverd loads what it needs for pods by the first of them."""
 LONGEST = 1 << 26
 """Bytes beyond which a line is no answer."""
 BUSY, PAUSE = "Busy", 0.02
@@ -37,13 +39,15 @@ class RefusedCallError(Exception):
         self.kind = kind
 
 
-def ask(path: str, call: str, *arguments: str) -> dict[str, Any]:
-    """Call the daemon. Returns its document. Raises NoDaemonError and RefusedCallError."""
+def ask(path: str, call: str, *arguments: str, patience: float = 0) -> dict[str, Any]:
+    """Call the daemon, with so much patience in seconds, or PATIENCE. Returns its document. Raises NoDaemonError and
+    RefusedCallError."""
+    patience = patience or PATIENCE
     request = (fastjson.dumps({"call": call, "arguments": list(arguments)}) + "\n").encode()
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         try:
-            return _document(path, _exchange(path, request, deadline))
+            return _document(path, _exchange(path, request, deadline, patience))
         except RefusedCallError as error:
             if error.kind != BUSY:
                 raise
@@ -52,15 +56,15 @@ def ask(path: str, call: str, *arguments: str) -> dict[str, Any]:
         time.sleep(PAUSE)
 
 
-def _exchange(path: str, request: bytes, deadline: float) -> bytes:
+def _exchange(path: str, request: bytes, deadline: float, patience: float) -> bytes:
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     try:
         # With Python's own timeout a socket does not wait for its turn where many connect at once.
-        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, struct.pack("@ll", int(PATIENCE), 0))
+        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, struct.pack("@ll", int(patience), 0))
         sock.connect(path)
         return _answer(sock, request, deadline)
     except (BlockingIOError, TimeoutError):
-        text = f"failoverd does not answer at {path} for {PATIENCE:g} s; see systemctl status failoverd"
+        text = f"failoverd does not answer at {path} for {patience:g} s; see systemctl status failoverd"
         raise NoDaemonError(text, may_run=True) from None
     except OSError as error:
         gone = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED)

@@ -69,10 +69,11 @@ def _can_attach(control: str, vlan: Vlan) -> None:
     """Raises CniError: 50 where nothing can be attached now, 51 where besides a join was cut, so that pods that are
     attached may be without their master."""
     from failoverd_cni.attach import master
+    from failoverd_cni.control import PATIENCE
     from failoverd_cni.errors import LIMITED, NO_DAEMON, TRY_AGAIN, CniError
 
     try:
-        master(control, vlan)
+        master(control, vlan, PATIENCE)
     except CniError as error:
         if error.code == NO_DAEMON and _was_cut(control):
             raise CniError(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,16 @@ def silence(peer: Peer, begin: float, end: float) -> float:
     return max(later - sooner for sooner, later in pairwise(times))
 
 
+@contextmanager
+def heard(peers: dict[str, Peer]) -> Iterator[dict[str, Peer]]:
+    """These machines, until the block ends."""
+    try:
+        yield peers
+    finally:
+        for peer in peers.values():
+            peer.close()
+
+
 async def send(pair: PairGuest, name: str, peer: Peer, address: str, pod: str = "") -> None:
     """Have a pod, or the host, send probes there, and wait until they arrive."""
     await pair.shell(SEND, name, address, str(RATE), *([pod] if pod else []))
@@ -146,23 +156,24 @@ def test_a_vlan_and_an_ipvlan_through_everything(suite: str, datapath: str) -> N
                 "b": on_master("ipvlan", "10.111.0.51/24"),
             }
             results = {pod: await succeed(pods, "ADD", pod, keys[pod]) for pod in keys}
-            peers = {
+            stations = {
                 "host": station(pair.switch, 2, "10.111.0.201"),
                 "a": station(Untagged(pair.switch, 7), 3, "10.7.0.1"),
                 "b": station(pair.switch, 4, "10.111.0.202"),
             }
-            await send(pair, "host", peers["host"], "10.111.0.201")
-            await send(pair, "a", peers["a"], "10.7.0.1", "a")
-            await send(pair, "b", peers["b"], "10.111.0.202", "b")
-            steps: Sequence[tuple[str, Callable[[], Awaitable[object]]]] = (
-                ("unplugged", lambda: _unplugged(pair)),
-                ("migrated", pair.guest.migrate),
-                ("plugged in", lambda: _plugged(pair)),
-            )
-            for what, step in steps:
-                found = await silences(peers, step)
-                print(f"{suite}, {datapath}, {what}: " + ", ".join(f"{who} {s:.3f} s" for who, s in found.items()))
-                assert max(found["a"], found["b"]) <= found["host"] + NOISE, (what, found)
+            with heard(stations) as peers:
+                await send(pair, "host", peers["host"], "10.111.0.201")
+                await send(pair, "a", peers["a"], "10.7.0.1", "a")
+                await send(pair, "b", peers["b"], "10.111.0.202", "b")
+                steps: Sequence[tuple[str, Callable[[], Awaitable[object]]]] = (
+                    ("unplugged", lambda: _unplugged(pair)),
+                    ("migrated", pair.guest.migrate),
+                    ("plugged in", lambda: _plugged(pair)),
+                )
+                for what, step in steps:
+                    found = await silences(peers, step)
+                    print(f"{suite}, {datapath}, {what}: " + ", ".join(f"{who} {s:.3f} s" for who, s in found.items()))
+                    assert max(found["a"], found["b"]) <= found["host"] + NOISE, (what, found)
             await _restarted(pair, pods, keys, results)
 
     run(test)
@@ -206,8 +217,7 @@ def test_the_pair_itself_in_a_pod(suite: str) -> None:
             assert "10.111.0.2/24" in [row["address"] for row in result["ips"]]
             refused = await pods.call("ADD", "b", on_master("vlan", "10.7.0.2/24", vlanId=7))
             assert (refused["code"], "in the pod a (net)" in refused["msg"]) == (11, True), refused
-            peers = {"pod": station(pair.switch, 2, PEER[0])}
-            await send(pair, "pod", peers["pod"], PEER[0], "a")
+            stations = {"pod": station(pair.switch, 2, PEER[0])}
 
             async def carries(name: str) -> None:
                 with trio.fail_after(60):
@@ -225,10 +235,13 @@ def test_the_pair_itself_in_a_pod(suite: str) -> None:
                 await pair.guest.plug(VF)
                 await carries(vf)
 
-            for what, step in (("unplugged", unplugged), ("migrated", pair.guest.migrate), ("plugged in", replugged)):
-                found = await silences(peers, step)
-                print(f"{suite}, the pair in a pod, {what}: {found['pod']:.3f} s")
-                assert found["pod"] <= AT_MOST, (what, found)
+            steps = (("unplugged", unplugged), ("migrated", pair.guest.migrate), ("plugged in", replugged))
+            with heard(stations) as peers:
+                await send(pair, "pod", peers["pod"], PEER[0], "a")
+                for what, step in steps:
+                    found = await silences(peers, step)
+                    print(f"{suite}, the pair in a pod, {what}: {found['pod']:.3f} s")
+                    assert found["pod"] <= AT_MOST, (what, found)
             assert await pods.call("CHECK", "a", keys | {"prevResult": result}) == {}
             # Killed and started again between ADD and DEL; dead at the DEL of the next one.
             await install.kill(pair.guest)
