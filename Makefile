@@ -64,8 +64,9 @@ bench-inventory: setup ## Measure the inventory while devices and routes come an
 	@$(BIN)/python bench/inventoryload.py
 	@$(BIN)/python bench/freshness.py
 
-bench-cni: setup ## Measure how long failoverd-cni takes, beside an empty Python and the plugins in Go
+bench-cni: setup ## Measure how long failoverd-cni takes, beside an empty Python and the plugins in Go, and for thirty pods at once
 	@$(BIN)/python bench/cni.py
+	@$(BIN)/python bench/cnipods.py
 
 bench-start: setup ## Measure how long failoverd takes from its start to READY, beside the import of trio
 	@$(BIN)/python bench/start.py
