@@ -32,8 +32,9 @@ PAUSES = (0.005, 0.01, 0.02, 0.04)
 """Seconds between two questions how far it is; the last for all further ones."""
 GOING = 3.0
 """Seconds that failoverd has for its removal, of which hooks may take two (going_wait)."""
-PAIR_PATIENCE = 20.0
-"""The same for a master that moves, which takes a second, and some more where a carrier comes late."""
+PAIR_PATIENCE = 60.0
+"""The same for a master that moves: as long as failoverd gives an order (daemon/moves.py). A second is usual; an
+emulated CPU has taken twenty."""
 PAIR_GOING = 10.0
 """Seconds that a master has for its way home. It comes home all the same when the pod's namespace ends."""
 WORDS = {"InUse": TRY_AGAIN, "BadArgument": INVALID_NETCONF}
