@@ -1,7 +1,7 @@
 # failoverd's commands; `make` alone lists them. All of them set up what they need first.
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-cni demo-fleet demo-guest test test-guest-more test-guest-matrix lint fuzz bench bench-guest bench-netns bench-storm bench-links bench-ctl bench-interfaces bench-inventory bench-start bench-cni bench-renames bench-events
+.PHONY: help demo demo-cni demo-fleet demo-guest test test-guest-more test-guest-matrix test-uml lint fuzz bench bench-guest bench-netns bench-storm bench-links bench-ctl bench-interfaces bench-inventory bench-start bench-cni bench-renames bench-events
 .PHONY: chaos deb docs clean setup setup-guest
 
 help: ## List these commands
@@ -24,6 +24,9 @@ test: setup ## Pass the tests: lint, unit, histories, simulated, netns, contract
 
 test-guest-more: setup-guest ## The tests in guests that `make test` leaves out: the other Debian release, the other datapaths
 	@$(BIN)/python tools/tiers.py more
+
+test-uml: setup ## Pods' VLANs and the failover master in a pod, in User Mode Linux (Debian: user-mode-linux)
+	@$(BIN)/python tools/tiers.py uml
 
 test-guest-matrix: setup-guest ## Every neighbour in the guest, on every release, at every stop of a pair's life (docs/neighbours.md)
 	@$(BIN)/python tools/tiers.py matrix

@@ -5,7 +5,8 @@ that cannot run here is reported and otherwise passed over, unless FAILOVERD_REQ
 does): then it counts as a failure, and so does each skipped test. The last line is the sum, plain, for scripts.
 
 Guests are most of the time, so `make test` has one Debian release or one datapath where the other says the same; the
-tiers `more` and `matrix` (make test-guest-more, make test-guest-matrix) have the rest. What measures silence runs
+tiers `more` and `matrix` (make test-guest-more, make test-guest-matrix) have the rest, and `uml` (make test-uml) what
+User Mode Linux can tell where this kernel has no VLANs. What measures silence runs
 alone, all else two guests at a time. `quick`, for after each change, has style, types and the pure rooms, whose
 histories are cut here and there only (tests/everycut.py). So does `unit`; `histories` tells them in full.
 
@@ -60,6 +61,12 @@ def namespace_needs() -> str:
     return done.stderr.strip().splitlines()[-1] if done.returncode else ""
 
 
+def uml_needs() -> str:
+    """Why User Mode Linux cannot be booted here, or ""."""
+    known = os.environ.get("FAILOVERD_UML") or shutil.which("linux.uml")
+    return "" if known else "linux.uml not found (Debian: user-mode-linux)"
+
+
 def nothing() -> str:
     """A tier that always can run."""
     return ""
@@ -94,7 +101,7 @@ tests ahead, so that the one that has the longest (tests/conftest.py) leaves the
 NETNS = "tests/scenarios/test_netns.py"
 ALONE = [NETNS, "tests/lab/test_netnsstage.py", "tests/daemon/test_daemon_names.py"]
 """What counts every probe of a thousand a second, and so has the machine to itself."""
-ELSEWHERE = [*(f"tests/{name}" for name in ("lint", "scenarios", "contract", "packaging")), *ALONE]
+ELSEWHERE = [*(f"tests/{name}" for name in ("lint", "scenarios", "contract", "packaging", "uml")), *ALONE]
 LONG = ["tests/daemon/test_daemon_damping.py"]
 """A simulated hour of a whole daemon: minutes with coverage, and no room needs it for that."""
 UNIT = [f"--ignore={path}" for path in [*ELSEWHERE, *LONG]]
@@ -126,6 +133,7 @@ TIERS = [
         "guest", ["tests"], ["-m", "vm and not more", *ANYWHERE, *TWO_GUESTS], needs=guest_needs, minutes=40, real=True
     ),
     Tier("stories", ["tests/vm"], ["-m", "story and not more", "-v"], needs=guest_needs, minutes=40, real=True),
+    Tier("uml", ["tests/uml"], ["-v"], needs=uml_needs, minutes=30, named=True, real=True),
     Tier("quick", ["tests/lint", *PURE], ["-n", "2", "--dist", "loadfile", "-q"], named=True, quick=True),
     Tier("more", ["tests"], ["-m", "more", *ANYWHERE], needs=guest_needs, minutes=120, named=True, real=True),
     Tier(
