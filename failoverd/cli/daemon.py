@@ -21,6 +21,7 @@ from failoverd.config.errors import ConfigError
 from failoverd.config.readable import unreadable
 from failoverd.config.spec import Config
 from failoverd.daemon.clock import MonotonicClock
+from failoverd.daemon.configured import configured
 from failoverd.daemon.configurers import bond_obstacle
 from failoverd.daemon.hanging import hanging
 from failoverd.daemon.last_good_config import LastGoodConfig
@@ -28,11 +29,13 @@ from failoverd.daemon.lines import Lines
 from failoverd.daemon.main import run
 from failoverd.daemon.paths import Paths, StartError
 from failoverd.daemon.store import DiskStore
+from failoverd.model.events import UdevDone
 from failoverd.netlink.devices import Devices
 from failoverd.netlink.fetch import InterruptedDumpError
 from failoverd.netlink.frames import NetlinkError
 from failoverd.netlink.sockdiag import NETLINK_SOCK_DIAG
 from failoverd.netlink.transport import KernelSocket
+from failoverd.netlink.udev import Udev
 
 CANNOT_RUN, WRONG_USAGE, BROKE_DOWN = 1, 2, 3
 PAUSE = 5.0
@@ -187,8 +190,14 @@ def _dry_run(config: Config) -> int:
         try:
             opener = partial(KernelSocket.open, strict=True)
             closely = partial(hanging, opener, partial(KernelSocket.open, protocol=NETLINK_SOCK_DIAG))
-            complete, now = Devices().complete, time.monotonic()
-            return await dry_run(config, sock, opener, complete, store, bond_obstacle, now, closely)
+            complete, now, udev = Devices().complete, time.monotonic(), Udev()
+
+            def finished(ifindex: int, name: str) -> UdevDone:
+                return UdevDone(ifindex, udev.wanted_name(ifindex, name), udev.is_plain(name))
+
+            return await dry_run(
+                config, sock, opener, complete, store, bond_obstacle, now, closely, configured(), finished
+            )
         finally:
             sock.close()
 

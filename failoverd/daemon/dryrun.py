@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from failoverd.config.spec import Config
+from failoverd.core.inputs import NamesConfigured
 from failoverd.core.state import State
 from failoverd.core.status import nics
 from failoverd.core.step import step
@@ -30,6 +32,13 @@ from failoverd.plan.predict.machine import Machine, machine_of
 
 STEPS = 1000
 """More events than any plan has."""
+Finished = Callable[[int, str], UdevDone]
+"""Tells what udev has made of the device of an ifindex and a name."""
+
+
+def plainly(ifindex: int, _name: str) -> UdevDone:
+    """It has given every device its name."""
+    return UdevDone(ifindex)
 
 
 async def dry_run(
@@ -41,9 +50,12 @@ async def dry_run(
     no_bond: NoBond,
     now: float,
     closely: Closely = unseen,
+    words: AbstractSet[str] = frozenset(),
+    udev: Finished = plainly,
 ) -> list[str]:
     """Return the lines to print: every NIC with its verdict, then the actions in order. `now` is the engine's clock;
-    `closely` finds what hangs on a NIC, or on a VLAN that goes along with it.
+    `closely` finds what hangs on a NIC, or on a VLAN that goes along with it; `words` are those of the network's
+    configuration (daemon/configured.py), and `udev` tells what it has made of a device of this ifindex and name.
 
     Raises OSError, NetlinkError, InterruptedDumpError.
     """
@@ -56,9 +68,10 @@ async def dry_run(
     # Set before the verdicts are made.
     state.configurers |= {link.ifindex: no_bond(link, link.name) for link in links if link.perm_mac and not link.kind}
     step(state, recall(store), now)
+    step(state, NamesConfigured(words), now)
     first = step(state, Synced(links), now)
     verdicts = [f"{row['name']}: {row['verdict']}: {row['reason']}" for row in nics(state)]
-    return [*verdicts, "", *(list(_plan(state, machine, hanging, first, now)) or ["nothing to do"])]
+    return [*verdicts, "", *(list(_plan(state, machine, hanging, udev, first, now)) or ["nothing to do"])]
 
 
 def _may_move(link: Link) -> bool:
@@ -66,19 +79,24 @@ def _may_move(link: Link) -> bool:
 
 
 def _plan(
-    state: State, machine: Machine, hanging: Mapping[int, str], actions: list[Action], now: float
+    state: State, machine: Machine, hanging: Mapping[int, str], udev: Finished, actions: list[Action], now: float
 ) -> Iterator[str]:
     events: deque[Event] = deque()
     for _ in range(STEPS):
         for action in actions:
-            yield from _take(action, state, machine, hanging, events)
+            yield from _take(action, state, machine, hanging, udev, events)
         if not events:
             return
         actions = step(state, events.popleft(), now)
 
 
 def _take(
-    action: Action, state: State, machine: Machine, hanging: Mapping[int, str], events: deque[Event]
+    action: Action,
+    state: State,
+    machine: Machine,
+    hanging: Mapping[int, str],
+    udev: Finished,
+    events: deque[Event],
 ) -> Iterator[str]:
     match action:
         case Send(ticket, requests, why):
@@ -93,7 +111,7 @@ def _take(
         case FetchInet(owner, ifindexes, closely):
             events.append(InetSeen(owner, machine.look(ifindexes), {i: hanging.get(i, "") for i in closely}))
         case AskUdev(ifindex, _):
-            events.append(UdevDone(ifindex))
+            events.append(udev(ifindex, state.name(ifindex)))
         case AskLetGo(ifindex):
             events.append(LetGo(ifindex))
         case Say(_, text):

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import trio
 from test_daemon_engine import FIRST, Machine, joined, on_a_machine
+from trio.testing import MockClock
 
 from failoverd.config.spec import Config
 from failoverd.daemon.calls import carry_out
 from failoverd.daemon.dryrun import dry_run
 from failoverd.daemon.store import MemoryStore
+from failoverd.model.events import UdevDone
+from failoverd.model.links import Link
+from failoverd.netlink.transport import Transport
+from failoverd_lab.simkernel import SimKernel
 
 
 async def plan(machine: Machine, store: MemoryStore) -> list[str]:
@@ -72,3 +79,32 @@ def test_what_is_said_is_what_the_daemon_then_does(caplog: pytest.LogCaptureFixt
         assert [line for line in said if line[0] == " "] == requests
 
     on_a_machine(body)
+
+
+def test_it_knows_the_name_that_the_configuration_has_for_the_pair() -> None:
+    """The kernel has called the VF eth0 at this boot, and the network's configuration means the machine's one NIC."""
+
+    async def body() -> None:
+        kernel = SimKernel(trio.current_time, (6, 1))
+        kernel.plug("eth1", FIRST, "virtio", "virtio_net", "virtio0")
+        kernel.plug("eth0", FIRST, "pci", "mlx5_core", "0000:01")
+
+        def complete(link: Link) -> Link:
+            return replace(link, driver="" if link.kind else kernel.driver(link.ifindex))
+
+        async def open_inet() -> Transport:
+            return kernel.open(strict=True)
+
+        async def plan(**known: Any) -> str:
+            store, now = MemoryStore(), trio.current_time()
+            opened = kernel.open(strict=True)
+            lines = await dry_run(Config(), opened, open_inet, complete, store, lambda _nic, _name: "", now, **known)
+            return "\n".join(lines)
+
+        def by_the_kernel(ifindex: int, name: str) -> UdevDone:
+            return UdevDone(ifindex, "", name.startswith("eth"))
+
+        assert "to eth1" in await plan()
+        assert "to eth0" in await plan(words=frozenset({"iface", "eth0"}), udev=by_the_kernel)
+
+    trio.run(body, clock=MockClock(autojump_threshold=0))
