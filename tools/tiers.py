@@ -102,8 +102,8 @@ NETNS = "tests/scenarios/test_netns.py"
 ALONE = [NETNS, "tests/lab/test_netnsstage.py", "tests/daemon/test_daemon_names.py"]
 """What counts every probe of a thousand a second, and so has the machine to itself."""
 ELSEWHERE = [*(f"tests/{name}" for name in ("lint", "scenarios", "contract", "packaging", "uml")), *ALONE]
-LONG = ["tests/daemon/test_daemon_damping.py"]
-"""A simulated hour of a whole daemon: minutes with coverage, and no room needs it for that."""
+LONG = ["tests/daemon/test_daemon_damping.py", "tests/moves/test_moves_histories.py"]
+"""A simulated hour of a whole daemon, random moves: minutes with coverage, and no room needs them for that."""
 UNIT = [f"--ignore={path}" for path in [*ELSEWHERE, *LONG]]
 IN_FULL = "from everycut import"
 HISTORIES = [

@@ -33,6 +33,7 @@ READ = (
     "altnames",
     "standby_feature",
     "tc",
+    "xdp",
 )
 READ_OF_BOND = ("lp_interval",)
 """The only fields of a Link, and of its Bond, that `rejudge` reads: two that agree in them are judged alike. (A bond's

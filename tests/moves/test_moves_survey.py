@@ -8,12 +8,16 @@ from dataclasses import replace
 import pytest
 
 from failoverd.kinds import Bond, Bridge, Dummy, Macvlan, Vlan, Vrf
+from failoverd.kinds.bridge import BridgeRest
 from failoverd.kinds.macvlan import SOURCE
+from failoverd.model.declared import NamespaceRef
 from failoverd.model.inet import Address, Hop, Label, Neighbour, Route, Rule
 from failoverd.model.links import Link, Qdisc, Tc
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Inet
-from failoverd.moves.items import Seen, described
+from failoverd.model.requests import ChangeLink, CreateLink
+from failoverd.moves.clones import creations
+from failoverd.moves.items import Item, Record, Seen, Toward, described
 from failoverd.moves.rules import FR_ACT_GOTO, FR_ACT_TO_TBL, asked_tables, copied
 from failoverd.moves.survey import Row, refusal, survey
 from failoverd.plan.inet_sets import RTA_NH_ID
@@ -281,3 +285,12 @@ def test_what_cannot_be_cloned_is_never_described() -> None:
     seen = Seen(LinkTable((MASTER, BOX)), {})
     with pytest.raises(ValueError, match="macsec0 is of no kind"):
         described(seen, MASTER)
+
+
+def test_a_bridges_other_options_are_given_to_its_clone_behind_its_creation() -> None:
+    items = (Item("ens3", Bond(), MAC, 1500, True), Item("br0", Bridge(), MAC, 1500, True, rest=b"\1\2"))
+    record = Record(MAC, NamespaceRef("name", "web"), Toward.AWAY, items, ())
+    asked = list(creations(record, {}, ()))
+    made = next(one.device.ifindex for one in asked if isinstance(one, CreateLink) and one.device.name == "br0")
+    assert ChangeLink(made, BridgeRest(b"\1\2")) in asked
+    assert sum(isinstance(one, ChangeLink) for one in asked) == 1
