@@ -12,7 +12,7 @@ from pairguest import STANDBY, run
 
 from failoverd_lab import install
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.more]
 
 EXTRA = ("python3-grpcio", "python3-protobuf", "etcd-server", "etcd-client")
 """There is no network in the guest: what apt would have fetched, and an etcd."""
