@@ -5,7 +5,8 @@ daemon is started and asked. A round runs every command once, so that whatever e
 them; a command's time is the median from fork to exit. Told beside: the first answer's time, the daemon's memory before
 the first question and after the last, and the CPU time that another task of its loop waits for while answers are made,
 anew from a dump and again from what is kept. virsh (libvirt-clients) asks failoverd-libvirt, and by turns libvirt's own
-daemon where that is installed (raw/libvirtd.py).
+daemon where that is installed (raw/libvirtd.py); nmcli asks a NetworkManager that manages nothing
+(raw/networkmanager.py), and networkctl the kernel.
 
 The rows are those of failoverctl interfaces as a whole process, and of List on D-Bus, the call alone over a private
 dbus-daemon on an open connection, beside `ip -j -d link` (1,000 and 5,000 links); with --rows nothing else is measured.
@@ -32,7 +33,7 @@ import trio
 from frame import command, turns
 from frame.goals import BY_NAME
 from frame.row import Bench
-from raw import dbuscall, libvirtd
+from raw import dbuscall, libvirtd, networkmanager
 from raw.build import CANNOT, CannotMeasureError
 
 from failoverd.daemon.picture import open_picture
@@ -88,7 +89,9 @@ def running(command: list[str], environment: dict[str, str], log: Path) -> Itera
         process.wait(PATIENCE)
 
 
-def commands_of(ctl: str, where: Path, theirs: Path | None) -> dict[str, list[str]]:
+def commands_of(
+    ctl: str, where: Path, theirs: Path | None, nmcli: networkmanager.Client | None
+) -> dict[str, list[str]]:
     """Return what is compared as whole processes."""
     found = {
         "python3 -c pass": [PYTHON, "-IS", "-c", "pass"],
@@ -106,6 +109,10 @@ def commands_of(ctl: str, where: Path, theirs: Path | None) -> dict[str, list[st
                 virsh = ["virsh", "-c", f"interface:///system?socket={socket}"]
                 found[f"virsh iface-list --all{whose}"] = [*virsh, "iface-list", "--all"]
                 found[f"virsh iface-dumpxml p7{whose}"] = [*virsh, "iface-dumpxml", "p7"]
+    if shutil.which("networkctl"):
+        found["networkctl list"] = ["networkctl", "list", "--no-pager"]
+    if nmcli is not None:
+        found["nmcli device"] = nmcli.command
     return found
 
 
@@ -127,6 +134,7 @@ def measure(links: int, options: argparse.Namespace) -> None:
             running([sys.executable, "-m", "failoverd"], environment, where / "log") as daemon,
             running(serve, environment, where / "virt.log") as libvirt,
             libvirtd.running(where / "libvirtd") as theirs,
+            networkmanager.running(where / "networkmanager", where / "bus") as nmcli,
         ):
             end = time.monotonic() + PATIENCE
             asked = partial(subprocess.run, [ctl, "-q", "list"], env=environment, capture_output=True, check=False)
@@ -134,13 +142,16 @@ def measure(links: int, options: argparse.Namespace) -> None:
                 time.sleep(0.1)
             before = resident(daemon.pid)
             first = took([str(ctl), "interfaces"], environment)
-            commands = commands_of(str(ctl), where, theirs)
+            commands = commands_of(str(ctl), where, theirs, nmcli)
+            others = nmcli.environment if nmcli is not None else {}
             if options.rows:
                 commands = {name: commands[name] for name in (BASE, WHOLE)}
             connection = connected(where / "bus")
 
             async def once(name: str) -> float:
-                return took(commands[name], environment) if name in commands else took_list(connection)
+                if name not in commands:
+                    return took_list(connection)
+                return took(commands[name], environment | (others if name == "nmcli device" else {}))
 
             sides = {name: partial(once, name) for name in (*commands, LIST)}
             times = trio.run(turns.alternate, sides, options.runs)

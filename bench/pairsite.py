@@ -1,8 +1,8 @@
 """A pair (tc, in a namespace of this kernel) whose VF loses its link: quietly, and beside other work, by turns.
 
 What a turn gives is the outage (seconds): from the sending of the last probe that came through to that of the next one
-that did, the longer of both directions, with 1,000 probes a second. What sends and hears the probes has the daemon's
-own nice value, or else it waits for the CPU with the other work.
+that did, the longer of both directions, with 1,000 probes a second. What sends and hears the probes runs ahead of all
+else, or else it waits for the CPU with the other work.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import trio
 from frame import turns
-from netns import CONFIG, MAC, UNDER_WAY, prefer_probes, until
+from netns import CONFIG, MAC, UNDER_WAY, preferred_traffic, until
 
 from failoverd.model.requests import SetUp
 from failoverd_lab import judge
@@ -84,8 +84,7 @@ async def measure(kind: Callable[[Stage], Site], runs: int) -> dict[str, list[fl
         site = kind(stage)
         await stage.daemon.start()
         await site.prepare()
-        prefer_probes()
-        await stage.start_traffic(RATE, nursery)
+        await preferred_traffic(stage, RATE, nursery)
         await until(stage, "accelerated")
         site.begun = time.monotonic()
         found = await turns.alternate({BUSY: partial(site.cut, True), QUIET: partial(site.cut, False)}, runs)

@@ -9,6 +9,7 @@ turns (pairsite.py). The row is what the outage is longer by, as a part of the s
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -51,7 +52,8 @@ class Questions(Site):
 
     async def begin(self) -> None:
         words = [sys.executable, str(LOAD), "--client", str(netnsdaemon.paths(self.stage.daemon.directory).control)]
-        self._clients = [subprocess.Popen([NICE, *words]) for _ in range(CLIENTS)]
+        usual = [NICE, f"--adjustment={-os.nice(0)}"]
+        self._clients = [subprocess.Popen([*usual, *words]) for _ in range(CLIENTS)]
         await trio.sleep(UNDER_WAY)
 
     async def end(self) -> None:

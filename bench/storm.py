@@ -46,7 +46,12 @@ PATIENCE = 400.0
 """Seconds that an emulated guest may take for what udev makes of a storm."""
 NSENTER = shutil.which("nsenter") or "/usr/bin/nsenter"
 DATAPATHS = ("bond", "tc")
+NICS = (GuestNic("pv", "virtio", MAC, 1, ""), GuestNic("vf", "vf", MAC, 2, ""))
 WINDOWS = ("idle", "quiet", "busy")
+
+AHEAD = [f"--property=CPUScheduling{key}" for key in ("Policy=fifo", "Priority=1")]
+PROBES = ["systemd-run", "--quiet", "--unit=probes", *AHEAD, "python3", "/run/guestprobe.py"]
+"""Ahead of all else in the guest, or they wait for its CPU, and that passes for silence."""
 
 STORM = f"""
 for i in $(seq {PAIRS}); do
@@ -93,25 +98,43 @@ def silences(windows: Sequence[Window], probes: Sequence[Probe]) -> dict[str, li
     return found
 
 
-async def in_a_guest(datapath: str, times: int, rate: int, say: Callable[[str], None]) -> dict[str, list[float]]:
+class Storms:
+    """What a guest is busy with: pairs of veths are made in it. `cut` loses the VF's link, and mends it."""
+
+    def __init__(self, guest: Guest) -> None:
+        self.guest = guest
+
+    async def prepare(self) -> None:
+        """Done before the traffic."""
+        await self.guest.put("/run/storm.sh", STORM.encode())
+
+    async def begin(self) -> Callable[[], Awaitable[None]]:
+        """Begin to be busy; nobody polls the guest meanwhile. Returns what ends it."""
+        return await guest_storm(self.guest)
+
+    async def cut(self, up: bool) -> None:
+        """Take the VF's path away, or give it back."""
+        await self.guest.set_link("vf", up=up)
+
+
+async def in_a_guest(
+    datapath: str, times: int, rate: int, say: Callable[[str], None], kind: Callable[[Guest], Storms] = Storms
+) -> dict[str, list[float]]:
     """One guest with one pair, joined by this datapath."""
-    nics = (GuestNic("pv", "virtio", MAC, 1, ""), GuestNic("vf", "vf", MAC, 2, ""))
     found = await image(progress=say)
-    async with open_switch() as switch, open_guest(found, switch, nics=nics, progress=say) as guest:
+    async with open_switch() as switch, open_guest(found, switch, nics=NICS, progress=say) as guest:
         await run_failoverd(guest, master={"datapath": datapath})
-        await guest.put("/run/storm.sh", STORM.encode())
+        work = kind(guest)
+        await work.prepare()
         peer = Peer(switch, name="peer", mac_address=PEER_MAC, addresses=PEER)
         await guest.put("/run/guestprobe.py", Path(guestprobe.__file__).read_bytes())
-        service = ["systemd-run", "--quiet", "--unit=probes", "--nice=-10", "python3", "/run/guestprobe.py"]
-        (await guest.run([*service, PEER[0], str(rate), "/run/probes.json"])).check()
+        (await guest.run([*PROBES, PEER[0], str(rate), "/run/probes.json"])).check()
         await peer.resolve(ADDRESS)
         begun = time.monotonic()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(peer.send_probes, ADDRESS, rate)
             await trio.sleep(SETTLE)
-            windows = await rounds(
-                times, lambda up: guest.set_link("vf", up=up), lambda: guest_storm(guest), begun, say
-            )
+            windows = await rounds(times, work.cut, work.begin, begun, say)
             nursery.cancel_scope.cancel()
         (await guest.run(["systemctl", "stop", "probes.service"])).check()
         document = json.loads((await guest.run(["cat", "/run/probes.json"])).check().stdout)
