@@ -79,6 +79,17 @@ class NetnsDaemon:
     async def ask(self, call: str, *arguments: str) -> dict[str, Any] | None:
         """Return the document that failoverctl would get; None while no daemon listens. Raises LabError when it
         refuses."""
+        line = await self.told(call, *arguments)
+        if line is None:
+            return None
+        answer: dict[str, dict[str, Any]] = json.loads(line) if line else {}
+        if "error" in answer:
+            raise LabError(f"the daemon refuses {' '.join((call, *arguments))}: {answer['error']['text']}")
+        return answer.get("ok")
+
+    async def told(self, call: str, *arguments: str) -> bytes | None:
+        """Return the daemon's answer as it came, which may take milliseconds to read where there are many links; None
+        while no daemon listens. Raises LabError when it does not answer."""
         request = json.dumps({"call": call, "arguments": arguments}).encode() + b"\n"
         path = os.fspath(netnsdaemon.paths(self.directory).control)
         line = b""
@@ -92,10 +103,7 @@ class NetnsDaemon:
                 return None
         if patience.cancelled_caught:
             raise LabError(f"the daemon does not answer {call!r} within {PATIENCE:g} s: {tail(self.log.encode())}")
-        answer: dict[str, dict[str, Any]] = json.loads(line) if line else {}
-        if "error" in answer:
-            raise LabError(f"the daemon refuses {' '.join((call, *arguments))}: {answer['error']['text']}")
-        return answer.get("ok")
+        return line
 
     def send(self, number: signal.Signals) -> None:
         """Send the daemon a signal. Raises LabError while it is not running."""
