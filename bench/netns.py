@@ -49,7 +49,6 @@ BOUND = 0.030
 PAIRS, INTO = 2000, 0.3
 """Of a storm; seconds into it at which the VF is deleted."""
 NSENTER = shutil.which("nsenter") or "/usr/bin/nsenter"
-CORES = sorted(os.sched_getaffinity(0))
 GROUP = 77
 STORM = f"""
 for i in $(seq {PAIRS}); do
@@ -98,17 +97,9 @@ async def preferred_traffic(stage: Stage, rate: float, nursery: trio.Nursery) ->
         os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, priority)
 
 
-def keep_apart() -> None:
-    """Keep to the last core, and what runs `inside` to the first, as a kernel that nobody preempts (PREEMPT_NONE) keeps
-    a core for up to 10 ms while it makes links. The daemon, which runs already, has them all."""
-    os.sched_setaffinity(0, CORES[-1:])
-
-
 def inside(stage: Stage, commands: str) -> subprocess.Popen[bytes]:
     """Begin these commands in the guest's namespace, at the ordinary nice value."""
     command = [NSENTER, f"--net=/proc/{stage.daemon.pid}/ns/net", "nice", f"--adjustment={-os.nice(0)}"]
-    if os.sched_getaffinity(0) != set(CORES):
-        command += ["taskset", "--cpu-list", str(CORES[0])]
     return subprocess.Popen([*command, "sh", "-ec", commands])
 
 
@@ -201,8 +192,6 @@ async def measure(
         await stage.configure("pv")
         await stage.guest.ask(SetUp(stage.ifindexes["other"], up=True))
         await stage.daemon.start()
-        if storm_only:
-            keep_apart()
         await (preferred_traffic if storm_only else Stage.start_traffic)(stage, rate, nursery)
         await until(stage, "accelerated")
         begun = time.monotonic()
@@ -276,9 +265,10 @@ def verdicts(rows: Mapping[str, Row], restarts: Sequence[float]) -> list[tuple[b
         worst, lost = max(rows[name].silence), sum(rows[f"{name}: back"].lost)
         found.append((worst < BOUND, f"{name}: worst silence {worst * 1000:.0f} ms, promised under {BOUND * 1000:.0f}"))
         found.append((lost == 0, f"{name}: back: {lost} probes lost, promised none"))
-    quiet, busy = statistics.median(rows[QUIET].outage), statistics.median(rows[STORMY].outage)
-    words = f"{STORMY}: median outage {busy * 1000:.1f} ms, beside {quiet * 1000:.1f} on a quiet machine"
-    found.append((busy <= 2 * quiet, f"{words}, promised at most twice that"))
+    for what in ("silence", "outage"):
+        quiet, busy = (statistics.median(getattr(rows[name], what)) for name in (QUIET, STORMY))
+        words = f"{STORMY}: median {what} {busy * 1000:.1f} ms, beside {quiet * 1000:.1f} on a quiet machine"
+        found.append((busy <= 2 * quiet, f"{words}, promised at most twice that"))
     if RESTART in rows:
         over = [silence - took for silence, took in zip(rows[RESTART].silence, restarts, strict=True)]
         words = f"{RESTART}: traffic was back {max(over) * 1000:.0f} ms after the restart's own time at the worst"
