@@ -24,6 +24,7 @@ from signal import SIGTERM
 
 import trio
 from frame import command, turns
+from frame.cpu import cpu_of
 from frame.goals import BY_NAME
 from frame.row import Bench, Row
 from interfaces import PATIENCE, UNSHARE, make_links, resident, running
@@ -45,12 +46,6 @@ STARTED = 5.0
 polls the carrier of the VF."""
 REST = 1.0
 """Seconds within which a daemon has had no CPU when it counts as at rest."""
-
-
-def cpu_of(pid: int) -> float:
-    """Return the seconds of CPU that all threads of a process have had, by the scheduler's count (/proc, schedstat)."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
 def wakeups(pid: int) -> int:

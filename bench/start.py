@@ -18,12 +18,12 @@ import sys
 import tempfile
 import time
 from functools import partial
-from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from signal import SIGTERM
 
 import trio
 from frame import command, turns
+from frame.cpu import cpu_of
 from frame.goals import BY_NAME
 from frame.row import Bench
 
@@ -44,12 +44,6 @@ async def import_trio() -> tuple[float, float]:
     subprocess.run([sys.executable, "-c", "import trio"], check=True)
     wall, after = time.monotonic() - begun, getrusage(RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def cpu_of(pid: int) -> float:
-    """The CPU time of all threads of a process so far, by the scheduler's count (nanoseconds in /proc)."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
 async def start(stage: Stage) -> tuple[float, float]:
