@@ -141,8 +141,8 @@ def name_deviations(state: State, pair: PairState, found: Pair, link: Link) -> l
 
 def _usual(state: State, pair: PairState, found: Pair) -> dict[int, str]:
     """Return the configured names of the master and the standby, whatever their present names."""
-    naming, nic = state.config.naming, state.link(found.nic)
-    if nic is None or not pair.datapath.names_devices:
+    naming, nic = state.config.naming, pair.datapath.named_nic(state.link(found.nic))
+    if nic is None:
         return {}
     wishes = {} if found.nic == found.master else {found.nic: state.name(found.master) + naming.standby_suffix}
     alone = wanted.nic_name(nic, found.master, pair.mac, naming, "", state.links)
@@ -153,14 +153,14 @@ def _usual(state: State, pair: PairState, found: Pair) -> dict[int, str]:
 def _names(state: State, pair: PairState, found: Pair) -> Iterator[tuple[Link, str, str]]:
     """Iterate over the devices, each with its wanted name and its own name."""
     naming, mac, links = state.config.naming, pair.mac, state.links
-    master, nic, vf = links[found.master], links.get(found.nic), links.get(found.vf)
-    if nic is master and pair.datapath.names_devices:
+    master, nic, vf = links[found.master], pair.datapath.named_nic(links.get(found.nic)), links.get(found.vf)
+    if nic is master:
         own = wanted.own_name(nic, state.udev_names.get(nic.ifindex, ""), links)
         name = wanted.master_name(own, mac, naming)
         had = formers(nic)
         is_left = (had and nic.name not in had) or wanted.name_conflict(name, links, nic.ifindex)
         yield nic, own if is_left else name, own
-    elif nic is not None and pair.datapath.names_devices:
+    elif nic is not None:
         yield nic, (name := wanted.standby_wish(nic, master.name, mac, naming, links)), name
     if vf is not None:
         udev = state.udev_names.get(vf.ifindex, "")
@@ -182,9 +182,8 @@ def _altnames(state: State, pair: PairState, found: Pair) -> Iterator[Request]:
         link = state.link(ifindex)
         if link is None or ifindex == found.master:
             continue
-        if pair.datapath.names_devices:
-            stale = wanted.stale_altnames(link, role, master, pair.mac, naming)
-            yield from (DropAltname(ifindex, name) for name in sorted(stale))
+        stale = wanted.stale_altnames(link, role, master, pair.mac, naming)
+        yield from (DropAltname(ifindex, name) for name in sorted(pair.datapath.droppable(stale)))
         for name in sorted(wanted.wanted_altnames(link, role, master, pair.mac, naming) - link.altnames):
             if state.links.other(name) is None:
                 yield AddAltname(ifindex, name)

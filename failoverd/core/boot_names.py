@@ -23,8 +23,8 @@ def meant(state: State, pair: PairState, found: Pair, now: float) -> str:
     After the boot, neither the stored nor the configured name counts for a pair that has a stored name: the
     administrator or another program may have named it since, and that name stays.
     """
-    nic = state.link(found.nic)
-    if nic is None or pair.joined or not pair.datapath.names_devices or found.nic not in state.plain:
+    nic = pair.datapath.named_nic(state.link(found.nic))
+    if nic is None or pair.joined or found.nic not in state.plain:
         return ""
     vf, is_boot = state.link(found.vf), now < BOOTING
     remembered, words = state.names.get(pair.mac, ""), state.configured
@@ -35,10 +35,10 @@ def meant(state: State, pair: PairState, found: Pair, now: float) -> str:
 
 def remember_name(state: State, pair: PairState, found: Pair, master: Link) -> list[Action]:
     """Store the name that the NIC of a joined pair has on its own, if it is new or was changed with its master."""
-    nic, called = state.link(found.nic), pair.names.called
+    nic, called = pair.datapath.named_nic(state.link(found.nic)), pair.names.called
     pair.names.rests_as(master.name)
     is_known = pair.mac in state.names and called in ("", master.name)
-    if nic is None or not pair.datapath.names_devices or is_known:
+    if nic is None or is_known:
         return []
     naming = state.config.naming
     name = master.name if naming.master == "{nic}" else nic_name(nic, master.ifindex, pair.mac, naming, "", state.links)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from failoverd.core.matching import rejudge
 from failoverd.core.state import PairState, State
-from failoverd.model.actions import Action, AskConfigurer, Level, Say
+from failoverd.model.actions import Action, Level, Say
 from failoverd.model.events import ConfigurerSeen
 from failoverd.model.links import Link
 
@@ -21,12 +21,13 @@ READING = 5.0
 
 
 def awaited(state: State, pair: PairState, nic: Link, name: str, actions: list[Action], now: float) -> float | None:
-    """Return until when to wait for the answer for this NIC, before a bond called `name` is made; None for no wait."""
-    if not pair.datapath.makes_bond or pair.move.journal is not None or nic.ifindex in state.configurers:
+    """Return until when to wait for the answer for this NIC, before a master called `name` is made, or None."""
+    question = pair.datapath.ask_first(nic, name)
+    if question is None or pair.move.journal is not None or nic.ifindex in state.configurers:
         return None
     if nic.ifindex not in state.reading:
         state.reading[nic.ifindex] = now + READING
-        actions.append(AskConfigurer(nic, name))
+        actions.append(question)
     if state.config.master.datapath != "auto":
         return None
     if now < state.reading[nic.ifindex]:

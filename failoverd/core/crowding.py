@@ -20,7 +20,6 @@ from failoverd.dataclass import dataclass
 from failoverd.model.actions import Action, FetchInet
 from failoverd.model.pairs import Inet, Pair
 from failoverd.model.requests import Request
-from failoverd.policy.stacking import obstacle
 
 if TYPE_CHECKING:
     from failoverd.core.state import PairState, State
@@ -84,7 +83,7 @@ def check_soon(state: State, ifindex: int, now: float) -> None:
     if found is None or not found.nic == ifindex == found.master:
         return
     pair = state.pairs[found.mac]
-    if _can_be_crowded(pair) and ifindex not in pair.obstacles.crowded:
+    if pair.datapath.sets_filter(found.vf) and ifindex not in pair.obstacles.crowded:
         due = (at for at in pair.obstacles.checks[:1] if at <= now + LOOKS[0])
         is_looking = pair.obstacles.checking or pair.work.looking
         pair.obstacles.checks = (now + LOOKS[0] if is_looking else next(due, now), *(now + later for later in LOOKS))
@@ -102,8 +101,7 @@ def seen(pair: PairState, hanging: Mapping[int, str], now: float) -> None:
     """Take in a close look at the NIC, made for this or before a join."""
     pair.obstacles.checked |= hanging.keys()
     pair.obstacles.crowded |= {i for i, thing in hanging.items() if thing}
-    if not pair.datapath.moves_configuration:
-        pair.obstacles.unbondable |= {i: obstacle(thing) for i, thing in hanging.items() if thing}
+    pair.obstacles.unbondable |= pair.datapath.bond_obstacles(hanging)
     pair.obstacles.checks = tuple(at for at in pair.obstacles.checks if at > now or not hanging)
 
 
@@ -119,7 +117,7 @@ def look(state: State, pair: PairState, found: Pair, now: float) -> list[Action]
 
     A pair that was joined before failoverd started has not been looked at yet.
     """
-    if not found.vf or not _can_be_crowded(pair) or found.nic in pair.obstacles.crowded:
+    if not pair.datapath.sets_filter(found.vf) or found.nic in pair.obstacles.crowded:
         pair.obstacles.checks = ()
     elif found.nic not in pair.obstacles.checked and not pair.obstacles.checks:
         check_soon(state, found.nic, now)
@@ -132,8 +130,3 @@ def look(state: State, pair: PairState, found: Pair, now: float) -> list[Action]
 def next_look(pair: PairState, now: float) -> float | None:
     """Return the time of the next look."""
     return next((at for at in pair.obstacles.checks if at > now), None)
-
-
-def _can_be_crowded(pair: PairState) -> bool:
-    """Whether failoverd sets what the VF takes in."""
-    return pair.datapath.vf_needs_filter

@@ -43,11 +43,12 @@ def with_master(state: State, pair: Pair, known: PairState) -> Pair:
     """Return the pair with its master. In place, the paravirtual NIC is the master, once it has something to be master
     of.
     """
-    if known.datapath.moves_configuration or not pair.nic or pair.master:
+    master = known.datapath.own_master(pair.nic)
+    if not master or pair.master:
         return pair
     create = state.config.master.create
     is_kept = create == "always" or (create == "remembered" and pair.mac in state.remembered)
-    return replace(pair, master=pair.nic) if pair.vf or is_kept or _is_redirected(state, pair) else pair
+    return replace(pair, master=master) if pair.vf or is_kept or _is_redirected(state, pair) else pair
 
 
 def left_unjoined_reason(state: State, known: PairState, pair: Pair) -> str:

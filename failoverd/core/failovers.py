@@ -15,14 +15,12 @@ from failoverd.model.links import Link
 from failoverd.model.owners import Part
 from failoverd.model.pairs import Goal, Pair
 from failoverd.model.signals import FailedOver
-from failoverd.policy.stacking import BRIDGE, bridge_of, stacked_on
+from failoverd.policy.stacking import bridge_of, stacked_on
 
 if TYPE_CHECKING:
     from failoverd.core.state import PairState, State
 
 UNPLUGGED = "it was unplugged"
-UNANNOUNCED = frozenset({BRIDGE, "macvtap"})
-"""Kinds of devices above a bond whose addresses the bond does not announce."""
 REASON_WAIT = 0.1
 """Seconds a failover signal waits for its reason: a VF that is unplugged is first closed, then unlinked, then gone."""
 
@@ -65,8 +63,8 @@ def noticed(state: State, pair: PairState, now: float) -> list[Action]:
         # The pair is being taken apart, in one datagram: the NIC carries, by itself.
         return []
     if not pair.joined:
-        # A start found that the traffic led nowhere. That is not a failover, but the way is new all the same.
-        return _announce(state, pair, master) if pair.datapath.finds_its_way_anew else []
+        # A start found that the traffic led nowhere. That is not a failover, but the way may be new all the same.
+        return _announce(state, pair, master)
     actions = settle_signal(pair, "")
     pair.failovers.count += 1
     old = state.link(was)
@@ -136,11 +134,9 @@ def watch_carrier(state: State, ifindex: int, carries: bool, now: float) -> None
 
 
 def _announce(state: State, pair: PairState, master: Link) -> list[Action]:
-    """Announce the addresses of the master and of everything stacked on it.
+    """Announce the addresses of the master and of everything stacked on it, unless the kernel does.
 
-    The neighbours learn the way by a frame that takes it. A bond announces itself, its VLANs and macvlans, and no
-    farther (net/bridge/br.c hands on NETDEV_RESEND_IGMP alone; a macvtap has no address here). So if one of those is on
-    it, everything is announced.
+    The neighbours learn the way by a frame that takes it.
     """
     times = state.config.announce.times
     is_leaving = pair.orders.drain is not None or any(order.down for order in pair.orders.renames)
@@ -148,9 +144,8 @@ def _announce(state: State, pair: PairState, master: Link) -> list[Action]:
         # The VF goes down next, so its neighbours have to know the way by then, and not only at a bond's next tick.
         times = max(times, 1)
     devices = [master, *(state.links[ifindex] for ifindex in stacked_on(master, state.links))]
-    if pair.datapath.announces and not is_leaving and not any(link.kind in UNANNOUNCED for link in devices):
-        return []
-    if not times:
+    devices = [*pair.datapath.to_announce(devices, pair.joined, is_leaving)]
+    if not devices or not times:
         return []
     pair.heard.announce()
     ports = tuple((link.ifindex, bridge) for link in devices if (bridge := bridge_of(link, state.links)))

@@ -49,7 +49,7 @@ def count(state: State, pair: PairState, now: float) -> list[Action]:
     """Count the VF's failures since the last look, and begin or end a suppression."""
     found, rule = state.judgements.pair(pair.mac), state.config.damping
     stands, was = stand(state, pair, found), pair.health.damping
-    if stands is None or pair.datapath.chooses:
+    if stands is None or not pair.datapath.candidates(stands):
         return reset(pair)
     damping = replace(was, dead=pair.paths.dead, missed_since=pair.conditions.vf_gone_at or 0.0)
     if rule.enabled:

@@ -89,8 +89,8 @@ def _refused(state: State, pair: PairState, request: Request, number: int, text:
     if number == errno.EOPNOTSUPP and is_bond:
         state.no_bonding = True
         rejudge(state)
-        if not pair.datapath.makes_bond:
-            return [Say("info", f"{pair.mac}: {NO_BONDING}; joining by {pair.datapath.name}")]
+        if way := pair.datapath.without_bonding():
+            return [Say("info", f"{pair.mac}: {NO_BONDING}; {way}")]
     return _in_vain(state, pair, request, number, text, now)
 
 

@@ -60,7 +60,7 @@ def rejudge(state: State, macs: Iterable[str] | None = None) -> None:
         return
     nearby = neighbourhood(state, wanted)
     kept = {ifindex: mac for mac in wanted if (ifindex := kept_nic(state, mac))}
-    found = judge(nearby, state.config.pairing, lambda nic: not chosen(state, nic).moves_configuration, kept)
+    found = judge(nearby, state.config.pairing, lambda nic: chosen(state, nic).own_master(nic.ifindex) != 0, kept)
     judged = state.judgements
     for mac in wanted:
         judged.forget(mac)
@@ -105,7 +105,7 @@ def _settle(state: State, mac: str, pair: Pair) -> None:
         return
     by = joined_by(state, pair)
     known.datapath = by or chosen(state, state.links[pair.nic])
-    if not known.datapath.moves_configuration:
+    if known.datapath.own_master(pair.nic):
         # The bond that could not be had is gone, and nothing of it is left to undo.
         known.move.try_anew()
     if by is None and (why := left_unjoined_reason(state, known, pair)):

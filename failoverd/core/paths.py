@@ -55,7 +55,7 @@ def by_links(state: State, pair: PairState, found: Pair) -> Standing | None:
 def forget(state: State, pair: PairState) -> None:
     """Drop the results for slaves that cannot carry by now, before anything is decided by them."""
     links, able = _able(state, pair)
-    if not state.config.path.enabled or pair.datapath.chooses:
+    if not state.config.path.enabled:
         pair.paths.found = {}
     elif links is not None:
         pair.paths.found = {slave: path for slave, path in pair.paths.found.items() if able.get(slave)}
@@ -64,7 +64,7 @@ def forget(state: State, pair: PairState) -> None:
 def probe(state: State, pair: PairState) -> list[Action]:
     """Start the probes that the pair needs after this step: which slaves, from which MACs."""
     rule, (links, able) = state.config.path, _able(state, pair)
-    if not rule.enabled or pair.datapath.chooses or links is None or not all(able.values()) or not pair.joined:
+    if not rule.enabled or links is None or not able or not all(able.values()) or not pair.joined:
         return _probe(pair, None)
     found = state.judgements.pairs[pair.mac]
     masters = state.links[found.master].mac
@@ -73,11 +73,9 @@ def probe(state: State, pair: PairState) -> list[Action]:
 
 
 def _able(state: State, pair: PairState) -> tuple[Standing | None, dict[int, bool]]:
-    """Return the standing by the links, and which slaves could carry by theirs."""
-    found = state.judgements.pair(pair.mac)
-    links = by_links(state, pair, found)
-    able = {} if links is None else {found.vf: not links.bad_primary, found.nic: not links.bad_standby}
-    return links, able
+    """Return the standing by the links, and which slaves could carry by theirs where failoverd chooses."""
+    links = by_links(state, pair, state.judgements.pair(pair.mac))
+    return links, {} if links is None else dict(pair.datapath.candidates(links))
 
 
 def _probe(pair: PairState, wanted: ProbePaths | None) -> list[Action]:

@@ -34,7 +34,7 @@ def settled_state(state: State, pair: PairState, found: Pair, master: Link) -> t
 def _no_standby_reason(state: State, pair: PairState, found: Pair, master: Link) -> str:
     """A VF that carries alone is one unplug away from silence."""
     nic = state.link(found.nic)
-    if not pair.datapath.wants_standby() or (nic is not None and pair.datapath.holds(nic, master)):
+    if not pair.datapath.misses(nic, master):
         return ""
     why = _refused(pair, found.nic) if nic is not None else missing_slave_reason(state, found)
     if nic is not None and not why and found.nic in state.held_on:

@@ -94,13 +94,12 @@ def every_mac(state: State) -> set[str]:
 def kept_nic(state: State, mac: str) -> int:
     """Return the paravirtual NIC of a pair that has a master, or is on its way to one; 0 for none.
 
-    A move that has begun is finished on the same device, even if its permanent MAC is another one by now. In place,
-    nothing has moved.
+    A move that has begun is finished on the same device, even if its permanent MAC is another one by now.
     """
     pair = state.pairs.get(mac)
     if pair is None:
         return 0
     if pair.move.journal is not None and pair.move.journal.cut and pair.move.journal.nic:
         return pair.move.journal.nic if pair.move.journal.nic in state.links else 0
-    is_kept = pair.joined and pair.datapath.moves_configuration
-    return pair.nic if is_kept and pair.nic in state.links else 0
+    kept = pair.datapath.kept_nic(pair.nic) if pair.joined else 0
+    return kept if kept in state.links else 0

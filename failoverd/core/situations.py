@@ -79,5 +79,6 @@ def _udev_wait(state: State, pair: PairState, found: Pair, ifindex: int) -> floa
     The master inherits the paravirtual NIC's name at join time, and kernels before 6.2 cannot rename it while it is up.
     The network's configuration expects the name that udev gives. So udev gets longer there.
     """
-    is_naming = ifindex == found.nic and not pair.joined and pair.datapath.names_devices
+    named = pair.datapath.named_nic(state.link(found.nic))
+    is_naming = named is not None and named.ifindex == ifindex and not pair.joined
     return state.config.join.udev_wait * (NAMING if is_naming else 1)

@@ -128,8 +128,8 @@ def suspect(state: State) -> None:
 
 def still_down(state: State, pair: PairState, found: Pair, now: float) -> list[int]:
     """Return the slaves that have been down for GRACE. One that is down without a message of it is so from now on."""
-    guard = pair.guard
-    if pair.datapath.closes_slaves() and not state.links[found.master].up:
+    guard, master = pair.guard, state.link(found.master)
+    if master is None or pair.datapath.has_closed_slaves(master):
         # The kernel closes the slaves with their master, and opens them with it.
         guard.lowered.clear()
         return []

@@ -181,8 +181,8 @@ class State:
 
     def at_risk(self) -> bool:
         """Whether some traffic goes by a VF whose loss only failoverd would notice."""
-        by_vf = (pair for pair in self.judgements.pairs.values() if pair.vf and self.active(pair) == pair.vf)
-        return any(not self.pairs[pair.mac].datapath.survives for pair in by_vf)
+        found = (pair for pair in self.judgements.pairs.values() if pair.vf)
+        return any(self.pairs[pair.mac].datapath.is_at_risk(self.active(pair), pair.vf) for pair in found)
 
     def active(self, found: Pair) -> int:
         """Return the ifindex of the slave that carries this pair's traffic, 0 for none."""

@@ -19,7 +19,7 @@ from failoverd.model.actions import Action, Peek
 from failoverd.model.links import Link
 from failoverd.model.owners import Part
 from failoverd.model.pairs import Goal, Judgement, Pair, Verdict
-from failoverd.policy.election import Elected, Rule, Seen, Standing, elect
+from failoverd.policy.election import Elected, Rule, Seen, Standing
 from failoverd.policy.health import suppressed_reason
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def missing_slave_reason(state: State, found: Pair) -> str:
 
 
 def _primary_refusal(state: State, pair: PairState, found: Pair, stands: Standing) -> str:
-    if state.ending and not pair.datapath.survives:
-        return "failoverd ends, and the kernel would not leave it by itself"
+    if state.ending and (why := pair.datapath.vf_refusal_at_end()):
+        return why
     if not found.vf:
         return missing_slave_reason(state, found) or stands.bad_primary
     return stands.bad_primary or vf_refusal(pair, found, stands)
@@ -153,9 +153,6 @@ def switch(
         return _ask_for(state, pair, actions, master, Elected(found.nic, "what carried is gone"), now)
     if not master.up:
         return None
-    if pair.datapath.chooses:
-        pair.carry.election = pair.datapath.chooses
-        return None
     is_told = found.vf != 0 and pair.carry.vf_wanted == found.vf
     is_back = found.vf != 0 and pair.carry.vf_back == found.vf
     is_automatic = state.config.failback.automatic or is_told or is_back
@@ -165,7 +162,7 @@ def switch(
     if not is_told and not is_back:
         bad_primary = bad_primary or _damped(state, pair, stands)
     stands = replace(stands, bad_primary=bad_primary)
-    choice = elect(stands, seen, rule, now)
+    choice = pair.datapath.elect(stands, seen, rule, now)
     pair.carry.election = choice.reason
     return _ask_for(state, pair, actions, master, choice, now)
 
@@ -189,12 +186,13 @@ def watch(state: State, pair: PairState, now: float) -> tuple[list[Action], floa
     Returns when to look again.
     """
     found = state.judgements.pair(pair.mac)
-    if not pair.datapath.polled or not found.vf:
+    vf = pair.datapath.to_poll(found.vf)
+    if not vf:
         return [], None
     is_held_down = pair.carry.fit_since is not None and now < pair.carry.fit_since + state.config.failback.hold_down
-    if state.active(found) != found.vf and not is_held_down:
+    if state.active(found) != vf and not is_held_down:
         return [], None
     if now < pair.carry.peek_at:
         return [], pair.carry.peek_at
     pair.carry.peek_at = now + state.config.tc.carrier_poll
-    return [Peek(found.vf)], pair.carry.peek_at
+    return [Peek(vf)], pair.carry.peek_at

@@ -253,6 +253,6 @@ def obstacle_of(pair: PairState) -> str:
     """Return why a move of a pair that is at home cannot begin, or ""."""
     if not pair.joined or pair.held:
         return f"it is not joined but {pair.state}"
-    if not pair.datapath.makes_bond:
-        return f"its datapath is {pair.datapath.name}, and only a bond can be cloned"
+    if why := pair.datapath.clone_obstacle():
+        return why
     return "another change is under way" if pair.move.journal is not None or pair.orders.renames else ""

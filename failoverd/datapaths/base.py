@@ -1,7 +1,8 @@
 """The interface of a datapath. The planner knows pairs and steps; only a datapath knows how two NICs are joined.
 
 All differences between datapaths are behind this interface, so a datapath is a file in this folder and a row in
-core/datapath_choice.py. There are three base classes to start from:
+core/datapath_choice.py. No other module tests what it is: where datapaths differ, the datapath does the thing, or
+answers about the devices it is shown. There are three base classes to start from:
 
     Datapath   a master is made, and the configuration moves to it
     InPlace    the paravirtual NIC is the master itself; nothing is made, and nothing moves
@@ -11,14 +12,23 @@ core/datapath_choice.py. There are three base classes to start from:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import ClassVar, Literal
 
 from failoverd.config.spec import Config
+from failoverd.model.actions import AskConfigurer
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
 from failoverd.model.requests import Request
-from failoverd.policy.election import Standing, unfit_reason
+from failoverd.policy.election import Elected, Rule, Seen, Standing, elect, unfit_reason
+from failoverd.policy.stacking import obstacle
+
+Shape = Literal["moving", "in place"]
+"""The paravirtual NIC's configuration is moved to a master of its own, and back; or the NIC is the master itself, and
+nothing moves. Where it moves, the NIC becomes a slave, and anything that a slave's traffic would not reach is in the
+way.
+"""
 
 
 class Datapath(ABC):
@@ -28,30 +38,8 @@ class Datapath(ABC):
 
     name: ClassVar[str]
     """The name in the configuration and in `failoverctl`."""
-    moves_configuration: ClassVar[bool] = True
-    """Whether the paravirtual NIC's configuration is moved to a master of its own, and back. Then the NIC becomes a
-    slave, and anything that a slave's traffic would not reach is in the way.
-    """
-    makes_bond: ClassVar[bool] = False
-    """Whether the master is a bond: a kernel without bonding, or a network manager that cannot follow to a bond, rules
-    this datapath out.
-    """
-    chooses: ClassVar[str] = ""
-    """What chooses the slave that carries, in words, where it is not failoverd."""
-    names_devices: ClassVar[bool] = True
-    """Whether failoverd names the pair's devices."""
-    survives: ClassVar[bool] = True
-    """Whether the kernel leaves a failed VF by itself, while failoverd is away."""
-    announces: ClassVar[bool] = False
-    """Whether the kernel announces a switch to the neighbours by itself."""
-    finds_its_way_anew: ClassVar[bool] = False
-    """Whether a start may find that the traffic led nowhere, so that its way from then on is new to the network."""
-    polled: ClassVar[bool] = False
-    """Whether the kernel reports a lost carrier late, so that the slave that carries has to be polled."""
-    vf_needs_filter: ClassVar[bool] = False
-    """Whether failoverd sets the VF's receive filter (promiscuous, all multicast) for the devices stacked on the
-    master.
-    """
+    shape: ClassVar[Shape] = "moving"
+    """Which plan joins and releases the pair: its row in plan/join.py and plan/release.py."""
 
     @abstractmethod
     def has_joined(self, pair: Pair, is_touched: bool) -> bool:
@@ -131,13 +119,87 @@ class Datapath(ABC):
         """Whether the pair is joined again at the next boot, even without its VF."""
         return True
 
-    def wants_standby(self) -> bool:
-        """Whether a pair whose VF carries counts as degraded without a standby."""
-        return True
+    def own_master(self, nic: int) -> int:
+        """Return the master where none is made, the paravirtual NIC itself; 0 where one is. Both by ifindex."""
+        return 0
 
-    def closes_slaves(self) -> bool:
-        """Whether the kernel sets the slaves down and up with their master."""
+    def kept_nic(self, nic: int) -> int:
+        """Return the NIC that a joined pair keeps, even if its permanent MAC is another one by now; 0 for none."""
+        return nic
+
+    def has_to_join(self, primary: Link, master: Link) -> bool:
+        """Whether failoverd has yet to join this VF."""
+        return not self.holds(primary, master)
+
+    def misses(self, standby: Link | None, master: Link) -> bool:
+        """Whether a pair whose VF carries is degraded with no other standby than this one."""
+        return standby is None or not self.holds(standby, master)
+
+    def has_closed_slaves(self, master: Link) -> bool:
+        """Whether the slaves are down because their master is, and come up with it."""
         return False
+
+    def candidates(self, stands: Standing) -> Mapping[int, bool]:
+        """Return the slaves that failoverd may choose from, and whether each could carry; by ifindex, 0 for one that
+        is not there. Empty where failoverd does not choose.
+        """
+        primary, standby = (link.ifindex if link is not None else 0 for link in (stands.primary, stands.standby))
+        return {primary: not stands.bad_primary, standby: not stands.bad_standby}
+
+    def elect(self, stands: Standing, seen: Seen, rule: Rule, now: float) -> Elected:
+        """Return which slave shall carry, and why."""
+        return elect(stands, seen, rule, now)
+
+    def vf_refusal_at_end(self) -> str:
+        """Return why a VF does not carry when failoverd ends, or "" where the kernel leaves a VF that fails."""
+        return ""
+
+    def is_at_risk(self, active: int, vf: int) -> bool:
+        """Whether the traffic goes by a VF whose loss only failoverd would notice."""
+        return active == vf and bool(self.vf_refusal_at_end())
+
+    def to_poll(self, vf: int) -> int:
+        """Return the VF if the kernel reports late that it has lost its carrier, so that it has to be polled; or 0."""
+        return 0
+
+    def to_announce(self, devices: Sequence[Link], is_joined: bool, is_leaving: bool) -> Sequence[Link]:
+        """Return which of these devices, the master and those on it, failoverd has to announce after a switch.
+
+        `is_joined`: it was a failover. Else a start has found another slave to carry than the one that was left.
+        `is_leaving`: the slave that carried goes down next, so the neighbours have to know the way at once.
+        """
+        return devices if is_joined else []
+
+    def sets_filter(self, vf: int) -> bool:
+        """Whether failoverd sets what this VF takes in (promiscuous, all multicast), for devices on the master."""
+        return False
+
+    def bond_obstacles(self, hanging: Mapping[int, str]) -> Mapping[int, str]:
+        """Return why NICs could not be a bond's slaves, from what was seen to hang on them; by ifindex.
+
+        Where a NIC is about to be a slave, the plan looks at that itself.
+        """
+        return {}
+
+    def ask_first(self, nic: Link, name: str) -> AskConfigurer | None:
+        """Return what has to be asked about a NIC before a master called `name` is made for it."""
+        return None
+
+    def without_bonding(self) -> str:
+        """Return how the pair is joined by a kernel without bonding, in words, or ""."""
+        return f"joining by {self.name}"
+
+    def clone_obstacle(self) -> str:
+        """Return why the master cannot be made again in another network namespace, or ""."""
+        return f"its datapath is {self.name}, and only a bond can be cloned"
+
+    def named_nic(self, nic: Link | None) -> Link | None:
+        """Return the paravirtual NIC if it is failoverd that names it and its master, else None."""
+        return nic
+
+    def droppable(self, stale: AbstractSet[str]) -> AbstractSet[str]:
+        """Return which alternative names of a slave that are out of date failoverd takes away."""
+        return stale
 
     def nic_is(self, pair: Pair) -> Literal["standby", "master", "one of three", "nothing"]:
         """Return the paravirtual NIC's part in the pair, for udev.
@@ -154,8 +216,7 @@ class Datapath(ABC):
 class InPlace(Datapath):
     """The paravirtual NIC is the master itself."""
 
-    moves_configuration = False
-    finds_its_way_anew = True
+    shape = "in place"
 
     def has_joined(self, pair: Pair, is_touched: bool) -> bool:
         """failoverd has left a mark or a filter on one of the two."""
@@ -165,6 +226,22 @@ class InPlace(Datapath):
         """No slave has a master."""
         return 0
 
+    def own_master(self, nic: int) -> int:
+        """The NIC."""
+        return nic
+
+    def kept_nic(self, nic: int) -> int:
+        """None: nothing has moved."""
+        return 0
+
+    def to_announce(self, devices: Sequence[Link], is_joined: bool, is_leaving: bool) -> Sequence[Link]:
+        """All, after a start, too: it may find that the traffic led nowhere, so its way is new to the network."""
+        return devices
+
+    def bond_obstacles(self, hanging: Mapping[int, str]) -> Mapping[int, str]:
+        """What hangs on the NIC would be cut off by a bond."""
+        return {ifindex: obstacle(thing) for ifindex, thing in hanging.items() if thing}
+
     def nic_is(self, pair: Pair) -> Literal["standby", "master", "one of three", "nothing"]:
         """The master, once there is a VF that makes it one."""
         return "master" if pair.nic and pair.master == pair.nic else "nothing"
@@ -172,9 +249,6 @@ class InPlace(Datapath):
 
 class Adopted(InPlace):
     """The kernel or a driver has joined the pair by itself. failoverd does not make, switch or take apart any of it."""
-
-    chooses = "the kernel chooses"
-    names_devices = False
 
     def create(self, mac: str, nic: Link, config: Config) -> Sequence[Request]:
         """The master is there."""
@@ -220,13 +294,33 @@ class Adopted(InPlace):
         """None that failoverd could see."""
         return ""
 
-    def wants_standby(self) -> bool:
+    def has_to_join(self, primary: Link, master: Link) -> bool:
+        """The kernel joins it."""
+        return False
+
+    def misses(self, standby: Link | None, master: Link) -> bool:
         """The kernel decides which NICs are in it."""
         return False
 
-    def closes_slaves(self) -> bool:
+    def has_closed_slaves(self, master: Link) -> bool:
         """They go down and up with their master."""
-        return True
+        return not master.up
+
+    def candidates(self, stands: Standing) -> Mapping[int, bool]:
+        """None: the kernel chooses."""
+        return {}
+
+    def elect(self, stands: Standing, seen: Seen, rule: Rule, now: float) -> Elected:
+        """No election."""
+        return Elected(0, "the kernel chooses")
+
+    def named_nic(self, nic: Link | None) -> Link | None:
+        """None: it is not failoverd that has joined them."""
+        return None
+
+    def droppable(self, stale: AbstractSet[str]) -> AbstractSet[str]:
+        """None of them."""
+        return frozenset()
 
     def order_refusal(self, named: str, is_release: bool) -> str:
         """The kernel alone decides."""

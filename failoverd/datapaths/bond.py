@@ -9,22 +9,27 @@ itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from failoverd.config.spec import Config
 from failoverd.datapaths.base import Datapath
 from failoverd.kinds import Bond, NewDevice
 from failoverd.kinds.bond import ACTIVE_BACKUP, FOLLOW_ACTIVE, SIGNATURE
+from failoverd.model.actions import AskConfigurer
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
 from failoverd.model.requests import CreateLink, DeleteLink, HearAll, Request, SetActive, SetMaster, SetUp
 from failoverd.policy.naming import passing_name
+from failoverd.policy.stacking import BRIDGE
+
+UNANNOUNCED = frozenset({BRIDGE, "macvtap"})
+"""Kinds of devices above a bond whose addresses the bond does not announce."""
 
 
 class BondDatapath(Datapath):
     """See failoverd.datapaths.base.Datapath."""
 
     name = "bond"
-    makes_bond = True
-    announces = True
 
     def has_joined(self, pair: Pair, is_touched: bool) -> bool:
         """There is a bond that failoverd made."""
@@ -75,6 +80,27 @@ class BondDatapath(Datapath):
     def holds(self, slave: Link, master: Link) -> bool:
         """IFLA_MASTER."""
         return slave.master == master.ifindex
+
+    def to_announce(self, devices: Sequence[Link], is_joined: bool, is_leaving: bool) -> Sequence[Link]:
+        """None, as a rule: a bond announces itself, its VLANs and macvlans, at its next tick.
+
+        It goes no farther (net/bridge/br.c hands on NETDEV_RESEND_IGMP alone; a macvtap has no address here). So if one
+        of those is on it, or if the next tick would be too late, everything is announced.
+        """
+        is_all = is_leaving or any(link.kind in UNANNOUNCED for link in devices)
+        return devices if is_joined and is_all else []
+
+    def ask_first(self, nic: Link, name: str) -> AskConfigurer | None:
+        """Whether the NIC's configuration could follow to the bond."""
+        return AskConfigurer(nic, name)
+
+    def without_bonding(self) -> str:
+        """It cannot be."""
+        return ""
+
+    def clone_obstacle(self) -> str:
+        """None."""
+        return ""
 
     def mtu_mismatch(self, primary: Link, master: Link) -> str:
         """Bonding sets the same MTU on all, and reports nothing where a slave takes another."""

@@ -61,9 +61,18 @@ class TcDatapath(InPlace):
     """See failoverd.datapaths.base.Datapath."""
 
     name = "tc"
-    survives = False
-    polled = True
-    vf_needs_filter = True
+
+    def vf_refusal_at_end(self) -> str:
+        """Nothing takes the filter away when the VF fails."""
+        return "failoverd ends, and the kernel would not leave it by itself"
+
+    def to_poll(self, vf: int) -> int:
+        """It is in no bond (core/switch.py)."""
+        return vf
+
+    def sets_filter(self, vf: int) -> bool:
+        """It has been told of none of the master's addresses and VLANs."""
+        return vf != 0
 
     def is_way_lost(self, active: int, pair: Pair) -> bool:
         """The filter of a device that is gone stays, and leads nowhere."""

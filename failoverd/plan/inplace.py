@@ -25,13 +25,13 @@ def join_in_place(s: Situation) -> Next:
         return Rest()
     if s.nic is not None and s.nic.ifindex not in s.ready:
         return Wait(f"udev is not done with {s.nic.name} yet")
-    if s.vf is not None and not s.datapath.chooses:
+    if s.vf is not None:
         if s.datapath.conflict(s.vf, s.master):
             # The election has moved the traffic away from the VF already, or does so with its next answer.
             is_idle = s.datapath.active(s.master, s.vf, s.nic) != s.vf.ifindex
             requests = s.may(s.datapath.detach(s.vf)) if is_idle else ()
             return Do(requests, f"let go of {s.vf.name}") if requests else Rest()
-        if not s.is_in(s.vf):
+        if s.datapath.has_to_join(s.vf, s.master):
             return _attach(s, s.vf, s.master)
     mended = list(s.datapath.mend(s.master, s.vf, s.nic, s.config))
     mended += s.datapath.widen(s.vf, _is_open(s, s.vf, s.master)) if s.vf is not None else []

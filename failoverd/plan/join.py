@@ -19,8 +19,10 @@ Before the first step that can lose an address, everything is in a journal on di
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from failoverd.datapaths.base import Shape
 from failoverd.model.links import Link
 from failoverd.model.linktable import LinkTable
 from failoverd.model.pairs import Goal, Inet, Journal
@@ -43,9 +45,15 @@ def join(s: Situation) -> Next:
     """Name the next step toward a joined pair."""
     if s.journal is None and (first := take_name(s)):
         return first
-    if not s.datapath.moves_configuration:
-        # A configuration that a bond had begun to move is given back first.
-        return afterwards(s, s.journal) if s.journal is not None else regain(s, s.nic) or join_in_place(s)
+    return WAYS[s.datapath.shape](s)
+
+
+def _join_in_place(s: Situation) -> Next:
+    """A configuration that a bond had begun to move is given back first."""
+    return afterwards(s, s.journal) if s.journal is not None else regain(s, s.nic) or join_in_place(s)
+
+
+def _join_by_moving(s: Situation) -> Next:
     if s.master is None:
         return _create(s)
     if mark(s.mac) not in s.master.altnames:
@@ -59,6 +67,9 @@ def join(s: Situation) -> Next:
         return refused
     step = enslave(s, s.nic) or enslave(s, s.vf) or regain(s, s.master)
     return step or Rest(s.now + GLANCE if s.is_held(s.nic) else None)
+
+
+WAYS: Mapping[Shape, Callable[[Situation], Next]] = {"moving": _join_by_moving, "in place": _join_in_place}
 
 
 def _create(s: Situation) -> Next:

@@ -10,8 +10,10 @@ master, or in the journal.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from failoverd.datapaths.base import Shape
 from failoverd.model.links import Link
 from failoverd.model.pairs import Goal, Inet, Journal
 from failoverd.model.requests import AddAltname, DropAltname, Rename, Request, SetAttribute, SetMtu, SetUp
@@ -25,8 +27,14 @@ from failoverd.policy.naming import new_mark, own_altnames, passing_name
 
 def release(s: Situation) -> Next:
     """Name the next step toward two NICs on their own."""
-    if not s.datapath.moves_configuration:
-        return afterwards(s, s.journal) if s.journal is not None else regain(s, s.nic) or release_in_place(s)
+    return WAYS[s.datapath.shape](s)
+
+
+def _release_in_place(s: Situation) -> Next:
+    return afterwards(s, s.journal) if s.journal is not None else regain(s, s.nic) or release_in_place(s)
+
+
+def _release_by_moving(s: Situation) -> Next:
     journal = s.journal
     if s.master is None:
         return afterwards(s, journal) if journal else regain(s, s.nic) or names.give_back(s) or Rest()
@@ -38,6 +46,9 @@ def release(s: Situation) -> Next:
         return _wait(s, s.held_elsewhere() or missing)
     journal = s.under_way(Goal.RELEASED)
     return _give_back(s, s.master, s.nic, journal) if journal else _prepare(s, s.master, s.nic)
+
+
+WAYS: Mapping[Shape, Callable[[Situation], Next]] = {"moving": _release_by_moving, "in place": _release_in_place}
 
 
 def _abandon(s: Situation, master: Link) -> Next:

@@ -45,7 +45,7 @@ class Bench:
             self.kernel.filter_by_others(self.vf, "egress")
         self.before = self.traces()
         self.do(self.datapath.create(MAC, self.link(self.nic), Config()))
-        self.master = max(self.kernel.links) if self.datapath.moves_configuration else self.nic
+        self.master = max(self.kernel.links) if self.datapath.shape == "moving" else self.nic
 
     def link(self, ifindex: int) -> Link:
         return self.kernel.links[ifindex]
@@ -111,7 +111,7 @@ class Bench:
         """What a release asks for, in its order: the master's part, and then the slaves'. Where the NIC is the master,
         it is nobody's slave."""
         found = [tuple(self.datapath.remove(self.link(self.master)))] if self.master in self.kernel.links else []
-        slaves = (self.vf,) if not self.datapath.moves_configuration else (self.vf, self.nic)
+        slaves = (self.vf,) if self.datapath.shape == "in place" else (self.vf, self.nic)
         return found + [tuple(self.datapath.detach(self.link(slave))) for slave in slaves]
 
     def leave(self) -> None:
@@ -154,7 +154,7 @@ def makes_a_master(datapath: Datapath) -> None:
     bench = Bench(datapath)
     before = len(ToyKernel().links) + 2
     master = bench.link(bench.master)
-    if not datapath.moves_configuration:
+    if datapath.shape == "in place":
         assert len(bench.kernel.links) == before
         return
     assert len(bench.kernel.links) == before + 1
@@ -265,7 +265,7 @@ def leaves_nothing(datapath: Datapath) -> None:
             bench.leave()
             assert bench.traces() == bench.before
             assert not bench.link(bench.vf).up
-            assert datapath.moves_configuration or bench.link(bench.nic).up
+            assert datapath.shape == "moving" or bench.link(bench.nic).up
 
 
 def completes_a_release_that_was_disturbed(datapath: Datapath) -> None:

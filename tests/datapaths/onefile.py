@@ -43,8 +43,6 @@ class OneFile(InPlace):
     """See failoverd.datapaths.base.Datapath. `defect` is one of DEFECTS, or "" for none."""
 
     name = "onefile"
-    survives = False
-    polled = True
 
     def __init__(self, defect: str = "") -> None:
         self._defect = defect
@@ -53,9 +51,15 @@ class OneFile(InPlace):
         assert defect in DEFECTS
         return self._defect == defect
 
+    def vf_refusal_at_end(self) -> str:
+        return "nothing takes the filter away"
+
+    def to_poll(self, vf: int) -> int:
+        return vf
+
     def create(self, mac: str, nic: Link, config: Config) -> list[Request]:
         if self._has("create makes what is not wanted"):
-            self.moves_configuration = True  # type: ignore[misc]
+            self.shape = "moving"  # type: ignore[misc]
         return []
 
     def attach(self, slave: Link, master: Link) -> list[Request]:

@@ -12,14 +12,14 @@ from onefile import DEFECTS, OneFile
 
 import failoverd.datapaths
 from failoverd.core.datapath_choice import DATAPATHS
-from failoverd.datapaths.base import Datapath
+from failoverd.datapaths.base import Adopted, Datapath
 
 MODULES = [
     importlib.import_module(f"failoverd.datapaths.{info.name}")
     for info in pkgutil.iter_modules(failoverd.datapaths.__path__)
 ]
 EVERY: dict[str, Datapath] = {m.DATAPATH.name: m.DATAPATH for m in MODULES if hasattr(m, "DATAPATH")}
-JOINING = [name for name, datapath in EVERY.items() if not datapath.chooses]
+JOINING = [name for name, datapath in EVERY.items() if not isinstance(datapath, Adopted)]
 
 
 def test_every_datapath_can_be_chosen() -> None:
