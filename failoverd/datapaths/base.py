@@ -5,8 +5,8 @@ core/datapath_choice.py. No other module tests what it is: where datapaths diffe
 answers about the devices it is shown. There are three base classes to start from:
 
     Datapath   a master is made, and the configuration moves to it
-    InPlace    the paravirtual NIC is the master itself; nothing is made, and nothing moves
-    Adopted    the kernel or a driver has joined the pair and chooses the slave; failoverd only watches
+    InPlace    the paravirtual NIC is the master itself; nothing is made, and nothing moves (inplace.py)
+    Adopted    the kernel or a driver has joined the pair and chooses the slave; failoverd only watches (adopted.py)
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
 from failoverd.model.requests import Request
 from failoverd.policy.election import Elected, Rule, Seen, Standing, elect, unfit_reason
-from failoverd.policy.stacking import obstacle
 
 Shape = Literal["moving", "in place"]
 """The paravirtual NIC's configuration is moved to a master of its own, and back; or the NIC is the master itself, and
@@ -211,121 +210,6 @@ class Datapath(ABC):
     def order_refusal(self, named: str, is_release: bool) -> str:
         """Return why a switch of this pair, or its release, cannot be ordered, or ""."""
         return ""
-
-
-class InPlace(Datapath):
-    """The paravirtual NIC is the master itself."""
-
-    shape = "in place"
-
-    def has_joined(self, pair: Pair, is_touched: bool) -> bool:
-        """failoverd has left a mark or a filter on one of the two."""
-        return not pair.adopted and not pair.master and is_touched
-
-    def master_of_slaves(self, master: int) -> int:
-        """No slave has a master."""
-        return 0
-
-    def own_master(self, nic: int) -> int:
-        """The NIC."""
-        return nic
-
-    def kept_nic(self, nic: int) -> int:
-        """None: nothing has moved."""
-        return 0
-
-    def to_announce(self, devices: Sequence[Link], is_joined: bool, is_leaving: bool) -> Sequence[Link]:
-        """All, after a start, too: it may find that the traffic led nowhere, so its way is new to the network."""
-        return devices
-
-    def bond_obstacles(self, hanging: Mapping[int, str]) -> Mapping[int, str]:
-        """What hangs on the NIC would be cut off by a bond."""
-        return {ifindex: obstacle(thing) for ifindex, thing in hanging.items() if thing}
-
-    def nic_is(self, pair: Pair) -> Literal["standby", "master", "one of three", "nothing"]:
-        """The master, once there is a VF that makes it one."""
-        return "master" if pair.nic and pair.master == pair.nic else "nothing"
-
-
-class Adopted(InPlace):
-    """The kernel or a driver has joined the pair by itself. failoverd does not make, switch or take apart any of it."""
-
-    def create(self, mac: str, nic: Link, config: Config) -> Sequence[Request]:
-        """The master is there."""
-        return []
-
-    def attach(self, slave: Link, master: Link) -> Sequence[Request]:
-        """The kernel does it when the VF comes."""
-        return []
-
-    def detach(self, slave: Link) -> Sequence[Request]:
-        """The kernel releases a slave when it is unplugged, and never before."""
-        return []
-
-    def switch(self, master: Link, slave: int) -> Sequence[Request]:
-        """The kernel sends by the VF whenever it can."""
-        return []
-
-    def hear(self, master: Link, both: bool) -> Sequence[Request]:
-        """Both are heard anyway."""
-        return []
-
-    def widen(self, slave: Link, everything: bool) -> Sequence[Request]:
-        """The kernel passes on addresses, flags and VLANs itself."""
-        return []
-
-    def remove(self, master: Link) -> Sequence[Request]:
-        """The master is not failoverd's."""
-        return []
-
-    def mend(self, master: Link, primary: Link | None, standby: Link | None, config: Config) -> Sequence[Request]:
-        """failoverd owns nothing of it."""
-        return []
-
-    def mtu_mismatch(self, primary: Link, master: Link) -> str:
-        """The kernel gives its slaves the master's MTU."""
-        return ""
-
-    def conflict(self, slave: Link, master: Link) -> str:
-        """The kernel has joined them regardless."""
-        return ""
-
-    def flaws(self, master: Link, primary: Link | None, standby: Link | None) -> str:
-        """None that failoverd could see."""
-        return ""
-
-    def has_to_join(self, primary: Link, master: Link) -> bool:
-        """The kernel joins it."""
-        return False
-
-    def misses(self, standby: Link | None, master: Link) -> bool:
-        """The kernel decides which NICs are in it."""
-        return False
-
-    def has_closed_slaves(self, master: Link) -> bool:
-        """They go down and up with their master."""
-        return not master.up
-
-    def candidates(self, stands: Standing) -> Mapping[int, bool]:
-        """None: the kernel chooses."""
-        return {}
-
-    def elect(self, stands: Standing, seen: Seen, rule: Rule, now: float) -> Elected:
-        """No election."""
-        return Elected(0, "the kernel chooses")
-
-    def named_nic(self, nic: Link | None) -> Link | None:
-        """None: it is not failoverd that has joined them."""
-        return None
-
-    def droppable(self, stale: AbstractSet[str]) -> AbstractSet[str]:
-        """None of them."""
-        return frozenset()
-
-    def order_refusal(self, named: str, is_release: bool) -> str:
-        """The kernel alone decides."""
-        what = "which cannot be taken apart from here" if is_release else "which alone chooses the slave that carries"
-        return f"{named} was joined by the kernel itself ({self.name}), {what}"
 
 
 def standing(datapath: Datapath, master: Link, primary: Link | None, standby: Link | None) -> Standing:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Literal
 
 from failoverd.config.spec import Config
-from failoverd.datapaths.base import Adopted
+from failoverd.datapaths.adopted import Adopted
 from failoverd.datapaths.redirect import clean, drop, leads_to, make_slot, unmark
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair

@@ -13,7 +13,7 @@ Hyper-V.
 
 from __future__ import annotations
 
-from failoverd.datapaths.base import Adopted
+from failoverd.datapaths.adopted import Adopted
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
 from failoverd.policy.election import unfit_reason

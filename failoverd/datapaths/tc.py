@@ -38,7 +38,7 @@ not), and everything else that gives a frame to another device sits above it.
 from __future__ import annotations
 
 from failoverd.config.spec import Config
-from failoverd.datapaths.base import InPlace
+from failoverd.datapaths.inplace import InPlace
 from failoverd.datapaths.redirect import clean, drop, leads_to, make_slot, ours, unmark
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair

@@ -16,7 +16,9 @@ from toykernel import MAC
 import failoverd
 from failoverd.config.spec import Config, Master
 from failoverd.core import datapath_choice
-from failoverd.datapaths.base import Adopted, Datapath, InPlace
+from failoverd.datapaths.adopted import Adopted
+from failoverd.datapaths.base import Datapath
+from failoverd.datapaths.inplace import InPlace
 from failoverd.model.events import ReleaseAsked
 
 sys.path.append(str(Path(__file__).parents[1] / "datapaths"))

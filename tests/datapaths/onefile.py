@@ -6,7 +6,7 @@ It redirects by traffic control, as failoverd's own does, and is written without
 from __future__ import annotations
 
 from failoverd.config.spec import Config
-from failoverd.datapaths.base import InPlace
+from failoverd.datapaths.inplace import InPlace
 from failoverd.model.links import Filter, Link
 from failoverd.model.requests import (
     AddClsact,

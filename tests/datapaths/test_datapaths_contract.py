@@ -12,7 +12,8 @@ from onefile import DEFECTS, OneFile
 
 import failoverd.datapaths
 from failoverd.core.datapath_choice import DATAPATHS
-from failoverd.datapaths.base import Adopted, Datapath
+from failoverd.datapaths.adopted import Adopted
+from failoverd.datapaths.base import Datapath
 
 MODULES = [
     importlib.import_module(f"failoverd.datapaths.{info.name}")
@@ -51,3 +52,15 @@ def test_a_sound_datapath_in_one_file_keeps_it(check: str) -> None:
 def test_a_single_defect_is_found(defect: str) -> None:
     with pytest.raises(AssertionError):
         CHECKS[DEFECTS[defect]](OneFile(defect))
+
+
+def test_only_a_bond_needs_bonding_and_can_be_cloned() -> None:
+    ways = {name: datapath.without_bonding() for name, datapath in EVERY.items()}
+    assert ways == {name: "" if name == "bond" else f"joining by {name}" for name in EVERY}
+    assert {name for name, datapath in EVERY.items() if not datapath.clone_obstacle()} == {"bond"}
+
+
+def test_only_what_the_kernel_would_not_leave_is_at_risk() -> None:
+    for datapath in EVERY.values():
+        assert datapath.is_at_risk(3, 3) == bool(datapath.vf_refusal_at_end())
+        assert not datapath.is_at_risk(2, 3)
