@@ -14,4 +14,10 @@
     contact     how it stands with etcd
 
 history, declared, keys and keeping's form are pure: no loop, no socket, no clock.
+
+It depends on grpcio and protobuf, which speak etcd's own protocol. Both are in Debian 12 and 13 (1.51, 3.21) and kept;
+one process of its own has them, so the daemon loads neither. Rejected: etcd's JSON gateway, which is off under a
+configuration file in 3.4, knows no user by certificate, and fails where the server's certificate is for servers alone;
+python3-etcd3 (in both, last release 2020; threads around the same grpcio) and python3-etcd3gw (the gateway); grpclib,
+which is not in Debian 12.
 """

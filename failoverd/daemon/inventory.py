@@ -1,7 +1,9 @@
 """The entry to the inventory. Before the first question nothing of it is loaded, opened or kept.
 
 The picture is dropped after KEPT seconds without a question: users look at a machine more than once, and a first answer
-takes longer. It has sockets of its own, so the engine's queue has none of its events, and no step knows of it.
+takes longer. It has sockets of its own, so the engine's queue has none of its events, and no step knows of it. It
+answers in slices, so that no question holds up a failover. libvirt's clients are served by a process of its own
+(failoverd-libvirt, started by its sockets), which asks the daemon one question at a time.
 """
 
 from __future__ import annotations

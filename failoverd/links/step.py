@@ -2,7 +2,8 @@
 
 It goes round: what is doubtful is looked at, all is judged by what was seen, what differs is sent, and what was sent to
 is looked at again. One look or one lot of requests is under way at a time; events meanwhile only note what is doubtful.
-It knows the failover engine by the masters that this one has joined, and that one does not know it at all.
+It knows the failover engine by the masters that this one has joined, and that one does not know it at all. A device is
+ours by its mark (links/marks.py); nothing is deleted because something could not be asked.
 """
 
 from __future__ import annotations

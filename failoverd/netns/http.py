@@ -1,7 +1,8 @@
 """Answers of a container runtime's API: HTTP/1.1, as bytes come in.
 
 No library of Debian's does this without a loop of its own but h11, and of HTTP only this is needed: a status, and a
-body that is chunked, of a known length, or ends with the connection. What is longer than allowed is refused.
+body that is chunked, of a known length, or ends with the connection. What is longer than allowed is refused, a bound
+that h11 would still have to be given.
 """
 
 from __future__ import annotations
