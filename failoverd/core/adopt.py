@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from failoverd.core import configurers
-from failoverd.core.boot_names import forget_name
 from failoverd.core.matching import rejudge
 from failoverd.core.orders import end_drain
 from failoverd.core.state import PairState, State
-from failoverd.model.actions import Action, Remember
+from failoverd.model.actions import Action
 
 
 def adopt(state: State, pair: PairState) -> list[Action]:
@@ -16,17 +14,16 @@ def adopt(state: State, pair: PairState) -> list[Action]:
     pair.move.try_anew()
     pair.obstacles.ask_anew()
     pair.work.forget_refusals()
-    state.remembered.add(pair.mac)
+    remember = state.memory.join(pair.mac)
     if not pair.joined:
-        configurers.forget(state, state.judgements.pair(pair.mac).nic)
+        state.bonding.forget([state.judgements.pair(pair.mac).nic])
     rejudge(state, {pair.mac})
-    return [Remember(pair.mac, "joined")]
+    return remember
 
 
 def release(state: State, pair: PairState) -> list[Action]:
     """Take the pair apart, and leave it so, even after a restart."""
     pair.held = True
-    state.remembered.discard(pair.mac)
+    remember = state.memory.release(pair.mac)
     rejudge(state, {pair.mac})
-    forgotten = [Remember(pair.mac, "released"), *forget_name(state, pair)]
-    return [*forgotten, *end_drain(pair, "the pair is released")]
+    return [*remember, *end_drain(pair, "the pair is released")]

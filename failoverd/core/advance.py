@@ -21,7 +21,7 @@ from failoverd.core.situations import found_pair, is_wanted, situation, udev_dea
 from failoverd.core.slave_repairs import entering, lift, undo
 from failoverd.core.state import SELDOM, PairState, State
 from failoverd.core.switch import switch, update_timers
-from failoverd.model.actions import Action, DropJournal, Emit, FetchInet, KeepLost, Remember, SaveJournal, Say
+from failoverd.model.actions import Action, DropJournal, Emit, FetchInet, KeepLost, SaveJournal, Say
 from failoverd.model.owners import Part
 from failoverd.model.pairs import Goal, Inet, Pair
 from failoverd.model.requests import SetActive, SetMaster
@@ -53,11 +53,11 @@ def advance(state: State, pair: PairState, now: float) -> tuple[list[Action], fl
     if off := _take_off(state, pair, found, now):
         return off, wake
     if not is_wanted(state, pair, found, now):
-        pair.state = "released" if pair.held else "degraded" if pair.move.undo_reason else "alone"
-        pair.reason = pair.move.undo_reason or lost_text(pair.move.lost, state.name(found.nic))
+        said = "released" if pair.held else "degraded" if pair.move.undo_reason else "alone"
+        pair.told(said, pair.move.undo_reason or lost_text(pair.move.lost, state.name(found.nic)))
         return actions, _sooner(wake, _next_retry(pair, now))
     if until := _configurer_deadline(state, pair, found, actions, now):
-        pair.state, pair.reason = "joining", f"what configures {state.name(found.nic)} is not known yet"
+        pair.told("joining", f"what configures {state.name(found.nic)} is not known yet")
         return actions, _sooner(wake, until)
     found = found_pair(state, pair, now)
     pair.move.journal_before, pair.move.lost_before = pair.move.journal, pair.move.lost
@@ -114,14 +114,13 @@ def _carry_out(
     state: State, pair: PairState, found: Pair, goal: Goal, step: Next, actions: list[Action], now: float
 ) -> tuple[bool, float | None]:
     """Turn the planner's answer into actions. True: the kernel's answer, an event or the time has to come first."""
-    pair.state = "joining" if goal is Goal.JOINED else "releasing"
-    pair.reason = getattr(step, "why", "")
+    pair.told("joining" if goal is Goal.JOINED else "releasing", getattr(step, "why", ""))
     match step:
         case Do(requests, why):
             sent = pair.work.send(Part.MOVE, requests, why)
             actions += [sent, *entering(state, pair, found, requests)]
         case Look(ifindexes, closely):
-            pair.work.looking = True
+            pair.work.look()
             actions.append(FetchInet(pair.work.owner, ifindexes, closely))
         case Write(journal):
             pair.move.journal = journal
@@ -191,11 +190,11 @@ def _lost(pair: PairState) -> list[Action]:
 
 def _at_rest(state: State, pair: PairState, found: Pair, goal: Goal, actions: list[Action]) -> None:
     if goal is Goal.RELEASED:
-        pair.state, pair.reason = ("released", "") if pair.held else ("degraded", pair.move.undo_reason)
-        pair.reason = "; ".join(filter(None, (pair.reason, lost_text(pair.move.lost, state.name(found.nic)))))
+        said, why = ("released", "") if pair.held else ("degraded", pair.move.undo_reason)
+        pair.told(said, "; ".join(filter(None, (why, lost_text(pair.move.lost, state.name(found.nic))))))
         pair.names.released()
         if pair.joined:
-            pair.joined = False
+            pair.parts()
             _let_be(state, pair)
             pair.guard.released()
             actions += settle_signal(pair, "")
@@ -205,13 +204,13 @@ def _at_rest(state: State, pair: PairState, found: Pair, goal: Goal, actions: li
         return
     master = state.link(found.master)
     if master is None:
-        pair.state = "alone"
+        pair.told("alone", pair.reason)
         return
     if not pair.joined:
-        pair.joined, pair.move.logged_reason = True, ""
+        pair.joins()
+        pair.move.logged_reason = ""
         if pair.datapath.is_remembered(found):
-            state.remembered.add(pair.mac)
-            actions.append(Remember(pair.mac, "joined"))
+            actions += state.memory.join(pair.mac)
         active = state.active(found)
         role = role_of(found, active)
         actions += settle_signal(pair, "")
@@ -221,7 +220,7 @@ def _at_rest(state: State, pair: PairState, found: Pair, goal: Goal, actions: li
     pair.guard.rests(held)
     pair.nic = found.nic or pair.nic
     actions += remember_name(state, pair, found, master)
-    pair.state, pair.reason = settled_state(state, pair, found, master)
+    pair.told(*settled_state(state, pair, found, master))
 
 
 def _next_retry(pair: PairState, now: float) -> float | None:

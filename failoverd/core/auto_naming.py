@@ -75,8 +75,7 @@ class Names:
 
 def note_name(state: State, link: Link, now: float) -> None:
     """Note a device's new name, and whether another program gave it. Until udev has finished, renames are expected."""
-    state.udev_names.pop(link.ifindex, None)
-    state.plain.pop(link.ifindex, None)
+    state.arrivals.renamed(link.ifindex)
     found = state.pair_with(link.ifindex)
     if found is None:
         return
@@ -86,7 +85,7 @@ def note_name(state: State, link: Link, now: float) -> None:
         pair.names.tried.discard(change)
         return
     pair.names.quiet_at = now + QUIET
-    if link.ifindex in state.ready:
+    if link.ifindex in state.arrivals.ready:
         pair.names.named.add(link.ifindex)
 
 
@@ -155,7 +154,7 @@ def _names(state: State, pair: PairState, found: Pair) -> Iterator[tuple[Link, s
     naming, mac, links = state.config.naming, pair.mac, state.links
     master, nic, vf = links[found.master], pair.datapath.named_nic(links.get(found.nic)), links.get(found.vf)
     if nic is master:
-        own = wanted.own_name(nic, state.udev_names.get(nic.ifindex, ""), links)
+        own = wanted.own_name(nic, state.arrivals.udev_names.get(nic.ifindex, ""), links)
         name = wanted.master_name(own, mac, naming)
         had = formers(nic)
         is_left = (had and nic.name not in had) or wanted.name_conflict(name, links, nic.ifindex)
@@ -163,7 +162,7 @@ def _names(state: State, pair: PairState, found: Pair) -> Iterator[tuple[Link, s
     elif nic is not None:
         yield nic, (name := wanted.standby_wish(nic, master.name, mac, naming, links)), name
     if vf is not None:
-        udev = state.udev_names.get(vf.ifindex, "")
+        udev = state.arrivals.udev_names.get(vf.ifindex, "")
         own = wanted.own_name(vf, udev, links)
         yield vf, wanted.primary_name(vf, master.name, mac, naming, udev, links), own
 

@@ -26,7 +26,7 @@ def note(pair: PairState, event: AwaySaid) -> None:
     pair.away, pair.away_name = event.why, event.name
     pair.residing.is_now(event)
     if event.why:
-        pair.state, pair.reason = PARKED if event.is_parked else AWAY, event.why
+        pair.told(PARKED if event.is_parked else AWAY, event.why)
 
 
 def take(state: State, pair: PairState, event: AwaySaid) -> list[Action]:
@@ -36,12 +36,13 @@ def take(state: State, pair: PairState, event: AwaySaid) -> list[Action]:
     if event.why:
         if was_away:
             return []
-        pair.joined = False
+        pair.parts()
         pair.guard.released()
         pair.work.forget_refusals()
         return [*settle_signal(pair, ""), *end_drain(pair, "the pair moves into another network namespace")]
     ended = end_drain(pair, "the pair has come home")
-    pair.state, pair.reason, pair.failovers = "alone", "", Failovers(count=pair.failovers.count)
+    pair.told("alone", "")
+    pair.failovers = Failovers(count=pair.failovers.count)
     begin_anew(pair)
     rejudge(state, {pair.mac})
     drop_if_over(state, pair.mac)
@@ -52,4 +53,4 @@ def seen(pair: PairState, event: ThereSeen) -> None:
     """Take in what was seen of it in another namespace."""
     if pair.state == AWAY:
         pair.residing.is_seen(event)
-        pair.reason = f"{pair.away}; {event.there.text}"
+        pair.told(AWAY, f"{pair.away}; {event.there.text}")

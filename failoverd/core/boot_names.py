@@ -7,7 +7,7 @@ not be had at one boot stays stored. A name that is given to the master while th
 from __future__ import annotations
 
 from failoverd.core.state import PairState, State
-from failoverd.model.actions import Action, RememberName
+from failoverd.model.actions import Action
 from failoverd.model.links import Link
 from failoverd.model.pairs import Pair
 from failoverd.policy.boot_names import meant_name
@@ -24,30 +24,23 @@ def meant(state: State, pair: PairState, found: Pair, now: float) -> str:
     administrator or another program may have named it since, and that name stays.
     """
     nic = pair.datapath.named_nic(state.link(found.nic))
-    if nic is None or pair.joined or found.nic not in state.plain:
+    if nic is None or pair.joined or found.nic not in state.arrivals.plain:
         return ""
     vf, is_boot = state.link(found.vf), now < BOOTING
-    remembered, words = state.names.get(pair.mac, ""), state.configured
+    remembered, words = state.memory.names.get(pair.mac, ""), state.configured
     if remembered and not is_boot:
         remembered, words = nic.name, frozenset()
-    return meant_name(nic, vf, state.plain[found.nic], remembered, words, state.links)
+    return meant_name(nic, vf, state.arrivals.plain[found.nic], remembered, words, state.links)
 
 
 def remember_name(state: State, pair: PairState, found: Pair, master: Link) -> list[Action]:
     """Store the name that the NIC of a joined pair has on its own, if it is new or was changed with its master."""
     nic, called = pair.datapath.named_nic(state.link(found.nic)), pair.names.called
     pair.names.rests_as(master.name)
-    is_known = pair.mac in state.names and called in ("", master.name)
+    is_known = pair.mac in state.memory.names and called in ("", master.name)
     if nic is None or is_known:
         return []
     naming = state.config.naming
     name = master.name if naming.master == "{nic}" else nic_name(nic, master.ifindex, pair.mac, naming, "", state.links)
-    if state.names.get(pair.mac) == name or not name.isascii():
-        return []
-    state.names[pair.mac] = name
-    return [RememberName(pair.mac, name)]
-
-
-def forget_name(state: State, pair: PairState) -> list[Action]:
-    """Forget the stored name of a pair that is released."""
-    return [RememberName(pair.mac, "")] if state.names.pop(pair.mac, "") else []
+    is_new = state.memory.names.get(pair.mac) != name and name.isascii()
+    return state.memory.name(pair.mac, name) if is_new else []

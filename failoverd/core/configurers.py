@@ -23,15 +23,15 @@ READING = 5.0
 def awaited(state: State, pair: PairState, nic: Link, name: str, actions: list[Action], now: float) -> float | None:
     """Return until when to wait for the answer for this NIC, before a master called `name` is made, or None."""
     question = pair.datapath.ask_first(nic, name)
-    if question is None or pair.move.journal is not None or nic.ifindex in state.configurers:
+    if question is None or pair.move.journal is not None or nic.ifindex in state.bonding.configurers:
         return None
-    if nic.ifindex not in state.reading:
-        state.reading[nic.ifindex] = now + READING
+    if nic.ifindex not in state.bonding.reading:
+        state.bonding.read(nic.ifindex, now + READING)
         actions.append(question)
     if state.config.master.datapath != "auto":
         return None
-    if now < state.reading[nic.ifindex]:
-        return state.reading[nic.ifindex]
+    if now < state.bonding.reading[nic.ifindex]:
+        return state.bonding.reading[nic.ifindex]
     late = f"the files of what configures {nic.name} could not be read within {READING:g} s"
     actions += _settled(state, nic, late, "warning")
     return None
@@ -40,27 +40,20 @@ def awaited(state: State, pair: PairState, nic: Link, name: str, actions: list[A
 def seen(state: State, event: ConfigurerSeen) -> list[Action]:
     """Take in the answer. One that comes too late counts for the next join of the pair."""
     nic = state.link(event.ifindex)
-    if nic is None or event.ifindex not in state.reading or nic.name != event.name:
+    if nic is None or event.ifindex not in state.bonding.reading or nic.name != event.name:
         return []
     return _settled(state, nic, event.why)
-
-
-def forget(state: State, ifindex: int) -> None:
-    """Ask again before this NIC is joined again: it is another NIC, has another name, or an administrator wants it."""
-    state.configurers.pop(ifindex, None)
-    state.reading.pop(ifindex, None)
 
 
 def forget_all(state: State) -> None:
     """Ask again for every NIC whose pair is not joined."""
     joined = {found.nic for mac, found in state.judgements.pairs.items() if state.pairs[mac].joined}
-    for ifindex in (state.configurers.keys() | state.reading.keys()) - joined:
-        forget(state, ifindex)
+    state.bonding.forget((state.bonding.configurers.keys() | state.bonding.reading.keys()) - joined)
 
 
 def _settled(state: State, nic: Link, why: str, level: Level = "info") -> list[Action]:
-    is_news = state.configurers.get(nic.ifindex, "") != why
-    state.configurers[nic.ifindex] = why
+    is_news = state.bonding.configurers.get(nic.ifindex, "") != why
+    state.bonding.answer({nic.ifindex: why})
     rejudge(state, {nic.perm_mac})
     if not is_news or not why:
         return []

@@ -87,7 +87,7 @@ def check_soon(state: State, ifindex: int, now: float) -> None:
         due = (at for at in pair.obstacles.checks[:1] if at <= now + LOOKS[0])
         is_looking = pair.obstacles.checking or pair.work.looking
         pair.obstacles.checks = (now + LOOKS[0] if is_looking else next(due, now), *(now + later for later in LOOKS))
-        state.concerned.add(pair.work.owner)
+        state.attention.concern(pair.work.owner)
 
 
 def is_crowded(pair: PairState, nic: int) -> bool | None:

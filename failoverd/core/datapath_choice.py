@@ -47,7 +47,7 @@ def with_master(state: State, pair: Pair, known: PairState) -> Pair:
     if not master or pair.master:
         return pair
     create = state.config.master.create
-    is_kept = create == "always" or (create == "remembered" and pair.mac in state.remembered)
+    is_kept = create == "always" or (create == "remembered" and pair.mac in state.memory.joined)
     return replace(pair, master=master) if pair.vf or is_kept or _is_redirected(state, pair) else pair
 
 
@@ -60,7 +60,7 @@ def left_unjoined_reason(state: State, known: PairState, pair: Pair) -> str:
     is_open = state.config.master.datapath == "auto" and not known.held and known.move.journal is None
     if nic is None or vf is None or not is_open or not known.datapath.is_deaf(nic):
         return ""
-    way_out = "" if state.no_bonding else ", or set [master] datapath to bond"
+    way_out = "" if state.bonding.missing else ", or set [master] datapath to bond"
     name, bondless = known.datapath.name, bond_obstacle(state, nic)
     return (
         f"it would have to be joined by {name} ({bondless}), and {nic.name} has no carrier: the kernel would drop all "
@@ -82,11 +82,11 @@ def bond_obstacle(state: State, nic: Link) -> str:
 
     The one place where that is decided: machine-wide facts first, then the facts about this NIC.
     """
-    if state.no_bonding:
+    if state.bonding.missing:
         return NO_BONDING
     known = state.pairs.get(nic.perm_mac)
     seen = known.obstacles.unbondable.get(nic.ifindex, "") if known is not None else ""
-    return enslaving_obstacle(nic, state.links) or seen or state.configurers.get(nic.ifindex, "")
+    return enslaving_obstacle(nic, state.links) or seen or state.bonding.configurers.get(nic.ifindex, "")
 
 
 def datapath_reason(state: State, pair: PairState, nic: Link) -> str:
@@ -98,7 +98,7 @@ def datapath_reason(state: State, pair: PairState, nic: Link) -> str:
     if wanted == "auto" and name == WITHOUT_BONDING:
         why = bond_obstacle(state, nic)
         return f"joined by {name} and not by a bond: {why}" if why else ""
-    why = state.configurers.get(nic.ifindex, "") or programs_on(nic)
+    why = state.bonding.configurers.get(nic.ifindex, "") or programs_on(nic)
     return f"joined by a bond, as the configuration says, although {why}" if why and name == wanted == BOND else ""
 
 

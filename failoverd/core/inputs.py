@@ -14,7 +14,7 @@ from failoverd.config.spec import Config
 from failoverd.core import away
 from failoverd.core.configurers import forget_all
 from failoverd.core.matching import rejudge
-from failoverd.core.state import PairState, State
+from failoverd.core.state import State
 from failoverd.dataclass import dataclass
 from failoverd.model.events import AwaySaid
 from failoverd.model.health import Damping, Path
@@ -76,9 +76,7 @@ def take(state: State, given: Input) -> None:
 
 
 def _recall(state: State, kept: Recalled) -> None:
-    def pair(mac: str) -> PairState:
-        return state.pairs.setdefault(mac, PairState(mac))
-
+    pair = state.pair
     for mac, journal in kept.journals.items():
         pair(mac).move.journal = journal
     for mac, lost in kept.lost.items():
@@ -94,8 +92,6 @@ def _recall(state: State, kept: Recalled) -> None:
     for mac in kept.marked:
         pair(mac).marking.files = None
     for mac, word in kept.memory.items():
-        if word == "joined":
-            state.remembered.add(mac)
-        else:
+        if word != "joined":
             pair(mac).held = True
-    state.names |= kept.names
+    state.memory.recall(kept.memory, kept.names)

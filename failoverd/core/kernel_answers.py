@@ -26,7 +26,7 @@ def answered(state: State, pair: PairState, event: Answered, now: float) -> list
     actions = renamed(state, pair, event, now) if is_rename else []
     if event.answers is None:
         return _unanswered(state, pair, event.requests, now)
-    pair.work.unanswered = 0
+    pair.work.heard()
     if is_rename:
         return actions
     match event.requests:
@@ -51,7 +51,7 @@ def _done(
         if number and isinstance(request, HearAll):
             pair.heard.unknown()
         if not number and not is_repair:
-            pair.work.refusals.pop(request, None)
+            pair.work.done(request)
         elif not number or not _is_void(state, request, number):
             actions += _refused(state, pair, request, number, text, now)
     return actions
@@ -72,7 +72,7 @@ def _tried(state: State, pair: PairState, request: TryMaster, number: int, text:
     elif not _is_void(state, request, number):
         words = request.refused(number, text, state.name)
         pair.obstacles.tried(request, request.ifindex, is_free=False)
-        pair.work.refusals[request] = Refusal(1, words, now + state.config.join.retry_max)
+        pair.work.refuse(request, Refusal(1, words, now + state.config.join.retry_max))
     return []
 
 
@@ -87,7 +87,7 @@ def _is_void(state: State, request: Request, number: int) -> bool:
 def _refused(state: State, pair: PairState, request: Request, number: int, text: str, now: float) -> list[Action]:
     is_bond = isinstance(request, CreateLink) and isinstance(request.info, Bond)
     if number == errno.EOPNOTSUPP and is_bond:
-        state.no_bonding = True
+        state.bonding.is_missing()
         rejudge(state)
         if way := pair.datapath.without_bonding():
             return [Say("info", f"{pair.mac}: {NO_BONDING}; {way}")]
@@ -110,7 +110,7 @@ def _in_vain(state: State, pair: PairState, request: Request, number: int, text:
         # What the kernel carried out is checked soon: it is there, or another program has removed it again.
         wait = SELDOM if number else min(SOON * 2.0 ** min(times - 1, 32), SELDOM)
     until = now + wait if number or pair.move.journal is None else now
-    pair.work.refusals[request] = Refusal(times, words, until, number)
+    pair.work.refuse(request, Refusal(times, words, until, number))
     is_said = request.setting or (is_known and wait >= SELDOM)
     if not number or number in request.harmless or is_said:
         return []

@@ -74,9 +74,8 @@ def rejudge(state: State, macs: Iterable[str] | None = None) -> None:
     for mac in sorted(wanted):
         _note_others(state, mac)
         drop_if_over(state, mac)
-        for ifindex in _members(state, mac):
-            state.about.setdefault(ifindex, set()).add(PairOf(mac))
-    state.concerned |= {PairOf(mac) for mac in wanted}
+        state.attention.relate(PairOf(mac), _members(state, mac))
+    state.attention.concern(*(PairOf(mac) for mac in wanted))
 
 
 def drop_if_over(state: State, mac: str) -> None:
@@ -84,8 +83,7 @@ def drop_if_over(state: State, mac: str) -> None:
     judged, known = state.judgements, state.pairs.get(mac)
     is_kept = mac in judged.pairs or mac in judged.refused_nics or mac in judged.leftovers
     if known is not None and not is_kept and _is_over(known):
-        del state.pairs[mac]
-        state.times.note(known.work.owner, None)
+        state.drop(mac)
 
 
 def _members(state: State, mac: str) -> tuple[int, ...]:
@@ -99,7 +97,7 @@ def _members(state: State, mac: str) -> tuple[int, ...]:
 def _settle(state: State, mac: str, pair: Pair) -> None:
     """Take in a pair: its datapath and its master."""
     judged = state.judgements
-    known = state.pairs.setdefault(mac, PairState(mac))
+    known = state.pair(mac)
     if pair.nic and is_marked(state.links[pair.nic], "vf"):
         # Its paravirtual NIC is gone, and the VF has taken that place. First it must lose everything it bears as a VF.
         return
@@ -128,7 +126,7 @@ def _note_others(state: State, mac: str) -> None:
     left = tuple(link.ifindex for link in outside if (link.perm_mac or link.mac) == mac and is_left_over(link))
     if left:
         judged.leftovers[mac] = left
-        state.pairs.setdefault(mac, PairState(mac))
+        state.pair(mac)
     if pair is not None:
         members = (pair.nic, pair.vf, pair.master)
         strange = (link for link in nics if link.ifindex not in members and link.mac == mac and link.parent)

@@ -1,8 +1,10 @@
 """The kinds of owners of work, one row each.
 
 To add a kind: derive it from Owner (model/owners.py), write the two functions of Steps for it in a module of its own,
-and add a row here. What is remembered of its owners is kept in `State.others`, and each of them puts itself into
-`State.about` for the devices it has to do with, so that their changes concern it.
+and add a row here (example: tests/core/newowner.py). What is remembered of its owners is kept in `State.others`, and
+each of them puts itself into `State.attention` for the devices it has to do with, so that their changes concern it.
+Answers come to `take` by the ticket's owner, and `look_at` ends with `state.times.note(owner, at)`. A device that is
+not there yet, a `Synced`, a new configuration and `Ending` concern pairs alone, as yet.
 """
 
 from __future__ import annotations

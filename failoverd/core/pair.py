@@ -37,14 +37,14 @@ from failoverd.model.owners import PairOf
 
 def take(state: State, owner: PairOf, event: ToOwner | AboutPair, now: float) -> list[Action]:
     """Take in an event about a pair, also about one that is not known yet."""
-    pair = state.pairs.setdefault(owner.mac, PairState(owner.mac))
+    pair = state.pair(owner.mac)
     match event:
         case Answered():
             return answered(state, pair, event, now)
         case InetSeen(_, inet, hanging):
             crowding.seen(pair, hanging, now)
             if not crowding.was_a_check(pair, inet):
-                pair.work.looking = False
+                pair.work.looked()
                 pair.move.seen(inet)
                 pair.obstacles.seen(hanging)
             return []

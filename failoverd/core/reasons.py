@@ -37,7 +37,7 @@ def _no_standby_reason(state: State, pair: PairState, found: Pair, master: Link)
     if not pair.datapath.misses(nic, master):
         return ""
     why = _refused(pair, found.nic) if nic is not None else missing_slave_reason(state, found)
-    if nic is not None and not why and found.nic in state.held_on:
+    if nic is not None and not why and found.nic in state.arrivals.held_on:
         why = f"waiting for the network manager to release {nic.name}"
     return f"{master.name} has no standby: {why or 'the paravirtual NIC is not there'}"
 

@@ -34,11 +34,11 @@ def is_wanted(state: State, pair: PairState, found: Pair, now: float) -> bool:
     if found.nic and found.vf:
         return True
     create = state.config.master.create
-    return bool(found.nic) and (create == "always" or (create == "remembered" and pair.mac in state.remembered))
+    return bool(found.nic) and (create == "always" or (create == "remembered" and pair.mac in state.memory.joined))
 
 
 def situation(state: State, pair: PairState, found: Pair, now: float) -> Situation:
-    waited = {i for i, since in state.asked.items() if now >= since + _udev_wait(state, pair, found, i)}
+    waited = {i for i, since in state.arrivals.asked.items() if now >= since + _udev_wait(state, pair, found, i)}
     return Situation(
         pair.mac,
         pair.datapath,
@@ -50,14 +50,15 @@ def situation(state: State, pair: PairState, found: Pair, now: float) -> Situati
         journal=pair.move.journal,
         inet=pair.move.inet,
         links=state.links,
-        ready=frozenset(state.ready | waited),
-        held_on=state.held_on,
+        ready=frozenset(state.arrivals.ready | waited),
+        held_on=state.arrivals.held_on,
         blocked=pair.work.blocked(now),
         hopeless=pair.work.hopeless(),
         vf_wait=pair.carry.vf_wait,
-        udev_names=state.udev_names,
+        udev_names=state.arrivals.udev_names,
         meant=meant(state, pair, found, now),
-        is_fresh=found.nic not in pair.names.named and (found.nic in state.newcomers or found.nic in state.plain),
+        is_fresh=found.nic not in pair.names.named
+        and found.nic in state.arrivals.newcomers | state.arrivals.plain.keys(),
         joined=pair.joined,
         lost=pair.move.lost,
         hanging=pair.obstacles.hanging,
@@ -68,8 +69,8 @@ def situation(state: State, pair: PairState, found: Pair, now: float) -> Situati
 
 def udev_deadline(state: State, found: Pair, now: float) -> float | None:
     pair = state.pairs[found.mac]
-    asked = [i for i in (found.nic, found.vf) if i in state.asked]
-    times = [state.asked[i] + _udev_wait(state, pair, found, i) for i in asked]
+    asked = [i for i in (found.nic, found.vf) if i in state.arrivals.asked]
+    times = [state.arrivals.asked[i] + _udev_wait(state, pair, found, i) for i in asked]
     return min((at for at in times if at > now), default=None)
 
 

@@ -84,7 +84,7 @@ def given(state: State, ifindex: int, now: float) -> None:
         pair.guard.strays.add(ifindex)
         pair.heard.hear_until(now + HEARD)
         _forgive(pair, now)
-        state.concerned.add(pair.work.owner)
+        state.attention.concern(pair.work.owner)
 
 
 def set_up_or_down(state: State, link: Link, now: float) -> None:
@@ -157,7 +157,7 @@ def wakes_to_undo(pair: PairState, now: float) -> list[float]:
 def _forgive(pair: PairState, now: float) -> None:
     for request, refusal in list(pair.work.refusals.items()):
         if is_undoing(request) and now >= refusal.until + FORGIVEN:
-            del pair.work.refusals[request]
+            pair.work.done(request)
 
 
 def is_undoing(request: Request) -> bool:

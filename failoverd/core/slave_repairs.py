@@ -71,7 +71,7 @@ def _take_off(state: State, pair: PairState, found: Pair, now: float) -> list[Ac
     waiting = {_ifindex(request) for request in pair.work.blocked(now)}
     suspects = sorted(still_suspect(state, pair, found) - waiting)
     if any(ifindex not in pair.move.inet for ifindex in suspects):
-        pair.work.looking = True
+        pair.work.look()
         return [FetchInet(pair.work.owner, tuple(suspects))]
     todo: list[Request] = []
     for ifindex in suspects:

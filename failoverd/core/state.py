@@ -1,4 +1,27 @@
-"""All that the engine remembers. Owned by one task; only `step` changes it."""
+"""All that the engine remembers. Owned by one task, the engine's; only `step` changes it.
+
+    State
+     |- links: LinkTable        devices as the kernel last told, found by name, MAC, master, lower device; core/world.py
+     |- judgements: Pairings    what pairing made of them, MAC by MAC; core/matching.py
+     |- arrivals, bonding       how far udev and network managers are; what speaks against bonds
+     |- memory                  what is remembered over a restart
+     |- attention, times        the owners that the next step looks at; when each wants to be looked at again
+     |- others: Owned           what is remembered of owners that are no pairs (core/owners.py)
+     '- pairs: PairState        one a MAC:
+         |- work: Work          what it has with the kernel: batches by ticket, refusals and waits, lost answers
+         |- move                journal, goal, undo; core/advance.py
+         |- carry               how long the VF is fit, what the election said; core/switch.py
+         |- failovers, health   the active slave, the last failover; how often the VF has failed
+         |- paths, conditions   what probes through its slaves found; what is not as it should be, and was told
+         |- orders, heard       drain and renames; both slaves heard; core/orders.py
+         |- names, marking      core/auto_naming.py; files for udev, core/udev_marks.py
+         |- guard, obstacles    what other programs do to slaves, core/slave_guard.py; what keeps a NIC from being one
+         '- residing, away      in which namespace it is, and is to be; core/away.py
+
+A part stands in the module that writes its fields; others call its methods. So does each field of the two classes here,
+which their own methods write or one module does. tests/core/test_core_parts.py holds that. All requests go out through
+`Work.send`, with a ticket (owner, part, number) that comes back with the answers.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +29,15 @@ from collections.abc import Iterator
 from dataclasses import field
 
 from failoverd.config.spec import Config
+from failoverd.core.arrivals import Arrivals
+from failoverd.core.attention import Attention
 from failoverd.core.auto_naming import Names
+from failoverd.core.bonding import Bonding
 from failoverd.core.conditions import Conditions
 from failoverd.core.crowding import Obstacles
 from failoverd.core.failovers import Failovers
 from failoverd.core.health import Health
+from failoverd.core.memory import Memory
 from failoverd.core.move import Move
 from failoverd.core.orders import Heard, Orders
 from failoverd.core.pairings import Pairings
@@ -88,6 +115,18 @@ class PairState:
         for part in (self.names, self.guard, self.obstacles):
             part.forget(ifindex)
 
+    def told(self, state: str, reason: str) -> None:
+        """Say how the pair is doing, and why."""
+        self.state, self.reason = state, reason
+
+    def joins(self) -> None:
+        """The pair is joined, and that is signalled."""
+        self.joined = True
+
+    def parts(self) -> None:
+        """The pair is not joined any more."""
+        self.joined = False
+
     def goal(self, now: float) -> Goal:
         """Return the goal of the pair. A release that has begun is finished first."""
         if self.move.under_way is Goal.RELEASED:
@@ -109,38 +148,18 @@ class State:
     """What is remembered of owners that are no pairs."""
     judgements: Pairings = field(default_factory=Pairings)
     """The results of pairing."""
-    plain: dict[int, str] = field(default_factory=dict)
-    """The names that udev wanted for devices that still have the kernel's own name, by ifindex."""
-    remembered: set[str] = field(default_factory=set)
-    """The MACs that had a pair before."""
-    names: dict[str, str] = field(default_factory=dict)
-    """The names that their paravirtual NICs had."""
+    arrivals: Arrivals = field(default_factory=Arrivals)
+    """How far udev and network managers are with devices."""
+    memory: Memory = field(default_factory=Memory)
+    """What is remembered of pairs over a restart."""
+    bonding: Bonding = field(default_factory=Bonding)
+    """What speaks against bonds."""
+    attention: Attention = field(default_factory=Attention)
+    """Which owners the next step looks at, and which a device concerns."""
     configured: frozenset[str] = frozenset()
     """The words of the network's configuration."""
-    ready: set[int] = field(default_factory=set)
-    """Devices that udev has finished with."""
-    asked: dict[int, float] = field(default_factory=dict)
-    """The time since when udev is waited for, by ifindex."""
-    held_on: dict[int, float] = field(default_factory=dict)
-    """NICs that have given their name to a master and are no slaves yet, with the time until which to wait for the
-    network manager that had them.
-    """
-    newcomers: set[int] = field(default_factory=set)
-    """NICs that have appeared since the first dump."""
-    udev_names: dict[int, str] = field(default_factory=dict)
-    """The name that udev wanted for a device and could not give, by ifindex."""
     synced: bool = False
     """The first dump has been taken in."""
-    no_bonding: bool = False
-    """The kernel has no bonding driver."""
-    configurers: dict[int, str] = field(default_factory=dict)
-    """Why the configuration of a NIC could not follow to a bond, "" if it could, by ifindex."""
-    reading: dict[int, float] = field(default_factory=dict)
-    """The time until which to wait for that answer."""
-    about: dict[int, set[Owner]] = field(default_factory=dict)
-    """The owners that have, or had, to do with a device, by its ifindex."""
-    concerned: set[Owner] = field(default_factory=set)
-    """The owners that the next step looks at."""
     times: Timetable = field(default_factory=Timetable)
     """When each owner wants to be looked at again."""
     ending: bool = False
@@ -163,8 +182,16 @@ class State:
 
     def pairs_about(self, ifindex: int) -> list[tuple[str, PairState]]:
         """Return each pair that has, or had, to do with this device, with its MAC."""
-        macs = (owner.mac for owner in self.about.get(ifindex, ()) if isinstance(owner, PairOf))
+        macs = (owner.mac for owner in self.attention.about.get(ifindex, ()) if isinstance(owner, PairOf))
         return [(mac, self.pairs[mac]) for mac in sorted(macs) if mac in self.pairs]
+
+    def pair(self, mac: str) -> PairState:
+        """Return the state of this MAC's pair, a new one if it has none yet."""
+        return self.pairs.setdefault(mac, PairState(mac))
+
+    def drop(self, mac: str) -> None:
+        """Forget a pair that is gone for good."""
+        self.times.note(self.pairs.pop(mac).work.owner, None)
 
     def owned(self) -> Iterator[Owned]:
         """Return what is remembered of each owner."""
@@ -177,7 +204,7 @@ class State:
 
     def concern_all_pairs(self) -> None:
         """Have the next step look at every pair."""
-        self.concerned |= {pair.work.owner for pair in self.pairs.values()}
+        self.attention.concern(*(pair.work.owner for pair in self.pairs.values()))
 
     def at_risk(self) -> bool:
         """Whether some traffic goes by a VF whose loss only failoverd would notice."""

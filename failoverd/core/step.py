@@ -38,14 +38,12 @@ def step(state: State, event: Event | Input, now: float) -> list[Action]:
     actions = _take_in(state, event, now)
     if not state.synced:
         return actions
-    owners = state.concerned | state.times.take(now)
-    state.concerned = set()
+    owners = state.attention.take() | state.times.take(now)
     for steps, mine in by_kind(owners):
         actions += steps.look_at(state, mine, now)
-    for owner in state.concerned - owners:
+    for owner in state.attention.take() - owners:
         # Changes to one owner may concern others, too.
         state.times.note(owner, now)
-    state.concerned = set()
     at = state.times.next()
     return [*actions, WakeAt(at)] if at is not None else actions
 
@@ -61,11 +59,13 @@ def _take_in(state: State, event: Event | Input, now: float) -> list[Action]:
         case Synced(links):
             return sync(state, links, now)
         case UdevDone() | LetGo() | ConfigurerSeen():
-            state.concerned |= state.about.get(event.ifindex, set()) | _owners_at(state, event.ifindex)
+            state.attention.concern_about(event.ifindex)
+            state.attention.concern(*_owners_at(state, event.ifindex))
             return _told(state, event, now)
         case Ending():
             # failoverd would not be there to enslave them later.
-            state.ending, state.held_on = True, dict.fromkeys(state.held_on, now)
+            state.ending = True
+            state.arrivals.let_all_go(now)
             state.concern_all_pairs()
         case Configured() | NamesConfigured() | Recalled():
             take(state, event)
@@ -73,7 +73,7 @@ def _take_in(state: State, event: Event | Input, now: float) -> list[Action]:
             pass
         case _:
             owner = event.owner
-            state.concerned.add(owner)
+            state.attention.concern(owner)
             return STEPS[type(owner)].take(state, owner, event, now)
     return []
 
@@ -87,13 +87,13 @@ def _told(state: State, event: UdevDone | LetGo | ConfigurerSeen, now: float) ->
     """Take in an answer about a device: from udev, or about its network manager or its configuration."""
     match event:
         case UdevDone(ifindex, name, is_plain):
-            state.asked.pop(ifindex, None)
+            state.arrivals.answered(ifindex)
             if ifindex in state.links:
-                state.ready.add(ifindex)
-                state.plain |= {ifindex: name} if is_plain else {}
-                state.udev_names |= {ifindex: name} if name and _has_lost_its_name(state, ifindex, now) else {}
+                is_refused = bool(name) and _has_lost_its_name(state, ifindex, now)
+                state.arrivals.finished(ifindex)
+                state.arrivals.named(ifindex, name if is_plain else None, name if is_refused else None)
         case LetGo(ifindex):
-            state.held_on |= {ifindex: now} if ifindex in state.held_on else {}
+            state.arrivals.let_go(ifindex, now)
         case _:
             return configurers.seen(state, event)
     return []
@@ -107,4 +107,4 @@ def _has_lost_its_name(state: State, ifindex: int, now: float) -> bool:
     nothing, as it is in use; and the machine's network is configured by its name.
     """
     link = state.links[ifindex]
-    return link.up and (ifindex in state.newcomers or link.bus == "pci" or now < BOOTING)
+    return link.up and (ifindex in state.arrivals.newcomers or link.bus == "pci" or now < BOOTING)

@@ -130,9 +130,9 @@ def update_timers(state: State, pair: PairState, found: Pair, stands: Standing |
     nic = state.link(found.nic)
     is_slave = nic is not None and master is not None and pair.datapath.holds(nic, master)
     if is_slave or pair.goal(now) is Goal.RELEASED:
-        state.held_on.pop(found.nic, None)
+        state.arrivals.enslaved(found.nic)
     if master is None and pair.goal(now) is Goal.JOINED:
-        pair.joined = False
+        pair.parts()
 
 
 def _since(known: float | None, is_so: bool, now: float) -> float | None:

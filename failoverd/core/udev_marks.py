@@ -141,7 +141,7 @@ def _is_standby(state: State, pair: PairState, found: Pair, nic: Link) -> bool:
     if pair.move.journal is not None and pair.move.journal.cut:
         return pair.move.journal.toward is Goal.JOINED
     master = state.link(found.master)
-    return nic.ifindex in state.held_on or (master is not None and pair.datapath.holds(nic, master))
+    return nic.ifindex in state.arrivals.held_on or (master is not None and pair.datapath.holds(nic, master))
 
 
 def _slave(state: State, pair: PairState, found: Pair, role: str, ifindex: int) -> str:

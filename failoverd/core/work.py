@@ -98,6 +98,14 @@ class Work:
         mine = (request in batch.requests for batch in self.batches.values() if batch.part not in ASIDE)
         return any(mine) or request in self.doubtful
 
+    def look(self) -> None:
+        """An IP configuration is fetched from now on."""
+        self.looking = True
+
+    def looked(self) -> None:
+        """It has come."""
+        self.looking = False
+
     def send(self, part: Part, requests: Iterable[Request], why: str) -> Send:
         """Send a batch for one of the parts."""
         self.last += 1
@@ -107,6 +115,18 @@ class Work:
     def answered(self, ticket: Ticket) -> None:
         """The answers to a batch have come, or are known to be lost."""
         self.batches.pop(ticket.number, None)
+
+    def heard(self) -> None:
+        """Answers have come: they are not lost again and again."""
+        self.unanswered = 0
+
+    def refuse(self, request: Request, refusal: Refusal) -> None:
+        """Note that a request failed, or was undone."""
+        self.refusals[request] = refusal
+
+    def done(self, request: Request) -> None:
+        """The kernel has carried it out: its refusals count no more."""
+        self.refusals.pop(request, None)
 
     def unsent(self, until: float) -> None:
         """Cancel the requests and looks of this step: the journal before them could not be kept.

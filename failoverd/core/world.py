@@ -6,7 +6,6 @@ LinkRenamed is made here, from the kernel's messages.
 from __future__ import annotations
 
 from failoverd.core.auto_naming import note_name
-from failoverd.core.configurers import forget
 from failoverd.core.crowding import check_soon
 from failoverd.core.datapath_choice import can_decide
 from failoverd.core.failovers import role_of, vanished, watch_carrier
@@ -36,13 +35,13 @@ def see(state: State, link: Link, now: float) -> list[Action]:
     if link.perm_mac and old == link:
         check_soon(state, link.ifindex, now)
     if old is None and state.synced and not link.kind:
-        state.newcomers.add(link.ifindex)
-    if link.perm_mac and link.ifindex not in state.ready and link.ifindex not in state.asked:
+        state.arrivals.appeared(link.ifindex)
+    if link.perm_mac and not state.arrivals.is_known(link.ifindex):
         actions += _identified(state, link, now)
     if old is not None and old.name != link.name:
         note_name(state, link, now)
         if not link.master and not _has_master(state, link):
-            forget(state, link.ifindex)
+            state.bonding.forget([link.ifindex])
         actions += _renamed(state, old, link)
         actions += _have_it_let_go(state, link, now)
     if old is not None and old.up != link.up:
@@ -59,20 +58,15 @@ def see(state: State, link: Link, now: float) -> list[Action]:
 def gone(state: State, ifindex: int, now: float) -> list[Action]:
     """Take in that a device is gone. If it comes back it has another ifindex, and refusals about this one are void."""
     about = state.pairs_about(ifindex)
-    for owner in state.about.get(ifindex, ()):
+    for owner in state.attention.about.get(ifindex, ()):
         if (one := state.owned_by(owner)) is not None:
             one.forget(ifindex)
     link = state.links.get(ifindex)
     macs = set() if link is None else concerned(state, link)
     if link is not None:
         del state.links[ifindex]
-    state.ready.discard(ifindex)
-    state.asked.pop(ifindex, None)
-    state.held_on.pop(ifindex, None)
-    state.udev_names.pop(ifindex, None)
-    state.plain.pop(ifindex, None)
-    state.newcomers.discard(ifindex)
-    forget(state, ifindex)
+    state.arrivals.forget(ifindex)
+    state.bonding.forget([ifindex])
     if link is None:
         return []
     check_soon(state, link.link, now)
@@ -82,7 +76,7 @@ def gone(state: State, ifindex: int, now: float) -> list[Action]:
         actions += vanished(state, pair, link)
     _concern(state, link, None)
     rejudge(state, macs)
-    state.about.pop(ifindex, None)
+    state.attention.forget(ifindex)
     return actions
 
 
@@ -94,7 +88,7 @@ def _concern(state: State, old: Link | None, new: Link | None) -> None:
     """
     for link in (old, new):
         for ifindex in (link.ifindex, link.link, link.master) if link is not None else ():
-            state.concerned |= state.about.get(ifindex, set())
+            state.attention.concern_about(ifindex)
     freed = _names(old) - _names(new)
     if freed & state.links.wished:
         state.links.wished -= freed
@@ -127,9 +121,9 @@ def _identified(state: State, link: Link, now: float) -> list[Action]:
     if link.kind:
         return []
     if link.master and marked_mac(state.links.get(link.master, link)):
-        state.ready.add(link.ifindex)
+        state.arrivals.finished(link.ifindex)
         return []
-    state.asked[link.ifindex] = now
+    state.arrivals.wait_for_udev(link.ifindex, now)
     return [AskUdev(link.ifindex, link.name)]
 
 
@@ -139,7 +133,7 @@ def _have_it_let_go(state: State, link: Link, now: float) -> list[Action]:
     for _, pair in state.pairs_about(link.ifindex):
         is_handover = pair.move.journal is not None and pair.move.journal.toward is Goal.JOINED
         if is_handover and pair.work.may_have_asked(change) and not link.kind:
-            state.held_on[link.ifindex] = now + LETTING_GO * state.config.join.udev_wait
+            state.arrivals.hold_on(link.ifindex, now + LETTING_GO * state.config.join.udev_wait)
             return [AskLetGo(link.ifindex)]
     return []
 

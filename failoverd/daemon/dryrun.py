@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from failoverd.config.spec import Config
+from failoverd.core.bonding import Bonding
 from failoverd.core.inputs import NamesConfigured
 from failoverd.core.state import State
 from failoverd.core.status import nics
@@ -64,9 +65,11 @@ async def dry_run(
     hanging = {link.ifindex: await closely(link.ifindex) for link in links if _may_move(link)}
     live = can_rename_live(os.uname().release)
     machine = machine_of(links, inet, live)
-    state = State(config, renames_live=live)
-    # Set before the verdicts are made.
-    state.configurers |= {link.ifindex: no_bond(link, link.name) for link in links if link.perm_mac and not link.kind}
+    # Known before the verdicts are made.
+    bonding = Bonding(
+        configurers={nic.ifindex: no_bond(nic, nic.name) for nic in links if nic.perm_mac and not nic.kind}
+    )
+    state = State(config, renames_live=live, bonding=bonding)
     step(state, recall(store), now)
     step(state, NamesConfigured(words), now)
     first = step(state, Synced(links), now)

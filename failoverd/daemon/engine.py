@@ -116,7 +116,7 @@ class Engine:
     def _is_settled(self) -> bool:
         """Return whether the start has nothing left to wait for. A device that udev has given up is waited for no
         longer than the plan waits."""
-        since, patience = self.state.asked, self.state.config.join.udev_wait
+        since, patience = self.state.arrivals.asked, self.state.config.join.udev_wait
         is_waiting = any(trio.current_time() < since.get(i, -math.inf) + patience for i in self._nic_waits.new)
         return self._ports.is_udev_idle() and not is_waiting and is_settled(self.state)
 
@@ -139,7 +139,7 @@ class Engine:
 
     def _is_unsafe(self) -> bool:
         """Return whether a VF alone carries, or a VF's loss would go unnoticed without failoverd."""
-        return self.state.at_risk() or bool(self.state.held_on)
+        return self.state.at_risk() or bool(self.state.arrivals.held_on)
 
     def udev_spoke(self) -> None:
         """udev has finished with some device: check whether it is one that the engine waits for.

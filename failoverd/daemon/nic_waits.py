@@ -80,7 +80,7 @@ class NicWaits:
     def look(self, state: State, now: float) -> Iterator[UdevDone | LetGo]:
         """Yield what has come true, each once: it is no longer waited for when the next one is requested."""
         self._new &= state.links.keys()
-        self._held = {i for i in self._held if now < state.held_on.get(i, now)}
+        self._held = {i for i in self._held if now < state.arrivals.held_on.get(i, now)}
         for ifindex in sorted(self._new):
             if self._ports.is_udev_done(ifindex):
                 name = state.name(ifindex)

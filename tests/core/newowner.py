@@ -50,7 +50,7 @@ def take(state: State, owner: KeptUp, event: ToOwner | Wanted, now: float) -> li
     match event:
         case Wanted():
             state.others[owner] = Kept(Work(owner))
-            state.about.setdefault(owner.ifindex, set()).add(owner)
+            state.attention.relate(owner, [owner.ifindex])
             return []
     if owner not in state.others:
         # An answer may come when its device is gone.
@@ -61,7 +61,7 @@ def take(state: State, owner: KeptUp, event: ToOwner | Wanted, now: float) -> li
             work.answered(ticket)
             for request, (number, _) in zip(requests, answers or (), strict=False):
                 if number:
-                    work.refusals[request] = Refusal(1, errno.errorcode[number], now + SOON, number)
+                    work.refuse(request, Refusal(1, errno.errorcode[number], now + SOON, number))
             if answers is None:
                 work.lost(requests, now, SOON)
         case InetSeen():

@@ -102,7 +102,7 @@ def test_an_explicit_choice_is_obeyed_and_says_what_is_wrong() -> None:
 
 def test_without_bonding_there_is_one_way_out() -> None:
     driver = machine()
-    driver.state.no_bonding = True
+    driver.state.bonding.missing = True
     driver.tell(AdoptAsked(MAC))
     assert reasons(driver)["ens4"][1].endswith("have the host set the link of ens3 up")
 

@@ -75,10 +75,10 @@ def test_a_device_that_udev_was_asked_for_is_not_asked_for_at_each_word_of_the_k
     driver.udev_hangs = True
     driver.start()
     driver.tell()
-    asked = dict(driver.state.asked)
+    asked = dict(driver.state.arrivals.asked)
     driver.now += 1
     become(driver, VF, MAC)
-    assert driver.state.asked == asked == {NIC: 0.0, VF: 0.0}
+    assert driver.state.arrivals.asked == asked == {NIC: 0.0, VF: 0.0}
 
 
 @DATAPATHS

@@ -132,7 +132,7 @@ def test_a_daemon_that_ends_waits_for_nobody() -> None:
     driver = held_on()
     driver.tell(Ending())
     assert nic(driver).master
-    assert not driver.state.held_on
+    assert not driver.state.arrivals.held_on
 
 
 def test_a_daemon_that_starts_anew_meanwhile_waits_for_nobody() -> None:
@@ -160,7 +160,7 @@ def test_a_release_meanwhile_gives_everything_back_at_once() -> None:
     driver.tell(ReleaseAsked(MAC))
     assert_released(driver)
     assert set(driver.marks.values()) == {""}
-    assert not driver.state.held_on
+    assert not driver.state.arrivals.held_on
     assert driver.now < LONGEST
 
 
@@ -184,9 +184,9 @@ def test_one_that_is_gone_is_held_on_to_by_nobody() -> None:
     driver = held_on()
     driver.kernel.unplug(NIC)
     driver.settle()
-    assert not driver.state.held_on
+    assert not driver.state.arrivals.held_on
     driver.tell(LetGo(NIC))
-    assert not driver.state.held_on
+    assert not driver.state.arrivals.held_on
 
 
 def test_a_name_from_somebody_else_is_no_handover() -> None:
@@ -200,4 +200,4 @@ def test_a_name_from_somebody_else_is_no_handover() -> None:
         pair.move.journal = Journal(MAC, goal, "ens3", True, 1500) if goal is not None else None
         driver.state.links[NIC] = replace(driver.state.links[NIC], name="ens3nsby")
         assert not [action for action in step(driver.state, seen, driver.now) if isinstance(action, AskLetGo)]
-        assert not driver.state.held_on
+        assert not driver.state.arrivals.held_on

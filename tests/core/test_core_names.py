@@ -289,7 +289,7 @@ def test_udev_that_is_done_late(live: bool) -> None:
 
 def test_a_name_somebody_has_given_since_is_not_udevs_to_choose() -> None:
     driver = joined(Naming())
-    driver.state.udev_names[VF] = "ens9"
+    driver.state.arrivals.udev_names[VF] = "ens9"
     rename_by_others(driver, (VF, "fast0"))
     wait(driver, 100)
     assert named(driver)[VF] == "fast0"
@@ -297,10 +297,10 @@ def test_a_name_somebody_has_given_since_is_not_udevs_to_choose() -> None:
 
 def test_udevs_name_is_forgotten_with_its_device() -> None:
     driver = joined(Naming())
-    driver.state.udev_names[VF] = "ens9"
+    driver.state.arrivals.udev_names[VF] = "ens9"
     driver.kernel.unplug(VF)
     driver.tell()
-    assert driver.state.udev_names == {}
+    assert driver.state.arrivals.udev_names == {}
 
 
 # Wishes at rest
@@ -381,8 +381,8 @@ def test_a_slave_of_ours_is_not_waited_for_at_a_start() -> None:
     driver.udev_hangs = True
     driver.start()
     driver.tell()
-    assert driver.state.asked == {}
-    assert {NIC, VF} <= driver.state.ready
+    assert driver.state.arrivals.asked == {}
+    assert {NIC, VF} <= driver.state.arrivals.ready
 
 
 def test_two_vfs_that_had_the_same_name_both_get_the_policys() -> None:

@@ -104,13 +104,13 @@ def test_a_device_that_goes_is_forgotten() -> None:
     driver.kernel.unplug(owner.ifindex)
     driver.tell()
     assert f"{owner} is gone" in driver.said
-    assert (driver.state.others, owner.ifindex in driver.state.about) == ({}, False)
+    assert (driver.state.others, owner.ifindex in driver.state.attention.about) == ({}, False)
 
 
 def test_a_pair_and_it_are_looked_at_in_one_step() -> None:
     driver, owner = machine()
     driver.tell(wanted(owner))
-    driver.state.concerned |= {owner, PairOf(MAC)}
+    driver.state.attention.concerned |= {owner, PairOf(MAC)}
     driver.kernel.set_up(owner.ifindex, False)
     vf = driver.state.judgements.pairs[MAC].vf
     driver.kernel.wire(vf, alive=False)

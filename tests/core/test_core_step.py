@@ -349,8 +349,8 @@ def test_lost_answers_stop_the_plan_until_all_devices_were_seen_again() -> None:
     state = State(Config())
     kernel = drive(SHAPES["vf"]).kernel
     links = tuple(kernel.links.values())
-    state.ready |= {NIC, VF}
-    state.configurers[NIC] = ""
+    state.arrivals.ready |= {NIC, VF}
+    state.bonding.configurers[NIC] = ""
     seen = InetSeen(TICKET.owner, {NIC: Inet()}, {NIC: ""})
     assert [type(action) for action in step(state, Synced(links), 0.0)][-1] is FetchInet
     [send] = [action for action in step(state, seen, 0.0) if isinstance(action, Send)]
@@ -421,13 +421,13 @@ def test_a_slave_of_ours_needs_no_udev() -> None:
     master = master_of(driver).ifindex
     actions = step(driver.state, LinkSeen(Link(70, "ens9", MAC, MAC, bus="pci", master=master)), 0.0)
     assert AskUdev(70, "ens9") not in actions
-    assert 70 in driver.state.ready
+    assert 70 in driver.state.arrivals.ready
 
 
 def test_udev_is_not_asked_about_what_is_no_hardware_and_has_its_permanent_mac() -> None:
     driver = joined()
     assert AskUdev(70, "mv0") not in step(driver.state, LinkSeen(Link(70, "mv0", MAC, MAC, kind="macvlan")), 0.0)
-    assert 70 not in driver.state.ready
+    assert 70 not in driver.state.arrivals.ready
 
 
 def test_what_is_lost_and_refused_is_tried_again_once_an_hour() -> None:
@@ -453,10 +453,10 @@ def test_udev_is_not_waited_for_for_ever_and_a_gone_device_not_at_all() -> None:
     assert AskConfigurer in [type(action) for action in step(state, TimePassed(), wake.at)]
     assert FetchInet in [type(action) for action in step(state, ConfigurerSeen(NIC, "ens3", ""), wake.at)]
     step(state, UdevDone(99), wake.at)
-    assert 99 not in state.ready
+    assert 99 not in state.arrivals.ready
     step(state, UdevDone(NIC), wake.at)
-    assert NIC in state.ready
-    assert NIC not in state.asked
+    assert NIC in state.arrivals.ready
+    assert NIC not in state.arrivals.asked
 
 
 def test_a_look_is_good_for_one_step_only() -> None:
@@ -472,7 +472,7 @@ def test_a_plan_in_circles_is_stopped_and_reported(monkeypatch: pytest.MonkeyPat
     driver = joined()
     endless = Write(Journal(MAC, Goal.JOINED, "ens3", True, 1500))
     monkeypatch.setattr(advance, "join", lambda _situation: endless)
-    driver.state.concerned.add(PairOf(MAC))
+    driver.state.attention.concerned.add(PairOf(MAC))
     actions = step(driver.state, TimePassed(), driver.now)
     [said] = [action for action in actions if isinstance(action, Say)]
     assert "goes in circles" in said.text
@@ -482,7 +482,7 @@ def test_a_plan_in_circles_is_stopped_and_reported(monkeypatch: pytest.MonkeyPat
 def test_udev_is_done_with_a_device_that_is_gone_by_then() -> None:
     state = State(Config(), synced=True)
     assert step(state, UdevDone(7), 0.0) == []
-    assert state.ready == set()
+    assert state.arrivals.ready == set()
 
 
 def test_a_switch_to_a_vf_that_went_does_not_keep_the_next_from_being_switched_to() -> None:

@@ -14,6 +14,7 @@ from toykernel import MAC, ToyKernel, address, address_words, route
 
 from failoverd.config.spec import Announce as AnnounceSpec
 from failoverd.config.spec import Config, Failback, Master, Tc
+from failoverd.core.bonding import Bonding
 from failoverd.core.configurers import READING, forget_all
 from failoverd.core.crowding import Obstacles
 from failoverd.core.inputs import Configured
@@ -700,7 +701,7 @@ def test_nothing_is_asked_once_a_pair_is_joined() -> None:
     driver.settle(driver.now + 5)
     driver.settle()
     assert pair(driver).state == "accelerated"
-    assert driver.state.configurers == {NIC: ""}
+    assert driver.state.bonding.configurers == {NIC: ""}
 
 
 def test_an_answer_about_another_name_or_a_nic_that_is_gone_is_none() -> None:
@@ -709,7 +710,7 @@ def test_an_answer_about_another_name_or_a_nic_that_is_gone_is_none() -> None:
     driver.tell()
     driver.tell(ConfigurerSeen(NIC, "eth0", OTHERS))
     driver.tell(ConfigurerSeen(99, "ens3", OTHERS))
-    assert driver.state.configurers == {}
+    assert driver.state.bonding.configurers == {}
     driver.tell(ConfigurerSeen(NIC, "ens3", ""))
     driver.settle()
     assert pair(driver).datapath.name == "bond"
@@ -721,10 +722,10 @@ def test_a_nic_that_is_renamed_before_it_is_joined_is_asked_for_anew() -> None:
     driver.tell()
     driver.files_hang, driver.no_bond = False, OTHERS
     driver.tell(LinkSeen(replace(driver.kernel.links[NIC], name="lan0")))
-    assert driver.state.configurers == {NIC: OTHERS}
-    driver.state = State(driver.config, synced=True, configurers={NIC: OTHERS}, reading={NIC: 0.0})
+    assert driver.state.bonding.configurers == {NIC: OTHERS}
+    driver.state = State(driver.config, synced=True, bonding=Bonding(configurers={NIC: OTHERS}, reading={NIC: 0.0}))
     step(driver.state, LinkGone(NIC), driver.now)
-    assert (driver.state.configurers, driver.state.reading) == ({}, {})
+    assert (driver.state.bonding.configurers, driver.state.bonding.reading) == ({}, {})
 
 
 def test_who_asks_for_a_released_pair_again_has_it_looked_at_again() -> None:
@@ -742,9 +743,9 @@ def test_a_reload_asks_again_for_what_is_not_joined() -> None:
     driver = auto(machine(SHAPES["vf"]))
     driver.no_bond = OTHERS
     driver.tell(ReleaseAsked(MAC))
-    driver.state.configurers[NIC] = ""
+    driver.state.bonding.configurers[NIC] = ""
     forget_all(driver.state)
-    assert driver.state.configurers == {}
+    assert driver.state.bonding.configurers == {}
 
 
 def test_without_bonding_every_pair_is_tcs_and_none_warns() -> None:
@@ -770,7 +771,7 @@ def test_another_refusal_of_the_bond_is_no_reason_for_tc() -> None:
     driver.kernel.refuse = lambda request: errno.EPERM if isinstance(request, CreateLink) else 0
     driver.settle(30)
     assert pair(driver).datapath.name == "bond"
-    assert not driver.state.no_bonding
+    assert not driver.state.bonding.missing
 
 
 @pytest.mark.parametrize(("datapath", "paired"), [("tc", True), ("bond", False)])

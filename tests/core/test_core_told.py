@@ -130,8 +130,8 @@ def test_answers_that_are_lost_each_time_are_asked_for_ever_more_seldom() -> Non
     driver.events.clear()
     links = tuple(driver.kernel.links.values())
     state = State(driver.config)
-    state.ready |= {NIC, VF}
-    state.configurers[NIC] = ""
+    state.arrivals.ready |= {NIC, VF}
+    state.bonding.configurers[NIC] = ""
     asked = []
     now = 0.0
     for _ in range(4_000):

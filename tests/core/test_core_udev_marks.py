@@ -298,6 +298,6 @@ def test_marks_that_were_written_at_last_are_told_of_anew_when_they_fail() -> No
     assert any(isinstance(action, Say) for action in step(driver.state, NotMarked(MAC, "no"), now))
     assert any(isinstance(action, KeepMarks) for action in step(driver.state, TimePassed(), now + 10.0))
     driver.state.pairs[MAC].marking.files = {}
-    driver.state.concerned.add(PairOf(MAC))
+    driver.state.attention.concerned.add(PairOf(MAC))
     assert any(isinstance(action, KeepMarks) for action in step(driver.state, TimePassed(), now + 20.0))
     assert any(isinstance(action, Say) for action in step(driver.state, NotMarked(MAC, "no"), now + 20.0))

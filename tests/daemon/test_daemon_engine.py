@@ -683,10 +683,10 @@ def test_a_nic_that_comes_is_reason_to_look_again_who_else_is_there() -> None:
 
 def test_what_the_kernel_cannot_do_is_not_asked_for_again() -> None:
     async def body(machine: Machine) -> None:
-        machine.engine.state.no_bonding = True
+        machine.engine.state.bonding.missing = True
         await reload_configuration(machine.engine, Config, Notifier(), socket(machine))
         await machine.until(joined(FIRST))
-        assert (datapath(machine), machine.engine.state.no_bonding) == ("tc", True)
+        assert (datapath(machine), machine.engine.state.bonding.missing) == ("tc", True)
 
     on_a_machine(body, config=Config(pairing=Pairing(ignore=("ens*",))))
 

@@ -10,6 +10,7 @@ import trio
 from test_daemon_engine import FIRST, Machine, joined, on_a_machine
 
 from failoverd.config.spec import Config
+from failoverd.core.arrivals import Arrivals
 from failoverd.core.state import State
 from failoverd.daemon.engine import RETIRING
 from failoverd.daemon.nic_waits import DOWN_FOR, NOTES, RUNNING, NicWaits, hold
@@ -93,7 +94,7 @@ def waits(machine: Machine, *found: Hold) -> NicWaits:
 
 def test_one_that_is_noted_as_down_may_yet_become_unmanaged() -> None:
     """The while begins anew where it is seen in another way meanwhile."""
-    state = State(Config(), held_on={7: 10.0})
+    state = State(Config(), arrivals=Arrivals(held_on={7: 10.0}))
 
     async def body(machine: Machine) -> None:
         nic_waits = waits(machine, "down", "down", "firm", "down", "down", "down")
@@ -106,7 +107,7 @@ def test_one_that_is_noted_as_down_may_yet_become_unmanaged() -> None:
 
 
 def test_nothing_is_looked_at_when_the_time_is_over() -> None:
-    state = State(Config(), held_on={7: 10.0})
+    state = State(Config(), arrivals=Arrivals(held_on={7: 10.0}))
 
     async def body(machine: Machine) -> None:
         nic_waits = waits(machine, "firm")
@@ -120,7 +121,7 @@ def test_nothing_is_looked_at_when_the_time_is_over() -> None:
 
 def test_what_is_not_taken_is_found_again() -> None:
     """The engine's queue may be full."""
-    state = State(Config(), held_on={7: 10.0})
+    state = State(Config(), arrivals=Arrivals(held_on={7: 10.0}))
 
     async def body(machine: Machine) -> None:
         nic_waits = waits(machine, "none", "none")
@@ -147,7 +148,7 @@ def test_the_engine_looks_again_although_nobody_tells() -> None:
         await trio.sleep(60)
         machine.kernel.plug("ens13", FIRST, "pci", "vmxnet3", "0000:00")
         await machine.until(joined(FIRST))
-        await machine.until(lambda state: not state.held_on)
+        await machine.until(lambda state: not state.arrivals.held_on)
         await trio.sleep(60)
 
     machine = on_a_machine(body, prepare)
