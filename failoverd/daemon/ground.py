@@ -16,7 +16,7 @@ import trio
 
 from failoverd.daemon.movefile import path_of, write_record
 from failoverd.daemon.moving import Answers, GoneError
-from failoverd.daemon.namespaces import NamespaceGoneError, OpenNamespace
+from failoverd.daemon.open_namespace import NamespaceGoneError, OpenNamespace
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.inet import Setting
 from failoverd.model.places import Absent, Place

@@ -22,7 +22,8 @@ import trio
 
 from failoverd.core.state import State
 from failoverd.daemon.namespace_events import Ended, Event, NamespaceEvents, Overrun, Told
-from failoverd.daemon.namespaces import NamespaceGoneError, Namespaces, OpenNamespace
+from failoverd.daemon.namespaces import Namespaces
+from failoverd.daemon.open_namespace import NamespaceGoneError, OpenNamespace
 from failoverd.daemon.ports import can_rename_live
 from failoverd.kinds import Place
 from failoverd.links.events import (

@@ -19,7 +19,8 @@ from failoverd.model.links import Link
 from failoverd.model.places import HERE, Absent, Place
 from failoverd.model.requests import Request, SetSysctl
 from failoverd.moves.items import Record, Seen, Toward
-from failoverd.moves.plan import Do, Next, Over, Tried, Turn, Wait, Write, next_step
+from failoverd.moves.plan import next_step
+from failoverd.moves.steps import Do, Next, Over, Tried, Turn, Wait, Write
 
 log = logging.getLogger("failoverd")
 

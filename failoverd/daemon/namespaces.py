@@ -12,25 +12,23 @@ namespaces themselves.
 
 from __future__ import annotations
 
-import array
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 
 import trio
 
+from failoverd.daemon.open_namespace import NamespaceGoneError, OpenNamespace, door_closed, open_here, opened, received
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.inet import Setting
 from failoverd.model.places import HERE, Absent, Place
-from failoverd.netns.kernel import OWN, open_netlink
 from failoverd.netns.protocol import (
     LARGEST,
     Finding,
     Findings,
     Found,
-    Opened,
     ProtocolError,
     Set,
     Written,
@@ -46,44 +44,8 @@ SOON = 0.1
 """Seconds until the next try when a doorkeeper that has answered has ended."""
 PATIENCE = 5.0
 """Seconds for the doorkeeper to open a namespace; systemd may have to start it."""
-FILES = 2
-"""A netlink socket, and a namespace."""
 Side = Callable[[trio.socket.SocketType], Awaitable[None]]
 UNKNOWN = Absent("door-closed", "failoverd-netns has not answered yet")
-
-
-class NamespaceGoneError(Exception):
-    """A place cannot be entered. `absent` says why; it may be there, where the reason is door-closed."""
-
-    def __init__(self, absent: Absent) -> None:
-        super().__init__(absent.detail)
-        self.absent = absent
-
-
-class OpenNamespace:
-    """A place that is open. That keeps the namespace alive, so it is for one request: a context manager."""
-
-    def __init__(self, place: Place, sock: socket.socket, fd: int) -> None:
-        self.place = place
-        self.socket = sock
-        """A blocking NETLINK_ROUTE socket inside, bound, with extended acknowledgements and strict checking."""
-        self.fd = fd
-        """The namespace itself, for IFLA_NET_NS_FD."""
-
-    def close(self) -> None:
-        """Close both; safe to call twice."""
-        self.socket.close()
-        if self.fd >= 0:
-            os.close(self.fd)
-        self.fd = -1
-
-    def __enter__(self) -> OpenNamespace:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class Namespaces:
@@ -144,9 +106,9 @@ class Namespaces:
         Raises NamespaceGoneError, and OSError where even HERE cannot be opened.
         """
         if place.is_own:
-            return _open_here()
+            return open_here()
         data, files = self._asked(pack_open(self._way(place), place))
-        return _opened(place, data, files)
+        return opened(place, data, files)
 
     def write(self, place: Place, ifindex: int, device: str, settings: Sequence[Setting]) -> tuple[int, ...]:
         """Write sysctls of a device in another namespace; returns an errno for each, 0 for done. Blocks as `open`.
@@ -160,10 +122,12 @@ class Namespaces:
         try:
             answer = read_answer(data)
         except ProtocolError as error:
-            answer = _closed(error)
+            answer = door_closed(error)
         if isinstance(answer, Written) and len(answer.numbers) == len(request.settings):
             return answer.numbers
-        raise NamespaceGoneError(answer if isinstance(answer, Absent) else _closed(ProtocolError("it has not written")))
+        raise NamespaceGoneError(
+            answer if isinstance(answer, Absent) else door_closed(ProtocolError("it has not written"))
+        )
 
     def _way(self, place: Place) -> NamespaceRef:
         reference = self._ways.get(place)
@@ -178,9 +142,9 @@ class Namespaces:
                 door.settimeout(PATIENCE)
                 door.connect(str(self._door))
                 door.send(request)
-                return _received(door)
+                return received(door)
         except OSError as error:
-            raise NamespaceGoneError(_closed(error)) from error
+            raise NamespaceGoneError(door_closed(error)) from error
 
     async def run(self) -> None:
         """Keep a connection to the doorkeeper while there is something to watch, until cancelled."""
@@ -189,7 +153,7 @@ class Namespaces:
             try:
                 await self._converse()
             except (OSError, ProtocolError) as error:
-                closed = _closed(error)
+                closed = door_closed(error)
                 for reference in self._elsewhere():
                     self._note(reference, closed)
                 self._find_ways()
@@ -284,41 +248,3 @@ class Trouble:
         except (OSError, ProtocolError) as error:
             self.error = error
         done.cancel()
-
-
-def _closed(error: Exception) -> Absent:
-    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return Absent("door-closed", f"failoverd-netns cannot be asked: {why}; systemctl start failoverd-netns.socket")
-
-
-def _open_here() -> OpenNamespace:
-    sock = open_netlink()
-    try:
-        return OpenNamespace(HERE, sock, os.open(OWN, os.O_RDONLY | os.O_CLOEXEC))
-    except BaseException:
-        sock.close()
-        raise
-
-
-def _received(door: socket.socket) -> tuple[bytes, list[int]]:
-    """Return an answer and its files. Raises OSError. (Python 3.11's socket.recv_fds forgets its flags.)"""
-    files = array.array("i")
-    room = socket.CMSG_LEN(FILES * files.itemsize)
-    data, control, _, _ = door.recvmsg(LARGEST, room, socket.MSG_CMSG_CLOEXEC)
-    for level, kind, content in control:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            files.frombytes(content[: len(content) - len(content) % files.itemsize])
-    return data, files.tolist()
-
-
-def _opened(place: Place, data: bytes, files: list[int]) -> OpenNamespace:
-    """Return what the doorkeeper has passed. Raises NamespaceGoneError."""
-    try:
-        answer = read_answer(data)
-    except ProtocolError as error:
-        answer = _closed(error)
-    if isinstance(answer, Opened) and len(files) == FILES:
-        return OpenNamespace(place, socket.socket(fileno=files[0]), files[1])
-    for fd in files:
-        os.close(fd)
-    raise NamespaceGoneError(answer if isinstance(answer, Absent) else _closed(ProtocolError("no files came")))

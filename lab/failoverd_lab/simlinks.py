@@ -14,7 +14,7 @@ import trio
 
 from failoverd.daemon.links import Concerned, Links
 from failoverd.daemon.namespace_events import GROUPS
-from failoverd.daemon.namespaces import NamespaceGoneError, OpenNamespace
+from failoverd.daemon.open_namespace import NamespaceGoneError, OpenNamespace
 from failoverd.links.events import LinksEvent, Look, Make, MayGo
 from failoverd.links.marks import Identity
 from failoverd.links.state import LinksState

@@ -20,7 +20,8 @@ from failoverd.daemon.living import Told
 from failoverd.daemon.movefile import dumps, loads
 from failoverd.daemon.moves import Moves
 from failoverd.daemon.moving import Answers, GoneError
-from failoverd.daemon.namespaces import NamespaceGoneError, Namespaces
+from failoverd.daemon.namespaces import Namespaces
+from failoverd.daemon.open_namespace import NamespaceGoneError
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.events import AwaySaid, ResidenceSaid
 from failoverd.model.places import Absent, Place

@@ -42,7 +42,8 @@ from failoverd.model.requests import (
 )
 from failoverd.moves import items as moves
 from failoverd.moves.items import Toward
-from failoverd.moves.plan import Tried, Turn, next_step
+from failoverd.moves.plan import next_step
+from failoverd.moves.steps import Tried, Turn
 from failoverd_lab.simkernel import Seen, SimKernel, wire
 
 AWAY, HOME = Toward.AWAY, Toward.HOME

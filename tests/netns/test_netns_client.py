@@ -12,7 +12,8 @@ import trio
 import trio.testing
 from doorkeeper import client
 
-from failoverd.daemon.namespaces import AGAIN, NamespaceGoneError, Namespaces
+from failoverd.daemon.namespaces import AGAIN, Namespaces
+from failoverd.daemon.open_namespace import NamespaceGoneError
 from failoverd.model.declared import OWN, NamespaceRef
 from failoverd.model.places import HERE, Place
 from failoverd.netns.protocol import (

@@ -14,7 +14,7 @@ import trio
 from doorkeeper import client, comes_to_rest, doorkeeper, files_at_rest, own_run, run
 from privatenet import private_net
 
-from failoverd.daemon.namespaces import NamespaceGoneError
+from failoverd.daemon.open_namespace import NamespaceGoneError
 from failoverd.model.declared import OWN, NamespaceRef
 from failoverd.model.places import HERE, Place
 from failoverd.netlink.frames import NLM_F_DUMP, build, split

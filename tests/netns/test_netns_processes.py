@@ -15,7 +15,7 @@ import trio
 from doorkeeper import client, doorkeeper, own_run
 from privatenet import container, private_net
 
-from failoverd.daemon.namespaces import NamespaceGoneError
+from failoverd.daemon.open_namespace import NamespaceGoneError
 from failoverd.model.declared import NamespaceRef
 
 LATE = """

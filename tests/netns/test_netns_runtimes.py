@@ -14,7 +14,7 @@ from doorkeeper import Client, client, doorkeeper, own_run, run
 from fakeruntime import FakeRuntime, listening
 from privatenet import container, private_net
 
-from failoverd.daemon.namespaces import NamespaceGoneError
+from failoverd.daemon.open_namespace import NamespaceGoneError
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.places import Absent
 from failoverd.netns.runtimes import by_groups

@@ -18,7 +18,8 @@ import trio
 from doorkeeper import Client, client, comes_to_rest, doorkeeper, files_at_rest, open_files, own_run, run
 from privatenet import container, private_net
 
-from failoverd.daemon.namespaces import NamespaceGoneError, Namespaces
+from failoverd.daemon.namespaces import Namespaces
+from failoverd.daemon.open_namespace import NamespaceGoneError
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.places import Place
 from failoverd.netns.protocol import LARGEST, REFERENCES, Set, pack_open, pack_set, pack_watch, read_answer

@@ -17,7 +17,7 @@ from dataclasses import replace
 import trio
 from trio.testing import MockClock
 
-from failoverd.daemon.namespaces import OpenNamespace
+from failoverd.daemon.open_namespace import OpenNamespace
 from failoverd.kinds import Bridge, Dummy, Macvlan, Place
 from failoverd.links.state import HOPELESS
 from failoverd.model.declared import Declared, DeviceRef, End, NamespaceRef
