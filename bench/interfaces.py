@@ -94,7 +94,7 @@ def commands_of(
 ) -> dict[str, list[str]]:
     """Return what is compared as whole processes."""
     found = {
-        "python3 -c pass": [PYTHON, "-IS", "-c", "pass"],
+        "python3 -c pass": [PYTHON, "-c", "pass"],
         "ip -br link": [IP, "-br", "link"],
         BASE: [IP, "-j", "-d", "link"],
         "ip -j -d addr": [IP, "-j", "-d", "addr"],

@@ -106,7 +106,7 @@ def read(session: Session, message: Message) -> tuple[Procedure, Arguments]:
 def answer(session: Session, procedure: Procedure, arguments: Arguments, known: Knowledge) -> bytes:
     """Return the payload of the answer to a call that was read. Raises LibvirtError."""
     payload = procedure.answer(arguments, known)
-    if procedure in (OPEN, CLOSE):
+    if procedure is OPEN or procedure is CLOSE:  # `in` would compare field by field, which takes as long as an answer
         session.is_open = procedure is OPEN
     return payload
 
