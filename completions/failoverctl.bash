@@ -49,6 +49,7 @@ _failoverctl() {
         case ${arguments[0]} in
         wait) options+=" --timeout" ;;
         graph) options+=" --svg" ;;
+        list | check) options+=" --dry-run" ;;
         put | get | del) options+=" --node" ;;
         esac ;;
     esac

@@ -8,11 +8,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from failoverd.kinds import Place, Veth, VethPair
-from failoverd.links.addresses import PROTOCOL
+from failoverd.kinds import Place
 from failoverd.links.events import (
     LinksAction,
     LinksEvent,
@@ -32,18 +31,18 @@ from failoverd.links.events import (
 )
 from failoverd.links.findings import Answers, Batch, carried_out
 from failoverd.links.marks import Identity
-from failoverd.links.picture import Device, Interest, Picture
+from failoverd.links.picture import Interest, Picture
 from failoverd.links.state import LinksState
 from failoverd.links.step import step
 from failoverd.model.declared import Declared, End, NamespaceRef
 from failoverd.model.linkstatus import LinkStatus
 from failoverd.model.places import HERE, Absent
-from failoverd.model.requests import CreateLink, MoveLink, Request
+from failoverd.model.requests import Request
 from failoverd.model.signals import LinkGoing
 from failoverd.netlink.exchange import Exchange
 from failoverd.netlink.transport import NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, SOL_NETLINK
-from failoverd.plan.predict import predict
 from failoverd.plan.predict.machine import Machine
+from failoverd.plan.predict.places import Places
 from failoverd_lab.namespaces import Namespace
 
 IDENTITY = Identity("0badcafe")
@@ -133,82 +132,29 @@ class RealNamespaces:
             yield sock
 
 
-class ToyNamespaces:
+class ToyNamespaces(Places):
     """Namespaces of a small kernel made of the predictions (plan/predict/): one machine each."""
 
     def __init__(self) -> None:
-        self.machines: dict[Place, Machine] = {HERE: Machine(live_renames=True)}
+        super().__init__()
         self._names: dict[NamespaceRef, Place] = {}
         self._epoch = 0
+        self.add(HERE, Picture())
 
     @property
     def here(self) -> Machine:
         return self.machines[HERE]
 
-    def add(self, ref: NamespaceRef) -> Machine:
+    def appear(self, ref: NamespaceRef) -> Machine:
         self._epoch += 1
         place = self._names[ref] = Place(len(self.machines), self._epoch)
-        self.machines[place] = Machine(live_renames=True, place=place)
-        return self.machines[place]
+        return self.add(place, Picture())
 
     def remove(self, ref: NamespaceRef) -> None:
-        del self.machines[self._names.pop(ref)]
-        self._lose_ends()
+        self.end(self._names.pop(ref))
 
     def place(self, ref: NamespaceRef) -> Place | Absent:
         return self._names.get(ref) or Absent("namespace-absent", f"there is no network namespace {ref.value}")
-
-    def look(self, place: Place, interest: Interest) -> Picture | None:
-        machine = self.machines.get(place)
-        return None if machine is None else Picture(_of_interest(machine, interest))
-
-    def make(self, batch: Batch, refuse: Callable[[Request], int]) -> Answers:
-        machine = self.machines.get(batch.place)
-        if machine is None or (batch.makes and batch.also is not None and batch.also not in self.machines):
-            return None
-        answers = tuple((refuse(request) or self._done(machine, batch, request), "") for request in batch.requests)
-        self._lose_ends()
-        return answers
-
-    def _done(self, machine: Machine, batch: Batch, request: Request) -> int:
-        far = self.machines.get(batch.also or batch.place)
-        if isinstance(request, MoveLink):
-            assert far is not None
-            return self._move(machine, far, request)
-        number = predict(machine, request)
-        is_pair = isinstance(request, CreateLink) and isinstance(request.info, VethPair)
-        if isinstance(request, CreateLink) and is_pair and far is not None and far is not machine and not number:
-            # Without a place, the device would be one of the far namespace there.
-            there = replace(request, device=replace(request.device, place=machine.place))
-            if number := predict(far, there):
-                machine.forget(request.device.ifindex)
-        return number
-
-    def _move(self, machine: Machine, far: Machine, request: MoveLink) -> int:
-        link = machine.links.get(request.ifindex)
-        number = predict(machine, request)
-        if not number and link is not None:
-            far.put(replace(link, name=request.name, up=False, link=0))
-        return number
-
-    def _lose_ends(self) -> None:
-        """A veth goes with its other end, and a namespace with all that is in it."""
-        for machine in self.machines.values():
-            for link in list(machine.links.values()):
-                info = link.info
-                if isinstance(info, Veth) and info.nsid is not None:
-                    there = [other for other in self.machines.values() if other.place.nsid == info.nsid]
-                    if not any(info.peer in other.links for other in there):
-                        machine.forget(link.ifindex)
-
-
-def _of_interest(machine: Machine, interest: Interest) -> Iterator[Device]:
-    for link in machine.links.values():
-        is_marked = any(name.startswith(interest.prefix) for name in link.altnames)
-        if is_marked or link.name in interest.names or link.ifindex in interest.ifindexes:
-            inet = machine.inet_of(link.ifindex)
-            routes = tuple(route for route in inet.routes if route.protocol == PROTOCOL)
-            yield Device(link, inet.addresses, routes)
 
 
 @dataclass

@@ -119,6 +119,7 @@ def parse(program: Program, words: Sequence[str]) -> Wanted:
             arguments.append(word)
         else:
             command = _known(program, word)
+            _check_options(program, command, options)
             if program.commands[command].is_program:
                 arguments, rest = rest, []
     wanted = Wanted(command or program.usual, bool(command), arguments, options)
@@ -159,8 +160,16 @@ def _take_option(program: Program, word: str, rest: list[str], command: str, opt
 
 
 def _option(program: Program, flag: str, command: str) -> Option | None:
-    own = program.commands[command].options if command else ()
+    named = command or program.usual
+    own = program.commands[named].options if named else ()
     return next((option for option in (*own, *program.options) if flag and flag in (option.flag, option.letter)), None)
+
+
+def _check_options(program: Program, command: str, options: Mapping[str, Any]) -> None:
+    """Check that options that came before the command are its own, too: until then they may be the usual one's."""
+    for flag in options:
+        if _option(program, flag, command) is None:
+            raise UsageError(f"there is no option {flag} to {command}", command)
 
 
 def _known(program: Program, word: str) -> str:

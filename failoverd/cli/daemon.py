@@ -21,21 +21,12 @@ from failoverd.config.errors import ConfigError
 from failoverd.config.readable import unreadable
 from failoverd.config.spec import Config
 from failoverd.daemon.clock import MonotonicClock
-from failoverd.daemon.configured import configured
-from failoverd.daemon.configurers import bond_obstacle
-from failoverd.daemon.hanging import hanging
 from failoverd.daemon.last_good_config import LastGoodConfig
 from failoverd.daemon.lines import Lines
 from failoverd.daemon.main import run
 from failoverd.daemon.paths import Paths, StartError
-from failoverd.daemon.store import DiskStore
-from failoverd.model.events import UdevDone
-from failoverd.netlink.devices import Devices
 from failoverd.netlink.fetch import InterruptedDumpError
 from failoverd.netlink.frames import NetlinkError
-from failoverd.netlink.sockdiag import NETLINK_SOCK_DIAG
-from failoverd.netlink.transport import KernelSocket
-from failoverd.netlink.udev import Udev
 
 CANNOT_RUN, WRONG_USAGE, BROKE_DOWN = 1, 2, 3
 PAUSE = 5.0
@@ -180,26 +171,17 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _dry_run(config: Config) -> int:
-    # The daemon itself starts without --dry-run's module and without the prediction of the kernel.
+    # The daemon itself starts without --dry-run's modules and without the prediction of the kernel.
+    from failoverd.cli.links.forecast import lines_of
     from failoverd.daemon.dryrun import dry_run
+    from failoverd.daemon.linkforecast import foretell_links, is_wanted
 
     async def look() -> list[str]:
-        sock = await KernelSocket.open()
         paths = Paths.from_environment()
-        store = DiskStore(paths.runtime, paths.state, set_aside=False)
-        try:
-            opener = partial(KernelSocket.open, strict=True)
-            closely = partial(hanging, opener, partial(KernelSocket.open, protocol=NETLINK_SOCK_DIAG))
-            complete, now, udev = Devices().complete, time.monotonic(), Udev()
-
-            def finished(ifindex: int, name: str) -> UdevDone:
-                return UdevDone(ifindex, udev.wanted_name(ifindex, name), udev.is_plain(name))
-
-            return await dry_run(
-                config, sock, opener, complete, store, bond_obstacle, now, closely, configured(), finished
-            )
-        finally:
-            sock.close()
+        pairs = await dry_run(config, paths)
+        if not is_wanted(config, paths):
+            return pairs.lines
+        return [*pairs.lines, "", *lines_of(await foretell_links(config, paths, pairs))]
 
     try:
         lines = trio.run(look)

@@ -7,7 +7,7 @@ A file that exists and cannot be read is an error, not an absent file: it might 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +36,43 @@ def load(main: Path | None = None) -> Config:
 
 def load_with_texts(main: Path | None = None) -> tuple[Config, Texts]:
     """Return the same, and the texts that it was made of."""
-    texts: list[tuple[str, bytes]] = []
     problems: list[Problem] = []
+    return _read(_files(main, problems), problems, main)
+
+
+def _read(files: Iterable[Path], problems: list[Problem], named: Path | None) -> tuple[Config, Texts]:
+    """Return the configuration from these files, and their texts. `named` is the one that the user has named."""
+    texts: list[tuple[str, bytes]] = []
     room = LARGEST_TOGETHER
-    for file in _files(main, problems):
+    for file in files:
         try:
             texts.append((printable_path(file), _content(file, room)))
             room -= len(texts[-1][1])
         except OSError as error:
-            advice = "make it readable for failoverd, or remove it" if main != file else "name another file"
+            advice = "make it readable for failoverd, or remove it" if named != file else "name another file"
             problems.append(_failed(file, error, advice))
         except ConfigError as error:
             problems += error.problems
     return _understood(texts, problems), texts
+
+
+def load_beside(file: Path, main: Path | None = None) -> Config:
+    """Return the configuration as it would be with `file` among the drop-ins of `main`, in the place of one of its
+    name. A file that is one of them already changes nothing. Raises ConfigError."""
+    problems: list[Problem] = []
+    files = list(_files(main, problems))
+    if not any(_is_same(file, one) for one in files):
+        top = MAIN if main is None else main
+        others = [one for one in files if one != top and one.name != file.name]
+        files = [one for one in files if one == top] + sorted([*others, file], key=lambda one: one.name)
+    return _read(files, problems, file)[0]
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def from_texts(texts: Texts) -> Config:

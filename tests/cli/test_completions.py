@@ -135,6 +135,8 @@ def test_commands_and_options_are_those_of_the_table(path: Path) -> None:
         (["links", "wait", "--timeout", ""], []),
         (["links", "graph", "--svg", "b"], ["bin"]),
         (["links", "check", "b"], ["bin"]),
+        (["links", "check", "--d"], ["--dry-run"]),
+        (["links", "list", "--d"], ["--dry-run"]),
         (["history", "--master", ""], ["ens3", "lan0"]),
         (["history", "--last", "5", "--master", "=", "l"], ["lan0"]),
         (["history", "--svg", "b"], ["bin"]),

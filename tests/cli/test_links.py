@@ -597,6 +597,8 @@ def test_check_names_every_mistake(tmp_path: Path, capsys: pytest.CaptureFixture
         (["foo"], "there is no command 'foo'"),
         (["wiat", "x"], "did you mean wait?"),
         (["wait"], "wait wants NAME"),
+        (["--dry-run", "show", "a"], "there is no option --dry-run to show"),
+        (["--frob"], "there is no option --frob before the command"),
         (["show", "a", "b"], "show has no use for 'b'"),
         (["wait", "a", "--timeout", "soon"], "--timeout: 'soon' is no number of seconds"),
         (["watch", "-q"], "watch has nothing to do with --quiet"),

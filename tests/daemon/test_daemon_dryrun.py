@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from failoverd.config.spec import Config
 from failoverd.daemon.calls import carry_out
-from failoverd.daemon.dryrun import dry_run
+from failoverd.daemon.dryrun import foresee
 from failoverd.daemon.store import MemoryStore
 from failoverd.model.events import UdevDone
 from failoverd.model.links import Link
@@ -24,7 +24,8 @@ from failoverd_lab.simkernel import SimKernel
 async def plan(machine: Machine, store: MemoryStore) -> list[str]:
     opened = machine.kernel.open(strict=True)
     now = trio.current_time()
-    lines = await dry_run(Config(), opened, machine.open_inet, machine.complete, store, lambda _nic, _name: "", now)
+    found = await foresee(Config(), opened, machine.open_inet, machine.complete, store, lambda _nic, _name: "", now)
+    lines = found.lines
     return lines[lines.index("") + 1 :]
 
 
@@ -98,8 +99,8 @@ def test_it_knows_the_name_that_the_configuration_has_for_the_pair() -> None:
         async def plan(**known: Any) -> str:
             store, now = MemoryStore(), trio.current_time()
             opened = kernel.open(strict=True)
-            lines = await dry_run(Config(), opened, open_inet, complete, store, lambda _nic, _name: "", now, **known)
-            return "\n".join(lines)
+            found = await foresee(Config(), opened, open_inet, complete, store, lambda _nic, _name: "", now, **known)
+            return "\n".join(found.lines)
 
         def by_the_kernel(ifindex: int, name: str) -> UdevDone:
             return UdevDone(ifindex, "", name.startswith("eth"))

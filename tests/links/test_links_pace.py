@@ -35,7 +35,7 @@ class Counted(ToyNamespaces):
 def ready(*ends: End) -> tuple[Driver, Counted]:
     world = Counted()
     for ref in {end.namespace for end in ends if end.namespace.by == "name"}:
-        world.add(ref)
+        world.appear(ref)
     driver = Driver(world, pause=0.0)
     driver.declare(*ends)
     assert set(driver.states().values()) == {"ready"}
@@ -134,8 +134,8 @@ class Judged(Driver):
 
 def test_only_what_a_change_concerns_is_judged_anew() -> None:
     world = ToyNamespaces()
-    world.add(RED)
-    blue = world.add(BLUE)
+    world.appear(RED)
+    blue = world.appear(BLUE)
     driver = Judged(world)
     ends = (HOST, POD, OTHER, SIDE)
     driver.declare(*ends)

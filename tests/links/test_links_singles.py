@@ -69,7 +69,7 @@ def test_a_vlan_waits_for_the_master_and_follows_it() -> None:
 
 def test_a_device_may_be_made_below_and_moved_into_its_namespace() -> None:
     driver, world = world_with(NIC)
-    red = world.add(RED)
+    red = world.appear(RED)
     driver.declare(replace(STORAGE, namespace=RED))
     assert driver.states() == {"storage": "ready"}
     assert driver.sent[:3] == ["CreateLink", "AddAltname", "MoveLink"]
@@ -81,7 +81,7 @@ def test_a_device_may_be_made_below_and_moved_into_its_namespace() -> None:
 
 def test_a_device_that_cannot_be_moved_is_tried_again_later_and_leaves_nothing() -> None:
     driver, world = world_with(NIC)
-    red = world.add(RED)
+    red = world.appear(RED)
     driver.refuse = lambda request: errno.EBUSY if isinstance(request, MoveLink) else 0
     driver.declare(replace(STORAGE, namespace=RED))
     assert driver.states() == {"storage": "failed kernel-refused"}
@@ -96,7 +96,7 @@ def test_a_device_waits_for_its_namespace_and_a_look_at_it() -> None:
     driver, world = world_with(NIC)
     driver.declare(replace(STORAGE, namespace=RED))
     assert driver.states() == {"storage": "pending namespace-absent"}
-    red = world.add(RED)
+    red = world.appear(RED)
     del world.machines[red.place]
     driver.look_again()
     assert driver.states() == {"storage": "making"}
@@ -109,7 +109,7 @@ def test_a_device_may_stand_on_another_declared_link(lower: str) -> None:
     upper = End("upper", "macvlan", "mv0", RED, options=Macvlan(BRIDGE), lower=DeviceRef("link", lower))
     driver.declare(base, upper)
     assert driver.states()["upper"] == "pending namespace-absent"
-    red = world.add(RED)
+    red = world.appear(RED)
     driver.look_again()
     assert driver.states()["upper"] == ("ready" if lower == "base" else "pending lower-absent")
     assert ("mv0" in {link.name for link in red.links.values()}) == (lower == "base")
@@ -177,7 +177,7 @@ def test_a_stranger_with_the_name_of_a_single_device_is_a_conflict() -> None:
 def test_ports_join_their_bridge_as_they_come() -> None:
     driver, world = world_with(NIC)
     ports = (DeviceRef("device", "eth7"), DeviceRef("device", "eth8"), DeviceRef("link", "v"))
-    world.add(RED)
+    world.appear(RED)
     v = End("v", "dummy", "v0", namespace=RED, options=Dummy())
     driver.declare(End("br", "bridge", "br0", options=Bridge(), ports=ports), v)
     assert device(world, "eth7").master == device(world, "br0").ifindex
@@ -229,7 +229,7 @@ def test_a_port_that_cannot_leave_yet_is_kept_in_mind() -> None:
 
 def test_a_port_in_a_namespace_that_is_gone_is_kept_in_mind() -> None:
     driver, world = world_with()
-    world.add(RED)
+    world.appear(RED)
     port = End("v", "dummy", "v0", namespace=RED, options=Dummy())
     br = End("br", "bridge", "br0", namespace=RED, options=Bridge(), ports=(DeviceRef("link", "v"),))
     driver.declare(br, port)
@@ -237,7 +237,7 @@ def test_a_port_in_a_namespace_that_is_gone_is_kept_in_mind() -> None:
     driver.look_again()
     driver.declare(replace(br, ports=()), port)
     assert driver.states()["br"] == "pending namespace-absent"
-    world.add(RED)
+    world.appear(RED)
     driver.look_again()
     assert set(driver.states().values()) == {"ready"}
     assert driver.state.loosened == {}
@@ -245,7 +245,7 @@ def test_a_port_in_a_namespace_that_is_gone_is_kept_in_mind() -> None:
 
 def test_a_device_that_could_not_be_marked_is_deleted_where_it_has_moved_to() -> None:
     driver, world = world_with(NIC)
-    red = world.add(RED)
+    red = world.appear(RED)
     driver.refuse = lambda request: errno.ENOMEM if isinstance(request, AddAltname) else 0
     driver.declare(
         End("mv", "macvlan", "mv0", namespace=RED, options=Macvlan(BRIDGE), lower=DeviceRef("device", "eth7"))

@@ -42,7 +42,7 @@ POD = End(
 
 def ready() -> tuple[Driver, ToyNamespaces]:
     world = ToyNamespaces()
-    world.add(RED)
+    world.appear(RED)
     driver = Driver(world)
     driver.declare(HOST, POD)
     assert driver.states() == {"web-ct": "ready", "web-host": "ready"}
@@ -108,7 +108,7 @@ def test_a_restart_takes_up_what_it_finds() -> None:
 
 def test_half_a_pair_waits_for_the_other_half() -> None:
     world = ToyNamespaces()
-    world.add(RED)
+    world.appear(RED)
     driver = Driver(world)
     driver.declare(HOST)
     assert driver.states() == {"web-host": "pending no-peer"}
@@ -136,7 +136,7 @@ def test_both_ends_wait_for_a_namespace_and_are_made_when_it_comes() -> None:
     driver.declare(HOST, POD)
     assert driver.states() == {"web-ct": "pending namespace-absent", "web-host": "pending namespace-absent"}
     assert "its other end web-ct waits: there is no network namespace red" in driver.status("web-host").detail
-    world.add(RED)
+    world.appear(RED)
     driver.look_again()
     assert driver.states() == {"web-ct": "ready", "web-host": "ready"}
 
@@ -159,8 +159,8 @@ def test_a_namespace_that_is_not_known_yet_is_waited_for() -> None:
 
 def test_both_ends_may_be_in_one_namespace_or_in_two_others() -> None:
     world, blue = ToyNamespaces(), named("blue")
-    world.add(RED)
-    world.add(blue)
+    world.appear(RED)
+    world.appear(blue)
     driver = Driver(world)
     here = [replace(HOST, name="a", device="a", peer="b"), replace(POD, name="b", device="b", peer="a", namespace=OWN)]
     there = [replace(HOST, name="c", peer="d", namespace=blue), replace(POD, name="d", peer="c")]
@@ -233,7 +233,7 @@ def test_an_end_that_moves_to_another_namespace_is_watched_until_it_has_left() -
     driver.declare(HOST, replace(POD, namespace=blue))
     assert driver.watched == {RED, blue}
     driver.wait()
-    world.add(blue)
+    world.appear(blue)
     driver.look_again()
     assert driver.states() == {"web-ct": "ready", "web-host": "ready"}
     assert driver.watched == {blue}
@@ -320,7 +320,7 @@ def test_repairs_of_long_ago_do_not_count() -> None:
 
 def test_a_stranger_with_the_name_is_a_conflict_and_is_left_alone() -> None:
     world = ToyNamespaces()
-    red = world.add(RED)
+    red = world.appear(RED)
     red.put(Link(7, "eth1", kind="veth"))
     driver = Driver(world)
     driver.declare(HOST, POD)
@@ -364,7 +364,7 @@ def test_a_look_that_is_outdated_is_taken_again_before_a_conflict_is_said() -> N
 
 def test_two_ends_that_claim_one_name_are_told_apart_by_what_references_lead_to() -> None:
     world, also_red = ToyNamespaces(), named("also-red")
-    world.add(RED)
+    world.appear(RED)
     world._names[also_red] = world._names[RED]
     driver = Driver(world)
     other = replace(POD, name="z", namespace=also_red, peer="y"), replace(HOST, name="y", device="y0", peer="z")
@@ -381,7 +381,7 @@ def test_a_pair_whose_far_end_was_moved_is_made_anew() -> None:
     driver, world = ready()
     red = world.machines[driver.state.places[RED]]  # type: ignore[index]
     far = only(red.links)
-    blue = world.add(named("blue"))
+    blue = world.appear(named("blue"))
     blue.put(replace(far, name="moved"))
     del red.links[far.ifindex]
     near = only(world.here.links)
@@ -418,7 +418,7 @@ def test_an_orphan_of_an_earlier_run_goes_when_the_source_has_spoken() -> None:
 
 def test_an_orphan_stays_as_long_as_a_source_has_not_spoken() -> None:
     world = ToyNamespaces()
-    world.add(RED)
+    world.appear(RED)
     world.here.put(Link(7, "left", kind="dummy", info=Dummy(), altnames=frozenset({IDENTITY.mark("left")})))
     driver = Driver(world)
     driver.tell(Wanted(ends(HOST, POD), is_complete=False))
@@ -452,7 +452,7 @@ def test_a_release_that_the_kernel_refuses_is_tried_again() -> None:
 
 def test_a_refused_pair_is_tried_again_later_and_later() -> None:
     world = ToyNamespaces()
-    world.add(RED)
+    world.appear(RED)
     driver = Driver(world)
     driver.refuse = lambda request: errno.ENOMEM if isinstance(request, CreateLink) else 0
     driver.declare(HOST, POD)
@@ -475,7 +475,7 @@ def test_a_refused_pair_is_tried_again_later_and_later() -> None:
 
 def test_a_kernel_without_the_kind_is_tried_rarely() -> None:
     world = ToyNamespaces()
-    world.add(RED)
+    world.appear(RED)
     driver = Driver(world)
     driver.refuse = lambda request: errno.EOPNOTSUPP if isinstance(request, CreateLink) else 0
     driver.declare(HOST, POD)
@@ -516,7 +516,7 @@ def test_what_the_kernel_refuses_on_a_device_is_said_and_tried_again(
 
 def test_a_namespace_that_goes_while_it_is_worked_on_is_no_failure_of_the_engine() -> None:
     world = ToyNamespaces()
-    red = world.add(RED)
+    red = world.appear(RED)
     driver = Driver(world)
     place = red.place
     del world.machines[place]
@@ -565,7 +565,7 @@ def test_masters_are_noted_and_only_a_change_leads_to_a_look() -> None:
 
 def test_a_device_that_could_not_be_marked_is_deleted_at_once_and_made_again_later() -> None:
     world = ToyNamespaces()
-    red = world.add(RED)
+    red = world.appear(RED)
     driver = Driver(world)
     driver.refuse = lambda request: errno.ENOMEM if isinstance(request, AddAltname) else 0
     driver.declare(HOST, POD)

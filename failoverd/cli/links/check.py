@@ -21,11 +21,7 @@ def check(path: str, as_json: bool) -> tuple[int, dict[str, Any], list[str]]:
     try:
         declared = load(Path(path)).declared
     except ConfigError as error:
-        if not as_json:
-            raise NotDoneError(str(error)) from error
-        keys = ("file", "line", "subject", "text")
-        problems = [{key: getattr(problem, key) for key in keys} for problem in error.problems]
-        return REFUSED, {"problems": problems, "links": [], "missing": []}, []
+        return REFUSED, mistakes(error, as_json) | {"links": [], "missing": []}, []
     ends = sorted(declared.values(), key=lambda end: end.name)
     missing = sorted({end.peer for end in ends if end.peer} - declared.keys())
     rows = [[end.name, end.kind, end.device, str(end.namespace), _other(end), end.source] for end in ends]
@@ -34,6 +30,15 @@ def check(path: str, as_json: bool) -> tuple[int, dict[str, Any], list[str]]:
     own = ("name", "kind", "device", "peer", "source")
     told = [{key: getattr(end, key) for key in own} | {"namespace": str(end.namespace)} for end in ends]
     return DONE, {"problems": [], "links": told, "missing": missing}, lines
+
+
+def mistakes(error: ConfigError, as_json: bool) -> dict[str, Any]:
+    """Return the mistakes of a configuration as a document. Raises NotDoneError with them, unless they are wanted as
+    JSON."""
+    if not as_json:
+        raise NotDoneError(str(error)) from error
+    keys = ("file", "line", "subject", "text")
+    return {"problems": [{key: getattr(problem, key) for key in keys} for problem in error.problems]}
 
 
 def _other(end: End) -> str:

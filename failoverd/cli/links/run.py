@@ -56,6 +56,10 @@ def colour(wanted: Wanted) -> bool:
 
 
 def _list(wanted: Wanted) -> Outcome:
+    if "--dry-run" in wanted.options:
+        from failoverd.cli.links.forecast import forecast
+
+        return forecast("", wanted.arguments, "--json" in wanted.options)
     document, found = show.asked(*wanted.arguments)
     lines = show.listing(found, colour(wanted))
     return show.exit_code(found), document, lines if wanted.arguments else [*lines, *show.etcd(document.get("etcd"))]
@@ -130,6 +134,10 @@ def _by_etcd(wanted: Wanted) -> int:
 
 
 def _check(wanted: Wanted) -> Outcome:
+    if "--dry-run" in wanted.options:
+        from failoverd.cli.links.forecast import forecast
+
+        return forecast(wanted.arguments[0], (), "--json" in wanted.options)
     from failoverd.cli.links.check import check
 
     return check(wanted.arguments[0], "--json" in wanted.options)

@@ -17,6 +17,12 @@ STATE_CODES = {
 
 NAME = "NAME is that of its [link.NAME]."
 
+DRY_RUN = Option("--dry-run", "Say what would be asked of the kernel, and ask nothing.")
+FORETOLD = (
+    "says what a reload would ask of the kernel for each link, and what would wait, and asks nothing. It looks at this "
+    "machine by itself, as root, and needs no failoverd; from one that runs it learns what was declared before."
+)
+
 NODE = Option("--node", "Another machine than this one: its name in etcd.", value="NODE")
 WITH_ETCD = "Needs the package failoverd-etcd, which carries it out."
 
@@ -25,12 +31,14 @@ COMMANDS = {
         "[NAME]...",
         "where each declared link stands; what is done without a command",
         "Prints a line for each end of a link, and ends with an exit code for the worst of them, or of those that are "
-        "named.",
+        f"named. --dry-run {FORETOLD}",
         [
             ("list", "all of them"),
             ("list web-host -q && echo ready", "is this one ready?"),
             ("list --json | jq -r '.links[] | select(.state != \"ready\") | .name'", "what is not, for a program"),
+            ("list --dry-run", "what would a reload change?"),
         ],
+        [DRY_RUN],
         codes=STATE_CODES,
     ),
     "show": Command(
@@ -92,8 +100,14 @@ COMMANDS = {
         "FILE",
         "check the links that a file declares; needs no daemon",
         "Reads FILE (and FILE.d/*.toml) as a whole configuration, names every mistake with its line, and lists the "
-        "ends that it declares. A veth whose other end is not in it would wait for that; it is no mistake.",
-        [("check 60-links.toml", "before it is put into /etc/failoverd/failoverd.toml.d")],
+        "ends that it declares. A veth whose other end is not in it would wait for that; it is no mistake. With "
+        "--dry-run FILE alone is read, beside the files of the configuration and in place of a drop-in of its name; "
+        f"that {FORETOLD}",
+        [
+            ("check 60-links.toml", "before it is put into failoverd.toml.d"),
+            ("check 60-links.toml --dry-run", "what would be done with it there?"),
+        ],
+        [DRY_RUN],
     ),
     "accept": Command(
         "[NAME]...",
