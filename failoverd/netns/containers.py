@@ -12,11 +12,20 @@ from failoverd.dataclass import dataclass
 POD_NAMESPACE, POD_NAME = "io.kubernetes.pod.namespace", "io.kubernetes.pod.name"
 """Labels that a kubelet gives to every container."""
 ID = re.compile("[0-9a-f]{12,64}")
-GROUP = re.compile(r"/(?:docker-|libpod-|crio-|cri-containerd-|docker/|libpod/)([0-9a-f]{64})(?:\.scope)?(?:/|$)")
-"""A container's control group, by systemd's names and by cgroupfs's."""
+GROUP = re.compile(
+    r".*(?:/(?:docker|libpod|crio|cri-containerd|nerdctl)-|/(?:docker|libpod|default)/|/pod[0-9a-f_-]{32,36}/"
+    r"|:cri-containerd:)([0-9a-f]{64})(?:\.scope)?(?:/|$)"
+)
+"""A container's control group, the innermost of a path: by systemd's names, and by cgroupfs's, which of a pod are
+/kubepods/burstable/podUID/ID. Where the kubelet has systemd's driver and containerd has not, one is called
+kubepods-burstable-podUID.slice:cri-containerd:ID (containerd, pkg/cri). conmon, which is not the container, has a group
+of its own (crio-conmon-ID.scope)."""
 MACHINE = re.compile(r"/(?:systemd-nspawn@([^/]+)\.service|machine-([^/]+)\.scope)(?:/(?!supervisor)|$)")
 """A machine's control group, but for what of it is systemd-nspawn itself."""
 ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
+
+BY_GROUP = frozenset({"id", "env", "machine"})
+"""What control groups tell of a container: their names, and the environments of the processes in them."""
 
 TELLING = frozenset({"start", "restart", "rename", "die", "died"})
 """Events after which a container is looked at."""
@@ -152,7 +161,7 @@ def group_of(text: str) -> tuple[str, str]:
     """Return a container's id and "", or "" and a machine's name, from /proc/PID/cgroup; twice "" for neither."""
     for line in text.splitlines():
         path = line.rpartition(":")[2]
-        if found := GROUP.search(path):
+        if found := GROUP.match(path):
             return found[1], ""
         if found := MACHINE.search(path):
             return "", ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), found[1] or found[2])

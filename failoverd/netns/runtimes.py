@@ -5,8 +5,9 @@ connection that has ended both are done anew. What an event says is not believed
 looked up, and so its end is `die` or whatever else, and never `stop` alone.
 
 The sockets of these runtimes are as good as root, so no other process of failoverd's talks to them. Nothing is sent to
-them but questions. The runtimes that speak CRI alone (containerd, CRI-O) are not asked: of their containers those are
-found that control groups tell of, by id and by environment.
+them but questions. The runtimes that speak CRI alone (containerd, CRI-O) are not asked, as their protocol is gRPC: this
+process has root's capabilities, and every library in it has them, too. Their containers are found by their control
+groups, by id and by environment, also where another runtime answers.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ from pathlib import Path
 
 import trio
 
-from failoverd.netns.containers import Container, Wanted, group_of, is_meant, read_container, read_event, read_list
+from failoverd.netns.containers import (
+    BY_GROUP,
+    Container,
+    Wanted,
+    group_of,
+    is_meant,
+    read_container,
+    read_event,
+    read_list,
+)
 from failoverd.netns.http import LONGEST, Body, HttpError, Lines, NotFoundError, document, request
 from failoverd.netns.processes import PROC, AbsentError, Process, start_time
 
@@ -142,13 +152,13 @@ class Runtimes:
     def __init__(self, paths: Collection[str], tell: Tell) -> None:
         self._runtimes = [Runtime(path, tell) for path in paths]
         self._groups: dict[str, Container] = {}
-        self._wants_groups = False
+        self._by_groups: frozenset[Wanted] = frozenset()
         self._settled_at = math.inf
         self._tell = tell
 
-    def want_groups(self, wanted: bool) -> None:
-        """Say whether control groups are looked at in any case: no runtime tells of machines."""
-        self._wants_groups = wanted
+    def want(self, wanted: Collection[Wanted]) -> None:
+        """Say which references are watched: control groups are looked at for those of which no runtime knows."""
+        self._by_groups = frozenset(one for one in wanted if one.by in BY_GROUP)
 
     async def run(self) -> None:
         """Follow all of them until cancelled."""
@@ -157,11 +167,15 @@ class Runtimes:
             for runtime in self._runtimes:
                 nursery.start_soon(runtime.run)
             while True:
-                before, needed = self._groups, self._wants_groups or not self._answer()
+                before, needed = self._groups, not self._answer() or any(map(self._is_unknown, self._by_groups))
                 self._groups = by_groups() if needed else {}
                 if self._groups != before:
                     self._tell()
                 await trio.sleep(GROUPS)
+
+    def _is_unknown(self, wanted: Wanted) -> bool:
+        """Whether no runtime knows of what a reference means: a machine, or a container of CRI's."""
+        return not any(is_meant(wanted, one) for runtime in self._runtimes for one in runtime.containers.values())
 
     def _answer(self) -> bool:
         """Return whether any of them does."""
@@ -186,7 +200,9 @@ class Runtimes:
         if wanted.by == "machine" or self._answer():
             return AbsentError("container-absent", f"{text}; taken as soon as one has")
         troubles = "; ".join(f"{runtime.path}: {runtime.trouble}" for runtime in self._runtimes)
-        return AbsentError("runtime-unreachable", f"no container runtime answers: {troubles or 'none is configured'}")
+        hint = "" if wanted.by in BY_GROUP else "; a container of containerd's or CRI-O's is found by id: or env:"
+        text = f"no container runtime answers: {troubles or 'none is configured'}{hint}"
+        return AbsentError("runtime-unreachable", text)
 
 
 def by_groups(proc: Path = PROC) -> dict[str, Container]:

@@ -20,7 +20,7 @@ from failoverd.dataclass import dataclass
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.places import Absent
 from failoverd.netns.choosing import choose
-from failoverd.netns.containers import parse
+from failoverd.netns.containers import Wanted, parse
 from failoverd.netns.folders import Folders, Mounts
 from failoverd.netns.kernel import create_named
 from failoverd.netns.numbers import Numbers
@@ -94,7 +94,7 @@ class Watching:
             if reference not in self._watched:
                 self._watched[reference] = Watched(reference, started.get(reference, 0))
         self._folders.want({path.parent for path in map(file_of, self._watched) if path})
-        self._runtimes.want_groups(any(one.value.startswith("machine:") for one in self._watched))
+        self._runtimes.want([wanted for wanted in map(_container, self._watched) if wanted is not None])
         self._wake.set()
 
     async def run(self) -> None:
@@ -255,3 +255,11 @@ async def _run(source: Source, scope: trio.CancelScope) -> None:
 
 def _nsid(told: Finding | None) -> int | None:
     return told.place.nsid if isinstance(told, Found) else None
+
+
+def _container(reference: NamespaceRef) -> Wanted | None:
+    """Return the container that a reference means, None for other references, and for one that means none."""
+    try:
+        return parse(reference.value) if reference.by == "container" else None
+    except ValueError:
+        return None

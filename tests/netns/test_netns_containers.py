@@ -20,6 +20,10 @@ from failoverd.netns.containers import (
 )
 
 ID = "0123456789abcdef" * 4
+UID = "6f1d3c0e-75ab-4c1e-9f0a-3d2b1c0e9f8a"
+"""A pod's."""
+BURSTABLE = f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID.replace('-', '_')}.slice"
+"""Its control group as the kubelet calls it with systemd's driver, which is the usual one."""
 FULL: dict[str, Any] = {
     "Id": ID,
     "Name": "/shop-web",
@@ -134,6 +138,20 @@ def test_events_name_a_container_or_say_nothing(event: Any, known: str) -> None:
         (f"0::/machine.slice/libpod-{ID}.scope/container\n", (ID, "")),
         (f"0::/kubepods.slice/x/cri-containerd-{ID}.scope", (ID, "")),
         (f"0::/kubepods.slice/x/crio-{ID}.scope", (ID, "")),
+        (f"0::{BURSTABLE}/cri-containerd-{ID}.scope", (ID, "")),
+        (f"12:pids:{BURSTABLE}/cri-containerd-{ID}.scope\n0::/\n", (ID, "")),
+        (f"0::{BURSTABLE}/crio-{ID}.scope/container", (ID, "")),
+        (f"0::{BURSTABLE}/crio-conmon-{ID}.scope", ("", "")),
+        (f"0::/kubepods/burstable/pod{UID}/{ID}", (ID, "")),
+        (f"0::/kubepods/pod{UID}/{ID}/init.scope", (ID, "")),
+        (f"0::/kubepods/besteffort/pod{UID}/crio-{ID}", (ID, "")),
+        (f"0::/kubepods/besteffort/pod{'5' * 32}/{ID}", (ID, "")),
+        (f"0::/system.slice/containerd.service/kubepods-pod{UID}.slice:cri-containerd:{ID}", (ID, "")),
+        (f"0::/docker/{'9' * 64}/kubelet/kubepods/burstable/pod{UID}/{ID}", (ID, "")),
+        (f"0::/system.slice/nerdctl-{ID}.scope", (ID, "")),
+        (f"0::/default/{ID}", (ID, "")),
+        (f"0::/user.slice/{ID}", ("", "")),
+        (f"0::/kubepods/burstable/pod{UID}", ("", "")),
         (f"0::/machine.slice/libpod-conmon-{ID}.scope", ("", "")),
         ("0::/machine.slice/systemd-nspawn@web.service/payload", ("", "web")),
         ("0::/machine.slice/systemd-nspawn@web.service/supervisor", ("", "")),

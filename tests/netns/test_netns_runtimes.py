@@ -17,6 +17,8 @@ from privatenet import container, private_net
 from failoverd.daemon.open_namespace import NamespaceGoneError
 from failoverd.model.declared import NamespaceRef
 from failoverd.model.places import Absent
+from failoverd.netns import runtimes
+from failoverd.netns.containers import parse
 from failoverd.netns.runtimes import by_groups
 
 WEB = NamespaceRef("container", "label:role=web")
@@ -220,9 +222,61 @@ def test_a_runtime_that_answers_nothing_is_no_reason_to_hang(tmp_path: Path) -> 
     trio.run(told)
 
 
+POD = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod6f1d3c0e_75ab_4c1e_9f0a_3d2b1c0e9f8a.slice"
+
+
+@pytest.mark.parametrize("group", [f"{POD}/cri-containerd-{B}.scope", f"{POD}/crio-{B}.scope/container"])
+@pytest.mark.parametrize("reference", [f"id:{B[:12]}", "env:ROLE=web"])
+def test_a_container_of_containerd_or_cri_o_is_found_also_beside_a_runtime_that_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: str, reference: str
+) -> None:
+    """Docker knows nothing of it, and no library that speaks CRI is asked."""
+    proc = tmp_path / "proc"
+    a_process(proc, 11, 800, f"0::{group}", "ROLE=web")
+    monkeypatch.setattr(runtimes, "by_groups", lambda: by_groups(proc))
+    monkeypatch.setattr(runtimes, "GROUPS", 0.05)
+    wanted, by_name = parse(reference), parse("name:web")
+
+    async def told() -> None:
+        docker = FakeRuntime()
+        async with listening(docker, tmp_path / "docker.sock"):
+            docker.add(A, os.getpid(), name="web")
+            known = runtimes.Runtimes([str(tmp_path / "docker.sock")], lambda: None)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(known.run)
+                known.want([by_name, wanted])
+                with trio.fail_after(5):
+                    while not (known._answer() and known.meant(wanted)):
+                        await trio.sleep(0.01)
+                assert [(one.id, one.pid) for one in known.meant(wanted)] == [(B, 11)]
+                # What Docker tells of costs no look at every process of the machine.
+                known.want([by_name])
+                with trio.fail_after(5):
+                    while known.meant(wanted):
+                        await trio.sleep(0.01)
+                assert [one.id for one in known.meant(by_name)] == [A]
+                nursery.cancel_scope.cancel()
+
+    trio.run(told)
+
+
+def test_who_names_a_container_as_only_its_runtime_knows_it_hears_how_else() -> None:
+    known = runtimes.Runtimes([], lambda: None)
+    assert "is found by id: or env:" in known.why_none(parse("pod:shop/cart-0")).absent.detail
+    assert "env:" not in known.why_none(parse("id:0123456789ab")).absent.detail
+
+
+def a_process(proc: Path, pid: int, started: int, group: str, environment: str) -> None:
+    """What /proc has of a process, as far as it is read."""
+    place = proc / str(pid)
+    place.mkdir(parents=True)
+    (place / "cgroup").write_text(group)
+    (place / "stat").write_text("{} (sh) S " + " ".join(["0"] * 18) + f" {started} 0\n")
+    (place / "environ").write_text(environment + "\0")
+
+
 def test_control_groups_tell_of_containers_where_nothing_else_does(tmp_path: Path) -> None:
     """The process that was started first stands for all of a container's."""
-    stat = "{} (sh) S " + " ".join(["0"] * 18) + " {} 0\n"
     rows = [
         (12, 900, f"0::/system.slice/docker-{A}.scope", "ROLE=child"),
         (11, 800, f"0::/system.slice/docker-{A}.scope", "ROLE=web"),
@@ -230,11 +284,7 @@ def test_control_groups_tell_of_containers_where_nothing_else_does(tmp_path: Pat
         (14, 960, "0::/user.slice", ""),
     ]
     for pid, started, group, environment in rows:
-        place = tmp_path / str(pid)
-        place.mkdir()
-        (place / "cgroup").write_text(group)
-        (place / "stat").write_text(stat.format(pid, started))
-        (place / "environ").write_text(environment + "\0")
+        a_process(tmp_path, pid, started, group, environment)
     (tmp_path / "15").mkdir()
     (tmp_path / "self").symlink_to("11")
     found = by_groups(tmp_path)
