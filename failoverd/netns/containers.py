@@ -160,7 +160,8 @@ def read_event(document: Any) -> str:
 def group_of(text: str) -> tuple[str, str]:
     """Return a container's id and "", or "" and a machine's name, from /proc/PID/cgroup; twice "" for neither."""
     for line in text.splitlines():
-        path = line.rpartition(":")[2]
+        # The path itself may have colons.
+        path = line.split(":", 2)[-1]
         if found := GROUP.match(path):
             return found[1], ""
         if found := MACHINE.search(path):

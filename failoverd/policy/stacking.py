@@ -49,12 +49,26 @@ def goes_along(vlan: Link, links: Mapping[int, Link]) -> bool:
     It has the MAC of its lower device, is in no master, and nothing is stacked on it. What failoverd would not make
     anew keeps it where it is: traffic control, an XDP program, an administrator's wish for other frames.
     """
+    return isinstance(vlan.info, Vlan) and not why_it_stays(vlan, links)
+
+
+def why_it_stays(vlan: Link, links: Mapping[int, Link]) -> str:
+    """Return why a VLAN does not go along, or ""."""
     table = LinkTable.of(links)
     below = table.get(vlan.link)
-    if not isinstance(vlan.info, Vlan) or below is None or vlan.mac != below.mac or vlan.master:
-        return False
-    is_special = vlan.promiscuous or vlan.all_multicast or vlan.xdp or vlan.tc != NO_TC
-    return not is_special and not any(table.uppers(vlan.ifindex))
+    if below is None:
+        return "what it stands on is in another network namespace"
+    if vlan.mac != below.mac:
+        return f"its MAC is not that of {below.name}"
+    if vlan.master:
+        return f"it is in {table[vlan.master].name if vlan.master in table else 'another device'}"
+    if on_it := [upper.name for upper in table.uppers(vlan.ifindex)]:
+        return f"{on_it[-1]} stands on it"
+    if vlan.promiscuous or vlan.all_multicast:
+        return "it was set to take in frames for others"
+    if vlan.xdp:
+        return "it has an XDP program"
+    return "it has traffic control" if vlan.tc != NO_TC else ""
 
 
 def vlans_on(lower: Link, links: Mapping[int, Link]) -> list[Link]:
@@ -88,16 +102,35 @@ def wants_everything(link: Link, links: Mapping[int, Link]) -> bool:
 
 
 def unavailable_reason(link: Link, master: Link | None, links: Mapping[int, Link], uppers: Mapping[int, str]) -> str:
-    """Return why this NIC cannot be taken for a pair with this master, or ""."""
+    """Return why this NIC cannot be taken for a pair with this master, or "". `uppers` has what stands on devices and
+    has to stay there.
+
+    A bridge is not taken along. A port's VLANs, its part in a spanning tree and its static entries would have to go to
+    the master as well; and a VF that its host does not trust takes in no frames for the machines behind a bridge, which
+    no guest can find out beforehand. So that is for the administrator to decide.
+    """
     if master is not None and link.master == master.ifindex:
         return ""
     if link.master:
-        holder = links[link.master].name if link.master in links else f"the device with ifindex {link.master}"
-        return f"it is already a slave of {holder}"
+        above = links.get(link.master)
+        if above is not None and above.kind == BRIDGE and master is None:
+            way_out = (
+                f"take it out (ip link set dev {link.name} nomaster), and make the pair's master a port in its place"
+            )
+            return f"it is a port of the bridge {above.name}; {way_out}"
+        return f"it is already a slave of {above.name if above else f'the device with ifindex {link.master}'}"
     if upper := uppers.get(link.ifindex):
         way_out = f"take {upper} away until there is a master, or set datapath to tc"
-        return f"{upper} stands on it and would lose its traffic; {way_out}"
+        return f"{upper} stands on it and would lose its traffic{_why_not_along(link, upper, links)}; {way_out}"
     return ""
+
+
+def _why_not_along(link: Link, upper: str, links: Mapping[int, Link]) -> str:
+    """Return why this VLAN is not taken along, as a parenthesis; "" for other devices, and for one that would be."""
+    uppers = LinkTable.of(links).uppers(link.ifindex)
+    vlan = next((one for one in uppers if isinstance(one.info, Vlan) and f"{one.name}@{link.name}" == upper), None)
+    why = why_it_stays(vlan, links) if vlan is not None else ""
+    return f" (it cannot come along: {why})" if why else ""
 
 
 def changed_mac_reason(link: Link) -> str:

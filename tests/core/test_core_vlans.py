@@ -14,7 +14,7 @@ from pairdriver import Driver
 from toykernel import MAC, ToyKernel, address, route
 
 from failoverd.config.spec import Config, Master
-from failoverd.kinds import NewDevice, Vlan
+from failoverd.kinds import Bridge, NewDevice, Vlan
 from failoverd.model.events import ReleaseAsked
 from failoverd.model.inet import Neighbour, Route, Setting
 from failoverd.model.links import Link
@@ -188,6 +188,39 @@ def test_what_stands_on_a_vlan_keeps_the_nic_from_a_bond() -> None:
     driver.settle()
     assert_tagged(driver, "ens3")
     assert vlan(driver, "ens3").kind == "bond"
+
+
+def test_a_vlan_in_a_vlan_keeps_the_nic_from_a_bond_and_comes_along_when_it_is_made_anew() -> None:
+    """QinQ: the outer one is not plain. Nothing of it is touched until its owner has taken the inner one away."""
+    driver = drive(SHAPES["vf"])
+    kernel = driver.kernel
+    storage = vlan(driver, "storage")
+    kernel.put(Link(40, "inner", storage.mac, link=storage.ifindex, kind="vlan", info=Vlan(9)))
+    driver.settle()
+    assert vlan(driver, "ens3").bus == "virtio"
+    assert (vlan(driver, "storage").ifindex, vlan(driver, "inner").link) == (storage.ifindex, storage.ifindex)
+    assert "(it cannot come along: inner stands on it)" in driver.state.judgements.verdicts[storage.link].reason
+    kernel.forget(40)
+    driver.settle()
+    assert_tagged(driver, "ens3")
+
+
+def test_a_nic_in_a_bridge_stays_there_and_its_master_can_take_its_place() -> None:
+    driver = drive(SHAPES["vf"])
+    kernel = driver.kernel
+    nic = vlan(driver, "ens3")
+    kernel.put(Link(41, "br0", nic.mac, up=True, kind="bridge", info=Bridge()))
+    kernel.put(replace(nic, master=41, slave_kind="bridge"))
+    driver.settle()
+    assert (vlan(driver, "ens3").bus, vlan(driver, "ens3").master) == ("virtio", 41)
+    assert "it is a port of the bridge br0" in driver.state.judgements.verdicts[nic.ifindex].reason
+    kernel.put(replace(vlan(driver, "ens3"), master=0, slave_kind=""))
+    driver.settle()
+    master = vlan(driver, "ens3")
+    assert master.kind == "bond"
+    kernel.put(replace(master, master=41, slave_kind="bridge"))
+    driver.settle()
+    assert (vlan(driver, "ens3").master, driver.state.pairs[MAC].joined) == (41, True)
 
 
 def test_what_hangs_on_a_vlan_keeps_the_nic_from_a_bond() -> None:

@@ -51,5 +51,6 @@ def test_a_vlan_on_a_pair_that_is_not_joined_yet_is_made_on_the_master_that_ther
         return found
 
     found = trio.run(body, clock=MockClock(autojump_threshold=0))
-    assert [one.requests[0] for one in found.asked] == ["create vlan ens3.120 on ens3 with number 120"]
-    assert found.statuses["storage"].state.value == "ready"
+    assert [one.requests[0] for one in found.asked] == ["create vlan ens3.120 on ens3 with VLAN 120"]
+    # Whether it will have a carrier is not foretold.
+    assert found.statuses["storage"].reason in ("", "no-carrier")

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from linksworld import IDENTITY, Driver, ToyNamespaces, ends, named
 
-from failoverd.kinds import Bridge, Dummy, Macvlan, NewDevice, Place, VethPair
+from failoverd.kinds import Bridge, Dummy, Macvlan, NewDevice, Place, Veth, VethPair
 from failoverd.links.events import MastersSeen, ReleaseAsked
 from failoverd.links.findings import Answers, Batch
 from failoverd.links.forecast import Asked, Forecast, foretell
@@ -185,8 +185,8 @@ def everything(world: ToyNamespaces, place: Place) -> Interest:
 
 
 def renumbered(device: Device) -> Device:
-    assert device.link.info is not None
-    return replace(device, link=replace(device.link, info=replace(device.link.info, nsid=0)))  # type: ignore[call-arg]
+    assert isinstance(device.link.info, Veth)
+    return replace(device, link=replace(device.link, info=replace(device.link.info, nsid=0)))
 
 
 def test_places_have_the_routes_that_gateways_need() -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nics import BOND, BRIDGE, MAC, NIC, VF, VLAN, judged, reason
 
 from failoverd.config.spec import Pairing
-from failoverd.kinds import Bond
+from failoverd.kinds import Bond, Vlan
 from failoverd.kinds.bond import SIGNATURE
 from failoverd.model.links import Filter, Link, Tc
 from failoverd.model.pairs import Pair, Verdict
 from failoverd.policy.naming import mark, new_mark, passing_name
 from failoverd.policy.pairing import judge
-from failoverd.policy.stacking import changed_mac_reason, enslaving_obstacle
+from failoverd.policy.stacking import changed_mac_reason, enslaving_obstacle, why_it_stays
 
 
 def test_a_nic_and_its_vf() -> None:
@@ -94,14 +97,50 @@ def test_a_master_is_known_by_its_mark_whoever_is_in_it() -> None:
 def test_a_nic_somebody_holds_is_not_taken() -> None:
     found = judged(BRIDGE, replace(NIC, master=8), VF)
     assert found.pairs == {}
-    assert reason(found, NIC) == "it is already a slave of br0"
+    way_out = "take it out (ip link set dev ens3 nomaster), and make the pair's master a port in its place"
+    assert reason(found, NIC) == f"it is a port of the bridge br0; {way_out}"
     assert reason(found, VF) == "ens3 has the same permanent MAC, but was refused"
     unseen = judged(replace(NIC, master=77))
     assert reason(unseen, NIC) == "it is already a slave of the device with ifindex 77"
     stacked = judged(NIC, VLAN)
     assert stacked.pairs == {}
     assert reason(stacked, NIC).startswith("ens3.5@ens3 stands on it and would lose its traffic")
+    stolen = judged(BOND, BRIDGE, replace(NIC, master=8))
+    assert reason(stolen, NIC) == "it is already a slave of br0"
     assert judged(replace(NIC, master=9), BOND, VLAN).pairs == {MAC: Pair(MAC, nic=2, master=9)}
+
+
+INNER = Link(11, "ens3.5.7", MAC, kind="vlan", info=Vlan(7), link=7)
+
+
+@pytest.mark.parametrize(
+    ("changes", "others", "why"),
+    [
+        ({}, (), ""),
+        ({"mac": "02:00:00:00:00:05"}, (), "its MAC is not that of ens3"),
+        ({"master": 8}, (BRIDGE,), "it is in br0"),
+        ({"master": 77}, (), "it is in another device"),
+        ({}, (INNER,), "ens3.5.7 stands on it"),
+        ({"promiscuous": True}, (), "it was set to take in frames for others"),
+        ({"all_multicast": True}, (), "it was set to take in frames for others"),
+        ({"xdp": True}, (), "it has an XDP program"),
+        ({"tc": Tc("clsact")}, (), "it has traffic control"),
+        ({"link": 99}, (), "what it stands on is in another network namespace"),
+    ],
+)
+def test_a_vlan_that_is_not_taken_along_keeps_the_nic_and_says_why(
+    changes: Mapping[str, Any], others: tuple[Link, ...], why: str
+) -> None:
+    """A bond that is asked for takes plain ones along; stacked ones, and ports of a bridge, are for their owner."""
+    nic, vlan = replace(NIC, mac=MAC), replace(VLAN, info=Vlan(5), **changes)
+    assert why_it_stays(vlan, {2: nic, 7: vlan} | {one.ifindex: one for one in others}) == why
+    found = judged(nic, vlan, *others)
+    if not why or vlan.link != nic.ifindex:
+        assert found.pairs == {MAC: Pair(MAC, nic=2)}
+        return
+    way_out = "take ens3.5@ens3 away until there is a master, or set datapath to tc"
+    told = f"ens3.5@ens3 stands on it and would lose its traffic (it cannot come along: {why}); {way_out}"
+    assert (found.pairs, reason(found, nic)) == ({}, told)
 
 
 def test_a_vf_somebody_holds_leaves_the_nic_alone() -> None:
@@ -148,7 +187,7 @@ def test_what_stands_on_the_nic_does_no_harm_where_it_stays_the_master() -> None
     assert reason(on_the_vf, VF).startswith("ens3.5@ens4 stands on it")
     enslaved = judged(BRIDGE, replace(NIC, master=8), VF, in_place=True)
     assert enslaved.pairs == {}
-    assert reason(enslaved, NIC) == "it is already a slave of br0"
+    assert reason(enslaved, NIC).startswith("it is a port of the bridge br0; take it out")
 
 
 def test_a_vrf_is_in_nobodys_way_where_a_nic_stays_what_it_is() -> None:
