@@ -71,7 +71,8 @@ def _end(row: Row) -> End:
         text(row, "name"),
         text(row, "kind"),
         text(row, "device"),
-        NamespaceRef(by, value),
+        # A declaration of etcd's that cannot be used has a row, and no namespace.
+        NamespaceRef(by or "own", value),
         ports=tuple(DeviceRef(by, value) for by, _, value in ports),
     )
 
