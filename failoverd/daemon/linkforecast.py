@@ -23,7 +23,8 @@ from failoverd.core.state import State
 from failoverd.daemon.attachments import AttachmentStore
 from failoverd.daemon.dryrun import Foreseen
 from failoverd.daemon.links import FAILURES, identity_of, joined_masters
-from failoverd.daemon.namespaces import UNKNOWN, Namespaces, OpenNamespace
+from failoverd.daemon.namespaces import UNKNOWN, Namespaces
+from failoverd.daemon.open_namespace import OpenNamespace
 from failoverd.daemon.paths import Paths
 from failoverd.daemon.ports import can_rename_live
 from failoverd.dataclass import dataclass
