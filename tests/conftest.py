@@ -14,8 +14,10 @@ import pytest
 
 # A deadline for each example measures the machine, not the code. A run that decides has the same examples every time,
 # and so has the quick tier; all others look for new ones.
-DECIDES = bool(os.environ.get("FAILOVERD_REQUIRE_ALL") or os.environ.get("FAILOVERD_QUICK"))
-hypothesis.settings.register_profile("failoverd", deadline=None, derandomize=DECIDES)
+QUICK = int(os.environ.get("FAILOVERD_QUICK") or 1)
+DECIDES = bool(os.environ.get("FAILOVERD_REQUIRE_ALL")) or QUICK > 1
+EXAMPLES = 20 if QUICK > 8 else 100
+hypothesis.settings.register_profile("failoverd", deadline=None, derandomize=DECIDES, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("failoverd")
 
 LONGEST = ("test_dbus_load.py",)

@@ -8,7 +8,8 @@ Guests are most of the time, so `make test` has one Debian release or one datapa
 tiers `more` and `matrix` (make test-guest-more, make test-guest-matrix) have the rest, and `uml` (make test-uml) what
 User Mode Linux can tell where this kernel has no VLANs. What measures silence runs
 alone, all else two guests at a time. `quick`, for after each change, has style, types and the pure rooms, whose
-histories are cut here and there only (tests/everycut.py). So does `unit`; `histories` tells them in full.
+histories are cut here and there only (tests/everycut.py), with fewer examples of what is drawn at random. So, more
+often, are those of `unit`; `histories` tells them in full.
 
 The tiers with real processes, on a real kernel, by a real clock, share the machine with what else it does. Up to AGAIN
 of their tests that failed are run once more, alone; the second outcome counts, and the sum names each that needed it.
@@ -88,8 +89,8 @@ class Tier:
     covered: bool = False
     named: bool = False
     """It only runs where it is named."""
-    quick: bool = False
-    """Histories that are cut everywhere are cut here and there only (tests/everycut.py)."""
+    quick: int = 1
+    """Of the cuts of each history it tells one of so many (tests/everycut.py)."""
     real: bool = False
     """What it asserts depends on a real kernel's and a real clock's time, and so on how busy the machine is."""
 
@@ -121,9 +122,12 @@ TWO_WALKS = ["-n", "2", "--dist", "loadscope"]
 ROOMS = ("model", "kinds", "config", "policy", "inventory", "libvirt", "datapaths", "links", "plan", "moves", "core")
 PURE = [f"tests/{room}" for room in ROOMS]
 """The pure rooms, beside the style and the types: what is worth passing after each change."""
+UNSEEN = [f"--ignore=tests/moves/test_{name}_sim.py" for name in ("moves", "residing", "living")]
+UNSEEN += ["--ignore=tests/moves/test_moves_histories.py"]
+"""Whole daemons with a simulated kernel of two namespaces: no pure room by itself, and minutes."""
 TIERS = [
     Tier("lint", ["tests/lint"]),
-    Tier("unit", ["tests"], [*UNIT, "-m", NO_GUEST, "-q"], covered=True, minutes=30, quick=True, real=True),
+    Tier("unit", ["tests"], [*UNIT, "-m", NO_GUEST, "-q"], covered=True, minutes=30, quick=8, real=True),
     Tier("histories", HISTORIES, ["-n", "2", "--maxschedchunk", "8", "-q"], minutes=30),
     Tier("simulated", ["tests/scenarios"], ["-m", NO_GUEST, "-q", f"--ignore={NETNS}"]),
     Tier("netns", ALONE, needs=namespace_needs, real=True),
@@ -134,7 +138,7 @@ TIERS = [
     ),
     Tier("stories", ["tests/vm"], ["-m", "story and not more", "-v"], needs=guest_needs, minutes=40, real=True),
     Tier("uml", ["tests/uml"], ["-v"], needs=uml_needs, minutes=30, named=True, real=True),
-    Tier("quick", ["tests/lint", *PURE], ["-n", "2", "--dist", "loadfile", "-q"], named=True, quick=True),
+    Tier("quick", ["tests/lint", *PURE], [*UNSEEN, "-n", "2", "--dist", "worksteal", "-q"], named=True, quick=40),
     Tier("more", ["tests"], ["-m", "more", *ANYWHERE], needs=guest_needs, minutes=120, named=True, real=True),
     Tier(
         "matrix",
@@ -226,9 +230,9 @@ def run(tier: Tier, result: Result) -> None:
         result.trouble.append("coverage falls short")
 
 
-def call(command: Sequence[str], minutes: int, result: Result, *, quick: bool = False) -> int:
+def call(command: Sequence[str], minutes: int, result: Result, *, quick: int = 1) -> int:
     """Run a command to its end. One that hangs is interrupted, so that pytest shows where, then killed."""
-    environment = os.environ | {"FAILOVERD_QUICK": "1" if quick else ""}
+    environment = os.environ | {"FAILOVERD_QUICK": str(quick) if quick > 1 else ""}
     process = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:
         return process.wait(minutes * 60)

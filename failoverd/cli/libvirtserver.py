@@ -177,10 +177,10 @@ def _extend(limit: trio.CancelScope, deadline: float) -> None:
 
 async def _send(sock: socket.socket, data: bytes) -> None:
     """Send all of it. Raises OSError, also if the client does not read it in time."""
-    left = memoryview(data)
-    left = left[_sent_now(sock, left) :]
-    if not left:
+    sent = _sent_now(sock, data)
+    if sent == len(data):
         return
+    left = memoryview(data)[sent:]
     try:
         with trio.fail_after(PATIENCE):
             while left:
@@ -190,7 +190,7 @@ async def _send(sock: socket.socket, data: bytes) -> None:
         raise TimeoutError from error
 
 
-def _sent_now(sock: socket.socket, data: memoryview) -> int:
+def _sent_now(sock: socket.socket, data: bytes | memoryview) -> int:
     """Send what there is room for, and return how many bytes that were."""
     try:
         return sock.send(data)

@@ -31,9 +31,9 @@ class Reader:
 
     def string(self) -> str:
         """Read a string. Bytes that are not UTF-8 are kept as surrogates."""
-        start = self._at + UINT.size
+        start = self._at + 4
         end = start + self.unsigned()
-        padded = end + len(PAD[end % 4])
+        padded = end + -end % 4
         if padded > len(self._data):
             raise BadPayloadError("a string is longer than its message")
         self._at = padded
@@ -57,7 +57,7 @@ class Reader:
         except struct.error as error:
             raise BadPayloadError("it ends too early") from error
         self._at += kind.size
-        return int(number)
+        return number  # type: ignore[no-any-return]
 
 
 def packed(data: bytes) -> bytes:
