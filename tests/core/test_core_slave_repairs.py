@@ -66,7 +66,8 @@ def test_a_vf_behind_a_redirection_that_is_put_into_a_bridge_is_taken_back() -> 
     grab(driver, vf.ifindex)
     driver.settle(start + GRACE / 2)
     pair = driver.state.pairs[MAC]
-    assert (pair.state, pair.reason) == ("on-standby", "the VF cannot carry: ens4: it is already a slave of br0")
+    assert pair.state == "on-standby"
+    assert pair.reason.startswith("the VF cannot carry: ens4: it is a port of the bridge br0; take it out")
     driver.settle(start + 100)
     assert (pair.state, pair.guard.taken, driver.kernel.links[vf.ifindex].master) == ("accelerated", {}, 0)
     assert "ens4: it is a slave of ens3 again; another program had taken it out" in driver.said
