@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import runpy
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 QUICK = int(os.environ.get("FAILOVERD_QUICK") or 1)
 DECIDES = bool(os.environ.get("FAILOVERD_REQUIRE_ALL")) or QUICK > 1
 EXAMPLES = 20 if QUICK > 8 else 100
+QUARTER = 4
 hypothesis.settings.register_profile("failoverd", deadline=None, derandomize=DECIDES, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("failoverd")
 
@@ -27,9 +29,21 @@ LONGEST = ("test_dbus_load.py",)
 os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent/bus"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest tests first; all else stays as it was."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the longest tests first; all else stays as it was. After each change one in QUARTER tests of histories will
+    do, the same each time: they are most of the pure rooms' time."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+    if QUICK > 8:
+        left = [item for item in items if _is_history(item) and zlib.crc32(item.nodeid.encode()) % QUARTER]
+        config.hook.pytest_deselected(items=left)
+        kept = set(items) - set(left)
+        items[:] = [item for item in items if item in kept]
+
+
+def _is_history(item: pytest.Item) -> bool:
+    """Whether its file has histories that are cut (everycut.py)."""
+    module = getattr(item, "module", None)
+    return any(getattr(value, "__module__", "") == "everycut" for value in vars(module).values()) if module else False
 
 
 @pytest.fixture(autouse=True)
