@@ -1,4 +1,8 @@
-"""The per-device settings that a master takes over from its paravirtual NIC: one row each.
+"""The per-device settings that a master takes over from its paravirtual NIC.
+
+A sysctl is one row here, in _IPV4 or _IPV6. A setting that rtnetlink writes is a word in ATTRIBUTES here, and is read
+and written in netlink/settings.py, which fails for a word that it has no writer for. In which order they are written is
+plan/likeness.py's.
 
 RTM_NEWLINK reports all of them (IFLA_TXQLEN, IFLA_IFALIAS, IFLA_GROUP, IFLA_AF_SPEC), so one query by ifindex reads
 them. The sysctls among them are written to their files. rtnetlink could write IPv4's, but without the side effects of
@@ -6,8 +10,8 @@ the files (net/ipv4/devinet.c, inet_set_link_af; it would send no notification o
 IPv6's at all.
 
 State that belongs to the device and is no administrator's choice has no row: mc_forwarding (a multicast routing
-daemon's) and stable_secret (the kernel does not report it; see STABLE). A kernel does not report a row that it does not
-know.
+daemon's) and stable_secret (the kernel does not report it; see STABLE). A kernel does not report a sysctl that it does
+not know.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from failoverd.dataclass import dataclass
 QUEUE_LENGTH, ALIAS, GROUP = "txqueuelen", "alias", "group"
 TOKEN, ADDRESS_MODE = "token", "addr_gen_mode"
 ATTRIBUTES = (QUEUE_LENGTH, ALIAS, GROUP, TOKEN, ADDRESS_MODE)
-"""The settings that rtnetlink writes. The last two are IPv6's."""
+"""The settings that rtnetlink writes (netlink/settings.py). The last two are IPv6's."""
 
 IPV6_MTU = "ipv6/mtu"
 IPV6_FORWARDING = "ipv6/forwarding"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from failoverd.model.inet import Setting
 from failoverd.model.settings import ADDRESS_MODE, ALIAS, GROUP, IPV6_MTU, QUEUE_LENGTH, SYSCTLS, TOKEN, Sysctl
@@ -23,7 +25,7 @@ SIGNED = struct.Struct("=i")
 
 
 def read_settings(message: Message) -> tuple[Setting, ...]:
-    """Return every setting in the message for which model/settings.py has a row. Raises NetlinkError."""
+    """Return every setting in the message that model/settings.py names. Raises NetlinkError."""
     found = dict(attributes(message.payload, INFO.size))
     families = dict(attributes(found.get(IFLA_AF_SPEC, b"")))
     settings = [(QUEUE_LENGTH, str(_unsigned(found.get(IFLA_TXQLEN, bytes(4)))))]
@@ -41,18 +43,41 @@ def read_settings(message: Message) -> tuple[Setting, ...]:
 
 
 def write_setting(name: str, value: str) -> bytes:
-    """Return the attribute of RTM_SETLINK that gives a device this setting."""
-    if name == ALIAS:
-        return attribute(IFLA_IFALIAS, value.encode("utf-8", "surrogateescape") + b"\0" if value else b"")
-    if name == TOKEN:
-        return _inet6(attribute(IFLA_INET6_TOKEN, socket.inet_pton(socket.AF_INET6, value)))
-    if name == ADDRESS_MODE:
-        return _inet6(attribute(IFLA_INET6_ADDR_GEN_MODE, bytes([int(value)])))
-    return attribute(IFLA_GROUP if name == GROUP else IFLA_TXQLEN, struct.pack("=I", int(value)))
+    """Return the attribute of RTM_SETLINK that gives a device this setting, one of model/settings.py's ATTRIBUTES.
+
+    Raises KeyError for any other, and ValueError or OSError for a value that it cannot have.
+    """
+    return WRITERS[name](value)
+
+
+def _number(kind: int, value: str) -> bytes:
+    return attribute(kind, struct.pack("=I", int(value)))
+
+
+def _alias(value: str) -> bytes:
+    return attribute(IFLA_IFALIAS, value.encode("utf-8", "surrogateescape") + b"\0" if value else b"")
+
+
+def _token(value: str) -> bytes:
+    return _inet6(attribute(IFLA_INET6_TOKEN, socket.inet_pton(socket.AF_INET6, value)))
+
+
+def _address_mode(value: str) -> bytes:
+    return _inet6(attribute(IFLA_INET6_ADDR_GEN_MODE, bytes([int(value)])))
 
 
 def _inet6(part: bytes) -> bytes:
     return attribute(IFLA_AF_SPEC, attribute(AF_INET6, part))
+
+
+WRITERS: Mapping[str, Callable[[str], bytes]] = {
+    QUEUE_LENGTH: partial(_number, IFLA_TXQLEN),
+    GROUP: partial(_number, IFLA_GROUP),
+    ALIAS: _alias,
+    TOKEN: _token,
+    ADDRESS_MODE: _address_mode,
+}
+"""A row for each of model/settings.py's ATTRIBUTES. `read_settings` reads each of them, too."""
 
 
 def _array(family: str, payload: bytes, conf: int) -> bytes:

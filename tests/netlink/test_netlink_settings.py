@@ -15,15 +15,17 @@ from test_netlink_fetch import do, look
 
 from failoverd.model.inet import Label, Neighbour
 from failoverd.model.requests import AddLabel, AddNeighbour, SetAttribute, SetUp
-from failoverd.model.settings import SYSCTLS, full_name
+from failoverd.model.settings import ATTRIBUTES, SYSCTLS, full_name
 from failoverd.netlink.frames import Message, NetlinkError, split
 from failoverd.netlink.neighbours import read_label, read_neighbour
-from failoverd.netlink.settings import read_settings
+from failoverd.netlink.settings import read_settings, write_setting
 
 ENTRY = Neighbour(1, 2, 0x80, 0, 1, ((1, b"\n\0\0\5"), (2, bytes(6))))
 PROXY = Neighbour(1, 10, 0, 0x08, 1, ((1, b"\xfd" + bytes(14) + b"\7"),))
 LABEL = Label(1, b"\x20\x01\x0d\xb8" + bytes(12), 32, 99)
 MINE = {"txqueuelen": "77", "alias": "uplink", "group": "5", "addr_gen_mode": "1"}
+EVERY = {**MINE, "token": "::1a:2b:3c:4d"}
+"""A value for each of ATTRIBUTES that no other of them has, and no device by default. lo takes no token."""
 
 
 def message(kind: int, payload: bytes) -> Message:
@@ -65,6 +67,20 @@ def test_every_sysctl_is_what_its_file_says() -> None:
         assert len(told) > 80
 
     trio.run(compare)
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_every_attribute_is_read_as_it_is_written_and_changes_no_other(name: str) -> None:
+    """One that the writer or the reader has forgotten fails here, and is not written as if it were another."""
+    unset = dict(read_settings(message(16, bytes(16))))
+    found = dict(read_settings(message(16, bytes(16) + write_setting(name, EVERY[name]))))
+    assert found == {**unset, name: EVERY[name]}
+
+
+def test_no_other_setting_is_written_as_an_attribute() -> None:
+    for name in ("ipv4/arp_ignore", "gso_max_size"):
+        with pytest.raises(KeyError, match=name):
+            write_setting(name, "1")
 
 
 @pytest.mark.parametrize("read", [read_neighbour, read_label])
