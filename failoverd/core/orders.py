@@ -23,14 +23,22 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from failoverd.core.health import reset
 from failoverd.dataclass import dataclass
 from failoverd.kinds import Bond
 from failoverd.kinds.bond import HEARING
 from failoverd.model.actions import Action, KeepDrain, Say
-from failoverd.model.events import Answered, DampingResetAsked, DrainAsked, Order, RenameAsked, VfAsked
+from failoverd.model.events import (
+    Answered,
+    DampingResetAsked,
+    DrainAsked,
+    Order,
+    RenameAsked,
+    UndrainAsked,
+    VfAsked,
+)
 from failoverd.model.links import Link
 from failoverd.model.orders import Drain, Renaming
 from failoverd.model.owners import Part
@@ -111,8 +119,10 @@ def take_order(state: State, pair: PairState, event: Order) -> list[Action]:
         case VfAsked(_, vf):
             pair.carry.want(vf)
             return end_drain(pair, "the VF was told to carry")
-        case _:
+        case UndrainAsked():
             return end_drain(pair, "an administrator ended it")
+        case _:
+            assert_never(event)
 
 
 def end_drain(pair: PairState, why: str) -> list[Action]:

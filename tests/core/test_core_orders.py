@@ -15,7 +15,7 @@ from failoverd.config.spec import Config, Failback
 from failoverd.core.call_answers import Answer, CallError
 from failoverd.core.calls import CALLS, check
 from failoverd.core.ordercalls import DRAIN, PATIENCE
-from failoverd.core.orders import AWAY
+from failoverd.core.orders import AWAY, take_order
 from failoverd.core.state import is_settled
 from failoverd.core.work import Refusal
 from failoverd.datapaths import kernel
@@ -90,6 +90,15 @@ def test_what_the_kernel_refuses_is_not_waited_for() -> None:
 
 
 # Drains
+
+
+def test_an_event_that_is_no_order_ends_no_drain() -> None:
+    """A new order that `take_order` has forgotten is mypy's to find, and does nothing until then."""
+    driver = joined()
+    ask(driver, "drain", "ens3")
+    with pytest.raises(AssertionError):
+        take_order(driver.state, driver.state.pairs[MAC], TimePassed())  # type: ignore[arg-type]
+    assert driver.state.pairs[MAC].orders.drain is not None
 
 
 @pytest.mark.parametrize("call", ["drain", "switch"])
