@@ -9,18 +9,22 @@
      |- others: Owned           what is remembered of owners that are no pairs (core/owners.py)
      '- pairs: PairState        one a MAC:
          |- work: Work          what it has with the kernel: batches by ticket, refusals and waits, lost answers
-         |- move                journal, goal, undo; core/advance.py
+         |- move                journal, goal, undo; core/move.py, written by core/advance.py
          |- carry               how long the VF is fit, what the election said; core/switch.py
          |- failovers, health   the active slave, the last failover; how often the VF has failed
          |- paths, conditions   what probes through its slaves found; what is not as it should be, and was told
          |- orders, heard       drain and renames; both slaves heard; core/orders.py
          |- names, marking      core/auto_naming.py; files for udev, core/udev_marks.py
-         |- guard, obstacles    what other programs do to slaves, core/slave_guard.py; what keeps a NIC from being one
-         '- residing, away      in which namespace it is, and is to be; core/away.py
+         |- guard               what other programs do to slaves; core/slave_guard.py
+         |- obstacles           what keeps a NIC from being a slave; core/crowding.py
+         '- residing, away      in which namespace it is, and is to be; core/residing.py, core/away.py
 
 A part stands in the module that writes its fields; others call its methods. So does each field of the two classes here,
-which their own methods write or one module does. tests/core/test_core_parts.py holds that. All requests go out through
-`Work.send`, with a ticket (owner, part, number) that comes back with the answers.
+which their own methods write or one module does. tests/core/test_core_parts.py holds that, with these exceptions: the
+class of `move` stands apart from its writer, as that imports this module; core/away.py replaces `failovers` when a pair
+comes home; core/inputs.py puts into the parts what an earlier run has kept, before anything else knows the pair.
+
+All requests go out through `Work.send`, with a ticket (owner, part, number) that comes back with the answers.
 """
 
 from __future__ import annotations
