@@ -1,8 +1,9 @@
 """The kinds of device that have options of their own: one file each.
 
 A file has the options that the kernel reports for such a device (IFLA_INFO_DATA), those of them that are read, and the
-attributes that create one. Kinds without a file are known by their names alone. A further kind is its file and a row in
-KINDS.
+attributes that create one. Kinds without a file are known by their names alone. A further kind is its file and its name
+in Info, Spec, KINDS and `__all__` here. It takes more places than these to declare a link of it: docs/adding.md has
+them.
 """
 
 from __future__ import annotations
