@@ -17,7 +17,8 @@ class CommandError(Exception):
 NODE = Option("--node", "Another machine than this one: its name in etcd.", value="NODE")
 FLEET_CODES = {
     DONE: "every master of every machine is on its VF",
-    ON_STANDBY: "a master is on its paravirtual NIC: on-standby, joining, releasing or alone",
+    ON_STANDBY: "a master is on its paravirtual NIC (on-standby, joining, releasing or alone), or is away, in another "
+    "network namespace",
     DEGRADED: "a master is degraded, or a machine's failoverd does not answer",
     NO_PAIR: "no machine tells of a master",
 }

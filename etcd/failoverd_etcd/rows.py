@@ -9,7 +9,7 @@ from typing import Any
 HEAD = ["NODE", "MASTER", "STATE", "ACTIVE", "LINKS", "VERSION", "LAST FAILOVER"]
 STATE = 2
 """The column of the state."""
-ON_STANDBY = frozenset({"on-standby", "joining", "releasing", "alone"})
+ON_STANDBY = frozenset({"on-standby", "joining", "releasing", "alone", "away"})
 
 Node = dict[str, Any]
 

@@ -130,6 +130,7 @@ def test_how_long_ago(seconds: float, text: str) -> None:
         ([], "none"),
         (["accelerated", "released"], "fine"),
         (["accelerated", "alone"], "standby"),
+        (["accelerated", "away"], "standby"),
         (["on-standby", "degraded"], "degraded"),
         (["unheard-of"], "degraded"),
     ],
