@@ -161,13 +161,13 @@ class Datapath(ABC):
         """Return the VF if the kernel reports late that it has lost its carrier, so that it has to be polled; or 0."""
         return 0
 
+    @abstractmethod
     def to_announce(self, devices: Sequence[Link], is_joined: bool, is_leaving: bool) -> Sequence[Link]:
         """Return which of these devices, the master and those on it, failoverd has to announce after a switch.
 
         `is_joined`: it was a failover. Else a start has found another slave to carry than the one that was left.
         `is_leaving`: the slave that carried goes down next, so the neighbours have to know the way at once.
         """
-        return devices if is_joined else []
 
     def sets_filter(self, vf: int) -> bool:
         """Whether failoverd sets what this VF takes in (promiscuous, all multicast), for devices on the master."""
