@@ -18,7 +18,8 @@ import pytest
 QUICK = int(os.environ.get("FAILOVERD_QUICK") or 1)
 DECIDES = bool(os.environ.get("FAILOVERD_REQUIRE_ALL")) or QUICK > 1
 EXAMPLES = 20 if QUICK > 8 else 100
-QUARTER = 4
+PART = 8
+AS_LONG = ("test_core_health.py", "test_core_bystanders.py", "test_config_bounds.py")
 hypothesis.settings.register_profile("failoverd", deadline=None, derandomize=DECIDES, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("failoverd")
 
@@ -30,18 +31,20 @@ os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent/bus"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the longest tests first; all else stays as it was. After each change one in QUARTER tests of histories will
+    """Put the longest tests first; all else stays as it was. After each change one in PART tests of histories will
     do, the same each time: they are most of the pure rooms' time."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
     if QUICK > 8:
-        left = [item for item in items if _is_history(item) and zlib.crc32(item.nodeid.encode()) % QUARTER]
+        left = [item for item in items if _is_history(item) and zlib.crc32(item.nodeid.encode()) % PART]
         config.hook.pytest_deselected(items=left)
         kept = set(items) - set(left)
         items[:] = [item for item in items if item in kept]
 
 
 def _is_history(item: pytest.Item) -> bool:
-    """Whether its file has histories that are cut (everycut.py)."""
+    """Whether its file has histories that are cut (everycut.py), or takes as long."""
+    if item.path.name in AS_LONG:
+        return True
     module = getattr(item, "module", None)
     return any(getattr(value, "__module__", "") == "everycut" for value in vars(module).values()) if module else False
 
