@@ -140,16 +140,23 @@ class Server:
     async def _received(self, sock: socket.socket) -> bytes:
         """Return what a client has sent, b"" if it has gone. Raises OSError."""
         # virsh sends one call after the other, each as soon as the last is answered. A turn of the loop costs as much
-        # as an answer; so the only client there is gets AT_A_STRETCH of them without one.
+        # as an answer; so the only client there is gets AT_A_STRETCH of them without one. Others have their turns.
         self._stretch = (self._stretch + 1) % AT_A_STRETCH
-        if not self._stretch:
-            await trio.lowlevel.checkpoint()
-        elif self._served.total() == 1:
+        goes_on = bool(self._stretch) and self._served.total() == 1
+        if goes_on:
             select.select((sock,), (), (), SOON)
+        try:
+            data = sock.recv(CHUNK)
+        except BlockingIOError:
+            pass
+        else:
+            if not goes_on:
+                await trio.lowlevel.checkpoint()
+            return data
         while True:
+            await trio.lowlevel.wait_readable(sock)
             with contextlib.suppress(BlockingIOError):
                 return sock.recv(CHUNK)
-            await trio.lowlevel.wait_readable(sock)
 
     async def _answer(self, session: Session, message: Message) -> tuple[bytes, bytes]:
         """Return the head and the payload of an answer. Raises BadMessageError."""

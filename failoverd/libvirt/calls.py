@@ -95,7 +95,7 @@ def read(session: Session, message: Message) -> tuple[Procedure, Arguments]:
         raise LibvirtError(INTERNAL_ERROR, "connection already open")
     reader = Reader(message.payload)
     try:
-        arguments = tuple([one(reader) for one in procedure.takes])
+        arguments = tuple(one(reader) for one in procedure.takes)
         reader.end()
     except BadPayloadError as error:
         text = f"Unable to decode message payload of {procedure.name}: {error}"

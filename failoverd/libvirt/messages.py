@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from failoverd.dataclass import dataclass
 
 HEAD = struct.Struct(">IIIiiIi")
 """Length, program, its version, procedure, type, serial, status."""
@@ -27,8 +28,9 @@ class BadMessageError(Exception):
     """The bytes are not libvirt's protocol, or more than is read; the connection has to end."""
 
 
-class Message(NamedTuple):
-    """A message of a client. A tuple, as one is made for each of thousands of calls."""
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a client."""
 
     program: int
     version: int
@@ -41,7 +43,8 @@ class Message(NamedTuple):
     @property
     def is_ping(self) -> bool:
         """Whether the client asks whether this end is alive."""
-        return self.program == KEEPALIVE and self[1:4] == (KEEPALIVE_VERSION, PING, MESSAGE)
+        what = (self.program, self.version, self.procedure, self.type)
+        return what == (KEEPALIVE, KEEPALIVE_VERSION, PING, MESSAGE)
 
 
 class Inbox:

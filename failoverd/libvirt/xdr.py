@@ -31,9 +31,9 @@ class Reader:
 
     def string(self) -> str:
         """Read a string. Bytes that are not UTF-8 are kept as surrogates."""
-        start = self._at + 4
+        start = self._at + UINT.size
         end = start + self.unsigned()
-        padded = end + -end % 4
+        padded = end + len(PAD[end % 4])
         if padded > len(self._data):
             raise BadPayloadError("a string is longer than its message")
         self._at = padded
@@ -57,7 +57,7 @@ class Reader:
         except struct.error as error:
             raise BadPayloadError("it ends too early") from error
         self._at += kind.size
-        return number  # type: ignore[no-any-return]
+        return int(number)
 
 
 def packed(data: bytes) -> bytes:
