@@ -19,7 +19,7 @@ demo-guest: setup-guest ## The same in a real guest, which is live-migrated, too
 demo-cni: setup ## Give two pods links on a failover master, by the CNI plugin and the daemon, and draw their wiring
 	@$(BIN)/python tests/cni/demo.py
 
-test: setup ## Pass the tests: lint, unit, histories, simulated, netns, contract, packaging, guest, stories. TIERS="lint unit" picks some, TIERS=quick is for after each change
+test: setup ## Pass the tests: lint, rooms, unit, histories, simulated, netns, contract, packaging, guest, stories. TIERS="lint unit" picks some, TIERS=quick is for after each change
 	@$(BIN)/python tools/tiers.py $(TIERS)
 
 test-guest-more: setup-guest ## The tests in guests that `make test` leaves out: the other Debian release, the other datapaths

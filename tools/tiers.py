@@ -9,7 +9,8 @@ tiers `more` and `matrix` (make test-guest-more, make test-guest-matrix) have th
 User Mode Linux can tell where this kernel has no VLANs. What measures silence runs
 alone, all else two guests at a time. `quick`, for after each change, has style, types and the pure rooms, whose
 histories are cut here and there only (tests/everycut.py), with fewer examples of what is drawn at random. So, more
-often, are those of `unit`; `histories` tells them in full.
+often, are those of `rooms`, which measures that each branch of the pure rooms is covered; `histories` tells them in
+full.
 
 The tiers with real processes, on a real kernel, by a real clock, share the machine with what else it does. Up to AGAIN
 of their tests that failed are run once more, alone; the second outcome counts, and the sum names each that needed it.
@@ -95,40 +96,48 @@ class Tier:
     """What it asserts depends on a real kernel's and a real clock's time, and so on how busy the machine is."""
 
 
-COVERED = ["--cov", "--cov-report=", "--cov-fail-under=0", "-n", "3", "--maxschedchunk", "8"]
-"""Measured in three workers at once, as many tests wait for a real clock, and judged when all are done. None takes many
-tests ahead, so that the one that has the longest (tests/conftest.py) leaves the others to the others.
-"""
+MEASURED = ["--cov", "--cov-report=", "--cov-fail-under=0"]
+"""Measured, and judged when all are done."""
+TWO = ["-n", "2", "--maxschedchunk", "8"]
+"""No worker takes many tests ahead: one that has the longest of them (tests/conftest.py) leaves the others alone."""
+THREE = ["-n", "3", "--maxschedchunk", "8"]
+"""On two cores, for many tests that wait for a real clock."""
 NETNS = "tests/scenarios/test_netns.py"
 ALONE = [NETNS, "tests/lab/test_netnsstage.py", "tests/daemon/test_daemon_names.py"]
 """What counts every probe of a thousand a second, and so has the machine to itself."""
-ELSEWHERE = [*(f"tests/{name}" for name in ("lint", "scenarios", "contract", "packaging", "uml")), *ALONE]
-LONG = ["tests/daemon/test_daemon_damping.py", "tests/moves/test_moves_histories.py"]
-"""A simulated hour of a whole daemon, random moves: minutes with coverage, and no room needs them for that."""
-UNIT = [f"--ignore={path}" for path in [*ELSEWHERE, *LONG]]
+ROOMS = ("model", "kinds", "config", "policy", "inventory", "libvirt", "datapaths", "links", "plan", "moves", "core")
+PURE = [f"tests/{room}" for room in ROOMS]
+"""The pure rooms, beside the style and the types: what is worth passing after each change."""
+PURE_PARTS = {"netns": ("protocol", "containers", "http"), "etcd": ("history", "picture", "tables", "values")}
+COVERED = [*PURE, *(f"tests/{room}/test_{room}_{part}.py" for room, parts in PURE_PARTS.items() for part in parts)]
+"""What has to cover each branch of what is pure. No other test is run with coverage, which makes Python two to four
+times as slow and would count what other tests happen to pass through.
+"""
+LONG = [
+    "tests/daemon/test_daemon_damping.py",
+    "tests/daemon/test_daemon_moves_histories.py",
+]
+"""A simulated hour of a whole daemon, random moves: minutes, told once."""
+ELSEWHERE = [*(f"tests/{name}" for name in ("lint", "scenarios", "contract", "packaging", "uml")), *ALONE, *LONG]
+UNIT = [f"--ignore={path}" for path in [*ELSEWHERE, *COVERED]]
 IN_FULL = "from everycut import"
 HISTORIES = [
     str(path.relative_to(ROOT))
     for path in sorted((ROOT / "tests").glob("*/test_*.py"))
     if IN_FULL in path.read_text() or str(path.relative_to(ROOT)) in LONG
 ] or ["tests/core"]
-"""Told in full without coverage, which makes them four times as slow: the unit tier counts the branches, and has them
-cut here and there.
+"""Told in full without coverage, which makes them four times as slow: the tier `rooms` counts the branches, and has
+them cut here and there.
 """
 ANYWHERE = ["--ignore=tests/lint", "-v"]
 TWO_GUESTS = ["-n", "2", "--dist", "load", "--maxschedchunk", "1"]
 """On two cores, for what counts and compares. What measures silence has the machine to itself."""
 TWO_WALKS = ["-n", "2", "--dist", "loadscope"]
-ROOMS = ("model", "kinds", "config", "policy", "inventory", "libvirt", "datapaths", "links", "plan", "moves", "core")
-PURE = [f"tests/{room}" for room in ROOMS]
-"""The pure rooms, beside the style and the types: what is worth passing after each change."""
-UNSEEN = [f"--ignore=tests/moves/test_{name}_sim.py" for name in ("moves", "residing", "living")]
-UNSEEN += ["--ignore=tests/moves/test_moves_histories.py"]
-"""Whole daemons with a simulated kernel of two namespaces: no pure room by itself, and minutes."""
 TIERS = [
     Tier("lint", ["tests/lint"]),
-    Tier("unit", ["tests"], [*UNIT, "-m", NO_GUEST, "-q"], covered=True, minutes=30, quick=8, real=True),
-    Tier("histories", HISTORIES, ["-n", "2", "--maxschedchunk", "8", "-q"], minutes=30),
+    Tier("rooms", COVERED, [*TWO, "-q"], covered=True, quick=8, real=True),
+    Tier("unit", ["tests"], [*UNIT, "-m", NO_GUEST, *THREE, "-q"], minutes=30, quick=8, real=True),
+    Tier("histories", HISTORIES, [*TWO, "-q"], minutes=30),
     Tier("simulated", ["tests/scenarios"], ["-m", NO_GUEST, "-q", f"--ignore={NETNS}"]),
     Tier("netns", ALONE, needs=namespace_needs, real=True),
     Tier("contract", ["tests/contract"], real=True),
@@ -138,7 +147,7 @@ TIERS = [
     ),
     Tier("stories", ["tests/vm"], ["-m", "story and not more", "-v"], needs=guest_needs, minutes=40, real=True),
     Tier("uml", ["tests/uml"], ["-v"], needs=uml_needs, minutes=30, named=True, real=True),
-    Tier("quick", ["tests/lint", *PURE], [*UNSEEN, "-n", "2", "--dist", "worksteal", "-q"], named=True, quick=40),
+    Tier("quick", ["tests/lint", *PURE], ["-n", "2", "--dist", "worksteal", "-q"], named=True, quick=40),
     Tier("more", ["tests"], ["-m", "more", *ANYWHERE], needs=guest_needs, minutes=120, named=True, real=True),
     Tier(
         "matrix",
@@ -206,7 +215,7 @@ def run(tier: Tier, result: Result) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="failoverd-tiers-") as folder:
         cache = ["-o", f"cache_dir={folder}/cache"]
-        options = [*tier.arguments, *(COVERED if tier.covered else ()), "--durations=15", *cache]
+        options = [*tier.arguments, *(MEASURED if tier.covered else ()), "--durations=15", *cache]
         report = Path(folder, "report.xml")
         pytest = [sys.executable, "-m", "pytest", *options, f"--junitxml={report}"]
         status = call([*pytest, *tier.folders], tier.minutes, result, quick=tier.quick)

@@ -16,8 +16,6 @@ from privatenet import private_net
 
 from failoverd.cli.ctl import main
 from failoverd.config import load
-from failoverd.config.errors import ConfigError
-from failoverd.config.load import load_beside
 
 HOST = """
 [link.web-host]
@@ -156,22 +154,3 @@ def test_beside_a_daemon(tmp_path: Path) -> None:
             assert "delete the device with the alternative name failoverd-link-" in out
             assert "web0" in ip("link")
             assert "mtu 1500" in ip("link", "show", "web0")
-
-
-def test_a_file_is_read_as_one_more_drop_in_in_the_place_of_one_of_its_name(tmp_path: Path) -> None:
-    top, drop_ins = tmp_path / "failoverd.toml", tmp_path / "failoverd.toml.d"
-    drop_ins.mkdir()
-    top.write_text("")
-    (drop_ins / "10-host.toml").write_text(HOST)
-    (drop_ins / "30-last.toml").write_text(HOST.replace("web0", "last0"))
-    extra = tmp_path / "20-host.toml"
-    extra.write_text(HOST.replace("web0", "extra0") + "mtu = 1400\n")
-    end = load_beside(extra, top).declared["web-host"]
-    assert (end.device, end.mtu) == ("last0", 1400)
-    instead = tmp_path / "30-last.toml"
-    instead.write_text(STORAGE)
-    found = load_beside(instead, top).declared
-    assert (found["web-host"].device, sorted(found)) == ("web0", ["storage", "web-host"])
-    assert load_beside(drop_ins / "10-host.toml", top) == load.load(top)
-    with pytest.raises(ConfigError, match="name another file"):
-        load_beside(tmp_path / "absent.toml", top)

@@ -12,7 +12,7 @@ import pytest
 from failoverd.config import load as load_module
 from failoverd.config.bounds import LARGEST
 from failoverd.config.errors import ConfigError
-from failoverd.config.load import from_mapping, load
+from failoverd.config.load import from_mapping, from_texts, load, load_beside, load_with_texts
 from failoverd.config.spec import Bond, Config
 
 NO_MAC = 65534
@@ -134,3 +134,36 @@ def test_a_file_whose_name_has_lines(main: Path) -> None:
     Path(main.with_name("failoverd.toml.d"), "a\n\x1b[2Jb\u202e.toml").write_text("bond = 1")
     (line,) = wrong(main)
     assert line.startswith("failoverd.toml.d/a\\n\\x1b[2Jb\\u202e.toml:1: ")
+
+
+def test_texts_that_were_read_before_are_the_same_configuration(main: Path) -> None:
+    main.write_text("[bond]\nmiimon = 50")
+    drop_in(main, "10.toml", "[bond]\nmiimon = 60")
+    config, texts = load_with_texts(main)
+    assert [name for name, _ in texts] == [str(main), f"{main}.d/10.toml"]
+    assert from_texts(texts) == config == load(main)
+
+
+def test_texts_that_are_no_toml_are_refused_all_at_once() -> None:
+    with pytest.raises(ConfigError) as error:
+        from_texts([("a.toml", b"[bond"), ("b.toml", b"\xff"), ("c.toml", b"[bond]\nmiimon = 50")])
+    assert [problem.file for problem in error.value.problems] == ["a.toml", "b.toml"]
+
+
+def test_a_main_file_without_a_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="it names no file; name a TOML file"):
+        load(Path("/"))
+
+
+def test_a_file_is_read_as_one_more_drop_in_in_the_place_of_one_of_its_name(main: Path, tmp_path: Path) -> None:
+    main.write_text("")
+    same = drop_in(main, "10-first.toml", "[bond]\nmiimon = 50")
+    drop_in(main, "30-last.toml", "[bond]\nmiimon = 70")
+    more, instead = tmp_path / "20-more.toml", tmp_path / "30-last.toml"
+    more.write_text("[bond]\nmiimon = 60\npeer_notifications = 2")
+    instead.write_text("[bond]\npeer_notifications = 3")
+    assert load_beside(more, main).bond == Bond(miimon=70, peer_notifications=2)
+    assert load_beside(instead, main).bond == Bond(miimon=50, peer_notifications=3)
+    assert load_beside(same, main) == load(main)
+    with pytest.raises(ConfigError, match="name another file"):
+        load_beside(tmp_path / "absent.toml", main)

@@ -265,6 +265,16 @@ def test_a_drain_whose_vf_is_gone_is_still_told_of() -> None:
     assert (answer.document["drained"], answer.document["drain_ends"]) == (True, until)
 
 
+def test_a_drain_of_which_the_neighbours_could_not_be_told_is_none() -> None:
+    driver = joined()
+    driver.kernel.unplug(VF)
+    driver.tell()
+    answer = ask(driver, "drain", "ens3")
+    driver.state.pairs[MAC].heard.unheard = True
+    with pytest.raises(CallError, match="carries, but the neighbours could not be told, see the log; keep the VF"):
+        answer.done(driver.state)
+
+
 def test_no_drain_where_the_standby_cannot_carry() -> None:
     driver = joined()
     driver.kernel.wire(NIC, alive=False)

@@ -26,7 +26,7 @@ from signals import (
     RENAMED,
 )
 
-from failoverd.core.signal_facts import as_text, facts, happened, keys, pieces, record, sentence, told
+from failoverd.core.signal_facts import as_text, event, facts, happened, keys, pieces, record, sentence, told
 from failoverd.core.signal_table import SIGNALS, WHEN
 from failoverd.model.signals import FailedOver, Signal
 from failoverd.policy.naming import passing_name
@@ -193,3 +193,9 @@ def test_whatever_the_names_the_sentence_is_printable_and_the_facts_have_the_byt
     signal = FailedOver(a, b, c, "because", 1.0, MAC)
     assert sentence(signal).isprintable()
     assert facts(signal, MOMENT)["to"] == (c or None)
+
+
+def test_the_kind_of_event_is_a_fact_whose_words_are_all_kinds() -> None:
+    row = event()
+    assert row.value(facts(LOST, MOMENT)) == "failed-over"
+    assert {kind.event for kind in SIGNALS.values()} | {"started"} <= set(row.values)

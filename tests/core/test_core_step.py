@@ -492,3 +492,15 @@ def test_a_switch_to_a_vf_that_went_does_not_keep_the_next_from_being_switched_t
     send = pair.work.send(Part.CARRY, [SetActive(master_of(driver).ifindex, 99)], pair.carry.because)
     driver.tell(Answered(send.ticket, send.requests, ((errno.ENODEV, ""),)))
     assert pair.carry.because == ""
+
+
+def test_a_pair_that_never_was_joined_is_forgotten_with_its_paravirtual_nic() -> None:
+    driver = Driver(ToyKernel(), Config(master=Master(datapath="bond")))
+    nic, vf = driver.kernel.plug("ens3", "virtio", up=True), driver.kernel.plug("ens4", "pci")
+    driver.kernel.refuse = lambda _request: errno.EINVAL
+    driver.settle(50.0)
+    assert list(driver.state.pairs) == [MAC]
+    for ifindex in (nic, vf):
+        driver.kernel.unplug(ifindex)
+        driver.tell()
+        assert (driver.state.pairs, driver.state.links.get(ifindex)) == ({}, None)

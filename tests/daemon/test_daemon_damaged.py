@@ -15,7 +15,6 @@ from daemonprocess import Daemon
 
 from failoverd.cli import client
 from failoverd.cli.historyfile import HistoryError, read
-from failoverd.config.regular import NotRegularError, read_regular
 from failoverd.core.ordercalls import LONGEST_DRAIN
 from failoverd.daemon import control
 from failoverd.daemon.files import put, set_aside
@@ -290,19 +289,6 @@ def test_the_lock_and_the_control_socket_get_their_places(tmp_path: Path, make: 
 
     trio.run(listen)
     assert (run / "control").is_socket()
-
-
-def test_dev_null_is_a_file_without_anything_in_it(tmp_path: Path) -> None:
-    path = made(tmp_path / "x", lambda path: path.symlink_to("/dev/null"))
-    assert read_regular(path, 10, follow=True) == b""
-    with pytest.raises(NotRegularError, match="it is a symbolic link"):
-        read_regular(path, 10)
-
-
-def test_a_mask_that_comes_between_the_look_and_the_open_is_empty_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = Path(__file__).stat()
-    monkeypatch.setattr("failoverd.config.regular.os.lstat", lambda _path: usual)
-    assert read_regular("/dev/null", 10) == b""
 
 
 DAMAGE = {

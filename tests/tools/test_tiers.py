@@ -13,6 +13,7 @@ import sys
 import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,19 @@ def write(project: Path, folder: str, text: str) -> None:
     place.mkdir(parents=True, exist_ok=True)
     number = len(list(project.rglob("test_*.py")))
     (place / f"test_{number}.py").write_text(text)
+
+
+def write_rooms(project: Path, text: str) -> int:
+    """Give the project a file of these tests wherever the tier `rooms` looks for some. Returns in how many places."""
+    covered: list[str] = runpy.run_path(str(ROOT / "tools" / "tiers.py"))["COVERED"]
+    for place in covered:
+        path = project / place
+        if path.suffix:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        else:
+            write(project, path.name, text)
+    return len(covered)
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -91,10 +105,12 @@ def test_what_a_busy_machine_fails_is_passed_once_more_alone_and_named(project: 
 
 
 def test_a_second_run_does_not_forget_what_the_first_has_covered(project: Path) -> None:
-    write(project, "one", "def once():\n    return 1\n\n\ndef test_once(): assert once()\n" + AT_THE_SECOND_TIME)
+    places = write_rooms(project, PASSES)
+    write(project, "core", "def once():\n    return 1\n\n\ndef test_once(): assert once()\n" + AT_THE_SECOND_TIME)
     (project / "pyproject.toml").write_text(PROJECT + '[tool.coverage.run]\nsource = ["tests"]\n')
-    status, output, last = tiers(project, "unit")
-    assert (status, last) == (0, "2 passed, 0 failed, 0 skipped"), output
+    status, output, last = tiers(project, "rooms")
+    assert (status, last) == (0, f"{places + 2} passed, 0 failed, 0 skipped"), output
+    assert "passed alone: tests.core." in output
 
 
 def test_what_fails_twice_has_failed_and_so_has_what_is_broken_in_many_places(project: Path) -> None:
@@ -148,38 +164,29 @@ def test_the_guest_tier_takes_only_guest_tests_and_the_unit_tier_none(project: P
     assert re.search(r"unit +ran +1 ", output)
 
 
-def test_coverage_that_falls_short_fails_the_unit_tier(project: Path) -> None:
-    write(project, "one", "def never():\n    return 1\n\n\n" + PASSES)
-    status, output, last = tiers(project, "unit")
-    assert (status, last) == (1, "1 passed, 1 failed, 0 skipped")
+def test_coverage_that_falls_short_fails_the_rooms_tier_and_no_other(project: Path) -> None:
+    places = write_rooms(project, PASSES)
+    write(project, "core", "def never():\n    return 1\n\n\n" + PASSES)
+    status, output, last = tiers(project, "rooms")
+    assert (status, last) == (1, f"{places + 1} passed, 1 failed, 0 skipped")
     assert "coverage falls short" in output
+    write(project, "one", "def never():\n    return 1\n\n\n" + PASSES)
+    assert tiers(project, "unit")[::2] == (0, "1 passed, 0 failed, 0 skipped")
 
 
 def test_two_tiers_tell_their_tests_to_be_quick(project: Path) -> None:
-    for folder in (
-        "lint",
-        "model",
-        "kinds",
-        "config",
-        "policy",
-        "inventory",
-        "libvirt",
-        "datapaths",
-        "links",
-        "plan",
-        "moves",
-        "core",
-    ):
-        write(project, folder, "import os\n\ndef test_quick(): assert os.environ['FAILOVERD_QUICK'] in ('8', '40')\n")
+    quick = "import os\n\ndef test_quick(): assert int(os.environ['FAILOVERD_QUICK']) in (8, 40)\n"
+    write(project, "lint", quick)
+    places = write_rooms(project, quick)
     status, _, last = tiers(project, "quick")
     assert (status, last) == (0, "12 passed, 0 failed, 0 skipped")
-    status, _, last = tiers(project, "unit")
-    assert (status, last) == (0, "11 passed, 0 failed, 0 skipped")
+    status, _, last = tiers(project, "rooms")
+    assert (status, last) == (0, f"{places} passed, 0 failed, 0 skipped")
     status, _, last = tiers(project, "lint", FAILOVERD_QUICK="1")
     assert (status, last) == (1, "0 passed, 1 failed, 0 skipped")
 
 
-def test_what_is_cut_in_the_unit_tier_is_told_in_full_elsewhere(project: Path) -> None:
+def test_what_is_cut_in_the_rooms_tier_is_told_in_full_elsewhere(project: Path) -> None:
     write(
         project,
         "core",
@@ -197,6 +204,28 @@ def test_the_quick_tier_has_every_room_that_must_be_covered() -> None:
     # What has a dot is a module of a room that is not pure as a whole.
     rooms = [f"tests/{Path(source).name}" for source in covered if "/" in source]
     assert sorted(runpy.run_path(str(ROOT / "tools" / "tiers.py"))["PURE"]) == sorted(rooms)
+
+
+def test_every_test_without_a_guest_is_in_one_of_the_tiers() -> None:
+    """Each file below tests/, whatever tier leaves it to another one."""
+    known = runpy.run_path(str(ROOT / "tools" / "tiers.py"))
+    taken: list[str] = []
+    for tier in known["TIERS"]:
+        if not tier.named and tier.name not in ("guest", "stories"):
+            taken += files_of(tier)
+    ours = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {path for path in ours if path.split("/")[1] not in ("vm", "matrix", "uml")} <= set(taken)
+
+
+def files_of(tier: Any) -> list[str]:
+    """The files of tests that a tier has, by its folders and what it leaves out."""
+    left_out = [word.removeprefix("--ignore=") for word in tier.arguments if word.startswith("--ignore=")]
+    found = []
+    for place in map(Path, tier.folders):
+        paths = [ROOT / place] if place.suffix else sorted((ROOT / place).rglob("test_*.py"))
+        names = [path.relative_to(ROOT) for path in paths]
+        found += [str(path) for path in names if not any(path.is_relative_to(one) for one in left_out)]
+    return found
 
 
 def test_a_tier_without_tests_and_one_that_breaks_off(project: Path) -> None:
@@ -230,4 +259,7 @@ def test_an_interrupted_run_still_ends_with_its_sum(project: Path) -> None:
 def test_an_unknown_tier_is_refused(project: Path) -> None:
     status, output, _ = tiers(project, "linty")
     assert status == 2
-    assert "no such tier: linty; the tiers are lint unit histories simulated netns contract packaging guest" in output
+    assert (
+        "no such tier: linty; the tiers are lint rooms unit histories simulated netns contract packaging guest"
+        in output
+    )

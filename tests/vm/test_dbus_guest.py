@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 import trio
-from debguest import ONE_OF_THE_SUITES, SUITES, deb_guest
+from debguest import SUITES, deb_guest
 from pairguest import MAC, VF, PairGuest, run
 
 from failoverd.daemon.journald import BURST, WINDOW
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.more]
 
 ROOT = Path(__file__).parents[2]
 NAME, OBJECT = "org.failoverd1", "/org/failoverd1"
@@ -224,7 +224,7 @@ async def a_thousand_calls_that_are_none(pair: PairGuest) -> None:
     await pair.shell("systemctl stop deaf")
 
 
-@pytest.mark.parametrize("suite", ONE_OF_THE_SUITES)
+@pytest.mark.parametrize("suite", SUITES)
 def test_others_programs_on_the_system_bus(suite: str) -> None:
     async def test() -> None:
         async with service_guest(suite) as pair:
@@ -244,7 +244,6 @@ def test_others_programs_on_the_system_bus(suite: str) -> None:
     run(test)
 
 
-@pytest.mark.more
 @pytest.mark.parametrize("suite", SUITES)
 def test_ten_thousand_signals_that_a_subscriber_does_not_read(suite: str) -> None:
     """Of real renames of the standby; another subscriber hears each."""

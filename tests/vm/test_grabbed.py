@@ -9,7 +9,7 @@ from probes import probes
 
 from failoverd_lab import install
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.more]
 
 CLIENT = """
 ip address add 10.111.0.77/24 dev "$1"
@@ -39,7 +39,7 @@ async def until_it_says(pair: PairGuest, words: str) -> None:
     raise AssertionError(f"it does not say {words!r}: {said}")
 
 
-@pytest.mark.parametrize("datapath", ["bond", pytest.param("tc", marks=pytest.mark.more)])
+@pytest.mark.parametrize("datapath", ["bond", "tc"])
 def test_a_grabbed_slave_is_taken_back_and_no_probe_is_lost(datapath: str) -> None:
     """By tc the paravirtual NIC is the master, and so no slave."""
 

@@ -13,7 +13,7 @@ from failoverd_lab.frames import Station, mac, udp
 from failoverd_lab.lan import PEER, PEER_MAC
 from failoverd_lab.peer import Peer
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.more]
 
 GROUP = "239.9.9.9"
 KNOCK = """

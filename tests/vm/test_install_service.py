@@ -14,7 +14,7 @@ from pairguest import PairGuest, pair_guest, run
 
 from failoverd.cli import service
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.more]
 
 ENVIRONMENT = """
 python3 -m venv --without-pip --system-site-packages /opt/failoverd

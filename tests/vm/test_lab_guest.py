@@ -102,6 +102,7 @@ def test_nics_come_and_go_and_lose_their_link() -> None:
     with_guest(test, STANDBY)
 
 
+@pytest.mark.more
 def test_it_moves_and_its_frames_come_from_the_new_ports() -> None:
     async def test(guest: Guest, switch: Switch, peer: Peer) -> None:
         await shell(guest, "ip link set enp3s0 up; ip addr add 10.0.0.2/24 dev enp3s0")
@@ -147,6 +148,7 @@ def test_it_moves_and_its_frames_come_from_the_new_ports() -> None:
     with_guest(test, STANDBY, VF)
 
 
+@pytest.mark.more
 def test_qemus_own_failover_takes_the_vf_along() -> None:
     async def test(guest: Guest, switch: Switch, peer: Peer) -> None:
         assert await guest.netdevs("pv") == ["enp3s0", "enp3s0nsby"]
@@ -161,6 +163,7 @@ def test_qemus_own_failover_takes_the_vf_along() -> None:
     with_guest(test, *pair)
 
 
+@pytest.mark.more
 def test_a_checkpoint_that_does_not_fit_is_refused_and_the_guest_boots(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,7 @@ def test_release_gives_everything_back() -> None:
     run(test)
 
 
+@pytest.mark.more
 def test_twenty_vfs_come_and_go_and_leave_nothing_behind() -> None:
     async def cycle(pair: PairGuest) -> None:
         await pair.guest.unplug("vf")
@@ -119,6 +120,7 @@ def test_twenty_vfs_come_and_go_and_leave_nothing_behind() -> None:
     run(test)
 
 
+@pytest.mark.more
 def test_dry_run_changes_nothing_and_says_what_start_does() -> None:
     async def test() -> None:
         async with pair_guest() as pair:
@@ -131,6 +133,7 @@ def test_dry_run_changes_nothing_and_says_what_start_does() -> None:
     run(test)
 
 
+@pytest.mark.more
 def test_a_master_is_there_at_every_start_once_a_pair_was_seen() -> None:
     async def test() -> None:
         async with pair_guest(nics=(STANDBY,)) as pair:

@@ -9,10 +9,10 @@ import re
 
 import pytest
 import trio
-from debguest import THE_OTHER_SUITE, DebGuest, deb_guest
+from debguest import SUITES, DebGuest, deb_guest
 from pairguest import STANDBY, VF, run
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.more]
 
 SETTINGS = """
 sysctl -q -w net.ipv6.conf.default.disable_ipv6=1 net.ipv6.conf.default.accept_ra=0 net.ipv4.conf.default.rp_filter=2
@@ -59,7 +59,7 @@ async def settled(pair: DebGuest, before: set[str]) -> set[str]:
     return difference
 
 
-@pytest.mark.parametrize("suite", THE_OTHER_SUITE)
+@pytest.mark.parametrize("suite", SUITES)
 def test_a_master_is_what_its_nic_was(suite: str) -> None:
     async def test() -> None:
         async with deb_guest(suite, nics=(STANDBY,)) as pair:

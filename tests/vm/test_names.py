@@ -49,7 +49,8 @@ def test_slaves_that_are_up_are_renamed_under_traffic(suite: str) -> None:
     run(test)
 
 
-@pytest.mark.parametrize("suite", [pytest.param("bookworm", marks=pytest.mark.more), "trixie"])
+@pytest.mark.more
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_renames_that_meet_each_other_and_a_failover(suite: str) -> None:
     """Two of one NIC at once, a swap of two names, some while the VF is unplugged. 6.1 renames nothing that is up."""
 
@@ -121,6 +122,7 @@ def test_renames_that_meet_each_other_and_a_failover(suite: str) -> None:
     run(test)
 
 
+@pytest.mark.more
 def test_a_policy_in_a_real_guest() -> None:
     """Names given at the join, to a VF that is plugged in, kept over kill -9, and given back."""
 
@@ -154,6 +156,7 @@ def test_a_policy_in_a_real_guest() -> None:
     run(test)
 
 
+@pytest.mark.more
 def test_a_rename_udev_lost_to_an_opener_is_completed() -> None:
     """On 6.1 a device that is up cannot be renamed, and somebody brings each up the moment it appears."""
 

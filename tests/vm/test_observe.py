@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pairguest import MAC, PairGuest, pair_guest, run
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.more]
 
 UNITS = Path(__file__).parents[2] / "units"
 FAILED_OVER = "4618d75a3eef42019599644ce75903af"

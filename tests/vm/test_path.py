@@ -48,6 +48,7 @@ def test_traffic_leaves_a_path_that_is_dead_and_comes_back() -> None:
     run(test)
 
 
+@pytest.mark.more
 def test_nothing_moves_where_nobody_answers_at_all() -> None:
     """The target is down: the paths say nothing, and the VF goes on."""
 

@@ -7,7 +7,7 @@ import trio
 from pairguest import MAC, VF, run
 from stacked import BEHIND, BRIDGE, STACK, THINGS, Stacked, Stop, replug, stacked_guest, station, unplug
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.more]
 
 KILL = "systemctl kill --signal=KILL failoverd.service"
 TELL = """
@@ -80,7 +80,7 @@ async def shaping(stacked: Stacked, nic: str) -> None:
     stacked.problems += stop.problems
 
 
-@pytest.mark.parametrize("suite", ["bookworm", pytest.param("trixie", marks=pytest.mark.more)])
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_on_a_bond(suite: str) -> None:
     async def test() -> None:
         async with stacked_guest(suite, "bond") as stacked:
@@ -97,7 +97,6 @@ def test_on_a_bond(suite: str) -> None:
     run(test)
 
 
-@pytest.mark.more
 def test_by_traffic_control() -> None:
     """Without a master of its own: the VF is opened for what stands on the NIC, and failoverd reports the groups."""
 
@@ -164,7 +163,6 @@ ip -6 address show dev $1 | grep -A1 ::bad
 """
 
 
-@pytest.mark.more
 def test_a_bridge_with_a_bond_as_its_port() -> None:
     """The network's switch learns at each switch where those behind the bridge are, who say nothing themselves."""
 
@@ -180,7 +178,6 @@ def test_a_bridge_with_a_bond_as_its_port() -> None:
     run(test)
 
 
-@pytest.mark.more
 def test_by_traffic_control_a_nic_in_a_bridge_carries_alone() -> None:
     """Whether the VF comes before or after, and also for a new daemon; and failoverd says why."""
 

@@ -329,7 +329,7 @@ def run_links(seed: int, events: int, report: Callable[[str], None] | None = Non
     except BaseException as error:
         if _is_of(error, KeyboardInterrupt):
             raise
-        machine.fail(f"more than {LIMIT} s of real time" if _is_of(error, TooLongError) else f"{error!r:.300}")
+        machine.fail(f"more than {LIMIT} s of CPU" if _is_of(error, TooLongError) else f"{error!r:.300}")
     finally:
         log.propagate = propagate
     return machine.failures
