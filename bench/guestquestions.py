@@ -3,6 +3,7 @@
     idle    nothing
     quiet   the VF is unplugged, and plugged in again
     busy    the same while four clients ask for the documents of 5,000 links without pause
+    loops   the same while four programs of the same user compute, and ask for nothing: what the CPU's share costs
 
 By turns, several times. The clients are not root's, so failoverd gives them a quarter of a CPU at most (SECURITY.md).
 What is promised: the median of the busy silences is within the spread of the quiet ones. bench/questions.py does the
@@ -18,11 +19,11 @@ import gc
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import trio
-from storm import NICS, Storms, in_a_guest, table
+from storm import BUSY, NICS, Begin, Storms, in_a_guest, table
 
 from failoverd_lab import install
 from failoverd_lab.guest import Guest
@@ -48,7 +49,8 @@ while True:
         while sock.recv(1 << 20):
             pass
 """
-BEGIN = f'for i in $(seq {CLIENTS}); do systemd-run --quiet --unit="client$i" --uid=nobody python3 /run/client.py; done'
+LOOP = "while True:\n    pass\n"
+BEGIN = f'for i in $(seq {CLIENTS}); do systemd-run --quiet --unit="client$i" --uid=nobody python3 "$1"; done'
 END = f"for i in $(seq {CLIENTS}); do systemctl is-active client$i; systemctl stop client$i; done"
 
 
@@ -61,11 +63,15 @@ class Questions(Storms):
 
     async def prepare(self) -> None:
         await self.guest.put("/run/client.py", CLIENT.encode())
+        await self.guest.put("/run/loop.py", LOOP.encode())
         make = ["sh", "-ec", MAKE, "make", str(self._links // 2)]
         (await self.guest.run(make, timeout=PATIENCE)).check()
 
-    async def begin(self) -> Callable[[], Awaitable[None]]:
-        (await self.guest.run(["sh", "-ec", BEGIN])).check()
+    def storms(self) -> Mapping[str, Begin]:
+        return {BUSY: partial(self._begin, "/run/client.py"), "loops": partial(self._begin, "/run/loop.py")}
+
+    async def _begin(self, program: str) -> Callable[[], Awaitable[None]]:
+        (await self.guest.run(["sh", "-ec", BEGIN, "begin", program])).check()
         await trio.sleep(UNDER_WAY)
 
         async def ended() -> None:

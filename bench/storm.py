@@ -47,7 +47,7 @@ PATIENCE = 400.0
 NSENTER = shutil.which("nsenter") or "/usr/bin/nsenter"
 DATAPATHS = ("bond", "tc")
 NICS = (GuestNic("pv", "virtio", MAC, 1, ""), GuestNic("vf", "vf", MAC, 2, ""))
-WINDOWS = ("idle", "quiet", "busy")
+IDLE, QUIET, BUSY = "idle", "quiet", "busy"
 
 AHEAD = [f"--property=CPUScheduling{key}" for key in ("Policy=fifo", "Priority=1")]
 PROBES = ["systemd-run", "--quiet", "--unit=probes", *AHEAD, "python3", "/run/guestprobe.py"]
@@ -68,22 +68,24 @@ Begin = Callable[[], Awaitable[Callable[[], Awaitable[None]]]]
 """Begins a storm, and gives what waits for its end."""
 
 
-async def rounds(times: int, cut: Cut, begin: Begin, begun: float, say: Callable[[str], None]) -> list[Window]:
-    """Quiet and busy by turns; the windows in which the carrier was lost."""
+async def rounds(
+    times: int, cut: Cut, storms: Mapping[str, Begin], begun: float, say: Callable[[str], None]
+) -> list[Window]:
+    """Idle, quiet and each storm by turns; the windows in which the carrier was lost."""
     windows: list[Window] = []
     for number in range(times):
-        for what in WINDOWS:
+        for what in (IDLE, QUIET, *storms):
             say(f"round {number + 1} of {times}: {what}")
-            ended = await begin() if what == "busy" else None
+            ended = await storms[what]() if what in storms else None
             await trio.sleep(INTO)
             start = time.monotonic() - begun
-            if what != "idle":
+            if what != IDLE:
                 await cut(False)
             await trio.sleep(SETTLE)
             windows.append((what, start, time.monotonic() - begun))
             if ended is not None:
                 await ended()
-            if what != "idle":
+            if what != IDLE:
                 await cut(True)
                 await trio.sleep(SETTLE)
     return windows
@@ -108,9 +110,9 @@ class Storms:
         """Done before the traffic."""
         await self.guest.put("/run/storm.sh", STORM.encode())
 
-    async def begin(self) -> Callable[[], Awaitable[None]]:
-        """Begin to be busy; nobody polls the guest meanwhile. Returns what ends it."""
-        return await guest_storm(self.guest)
+    def storms(self) -> Mapping[str, Begin]:
+        """What it is busy with, by its name."""
+        return {BUSY: lambda: guest_storm(self.guest)}
 
     async def cut(self, up: bool) -> None:
         """Take the VF's path away, or give it back."""
@@ -134,7 +136,7 @@ async def in_a_guest(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(peer.send_probes, ADDRESS, rate)
             await trio.sleep(SETTLE)
-            windows = await rounds(times, work.cut, work.begin, begun, say)
+            windows = await rounds(times, work.cut, work.storms(), begun, say)
             nursery.cancel_scope.cancel()
         (await guest.run(["systemctl", "stop", "probes.service"])).check()
         document = json.loads((await guest.run(["cat", "/run/probes.json"])).check().stdout)
@@ -167,9 +169,8 @@ async def on_this_kernel(datapath: str, times: int, rate: int, say: Callable[[st
         await stage.start_traffic(rate, nursery)
         await trio.sleep(SETTLE)
         begun = time.monotonic()
-        windows = await rounds(
-            times, lambda up: stage.set_link("vf", up), lambda: storm_here(stage.daemon.pid), begun, say
-        )
+        storms = {BUSY: lambda: storm_here(stage.daemon.pid)}
+        windows = await rounds(times, lambda up: stage.set_link("vf", up), storms, begun, say)
         guest = await stage.stop_traffic()
         probes = judge.probes(stage.peer.diary, guest, begun, one_clock=True)
         nursery.cancel_scope.cancel()
@@ -188,9 +189,10 @@ async def storm_here(daemon: int) -> Callable[[], Awaitable[None]]:
 
 def table(results: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     """Markdown, milliseconds: the median, and the worst in brackets."""
-    lines = ["| longest silence, ms | idle | quiet | busy |", "|---|---|---|---|"]
+    names = list(dict.fromkeys(name for row in results.values() for name in row))
+    lines = [f"| longest silence, ms | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for datapath, row in results.items():
-        cells = [f"{statistics.median(row[what]) * 1000:.0f} ({max(row[what]) * 1000:.0f})" for what in WINDOWS]
+        cells = [f"{statistics.median(row[what]) * 1000:.0f} ({max(row[what]) * 1000:.0f})" for what in names]
         lines.append(f"| {datapath} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -40,9 +40,7 @@ CHUNK = 4096
 """Bytes that are read at once, and so the most answers at a stretch: 146."""
 SOON = 0.0003
 """Seconds for which the only client's next call is waited for without a turn of the loop."""
-TRIES = 20
-"""How often its next call is looked for before that wait: it comes while a sleep would still be beginning."""
-AT_A_STRETCH = 64
+AT_A_STRETCH = 16
 PAUSE = 0.1
 """Seconds until the next try when a client could not be accepted."""
 
@@ -146,9 +144,6 @@ class Server:
         self._stretch = (self._stretch + 1) % AT_A_STRETCH
         goes_on = bool(self._stretch) and self._served.total() == 1
         if goes_on:
-            for _ in range(TRIES):
-                with contextlib.suppress(BlockingIOError):
-                    return sock.recv(CHUNK)
             select.select((sock,), (), (), SOON)
         try:
             data = sock.recv(CHUNK)
