@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from failoverd.core.failovers import Failovers, settle_signal
-from failoverd.core.health import begin_anew
+from failoverd.core.failovers import Failovers, noticed_there, settle_signal
+from failoverd.core.health import begin_anew, count_there, reuse_at
 from failoverd.core.matching import drop_if_over, rejudge
 from failoverd.core.orders import end_drain
 from failoverd.model.actions import Action
@@ -49,8 +49,21 @@ def take(state: State, pair: PairState, event: AwaySaid) -> list[Action]:
     return ended
 
 
-def seen(pair: PairState, event: ThereSeen) -> None:
+def seen(pair: PairState, event: ThereSeen, now: float) -> list[Action]:
     """Take in what was seen of it in another namespace."""
-    if pair.state == AWAY:
-        pair.residing.is_seen(event)
-        pair.told(AWAY, f"{pair.away}; {event.there.text}")
+    if pair.state != AWAY:
+        return []
+    if pair.residing.there is None:
+        begin_anew(pair)
+    actions = noticed_there(pair, event.there, now)
+    pair.residing.is_seen(event)
+    pair.told(AWAY, f"{pair.away}; {event.there.text}")
+    return actions
+
+
+def look_at(state: State, pair: PairState, now: float) -> list[Action]:
+    """Count the flaps of a VF that is there, and note when a suppression ends."""
+    there = pair.residing.there
+    actions = count_there(state, pair, there, now) if there is not None else []
+    state.times.note(pair.work.owner, reuse_at(state, pair) if there is not None else None)
+    return actions

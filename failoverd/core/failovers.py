@@ -13,7 +13,7 @@ from failoverd.dataclass import dataclass
 from failoverd.model.actions import Action, Announce, Emit
 from failoverd.model.links import Link
 from failoverd.model.owners import Part
-from failoverd.model.pairs import Goal, Pair
+from failoverd.model.pairs import Goal, Pair, There
 from failoverd.model.signals import FailedOver
 from failoverd.policy.stacking import bridge_of, stacked_on
 
@@ -86,6 +86,30 @@ def noticed(state: State, pair: PairState, now: float) -> list[Action]:
     may_be_leaving = was in state.links and not state.links[was].up
     actions += _announce(state, pair, master)
     return actions if may_be_leaving else actions + settle_signal(pair, reason)
+
+
+def noticed_there(pair: PairState, there: There, now: float) -> list[Action]:
+    """Compare the slave that carries in another network namespace with the one before, and report a change. The bond
+    announces it by itself."""
+    was = pair.residing.there
+    if was is None or was.active == there.active:
+        return []
+    slaves = [link for link in (there.vf, there.nic) if link is not None]
+    is_gone = bool(was.active) and all(link.ifindex != was.active for link in slaves)
+    pair.failovers.count += 1
+    pair.failovers.last = FailedOver(
+        there.master.name,
+        was.name(was.active),
+        there.name(there.active),
+        UNPLUGGED if is_gone else there.because if was.active else "no slave could carry before",
+        now,
+        pair.mac,
+        was.active,
+        there.active,
+        role="" if not there.active else "primary" if there.is_vf(there.active) else "standby",
+        namespace=pair.residing.namespace,
+    )
+    return [Emit(pair.failovers.last)]
 
 
 def role_of(found: Pair, ifindex: int) -> str:

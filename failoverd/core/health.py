@@ -16,12 +16,13 @@ import math
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from failoverd.config.spec import Damping as Rule
 from failoverd.core.paths import stand
 from failoverd.dataclass import dataclass
 from failoverd.model.actions import Action, KeepDamping, Say
 from failoverd.model.health import Damping
 from failoverd.model.links import Link
-from failoverd.model.pairs import Goal, Pair
+from failoverd.model.pairs import Goal, Pair, There
 from failoverd.policy.election import Standing
 from failoverd.policy.health import aged, flapped, suppressed_reason, suppressed_until
 
@@ -53,36 +54,58 @@ def count(state: State, pair: PairState, now: float) -> list[Action]:
         return reset(pair)
     damping = replace(was, dead=pair.paths.dead, missed_since=pair.conditions.vf_gone_at or 0.0)
     if rule.enabled:
-        damping = _counted(state, pair, found, stands, damping, now)
+        is_meant = _is_meant(pair, found, state.links[found.master], now)
+        damping = _counted(pair, stands, damping, rule, now, is_meant=is_meant)
     elif was.penalty:
         damping = Damping(dead=damping.dead, missed_since=damping.missed_since)
-    pair.health.damping = damping
+    return _told(pair, damping, rule, state.name(found.master))
+
+
+def count_there(state: State, pair: PairState, there: There, now: float) -> list[Action]:
+    """Count the failures of a VF in another network namespace likewise, and begin or end a suppression."""
+    rule, was = state.config.damping, pair.health.damping
+    if not rule.enabled:
+        return []
+    stands = Standing(there.active, there.vf, there.nic, there.bad_primary, there.bad_standby)
+    is_meant = pair.orders.drain is not None or not there.master.up
+    damping = _counted(pair, stands, was, rule, now, is_meant=is_meant)
+    return _told(pair, damping, rule, there.master.name)
+
+
+def suppression(state: State, pair: PairState) -> tuple[str, bool]:
+    """Return why the VF is not to carry for its flaps, or "", and whether not even for want of a standby."""
+    return suppressed_reason(pair.health.damping, state.config.damping), pair.health.shunned
+
+
+def _told(pair: PairState, damping: Damping, rule: Rule, name: str) -> list[Action]:
+    """Note the penalty, keep it where it matters, and say that a suppression begins or ends."""
+    was, pair.health.damping = pair.health.damping, damping
     is_kept = was != damping and (was.is_worth_keeping or damping.is_worth_keeping)
     kept: list[Action] = [KeepDamping(pair.mac, damping)] if is_kept else []
     if damping.suppressed == was.suppressed:
         return kept
-    name = state.name(found.master)
     if not damping.suppressed:
         return [*kept, Say("info", f"{name}: the VF has been steady, and may carry again")]
     why = f"the VF is not to carry: {suppressed_reason(damping, rule)}; failoverctl reset-damping {name} ends that"
     return [*kept, Say("warning", f"{name}: {why}")]
 
 
-def _counted(state: State, pair: PairState, found: Pair, stands: Standing, was: Damping, now: float) -> Damping:
-    health, rule, vf = pair.health, state.config.damping, stands.primary
-    flaps = _flaps(pair, stands, vf, is_meant=_is_meant(pair, found, state.links[found.master], now))
+def _counted(pair: PairState, stands: Standing, was: Damping, rule: Rule, now: float, *, is_meant: bool) -> Damping:
+    health, vf = pair.health, stands.primary
+    flaps = _flaps(pair, stands, vf, is_meant=is_meant)
     damping = aged(was, rule, now)
     if vf is not None and (not stands.bad_primary or was.vf == vf.ifindex):
         damping = replace(damping, vf=vf.ifindex, losses=vf.carrier_losses)
     if flaps:
         damping = flapped(damping, flaps, rule, now)
     health.flaps += flaps
-    health.shunned = stands.active == found.vf and (health.shunned or (flaps > 0 and damping.suppressed))
+    is_active = stands.active == (vf.ifindex if vf is not None else 0)
+    health.shunned = is_active and (health.shunned or (flaps > 0 and damping.suppressed))
     return damping
 
 
 def begin_anew(pair: PairState) -> None:
-    """The pair has been elsewhere: what has happened to its VF meanwhile is no failure."""
+    """The pair has come to another network namespace, or home: what has happened to its VF on the way is no failure."""
     pair.health.damping = replace(pair.health.damping, vf=0, losses=0)
     pair.health.fit, pair.health.excused = False, 0
 

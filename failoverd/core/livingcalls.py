@@ -58,8 +58,8 @@ def switch_to(one: LivingPair, word: str) -> Answer:
     (slave,) = named
     if slave is there.nic:
         return leave_vf(one, None)
-    if there.bad_primary:
-        raise CallError(f"{slave.name} cannot carry: {there.bad_primary}", "Unfit")
+    if there.unfit:
+        raise CallError(f"{slave.name} cannot carry: {there.unfit}", "Unfit")
 
     def is_done(_state: State) -> bool:
         now = _still_there(pair)

@@ -13,7 +13,7 @@ from failoverd.core import livingcalls
 from failoverd.core.call_answers import Answer, CallError, Joined, joined, words_for
 from failoverd.core.document import Document
 from failoverd.core.paths import stand
-from failoverd.core.state import State
+from failoverd.core.state import PairState, State
 from failoverd.model.events import DampingResetAsked, DrainAsked, RenameAsked, UndrainAsked, VfAsked
 from failoverd.model.orders import Drain, Renaming
 from failoverd.model.owners import Part
@@ -50,10 +50,15 @@ def undrain(state: State, arguments: Sequence[str], _now: float) -> Answer:
 
 def reset_damping(state: State, arguments: Sequence[str], _now: float) -> Answer:
     """Clear the VF's flap penalty, so that it carries again by the usual rules."""
+    if (there := livingcalls.living(state, arguments[0])) is not None:
+        return _anew(there.pair, there.there.master.name)
     one = joined(state, arguments[0])
-    damping = one.pair.health.damping
-    document = {"mac": one.pair.mac, "master": one.master.name, "was_suppressed": damping.suppressed}
-    return Answer(document, (DampingResetAsked(one.pair.mac),))
+    return _anew(one.pair, one.master.name)
+
+
+def _anew(pair: PairState, name: str) -> Answer:
+    document = {"mac": pair.mac, "master": name, "was_suppressed": pair.health.damping.suppressed}
+    return Answer(document, (DampingResetAsked(pair.mac),))
 
 
 def switch(state: State, arguments: Sequence[str], _now: float) -> Answer:

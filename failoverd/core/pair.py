@@ -55,7 +55,7 @@ def take(state: State, owner: PairOf, event: ToOwner | AboutPair, now: float) ->
             pair.work.unsent(now + state.config.join.retry)
             return []
         case ReleaseAsked() | AdoptAsked() | AwaySaid() | ThereSeen() | ResidenceSaid():
-            return _placed(state, pair, event)
+            return _placed(state, pair, event, now)
         case PathsSeen():
             return paths.seen(state, pair, event)
         case Announced() | ModeSeen():
@@ -66,13 +66,12 @@ def take(state: State, owner: PairOf, event: ToOwner | AboutPair, now: float) ->
 
 
 def _placed(
-    state: State, pair: PairState, event: ReleaseAsked | AdoptAsked | AwaySaid | ThereSeen | ResidenceSaid
+    state: State, pair: PairState, event: ReleaseAsked | AdoptAsked | AwaySaid | ThereSeen | ResidenceSaid, now: float
 ) -> list[Action]:
     """Take in whether failoverd joins the pair at all, and in which namespace it is, or is to be."""
     match event:
         case ThereSeen():
-            away.seen(pair, event)
-            return []
+            return away.seen(pair, event, now)
         case ResidenceSaid():
             pair.residing.is_to_be(event)
             return []
@@ -97,6 +96,9 @@ def look_at(state: State, owners: Collection[PairOf], now: float) -> list[Action
     known = [state.pairs[mac] for mac in sorted(owner.mac for owner in owners) if mac in state.pairs]
     pairs = [pair for pair in known if not pair.away]
     actions: list[Action] = []
+    for pair in known:
+        if pair.away:
+            actions += away.look_at(state, pair, now)
     for pair in pairs:
         actions += [*noticed(state, pair, now), *due(state, pair, now), *hear(state, pair, now)]
     for pair in pairs:

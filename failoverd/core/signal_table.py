@@ -50,12 +50,13 @@ def _slave(name: str, ifindex: int) -> tuple[str | None, int | None]:
 
 
 def _failed_over(s: Any) -> str:
+    there = f" in the network namespace {s.namespace}" if s.namespace else ""
     if not s.new:
-        return f"{s.master}: no slave carries any more; {s.old} was the last: {s.reason}"
+        return f"{s.master}: no slave carries any more{there}; {s.old} was the last: {s.reason}"
     milliseconds = s.silence * 1000
     silence = f"; silent for {milliseconds:.{0 if milliseconds >= 100 else 1}f} ms" if milliseconds else ""
     moved = f"traffic moved from {s.old} to {s.new}" if s.old else f"{s.new} carries"
-    return f"{s.master}: {moved}: {s.reason}{silence}"
+    return f"{s.master}: {moved}{there}: {s.reason}{silence}"
 
 
 def _renamed(s: Any) -> str:
@@ -88,6 +89,13 @@ SIGNALS: dict[str, Told] = {
                 lambda s: round(s.silence, 6),
                 unit="seconds",
                 metric="histogram",
+            ),
+            Row(
+                "namespace",
+                Type.TEXT,
+                "The network namespace of all of these, empty for failoverd's own. In another one the ifindexes are "
+                "that namespace's, and the silence is not measured: 0.",
+                lambda s: s.namespace or None,
             ),
         ),
         (Member("Master", "FailedOver"),),

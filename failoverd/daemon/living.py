@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from failoverd.core.health import suppression
 from failoverd.core.state import State
 from failoverd.model.events import ThereSeen, UndrainAsked, VfAsked
 from failoverd.model.links import Link
@@ -35,7 +36,7 @@ class LivingThere:
         if chosen.over:
             await self._tell(UndrainAsked(mac))
         vf, wanted = chosen.there.vf, self._orders(mac).wanted
-        if wanted and (vf is None or vf.ifindex != wanted or chosen.there.active == wanted or chosen.there.bad_primary):
+        if wanted and (vf is None or vf.ifindex != wanted or chosen.there.active == wanted or chosen.there.unfit):
             await self._tell(VfAsked(mac, 0))
         return chosen.slave, chosen.hear, math.inf if chosen.at is None else chosen.at
 
@@ -44,4 +45,6 @@ class LivingThere:
 
     def _orders(self, mac: str) -> Orders:
         pair = self._state().pairs.get(mac)
-        return Orders(pair.orders.drain, pair.carry.vf_wanted) if pair is not None else Orders()
+        if pair is None:
+            return Orders()
+        return Orders(pair.orders.drain, pair.carry.vf_wanted, *suppression(self._state(), pair))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import trio
 
+from failoverd.core.health import suppression
 from failoverd.core.state import State
 from failoverd.daemon.ground import KernelGround
 from failoverd.daemon.living import LivingThere, Told
@@ -95,7 +96,7 @@ class Following:
         for mac, one in self._followed.items():
             nics = frozenset(link.ifindex for link in state.links.with_mac(mac) if is_nic(link, mac))
             pair = state.pairs.get(mac)
-            orders = (pair.orders.drain, pair.carry.vf_wanted) if pair is not None else None
+            orders = (pair.orders.drain, pair.carry.vf_wanted, *suppression(state, pair)) if pair is not None else None
             if (nics, orders) != (one.nics, one.orders):
                 one.nics, one.orders = nics, orders
                 one.wake()

@@ -114,18 +114,31 @@ class There:
     active: int
     """The ifindex of the slave that carries, 0 for none."""
     bad_primary: str
-    """Why the VF cannot carry, or ""."""
+    """Why the VF cannot carry whatever its MTU, or ""."""
     bad_standby: str
     """Why the paravirtual NIC cannot, or ""."""
     is_told: bool
     """Whether the neighbours were told of the last switch."""
     text: str
     """Which slave carries, and why, in words."""
+    because: str = ""
+    """Why it does and not the one before it, in words; "" before the first change."""
+    mtu_mismatch: str = ""
+    """Why the VF's MTU does not fit the master's, or ""."""
+
+    @property
+    def unfit(self) -> str:
+        """Why the VF cannot carry, or ""."""
+        return self.bad_primary or self.mtu_mismatch
 
     def words(self) -> set[str]:
         """Return every word by which a user may name one of its devices."""
         links = [link for link in (self.master, self.nic, self.vf) if link is not None]
         return set[str]().union(*({link.name, *link.altnames} for link in links))
+
+    def is_vf(self, ifindex: int) -> bool:
+        """Whether this is its VF."""
+        return self.vf is not None and self.vf.ifindex == ifindex
 
     def name(self, ifindex: int) -> str:
         """Return the name of one of its devices, "" for another one."""

@@ -14,6 +14,8 @@ class FailedOver:
     `mac` is the pair's, `old_ifindex` and `new_ifindex` are the slaves', 0 for none. `silence` is how long no slave
     carried, as far as the kernel reported: the seconds from the loss of the old slave, as failoverd saw it, to this
     change; 0 where the old slave could have gone on. `role` is the new slave's: "primary", "standby", "" for none.
+    `namespace` is the network namespace of all of them, in words that `failoverctl move` takes, "" for failoverd's own.
+    In another one the ifindexes are that namespace's, and the silence is not known.
     """
 
     master: str
@@ -26,6 +28,7 @@ class FailedOver:
     new_ifindex: int = 0
     silence: float = 0.0
     role: str = ""
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Who carries while a pair is in another network namespace: the same election as at home, by what was seen there.
 
 The bond fails over by itself. What this adds is what the administrator has ordered and configured: a drain, the
-hold-down of a VF that is fit again, whether it goes back by itself. Flaps are not counted there, nor paths probed.
+hold-down of a VF that is fit again, whether it goes back by itself, and the damping of a VF that flaps, as the engine
+has counted (core/health.py). Paths are not probed there.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ class Orders:
     drain: Drain | None = None
     wanted: int = 0
     """The ifindex of a VF that is to carry without having been steady."""
+    suppressed: str = ""
+    """Why the VF is not to carry for its flaps, or ""."""
+    is_shunned: bool = False
+    """Whether it has flapped since it began to carry for want of a standby."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Living:
         self._fit_since: float | None = None
         self._mismatch_since: float | None = None
         self._active, self._active_since = 0, 0.0
+        self._chosen, self._because = Elected(0, ""), ""
 
     def look(self, mac: str, master: Link, seen: Seen, orders: Orders, now: float) -> Chosen:
         """Look at the master and its NICs."""
@@ -71,10 +77,13 @@ class Living:
         vf = next((nic for nic in nics if self._is_vf(nic)), None)
         nic = next((nic for nic in nics if not self._is_vf(nic)), None)
         stands = standing(bond.DATAPATH, master, vf, nic)
+        is_another = self._active not in (0, stands.active)
         self._note(stands, vf, now)
         over = _over(orders.drain, vf, now)
         is_told = vf is not None and orders.wanted == vf.ifindex
         bad = "" if over or stands.bad_standby or orders.drain is None else DRAINED
+        if not (bad or is_told):
+            bad = _damped(orders, stands)
         rule = self._failback()
         elected = elect(
             replace(stands, bad_primary=stands.bad_primary or bad),
@@ -82,11 +91,19 @@ class Living:
             Rule(0 if is_told else rule.hold_down, rule.automatic or is_told),
             now,
         )
+        if is_another:
+            # The bond changes by itself, too.
+            is_chosen = bool(stands.active) and stands.active == self._chosen.slave
+            self._because = self._chosen.reason if is_chosen else elected.reason
+            self._chosen = Elected(0, "")
+        self._chosen = elected if elected.slave else self._chosen
         out_at = self._active_since + ANNOUNCED + _interval(master)
         there = There(
-            *(master, nic, vf, stands.active, stands.bad_primary or stands.mtu_mismatch, stands.bad_standby),
+            *(master, nic, vf, stands.active, stands.bad_primary, stands.bad_standby),
             is_told=now >= out_at,
             text=_text(elected, stands, vf, nic),
+            because=self._because,
+            mtu_mismatch=stands.mtu_mismatch,
         )
         ends = orders.drain.until if orders.drain is not None and not over else None
         times = [at for at in (elected.at, ends, out_at if now < out_at else None) if at is not None]
@@ -103,6 +120,12 @@ class Living:
         self._mismatch_since = None if not stands.mtu_mismatch else now if since is None else since
         if stands.active != self._active:
             self._active, self._active_since = stands.active, now
+
+
+def _damped(orders: Orders, stands: Standing) -> str:
+    """Return why a VF that flaps is not to carry, or "", as at home (core/switch.py)."""
+    carries = stands.primary is not None and stands.active == stands.primary.ifindex
+    return "" if stands.bad_standby or (carries and not orders.is_shunned) else orders.suppressed
 
 
 def _interval(master: Link) -> float:

@@ -134,6 +134,7 @@ def test_the_facts_of_a_failover() -> None:
         "to_role": "standby",
         "reason": "it was unplugged",
         "silence_seconds": 0.0031,
+        "namespace": None,
         "time": 1_700_000_000.25,
         "monotonic": 12.5,
     }

@@ -38,6 +38,25 @@ def test_the_status_says_who_carries_there() -> None:
     there(body)
 
 
+def test_a_failover_there_is_told_like_one_at_home() -> None:
+    async def body(house: House) -> None:
+        before = house.master["failovers"]
+        house.world.unplug("vf")
+        await trio.sleep(SOON)
+        last = house.master["last_failover"]
+        assert (last["from"], last["to"], last["to_role"], last["namespace"]) == ("ens4", "ens3nsby", "standby", "web")
+        assert last["reason"] == "it was unplugged"
+        house.world.plug("vf")
+        await trio.sleep(2 * SOON)
+        last = house.master["last_failover"]
+        assert (last["to"], last["to_role"], last["reason"]) == ("ens4", "primary", "the VF has been steady")
+        await house.order()
+        await house.settles("", "accelerated")
+        assert house.master["failovers"] == before + 2, "a move is no failover"
+
+    there(body)
+
+
 @pytest.mark.parametrize("word", [MAC, "ens3", "ens4", "ens3nsby"])
 def test_a_drain_moves_the_traffic_until_it_is_ended(word: str) -> None:
     async def body(house: House) -> None:
@@ -153,7 +172,32 @@ def test_a_vf_that_flaps_has_its_hold_down_anew_each_time() -> None:
     there(body)
 
 
-@pytest.mark.parametrize("order", [("release", MAC), ("reset-damping", MAC), ("rename", "ens3", "wan")])
+def test_a_vf_that_flaps_too_often_is_left_until_its_penalty_is_cleared() -> None:
+    async def body(house: House) -> None:
+        kernel, ifindex = house.world.place_of("vf")
+        for number in range(7):
+            kernel.set_medium(ifindex, False)
+            await trio.sleep(1)
+            kernel.set_medium(ifindex, True)
+            await trio.sleep(5)
+            assert house.world.carrier() == ("vf" if number < 6 else "pv"), number
+        assert "ens3nsby carries there; the VF cannot carry: it flaps, and is suppressed" in house.master["reason"]
+        await house.restart()
+        await trio.sleep(SOON)
+        assert (house.world.carrier(), house.master["suppressed"]) == ("pv", True)
+        pv, standby = house.world.place_of("pv")
+        pv.set_medium(standby, False)
+        await trio.sleep(SOON)
+        assert house.world.carrier() == "vf", "the standby cannot"
+        pv.set_medium(standby, True)
+        await call(house, "reset-damping", MAC)
+        await trio.sleep(SOON)
+        assert (house.world.carrier(), house.master["suppressed"]) == ("vf", False)
+
+    there(body)
+
+
+@pytest.mark.parametrize("order", [("release", MAC), ("rename", "ens3", "wan")])
 def test_what_cannot_be_done_there_is_refused_with_the_reason(order: tuple[str, ...]) -> None:
     async def body(house: House) -> None:
         with pytest.raises(CallError, match="cannot be done there: it is in the network namespace web"):

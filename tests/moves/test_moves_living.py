@@ -71,7 +71,7 @@ def test_an_mtu_unlike_the_masters_is_borne_for_a_moment() -> None:
     there, small = There(), replace(VF, mtu=1400)
     assert there.look(NIC, small).slave == 0
     assert there.look(NIC, small, now=1.0).slave == 3
-    assert "its MTU is 1400" in there.look(NIC, small, now=1.0).there.bad_primary
+    assert "its MTU is 1400" in there.look(NIC, small, now=1.0).there.unfit
 
 
 def test_a_drain_has_the_standby_carry_and_both_heard_until_it_is_over() -> None:

@@ -19,7 +19,7 @@ from failoverd_lab.chaos.machine import ChaosMachine, Failure, where
 from failoverd_lab.chaos.story import tell
 
 LIMIT = 60
-"""Seconds of CPU after which a history is given up: something in it loops. Real time would judge what else runs here."""
+"""Seconds of CPU after which a history is given up: something in it loops. Real time would judge the machine."""
 
 
 @dataclass(frozen=True, slots=True)
