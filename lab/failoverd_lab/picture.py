@@ -1,7 +1,8 @@
 """A recording as SVG: the story on one time axis.
 
-There are lanes for the primary, the standby and the active NIC, a strip for the probes of each direction, and a dashed
-line for each step. The elements are failoverd's (failoverd.drawing).
+There are lanes for the primary, the standby and the active NIC, one for the network namespace of the master where it
+moves, a strip for the probes of each direction, and a dashed line for each step. The elements are failoverd's
+(failoverd.drawing).
 """
 
 from __future__ import annotations
@@ -22,23 +23,23 @@ LABELLED = 5
 NOISE = 0.030
 """Seconds; a guest without KVM is silent for 10 to 25 ms by itself."""
 
-LANES = ("primary", "standby", "active")
+LANES = ("primary", "standby", "active", "namespace")
 
 
 def svg(report: Report) -> str:
     """Return the picture as an SVG document, 1000 pixels wide."""
     length = length_of(report)
-    drawn = Picture(0.0, length, LEFT)
-    tall = len(LANES) * PITCH + len(DIRECTIONS) * BAND
+    drawn, lanes = Picture(0.0, length, LEFT), lanes_of(report)
+    tall = len(lanes) * PITCH + len(DIRECTIONS) * BAND
     top, labels = drawn.labels([(mark.at, mark.text) for mark in report.recording.marks], "mark", tall)
     bottom = top + tall
-    ways = [(way, top + len(LANES) * PITCH + number * BAND) for number, way in enumerate(DIRECTIONS)]
+    ways = [(way, top + len(lanes) * PITCH + number * BAND) for number, way in enumerate(DIRECTIONS)]
     lines = list(drawn.axis(ticks(length), top, bottom))
     for _, y in ways:
         width = WIDTH - LEFT - RIGHT
         lines.append(f'<rect class="heard" x="{LEFT}" y="{y:.1f}" width="{width}" height="{LANE:.0f}"/>')
     lines += labels
-    for number, lane in enumerate(LANES):
+    for number, lane in enumerate(lanes):
         y = top + number * PITCH
         lines.append(text(LEFT - 12, y + LANE / 2 + 4, lane, "end"))
         for span in report.recording.spans:
@@ -63,6 +64,12 @@ def svg(report: Report) -> str:
     )
     about = f"{' '.join(report.scenario.story.split())} {summary}"
     return drawn.document(f"{report.scenario.name}, told in {report.world}", summary, about, bottom + BELOW, lines)
+
+
+def lanes_of(report: Report) -> list[str]:
+    """Return the lanes of the picture. A master that never moves needs none for its network namespace."""
+    shown = {*LANES[:3], *(span.lane for span in report.recording.spans)}
+    return [lane for lane in LANES if lane in shown]
 
 
 def length_of(report: Report) -> float:

@@ -345,6 +345,13 @@ class SimWorld:
         for lane, bus in (("primary", "pci"), ("standby", "virtio")):
             texts = [self._text(nic.id) for nic in self.nics.values() if nic.bus == bus]
             self._lanes.note(lane, at, next((text for text in texts if text), ""))
+        if self.namespaces.names or "namespace" in self._lanes.changes:
+            self._lanes.note("namespace", at, self._answered_in())
+
+    def _answered_in(self) -> str:
+        """Return the namespace in which the master's address is answered, "home" for failoverd's own, "" for none."""
+        names = ("", *sorted(self.namespaces.names))
+        return next((name or "home" for name in names if self.namespaces[name].path_to(ADDRESS)), "")
 
     def _text(self, nic: str) -> str:
         if nic not in self.ifindexes:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from failoverd.drawing.columns import Columns
-from failoverd_lab.picture import LANES, kinds, length_of, silences, ticks
+from failoverd_lab.picture import kinds, lanes_of, length_of, silences, ticks
 from failoverd_lab.report import Report
 from failoverd_lab.story import DIRECTIONS, Direction
 from failoverd_lab.world import Span
 
 LABEL = 11
 WORDS = {"vf": "VF", "pv": "paravirtual NIC", "amiss": "something amiss", "heard": "heard", "lost": "probe lost"}
+WHERE = {"other": "network namespace"}
 
 
 def strip(report: Report, *, columns: int = 100, utf8: bool = True) -> str:
@@ -26,7 +27,7 @@ def _lines(drawn: Columns, report: Report) -> Iterator[str]:
     yield f"{'':<{LABEL}}{drawn.axis(ticks(drawn.end, max(drawn.width // 8, 1)))}"
     if marks:
         yield f"{'steps':<{LABEL}}{_numbers(drawn, report)}"
-    for lane in LANES:
+    for lane in lanes_of(report):
         yield f"{lane:<{LABEL}}{_lane(drawn, report, lane)}"
     for way in DIRECTIONS:
         yield f"{way:<{LABEL}}{_probes(drawn, report, way)}"
@@ -35,7 +36,7 @@ def _lines(drawn: Columns, report: Report) -> Iterator[str]:
     for way in DIRECTIONS:
         for start, end in silences(report, way):
             yield f"{'silence':>9}  {start:7.3f} s  {way}, {(end - start) * 1000:.0f} ms"
-    yield f"{'legend':>9}  {drawn.legend(WORDS)}"
+    yield f"{'legend':>9}  {drawn.legend(WORDS | (WHERE if 'namespace' in lanes_of(report) else {}))}"
 
 
 def _numbers(drawn: Columns, report: Report) -> str:
@@ -62,6 +63,8 @@ def _lane(drawn: Columns, report: Report, lane: str) -> str:
 
 
 def _kind(report: Report, span: Span) -> str:
+    if span.lane == "namespace":
+        return "other"
     nic, _, amiss = span.text.partition(", ")
     return "amiss" if amiss else kinds(report).get(nic, "amiss")
 

@@ -57,11 +57,12 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The recording of a story. Lanes are "primary", "standby" and "active".
+    """The recording of a story. Lanes are "primary", "standby" and "active", and "namespace" where the master moves.
 
     In "primary" and "standby" a span's text is the story's id of the NIC while it is a slave with carrier, and `ID,
     what is amiss` otherwise (`vf, no carrier`); there is no span while there is no such device. In "active" it is the
-    id of the NIC that carries the traffic, "none" while there is none.
+    id of the NIC that carries the traffic, "none" while there is none. In "namespace" it is where the master's address
+    is answered, "home" for failoverd's own network namespace; there is no span while it is answered nowhere.
     """
 
     length: float

@@ -146,3 +146,11 @@ def test_no_two_texts_of_marks_meet_and_none_leaves_the_picture(marks: list[tupl
 @given(st.floats(0.001, 100_000))
 def test_an_axis_has_a_readable_number_of_ticks(length: float) -> None:
     assert length <= 0.012 or 4 <= length / nice_step(length) <= 12
+
+
+def test_a_master_that_moves_has_a_lane_for_where_it_is() -> None:
+    root = draw(Recording(10.0, flow(3), [Span("namespace", 0.0, 4.0, "home"), Span("namespace", 4.0, 10.0, "web")]))
+    found = bars(root)
+    assert found["web, 4.000 to 10.000 s"][0] == "other"
+    assert {"namespace", "home", "web"} <= set(texts(root))
+    assert "namespace" not in texts(draw(RECORDING))

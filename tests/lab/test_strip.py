@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+from functools import partial
+from pathlib import Path
 
+import pytest
+import trio
+
+from failoverd_lab.parse import load
 from failoverd_lab.report import Report
+from failoverd_lab.runner import run
+from failoverd_lab.sim import SimWorld
 from failoverd_lab.story import Nic, Scenario
 from failoverd_lab.strip import strip
 from failoverd_lab.world import Mark, Probe, Recording, Span
 
+ROOT = Path(__file__).parents[2]
 MAC = "52:54:00:fa:11:01"
 SCENARIO = Scenario("a-story", "Told.", (Nic("pv", "virtio", MAC), Nic("vf", "pci", MAC)), (), rate=20)
 
@@ -74,3 +82,21 @@ def test_one_lost_probe_among_many_shows_in_its_column() -> None:
 def test_nothing_recorded_is_told_too() -> None:
     lines = strip(Report(SCENARIO, "sim", (), Recording(0.0)), utf8=False).splitlines()
     assert [line.split()[0] for line in lines[1:6]] == ["primary", "standby", "active", "to-guest", "from-guest"]
+
+
+def test_a_master_that_moves_has_a_lane_for_where_it_is() -> None:
+    spans = [*RECORDING.spans, Span("namespace", 0.0, 4.9, "home"), Span("namespace", 5.1, 10.0, "web")]
+    report = Report(SCENARIO, "sim", (), Recording(10.0, (), spans))
+    lines = strip(report, columns=100, utf8=False).splitlines()
+    (lane,) = [line for line in lines if line.startswith("namespace")]
+    assert lane.startswith("namespace  +home+++")
+    assert lane.index("+web+") - len("namespace  ") == pytest.approx(0.51 * (len(lane) - len("namespace  ")), abs=2)
+    assert lines[-1].endswith("+ network namespace")
+
+
+def test_the_picture_of_a_move_in_the_docs_is_what_the_story_draws() -> None:
+    scenario = load(ROOT / "scenarios" / "move-house.toml")
+    world = SimWorld(lambda _text: None)
+    report = trio.run(partial(run, scenario, world), clock=world.clock)
+    drawn = [f"    {line}".rstrip() for line in strip(report, columns=100).splitlines()]
+    assert "\n".join(drawn) in (ROOT / "docs" / "moves.md").read_text()
