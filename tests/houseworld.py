@@ -56,8 +56,7 @@ class House:
     async def configure(self, namespace: str | None, when_gone: str = "home") -> None:
         """A reload with another [master.ens3]."""
         keys = {"namespace": namespace} if namespace else {}
-        self.world._tree = {"master": {"datapath": "bond"}}
-        await self.world.configure({"master": {"ens3": {**keys, "when_gone": when_gone}}})
+        await self.world.reconfigure({"master": {"datapath": "bond", "ens3": {**keys, "when_gone": when_gone}}})
 
     def create(self, name: str) -> None:
         """A namespace comes."""

@@ -65,12 +65,13 @@ COMMANDS = {
         "tell random histories full of faults in the simulated kernel, and judge them",
         "Without WHAT, many seeds on all cores. `one` tells one of them again, just as it was; `shrink` finds its "
         "shortest part that breaks the same invariant. SEED is a number, or a file that `shrink` has written. `links` "
-        "tells histories of declared links: many, or the one of SEED.",
+        "tells histories of declared links, `moves` those of a master that moves: many, or the one of SEED.",
         [
             ("chaos --runs 20000", "a million events"),
             ("chaos one 320 -v", "one seed, with everything that happens"),
             ("chaos shrink 320 --out 320.json", "as few events as still break it"),
             ("chaos links --runs 1000", "declared links, namespaces, other programs and kills"),
+            ("chaos moves --runs 1000", "a master that moves between network namespaces"),
         ],
         [
             Option("--runs", "How many seeds; 1000 without it.", value="N", read=int),

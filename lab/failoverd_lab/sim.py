@@ -240,7 +240,11 @@ class SimWorld:
 
     async def configure(self, config: Mapping[str, Any]) -> None:
         """Lay these keys over the configuration; a running daemon takes the new one."""
-        self._tree = overlay(self._tree, config)
+        await self.reconfigure(overlay(self._tree, config))
+
+    async def reconfigure(self, config: Mapping[str, Any]) -> None:
+        """Have this configuration in place of the one before; a running daemon takes it."""
+        self._tree = config
         self._config = from_mapping(self._tree, "configure")
         if self.engine is not None:
             await self.engine.tell(Configured(self._config))
@@ -283,6 +287,15 @@ class SimWorld:
             self._links.stepped(state)
         if self._moves is not None:
             self._moves.stepped(state)
+
+    def cut_daemon(self) -> None:
+        """Have the daemon die where it is when it next waits; kill_daemon clears up behind it."""
+        self._daemon.cancel()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it was cut, and not started since."""
+        return self._daemon.cancel_called
 
     async def kill_daemon(self) -> None:
         """Kill the engine where it stands; none of its tasks runs any more when this returns."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from failoverd_lab.chaos.draw import History, draw, loads
 from failoverd_lab.chaos.links import run_links
+from failoverd_lab.chaos.moves import run_moves
 from failoverd_lab.chaos.run import Outcome, cores, run, run_all
 from failoverd_lab.chaos.shrink import shrink
 from failoverd_lab.commands import AS_EXPECTED, BAD_FILE, FAILED
@@ -18,6 +19,8 @@ from failoverd_lab.commands import AS_EXPECTED, BAD_FILE, FAILED
 RUNS, EVENTS = 1000, 50
 SHOWN = 20
 """Broken histories that are listed by their seeds; all are counted."""
+RunOne = Callable[[int, int, Callable[[str], None] | None], list[str]]
+OTHERS: Mapping[str, RunOne] = {"links": run_links, "moves": run_moves}
 PACE = 0.5
 """Seconds between two looks at the progress on a terminal."""
 
@@ -30,10 +33,11 @@ def chaos(arguments: Sequence[str], options: Mapping[str, Any]) -> int:
         seeds = range(first, first + options.get("--runs", RUNS))
         return _many(seeds, events, options.get("--processes", cores()))
     what, *rest = arguments
-    if what == "links":
-        return _links(rest, events, options)
+    if what in OTHERS:
+        return _others(OTHERS[what], rest, events, options)
     if what not in ("one", "shrink") or not rest:
-        print("failoverd-lab: chaos takes nothing, `one SEED`, `shrink SEED` or `links [SEED]`", file=sys.stderr)
+        text = "chaos takes nothing, `one SEED`, `shrink SEED`, `links [SEED]` or `moves [SEED]`"
+        print(f"failoverd-lab: {text}", file=sys.stderr)
         return BAD_FILE
     try:
         history = _history(rest[0], events)
@@ -43,8 +47,8 @@ def chaos(arguments: Sequence[str], options: Mapping[str, Any]) -> int:
     return _one(history, "--verbose" in options) if what == "one" else _shrunk(history, options.get("--out"))
 
 
-def _links(rest: Sequence[str], events: int, options: Mapping[str, Any]) -> int:
-    """Tell histories of declared links, one after the other."""
+def _others(run_one: RunOne, rest: Sequence[str], events: int, options: Mapping[str, Any]) -> int:
+    """Tell histories of declared links, or of moves, one after the other."""
     first = options.get("--first", 0)
     seeds = range(first, first + options.get("--runs", RUNS))
     if rest:
@@ -54,7 +58,7 @@ def _links(rest: Sequence[str], events: int, options: Mapping[str, Any]) -> int:
         seeds = range(int(rest[0]), int(rest[0]) + 1)
     began, broken = time.monotonic(), 0
     for seed in seeds:
-        found = run_links(seed, events, print if "--verbose" in options else None)
+        found = run_one(seed, events, print if "--verbose" in options else None)
         broken += bool(found)
         for text in found:
             print(f"seed {seed}: {text}", flush=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import trio
 from trio.testing import MockClock
@@ -23,7 +23,7 @@ from failoverd.links.state import HOPELESS
 from failoverd.model.declared import Declared, DeviceRef, End, NamespaceRef
 from failoverd.model.signals import Signal
 from failoverd_lab.chaos.faults import Faults, Refusing, refusals
-from failoverd_lab.chaos.run import LIMIT, TooLongError, limited, one_order
+from failoverd_lab.chaos.run import judged
 from failoverd_lab.invariants import LINKS_ALWAYS, LINKS_SOON, Space
 from failoverd_lab.simkernel import Namespaces, Refused, SimKernel, run_timers
 from failoverd_lab.simkernel import uapi as n
@@ -321,17 +321,7 @@ EVENTS: dict[Callable[[LinksMachine], None], int] = {
 def run_links(seed: int, events: int, report: Callable[[str], None] | None = None) -> list[str]:
     """Tell the history of a seed, and return what was broken."""
     machine = LinksMachine(seed, report)
-    log = logging.getLogger("failoverd")
-    propagate, log.propagate = log.propagate, False
-    try:
-        with one_order(seed), limited(LIMIT):
-            trio.run(machine.tell, events, clock=machine.clock)
-    except BaseException as error:
-        if _is_of(error, KeyboardInterrupt):
-            raise
-        machine.fail(f"more than {LIMIT} s of CPU" if _is_of(error, TooLongError) else f"{error!r:.300}")
-    finally:
-        log.propagate = propagate
+    judged(seed, partial(trio.run, machine.tell, events, clock=machine.clock), machine.fail)
     return machine.failures
 
 

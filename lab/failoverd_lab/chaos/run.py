@@ -125,6 +125,24 @@ def limited(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
+def judged(seed: int, tell: Callable[[], object], fail: Callable[[str], None]) -> None:
+    """Tell the history of a seed, without a line of the daemon's log, and have `fail` told of what ended it early."""
+    log = logging.getLogger("failoverd")
+    propagate, log.propagate = log.propagate, False
+    silent = logging.NullHandler()
+    log.addHandler(silent)
+    try:
+        with one_order(seed), limited(LIMIT):
+            tell()
+    except BaseException as error:
+        if _has(error, KeyboardInterrupt):
+            raise
+        fail(f"more than {LIMIT} s of CPU" if _has(error, TooLongError) else f"{error!r:.300}")
+    finally:
+        log.removeHandler(silent)
+        log.propagate = propagate
+
+
 def _has(error: BaseException, kind: type[BaseException]) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return any(_has(inner, kind) for inner in error.exceptions)
