@@ -21,7 +21,7 @@ from failoverd.core.situations import found_pair, is_wanted, situation, udev_dea
 from failoverd.core.slave_repairs import entering, lift, undo
 from failoverd.core.state import SELDOM, PairState, State
 from failoverd.core.switch import switch, update_timers
-from failoverd.model.actions import Action, DropJournal, Emit, FetchInet, KeepLost, SaveJournal, Say
+from failoverd.model.actions import Action, DropJournal, Emit, FetchInet, KeepLost, Peek, SaveJournal, Say
 from failoverd.model.owners import Part
 from failoverd.model.pairs import Goal, Inet, Pair
 from failoverd.model.requests import SetActive, SetMaster
@@ -121,6 +121,11 @@ def _carry_out(
             actions += [sent, *entering(state, pair, found, requests)]
         case Look(ifindexes, closely):
             pair.work.look()
+            master = state.link(found.master)
+            if goal is Goal.RELEASED and master is not None and not master.up:
+                # Of a device that is down the kernel does not tell new alternative names (net/core/dev.c,
+                # netdev_state_change), and this one is about to be deleted.
+                actions.append(Peek(master.ifindex))
             actions.append(FetchInet(pair.work.owner, ifindexes, closely))
         case Write(journal):
             pair.move.journal = journal

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from operator import attrgetter
 
 from failoverd.core.datapath_choice import chosen, joined_by, left_unjoined_reason, with_master
-from failoverd.core.scope import every_mac, kept_nic, macs_of, neighbourhood, related
+from failoverd.core.scope import every_mac, kept_master, kept_nic, macs_of, neighbourhood, related
 from failoverd.core.state import PairState, State
 from failoverd.kinds import Bond
 from failoverd.model.links import Link
@@ -60,12 +60,14 @@ def rejudge(state: State, macs: Iterable[str] | None = None) -> None:
         return
     nearby = neighbourhood(state, wanted)
     kept = {ifindex: mac for mac in wanted if (ifindex := kept_nic(state, mac))}
-    found = judge(nearby, state.config.pairing, lambda nic: chosen(state, nic).own_master(nic.ifindex) != 0, kept)
+    masters = {ifindex: mac for ifindex, link in nearby.items() if (mac := kept_master(state, link))}
+    in_place = lambda nic: chosen(state, nic).own_master(nic.ifindex) != 0  # noqa: E731
+    found = judge(nearby, state.config.pairing, in_place, kept, masters)
     judged = state.judgements
     for mac in wanted:
         judged.forget(mac)
     for ifindex, judgement in found.verdicts.items():
-        for mac in macs_of(nearby[ifindex], kept) & wanted:
+        for mac in macs_of(nearby[ifindex], kept | masters) & wanted:
             judged.say(mac, ifindex, judgement)
     judged.refused_nics |= {mac: ifindex for mac, ifindex in found.refused_nics.items() if mac in wanted}
     for mac in sorted(wanted & found.pairs.keys()):

@@ -67,7 +67,9 @@ def neighbourhood(state: State, macs: Iterable[str]) -> dict[int, Link]:
 def _candidates(state: State, mac: str) -> list[Link]:
     found = list(state.links.with_mac(mac))
     marked, kept = state.links.named(mark(mac)), state.links.get(kept_nic(state, mac))
-    return found + [link for link in (marked, kept) if link is not None and link not in found]
+    known = [state.links.get(state.judgements.pair(mac).master), *map(state.links.named, _names(state, mac))]
+    lost = [link for link in known if link is not None and kept_master(state, link) == mac]
+    return found + [link for link in dict.fromkeys((marked, kept, *lost)) if link is not None and link not in found]
 
 
 def _macs(link: Link) -> set[str]:
@@ -82,13 +84,33 @@ def _bonds_macs(link: Link) -> set[str]:
 def macs_of(link: Link, kept: Mapping[int, str]) -> set[str]:
     """Return the MACs from whose judging a device's verdict results."""
     if link.kind:
-        return _bonds_macs(link)
+        return {kept[link.ifindex]} if link.ifindex in kept else _bonds_macs(link)
     return {kept.get(link.ifindex, link.perm_mac or link.mac), link.perm_mac}
 
 
 def every_mac(state: State) -> set[str]:
     macs = {mac for link in state.links.values() if link.kind in WITH_MAC for mac in (link.perm_mac, link.mac)}
     return macs | {mac for link in state.links.values() for mac in _bonds_macs(link)} | state.pairs.keys()
+
+
+def kept_master(state: State, link: Link) -> str:
+    """Return the MAC of the pair that a bond without its mark was made for, by its last judgement or its name, or "".
+
+    Its own MAC does not tell that: the kernel gives it another one when its last slave leaves.
+    """
+    if not unmarked_mac(link):
+        return ""
+    mac = state.judgements.members.get(link.ifindex, "")
+    if mac and state.judgements.pair(mac).master == link.ifindex:
+        return mac
+    return next((mac for mac in {**state.memory.names, **state.pairs} if link.name in _names(state, mac)), "")
+
+
+def _names(state: State, mac: str) -> set[str]:
+    """Return the names of a pair's master as they were written down: for its joining, and for a move under way."""
+    pair = state.pairs.get(mac)
+    moving = pair.move.journal.name if pair is not None and pair.move.journal is not None else ""
+    return {name for name in (state.memory.names.get(mac, ""), moving) if name}
 
 
 def kept_nic(state: State, mac: str) -> int:

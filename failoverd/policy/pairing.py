@@ -45,13 +45,15 @@ def judge(
     config: Pairing,
     in_place: Callable[[Link], bool] = lambda _nic: False,
     kept: Mapping[int, str] = MappingProxyType({}),
+    kept_masters: Mapping[int, str] = MappingProxyType({}),
 ) -> Judgements:
     """Pair these devices. A NIC that has no partner makes a pair of one.
 
     `in_place`: whether the pair of this paravirtual NIC is joined without a master of its own; then devices stacked on
-    the NIC do no harm. `kept` are the pairs of those paravirtual NICs that have one already, by ifindex.
+    the NIC do no harm. `kept` are the pairs of those paravirtual NICs that have one already, by ifindex, `kept_masters`
+    those of masters that have lost their marks.
     """
-    masters = _masters(links)
+    masters = _masters(links, kept_masters)
     verdicts: dict[int, Judgement] = {}
     groups: dict[str, list[Link]] = defaultdict(list)
     uppers, staying = standing_on(links), standing_on(links, staying=True)
@@ -119,9 +121,9 @@ def _keep_standby(mac: str, master: Link, groups: dict[str, list[Link]], config:
         groups[mac].append(held[0])
 
 
-def _masters(links: Mapping[int, Link]) -> dict[str, Link]:
+def _masters(links: Mapping[int, Link], kept: Mapping[int, str]) -> dict[str, Link]:
     """Return the bonds that failoverd made, by the MAC they were made for. A marked bond comes first."""
-    made = {mac: link for link in links.values() if (mac := unmarked_mac(link))}
+    made = {kept.get(link.ifindex, mac): link for link in links.values() if (mac := unmarked_mac(link))}
     return made | {mac: link for link in links.values() if (mac := marked_mac(link))}
 
 

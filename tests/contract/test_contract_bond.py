@@ -339,6 +339,17 @@ async def test_the_last_slaves_carrier_is_the_bonds(stage: Stage) -> None:
 
 @needs("bond")
 @contract
+async def test_without_a_monitor_a_slave_counts_as_up_whatever_its_carrier(stage: Stage) -> None:
+    nic, bond = await stage.nic("nic0"), await stage.bond("bond7", up=True, miimon=0)
+    await stage.world.set_medium(nic, False)
+    await stage.client.set_link(nic, master(bond))
+    link = await stage.client.link(nic)
+    assert (link.carrier, state(link)[1]) == (False, n.BOND_LINK_UP)
+    assert await active_now(stage.client, bond) == nic
+
+
+@needs("bond")
+@contract
 async def test_a_slave_taken_down_by_hand_fails_over(stage: Stage) -> None:
     bond, first, second = await pair(stage)
     await stage.client.set_link(first, up=False)

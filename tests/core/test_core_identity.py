@@ -169,3 +169,62 @@ def test_a_slave_that_the_kernel_keeps_is_not_asked_for_again_and_again() -> Non
     driver.settle(100.0)
     assert 2 <= sum(SetMaster(VF, 0) in sent for sent in driver.sent) < 8
     assert state(driver) == "on-standby"
+
+
+def lose_mark_and_slaves(driver: Driver) -> int:
+    """Other programs take away the master's mark and its slaves; the kernel gives it another MAC."""
+    bond = driver.kernel.named("ens3")
+    assert bond is not None
+    left = frozenset(name for name in bond.altnames if not name.startswith("failoverd-"))
+    for link in (
+        replace(bond, altnames=left, mac=OTHER, carrier=False),
+        *(replace(driver.kernel.links[nic], master=0, up=False, carrier=False) for nic in (NIC, VF)),
+    ):
+        driver.kernel.links[link.ifindex] = link
+        driver.tell(LinkSeen(link))
+    return bond.ifindex
+
+
+@pytest.mark.parametrize("starts_anew", [False, True])
+def test_a_master_that_has_lost_its_mark_and_its_slaves_is_still_the_pairs(starts_anew: bool) -> None:
+    """When the kernel lets failoverd, it is made so again, or gives all of it back for another one."""
+    driver = drive()
+    driver.settle()
+    configured = driver.configured()
+    driver.kernel.refuse = lambda _request: errno.EPERM
+    bond = lose_mark_and_slaves(driver)
+    if starts_anew:
+        driver.start()
+        driver.tell()
+    assert driver.state.judgements.pair(MAC).master == bond
+    assert OTHER not in driver.state.judgements.pairs
+    driver.kernel.refuse = lambda _request: 0
+    driver.settle(driver.now + 1000)
+    bonds = [link for link in driver.kernel.links.values() if link.kind == "bond"]
+    assert [link.ifindex for link in bonds] == [driver.state.judgements.pair(MAC).master]
+    assert bonds[0].altnames >= {f"failoverd-{MAC.replace(':', '')}"}
+    assert (state(driver), driver.configured()) == ("accelerated", configured)
+
+
+def test_a_bond_that_failoverd_has_made_for_nobody_it_knows_is_its_own_macs() -> None:
+    driver = drive()
+    driver.settle()
+    bond = driver.kernel.named("ens3")
+    assert bond is not None
+    driver.tell(LinkSeen(replace(bond, ifindex=77, name="other0", mac=OTHER, altnames=frozenset())))
+    assert driver.state.judgements.pair(OTHER).master == 77
+
+
+def test_what_the_master_was_called_while_it_was_down_is_not_lost_in_a_release() -> None:
+    """The kernel does not tell new alternative names of a device that is down."""
+    driver = drive()
+    driver.settle()
+    bond = driver.kernel.named("ens3")
+    assert bond is not None
+    driver.tell(LinkSeen(replace(bond, up=False)))
+    driver.kernel.links[bond.ifindex] = replace(bond, up=False, altnames=bond.altnames | {"uplink"})
+    driver.kernel.news.clear()
+    driver.tell(ReleaseAsked(MAC))
+    driver.settle(driver.now + 10)
+    assert driver.kernel.links.get(bond.ifindex) is None
+    assert "uplink" in driver.kernel.links[NIC].altnames

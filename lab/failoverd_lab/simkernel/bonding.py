@@ -109,7 +109,8 @@ def enslave(net: Net, master: Device, device: Device) -> None:
     device.port = port
     if bond.mode != ACTIVE_BACKUP:
         port.state = n.BOND_STATE_ACTIVE
-    port.link = n.BOND_LINK_UP if device.carrier else n.BOND_LINK_DOWN
+    # Without a monitor every slave counts as up ("check for initial state").
+    port.link = n.BOND_LINK_UP if device.carrier or not bond.miimon else n.BOND_LINK_DOWN
     device.master = master
     bond.slaves.append(device)
     net.announce_link(device)
