@@ -67,7 +67,7 @@ def rejudge(state: State, macs: Iterable[str] | None = None) -> None:
     for mac in wanted:
         judged.forget(mac)
     for ifindex, judgement in found.verdicts.items():
-        for mac in macs_of(nearby[ifindex], kept | masters) & wanted:
+        for mac in macs_of(nearby[ifindex], kept, masters) & wanted:
             judged.say(mac, ifindex, judgement)
     judged.refused_nics |= {mac: ifindex for mac, ifindex in found.refused_nics.items() if mac in wanted}
     for mac in sorted(wanted & found.pairs.keys()):

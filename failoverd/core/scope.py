@@ -67,7 +67,7 @@ def neighbourhood(state: State, macs: Iterable[str]) -> dict[int, Link]:
 def _candidates(state: State, mac: str) -> list[Link]:
     found = list(state.links.with_mac(mac))
     marked, kept = state.links.named(mark(mac)), state.links.get(kept_nic(state, mac))
-    known = [state.links.get(state.judgements.pair(mac).master), *map(state.links.named, _names(state, mac))]
+    known = map(state.links.named, sorted(_names(state, mac)))
     lost = [link for link in known if link is not None and kept_master(state, link) == mac]
     return found + [link for link in dict.fromkeys((marked, kept, *lost)) if link is not None and link not in found]
 
@@ -81,10 +81,10 @@ def _bonds_macs(link: Link) -> set[str]:
     return {mac for mac in (marked_mac(link), unmarked_mac(link)) if mac}
 
 
-def macs_of(link: Link, kept: Mapping[int, str]) -> set[str]:
+def macs_of(link: Link, kept: Mapping[int, str], masters: Mapping[int, str]) -> set[str]:
     """Return the MACs from whose judging a device's verdict results."""
     if link.kind:
-        return {kept[link.ifindex]} if link.ifindex in kept else _bonds_macs(link)
+        return {masters[link.ifindex]} if link.ifindex in masters else _bonds_macs(link)
     return {kept.get(link.ifindex, link.perm_mac or link.mac), link.perm_mac}
 
 
@@ -94,15 +94,12 @@ def every_mac(state: State) -> set[str]:
 
 
 def kept_master(state: State, link: Link) -> str:
-    """Return the MAC of the pair that a bond without its mark was made for, by its last judgement or its name, or "".
+    """Return the MAC of the pair that a bond without its mark was made for, by its name as it was written down, or "".
 
     Its own MAC does not tell that: the kernel gives it another one when its last slave leaves.
     """
     if not unmarked_mac(link):
         return ""
-    mac = state.judgements.members.get(link.ifindex, "")
-    if mac and state.judgements.pair(mac).master == link.ifindex:
-        return mac
     return next((mac for mac in {**state.memory.names, **state.pairs} if link.name in _names(state, mac)), "")
 
 

@@ -212,6 +212,7 @@ def test_the_last_failover() -> None:
         "to_role": "primary",
         "reason": "the VF has been steady",
         "silence_seconds": 0.002,
+        "namespace": None,
         "monotonic": 12.5,
     }
 

@@ -73,6 +73,7 @@ def test_the_status_after_a_failover_and_without_a_vf(driver: Driver) -> None:
         "to_role": "standby",
         "reason": "it was unplugged",
         "silence_seconds": 0.0,
+        "namespace": None,
         "monotonic": 0.0,
     }
 
