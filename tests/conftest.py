@@ -23,8 +23,8 @@ AS_LONG = ("test_core_health.py", "test_core_bystanders.py", "test_config_bounds
 hypothesis.settings.register_profile("failoverd", deadline=None, derandomize=DECIDES, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("failoverd")
 
-LONGEST = ("test_dbus_load.py",)
-"""Minutes in all, of a real clock. They come first: begun as the last, they keep one worker while the other is idle."""
+LONGEST = ("test_dbus_load.py", "test_golden.py")
+"""Minutes in all. They come first: begun as the last, they keep one worker while the other is idle."""
 
 # No test is ever on this machine's own system bus; those that want one make their own.
 os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent/bus"

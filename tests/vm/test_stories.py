@@ -26,6 +26,7 @@ WITHIN = {"demo", "migration", "names", "daemon-killed", "vf-hotplug", "vf-unplu
 up under the 1,000 frames a second of `names` has once hung the guest's kernel: a soft lockup in a softirq, with QEMU's
 vmxnet3 and 6.1.)"""
 ELSEWHERE = {"names-standby", "netlink-overrun", "tc-overrun", "tc-without-link", "standby-without-link", "kernel-hole"}
+ELSEWHERE |= {"carrier-flap", "refused-enslave"}
 """What `make test` tells in the simulated kernel, and with veths as far as traffic control goes."""
 
 STORIES = [load(path) for path in sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))]
