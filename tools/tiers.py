@@ -221,6 +221,11 @@ def run(tier: Tier, result: Result) -> None:
         report = Path(folder, "report.xml")
         pytest = [sys.executable, "-m", "pytest", *options, f"--junitxml={report}"]
         status = call([*pytest, *tier.folders], tier.minutes, result, quick=tier.quick)
+        if status == NO_TESTS and "-n" in options:
+            # xdist says so where its workers have died while they collected, too.
+            status = call([*pytest, "-n", "0", "--collect-only", *tier.folders], tier.minutes, result, quick=tier.quick)
+            if status == 0:
+                result.trouble.append("its workers ended before they had any test")
         if status == NO_TESTS:
             result.could_not = "it has no tests"
             return

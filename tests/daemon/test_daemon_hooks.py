@@ -103,6 +103,7 @@ def fill(receiver: Hooks) -> int:
                 "TO_ROLE": "standby",
                 "REASON": "it has no carrier",
                 "SILENCE_SECONDS": "0.001234",
+                "NAMESPACE": "",
             },
         ),
         (
@@ -118,6 +119,7 @@ def fill(receiver: Hooks) -> int:
                 "TO_ROLE": "primary",
                 "REASON": "no slave could carry before",
                 "SILENCE_SECONDS": "3.000000",
+                "NAMESPACE": "",
             },
         ),
         (

@@ -61,8 +61,8 @@ def test_a_failover_is_told_in_full(bus: PrivateBus) -> None:
         gone = {(path, member): body for path, _, member, body in await heard(other)}
         assert gone[ROOT, "InterfacesRemoved"] == [f"{ROOT}/slave/3", [f"{NAME}.Slave"]]
         assert (await machine.get("State"), await machine.get("Primary")) == ("on-standby", "/")
-        path, _, _, (old, new, role, reason, silence, at, monotonic) = signals[-1]
-        assert path == MASTER
+        path, _, _, (old, new, role, reason, silence, namespace, at, monotonic) = signals[-1]
+        assert (path, namespace) == (MASTER, "")
         assert (old, new, role) == (f"{ROOT}/slave/3", f"{ROOT}/slave/2", "standby")
         assert reason == "it was unplugged"
         now = trio.current_time()
