@@ -61,8 +61,7 @@ def rejudge(state: State, macs: Iterable[str] | None = None) -> None:
     nearby = neighbourhood(state, wanted)
     kept = {ifindex: mac for mac in wanted if (ifindex := kept_nic(state, mac))}
     masters = {ifindex: mac for ifindex, link in nearby.items() if (mac := kept_master(state, link))}
-    in_place = lambda nic: chosen(state, nic).own_master(nic.ifindex) != 0  # noqa: E731
-    found = judge(nearby, state.config.pairing, in_place, kept, masters)
+    found = judge(nearby, state.config.pairing, lambda nic: _is_in_place(state, nic), kept, masters)
     judged = state.judgements
     for mac in wanted:
         judged.forget(mac)
@@ -78,6 +77,11 @@ def rejudge(state: State, macs: Iterable[str] | None = None) -> None:
         drop_if_over(state, mac)
         state.attention.relate(PairOf(mac), _members(state, mac))
     state.attention.concern(*(PairOf(mac) for mac in wanted))
+
+
+def _is_in_place(state: State, nic: Link) -> bool:
+    """Whether this NIC's pair is joined without a master of its own."""
+    return chosen(state, nic).own_master(nic.ifindex) != 0
 
 
 def drop_if_over(state: State, mac: str) -> None:

@@ -25,7 +25,7 @@ def concerned(state: State, link: Link) -> set[str]:
     lowest = below.link if below is not None and below.kind == Vlan.kind else 0
     near = [link, *state.links.nics_of(link.ifindex)]
     near += [other for ifindex in (link.master, lower, lowest) if (other := state.links.get(ifindex)) is not None]
-    found = {mac for one in near for mac in _macs(one)}
+    found = {mac for one in near for mac in _macs(state, one)}
     found |= {state.judgements.members.get(ifindex, "") for ifindex in (link.ifindex, link.master, lower, lowest)}
     return found - {*NO_MAC}
 
@@ -45,8 +45,8 @@ def related(state: State, macs: Iterable[str]) -> frozenset[str]:
         for link in _candidates(state, mac):
             above = state.links.get(link.master)
             near = [link, *state.links.nics_of(link.ifindex), *([above] if above is not None else [])]
-            others = {mac for one in near for mac in _macs(one)} | {state.judgements.members.get(link.ifindex, "")}
-            todo += others - {*NO_MAC}
+            others = {mac for one in near for mac in _macs(state, one)}
+            todo += (others | {state.judgements.members.get(link.ifindex, "")}) - {*NO_MAC}
     return frozenset(found)
 
 
@@ -72,9 +72,11 @@ def _candidates(state: State, mac: str) -> list[Link]:
     return found + [link for link in dict.fromkeys((marked, kept, *lost)) if link is not None and link not in found]
 
 
-def _macs(link: Link) -> set[str]:
+def _macs(state: State, link: Link) -> set[str]:
     """Return the MACs in whose judging a device may have a part."""
-    return {link.perm_mac, link.mac} if not link.kind else _bonds_macs(link)
+    if not link.kind:
+        return {link.perm_mac, link.mac}
+    return _bonds_macs(link) | ({mac} if (mac := kept_master(state, link)) else set())
 
 
 def _bonds_macs(link: Link) -> set[str]:

@@ -228,3 +228,17 @@ def test_what_the_master_was_called_while_it_was_down_is_not_lost_in_a_release()
     driver.settle(driver.now + 10)
     assert driver.kernel.links.get(bond.ifindex) is None
     assert "uplink" in driver.kernel.links[NIC].altnames
+
+
+def test_a_bond_that_gets_the_name_of_a_pairs_lost_master_is_that_pairs_at_once() -> None:
+    driver = drive()
+    driver.settle()
+    bond = driver.kernel.named("ens3")
+    assert bond is not None
+    driver.kernel.refuse = lambda _request: errno.EPERM
+    lose_mark_and_slaves(driver)
+    lost = driver.kernel.links[bond.ifindex]
+    driver.tell(LinkSeen(replace(lost, name="other0")))
+    assert driver.state.judgements.pair(OTHER).master == bond.ifindex
+    driver.tell(LinkSeen(lost))
+    assert (driver.state.judgements.pair(MAC).master, OTHER in driver.state.judgements.pairs) == (bond.ifindex, False)
