@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable
+from typing import assert_never
 
 from failoverd.core.state import State
 from failoverd.daemon.background import Background, Tell
@@ -125,6 +126,8 @@ class Performer:
                 | KeepMarks()
             ):
                 keep(self._ports.store, action)
+            case _:
+                assert_never(action)
 
     def _write(self, action: Send) -> Answered:
         """Write settings that are files. This happens at once, as the kernel applies each during the write. A plan puts
