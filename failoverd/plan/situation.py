@@ -140,7 +140,7 @@ class Situation:
         So has one whose last slave has left, whatever it is called: the kernel has given it a random MAC, which is no
         NIC's and not the one in a passing name.
         """
-        if marked_mac(master) or any(LinkTable.of(self.links).slaves(master.ifindex)):
+        if marked_mac(master) or master.mac != self.mac or any(LinkTable.of(self.links).slaves(master.ifindex)):
             return False
         return self.nic is not None or (master.name == passing_name(self.mac) and not master.up)
 

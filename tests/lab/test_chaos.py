@@ -28,7 +28,7 @@ from failoverd_lab.invariants import (
     signals_are_true,
 )
 
-SEEDS = (*range(60), 4072, 4114, 5576)
+SEEDS = (*range(60), 4072, 4114, 5576, 8866)
 """The last ones once broke something."""
 MAC = "52:54:00:fa:11:01"
 MARK = "failoverd-525400fa1101"
