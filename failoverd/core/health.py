@@ -53,19 +53,14 @@ def count(state: State, pair: PairState, now: float) -> list[Action]:
     if stands is None or not pair.datapath.candidates(stands):
         return reset(pair)
     damping = replace(was, dead=pair.paths.dead, missed_since=pair.conditions.vf_gone_at or 0.0)
-    if rule.enabled:
-        is_meant = _is_meant(pair, found, state.links[found.master], now)
-        damping = _counted(pair, stands, damping, rule, now, is_meant=is_meant)
-    elif was.penalty:
-        damping = Damping(dead=damping.dead, missed_since=damping.missed_since)
+    is_meant = _is_meant(pair, found, state.links[found.master], now)
+    damping = _counted(pair, stands, damping, rule, now, is_meant=is_meant)
     return _told(pair, damping, rule, state.name(found.master))
 
 
 def count_there(state: State, pair: PairState, there: There, now: float) -> list[Action]:
     """Count the failures of a VF in another network namespace likewise, and begin or end a suppression."""
     rule, was = state.config.damping, pair.health.damping
-    if not rule.enabled:
-        return []
     stands = Standing(there.active, there.vf, there.nic, there.bad_primary, there.bad_standby)
     is_meant = pair.orders.drain is not None or not there.master.up
     damping = _counted(pair, stands, was, rule, now, is_meant=is_meant)
@@ -91,6 +86,9 @@ def _told(pair: PairState, damping: Damping, rule: Rule, name: str) -> list[Acti
 
 
 def _counted(pair: PairState, stands: Standing, was: Damping, rule: Rule, now: float, *, is_meant: bool) -> Damping:
+    """Return the damping as it is now. Where it is switched off, there is no penalty."""
+    if not rule.enabled:
+        return Damping(dead=was.dead, missed_since=was.missed_since) if was.penalty else was
     health, vf = pair.health, stands.primary
     flaps = _flaps(pair, stands, vf, is_meant=is_meant)
     damping = aged(was, rule, now)

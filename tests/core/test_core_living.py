@@ -136,6 +136,15 @@ def test_flaps_are_not_counted_where_that_is_switched_off() -> None:
     assert (driver.state.pairs[MAC].health.flaps, driver.state.pairs[MAC].health.damping.suppressed) == (0, False)
 
 
+def test_a_suppression_there_ends_when_damping_is_switched_off() -> None:
+    driver = away()
+    flap(driver, 7)
+    pair = driver.state.pairs[MAC]
+    assert suppression(driver.state, pair)[0]
+    driver.tell(Configured(replace(driver.config, damping=Damping(enabled=False))), ThereSeen(MAC, THERE))
+    assert suppression(driver.state, pair) == ("", False)
+
+
 @pytest.mark.parametrize("word", [MAC, "ens3", "ens4", "fast"])
 def test_a_drain_is_done_when_the_standby_carries_and_the_neighbours_know(word: str) -> None:
     driver = away()
